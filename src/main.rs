@@ -1,0 +1,2 @@
+//! The role switch.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Hands: they touch the operating system and decide nothing.
