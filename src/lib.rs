@@ -5,6 +5,7 @@
 //! metrics and health. Imports point one way: `main → supervisor → {sys, http, telemetry} → domain`; `config → domain`.
 //! `domain` is pure: values and times in, values out.
 
+pub mod config;
 pub mod domain;
 pub mod init;
 pub mod sim;

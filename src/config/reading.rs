@@ -1,0 +1,194 @@
+//! All names of a variable are read, then one wins: the first in the table's order, unless two that are set disagree.
+
+use super::fault::{Fault, Used, printable};
+use super::lookup::{Lookup, SECRET_FILE_LIMIT};
+use super::table::{Fallback, Variable, describe};
+use super::value::{Kind, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Every variable of the table, read: its value, where that came from, and what was wrong.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    values: BTreeMap<&'static str, Value>,
+    /// What was set and won, in table order.
+    pub(super) used: Vec<Used>,
+    faults: Vec<(usize, Fault)>,
+}
+
+/// One name that was set, and what it says.
+struct Candidate {
+    /// The name as it was set, `_FILE` included.
+    var: String,
+    value: Value,
+}
+
+impl Reading {
+    /// Reads the whole table.
+    pub(super) fn of(lookup: &dyn Lookup) -> Reading {
+        let mut reading = Reading::default();
+        for (index, variable) in describe().iter().enumerate().filter(|(_, variable)| variable.read) {
+            match resolve(variable, lookup) {
+                Ok(won) => reading.keep(variable, won),
+                Err(faults) => reading.faults.extend(faults.into_iter().map(|fault| (index, fault))),
+            }
+        }
+        reading
+    }
+
+    fn keep(&mut self, variable: &Variable, won: Option<Candidate>) {
+        if let Some(Candidate { var, value }) = won {
+            let alias = var.strip_suffix("_FILE").unwrap_or(&var) != variable.name;
+            self.used.push(Used { var, name: variable.name, alias });
+            self.values.insert(variable.name, value);
+        } else if let Fallback::Value(text) = variable.fallback {
+            let value = variable.kind.parse(text).expect("a test parses every default");
+            self.values.insert(variable.name, value);
+        }
+    }
+
+    /// The value set or its default; `None` if there is neither, or if it was faulty.
+    ///
+    /// # Panics
+    /// If `T` is not what the table's kind yields: a slip in the code that no input can hide.
+    pub(super) fn get<T: TryFrom<Value>>(&self, name: &str) -> Option<T> {
+        let value = self.values.get(name)?.clone();
+        Some(T::try_from(value).ok().expect("the field's type is the kind's"))
+    }
+
+    /// As [`Reading::get`], for a variable that always has a value once there is no fault.
+    pub(super) fn take<T: TryFrom<Value>>(&self, name: &str) -> T {
+        self.get(name).expect("it has a default and no fault")
+    }
+
+    /// What `check` shows for this variable.
+    pub(super) fn show(&self, name: &str) -> Option<String> {
+        self.values.get(name).map(|value| printable(&value.to_string()))
+    }
+
+    /// Fills in what depends on other variables.
+    pub(super) fn derive(&mut self, name: &'static str, value: Value) {
+        self.values.insert(name, value);
+    }
+
+    /// Whether any of its names was set, and rightly.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.used.iter().any(|used| used.name == name)
+    }
+
+    /// Whether any of its names was set wrongly.
+    pub(super) fn is_faulty(&self, name: &str) -> bool {
+        self.faults.iter().any(|(index, _)| describe()[*index].name == name)
+    }
+
+    /// Adds a fault found by comparing variables.
+    pub(super) fn refuse(&mut self, name: &'static str, problem: impl Into<String>) {
+        let index = describe().iter().position(|variable| variable.name == name);
+        let fault = Fault { var: name.into(), problem: problem.into() };
+        self.faults.push((index.expect("only names of the table are refused"), fault));
+    }
+
+    /// Every fault so far, in table order.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let mut faults: Vec<&(usize, Fault)> = self.faults.iter().collect();
+        faults.sort_by_key(|(index, _)| *index);
+        faults.into_iter().map(|(_, fault)| fault.clone()).collect()
+    }
+}
+
+/// Reads every name of one variable. `Ok(None)` if none is set.
+fn resolve(variable: &Variable, lookup: &dyn Lookup) -> Result<Option<Candidate>, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut candidates = Vec::new();
+    for name in variable.names() {
+        match candidate(variable.kind, name, lookup) {
+            Ok(candidate) => candidates.extend(candidate),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let mut candidates = candidates.into_iter();
+    let first: Option<Candidate> = candidates.next();
+    if let Some(first) = &first {
+        faults.extend(candidates.filter(|other| other.value != first.value).map(|other| Fault {
+            var: first.var.clone(),
+            problem: format!("contradicts {}: both are set and they differ, keep one", other.var),
+        }));
+    }
+    if faults.is_empty() { Ok(first) } else { Err(faults) }
+}
+
+fn candidate(kind: Kind, name: &str, lookup: &dyn Lookup) -> Result<Option<Candidate>, Fault> {
+    let set = text(name, lookup)?;
+    let set =
+        if kind.is_secret() { from_file(name, set, lookup)? } else { set.map(|t| (name.to_owned(), t)) };
+    let Some((var, text)) = set else { return Ok(None) };
+    // Wiped once parsed: the value that is kept of a secret is another copy.
+    let text = Zeroizing::new(text);
+    match kind.parse(&text) {
+        _ if text.is_empty() && kind != Kind::Flag => Ok(None),
+        Some(value) => Ok(Some(Candidate { var, value })),
+        None => Err(Fault { var, problem: kind.expected() + hint(&text) }),
+    }
+}
+
+/// A Service called `metrics` makes Kubernetes set `METRICS_PORT` to a URL in every pod of its namespace.
+fn hint(text: &str) -> &'static str {
+    let is_link = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    if is_link {
+        " (Kubernetes sets it for a Service of that name: set enableServiceLinks: false)"
+    } else {
+        ""
+    }
+}
+
+fn text(name: &str, lookup: &dyn Lookup) -> Result<Option<String>, Fault> {
+    let fault = |_| Fault { var: name.into(), problem: "not valid UTF-8".into() };
+    lookup.get(name).map(|value| value.into_string().map_err(fault)).transpose()
+}
+
+/// A secret from `NAME`, already read, or from the file `NAME_FILE` names; with the name that was set.
+fn from_file(
+    name: &str,
+    set: Option<String>,
+    lookup: &dyn Lookup,
+) -> Result<Option<(String, String)>, Fault> {
+    let var = format!("{name}_FILE");
+    let set = set.filter(|text| !text.is_empty());
+    let Some(path) = text(&var, lookup)?.filter(|path| !path.is_empty()) else {
+        return Ok(set.map(|text| (name.to_owned(), text)));
+    };
+    if set.is_some() {
+        return Err(Fault { var: name.into(), problem: format!("{var} is set as well, keep one") });
+    }
+    // Only what looks like a path is repeated in a fault: the secret itself may have been put here.
+    if Kind::Path.parse(&path).is_none() {
+        return Err(Fault { var, problem: Kind::Path.expected() });
+    }
+    match read_secret(Path::new(&path), lookup) {
+        Ok(text) => Ok(Some((var, text))),
+        Err(problem) => Err(Fault { problem: format!("{} {problem}", printable(&path)), var }),
+    }
+}
+
+/// The file's text without one trailing line end, or what is wrong with it.
+fn read_secret(path: &Path, lookup: &dyn Lookup) -> Result<String, String> {
+    let bytes = lookup.read_file(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > SECRET_FILE_LIMIT {
+        return Err(format!("is larger than {} KiB", SECRET_FILE_LIMIT / 1024));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".to_owned())?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() { Err("is empty".into()) } else { Ok(text) }
+}
+
+/// Whether any name of a secret this program does not read is set; the first such name.
+pub(super) fn withheld(variable: &Variable, lookup: &dyn Lookup) -> Option<String> {
+    let is_set = |name: &String| lookup.get(name).is_some_and(|value| !value.is_empty());
+    variable.names().flat_map(|name| [name.to_owned(), format!("{name}_FILE")]).find(is_set)
+}

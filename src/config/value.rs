@@ -1,0 +1,206 @@
+//! A text is a value or it is not: [`Kind`] says which values a variable takes, and never repeats the text it refuses.
+
+use super::secret::Secret;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// GitHub refuses longer runner names (actions/runner pull request 1710).
+pub(super) const NAME_LIMIT: usize = 64;
+const BUCKET_LIMIT: usize = 30;
+
+/// Which values a variable takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `1 true yes on` or `0 false no off` or nothing, in any case.
+    Flag,
+    /// A runner's name.
+    Name,
+    /// An absolute path.
+    Path,
+    /// A TCP port; 0 is any free one.
+    Port,
+    /// An IPv4 or IPv6 address.
+    Address,
+    /// Plain seconds, or `90s`, `5m`, `1h30m`, within these bounds.
+    Duration {
+        /// Shortest accepted.
+        min: Duration,
+        /// Longest accepted.
+        max: Duration,
+    },
+    /// A whole number.
+    Count {
+        /// Smallest accepted.
+        min: usize,
+    },
+    /// A whole number or `unlimited`.
+    Limit,
+    /// Ascending upper bounds in seconds.
+    Buckets,
+    /// One of these words, in any case.
+    Choice(&'static [&'static str]),
+    /// A secret that travels in an HTTP header.
+    Token,
+    /// A secret of any shape.
+    Secret,
+}
+
+/// A value that was accepted. Its `Display` is what `check` shows: a spelling the same kind accepts, or no secret.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Flag(bool),
+    Text(String),
+    Path(PathBuf),
+    Port(u16),
+    Address(IpAddr),
+    Duration(Duration),
+    Count(usize),
+    /// `None` is unlimited.
+    Limit(Option<u32>),
+    Buckets(Vec<f64>),
+    Secret(Secret),
+}
+
+impl Kind {
+    /// Whether the value must never be shown.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Kind::Token | Kind::Secret)
+    }
+
+    /// What a fault says after the variable's name.
+    pub fn expected(self) -> String {
+        match self {
+            Kind::Flag => "expected 1, true, yes or on, or 0, false, no or off".into(),
+            Kind::Name => format!("expected 1 to {NAME_LIMIT} characters, none of them a control character"),
+            Kind::Path => "expected an absolute path without control characters".into(),
+            Kind::Port => "expected a port from 1 to 65535, or 0 for any free one".into(),
+            Kind::Address => "expected an IPv4 or IPv6 address, not a host name".into(),
+            Kind::Duration { min, max } => {
+                let (min, max) = (show_duration(min), show_duration(max));
+                format!("expected a duration from {min} to {max}, such as 90, 90s, 5m or 1h30m")
+            }
+            Kind::Count { min } => format!("expected a whole number of at least {min}"),
+            Kind::Limit => "expected a whole number or unlimited".into(),
+            Kind::Buckets => format!(
+                "expected 1 to {BUCKET_LIMIT} positive numbers of seconds, ascending, separated by commas or spaces"
+            ),
+            Kind::Choice(words) => format!("expected one of {}", words.join(", ")),
+            Kind::Token => "expected printable ASCII without spaces".into(),
+            Kind::Secret => "expected a text that is not blank".into(),
+        }
+    }
+
+    /// Reads a text. `None` if it is not such a value.
+    pub(super) fn parse(self, text: &str) -> Option<Value> {
+        // Quoting in env files and YAML leaves blanks that no number or word means.
+        let word = text.trim();
+        match self {
+            Kind::Flag => flag(word).map(Value::Flag),
+            Kind::Name => name(text).map(Value::Text),
+            Kind::Path => path(text).map(Value::Path),
+            Kind::Port => word.parse().ok().map(Value::Port),
+            Kind::Address => word.parse().ok().map(Value::Address),
+            Kind::Duration { min, max } => {
+                duration(word).filter(|d| (min..=max).contains(d)).map(Value::Duration)
+            }
+            Kind::Count { min } => word.parse().ok().filter(|n| *n >= min).map(Value::Count),
+            Kind::Limit if word.eq_ignore_ascii_case("unlimited") => Some(Value::Limit(None)),
+            Kind::Limit => word.parse().ok().map(|n| Value::Limit(Some(n))),
+            Kind::Buckets => buckets(word).map(Value::Buckets),
+            Kind::Choice(words) => words
+                .iter()
+                .find(|known| known.eq_ignore_ascii_case(word))
+                .map(|known| Value::Text((*known).to_owned())),
+            Kind::Token => {
+                text.bytes().all(|b| b.is_ascii_graphic()).then(|| Value::Secret(Secret::new(text.into())))
+            }
+            Kind::Secret => (!word.is_empty()).then(|| Value::Secret(Secret::new(text.into()))),
+        }
+    }
+}
+
+fn flag(word: &str) -> Option<bool> {
+    const TRUE: [&str; 4] = ["1", "true", "yes", "on"];
+    const FALSE: [&str; 5] = ["0", "false", "no", "off", ""];
+    let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
+    if is(&TRUE) { Some(true) } else { is(&FALSE).then_some(false) }
+}
+
+fn name(text: &str) -> Option<String> {
+    let name = text.trim();
+    let fits = (1..=NAME_LIMIT).contains(&name.chars().count());
+    (fits && !name.chars().any(char::is_control)).then(|| name.to_owned())
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (Path::new(text).is_absolute() && !text.chars().any(char::is_control)).then(|| PathBuf::from(text))
+}
+
+fn duration(word: &str) -> Option<Duration> {
+    match word.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(word).ok(),
+    }
+}
+
+fn buckets(word: &str) -> Option<Vec<f64>> {
+    let parts = word.split([',', ' ']).filter(|part| !part.is_empty());
+    let bounds: Vec<f64> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let positive = bounds.iter().all(|bound| bound.is_finite() && *bound > 0.0);
+    let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+    let fits = (1..=BUCKET_LIMIT).contains(&bounds.len());
+    (positive && ascending && fits).then_some(bounds)
+}
+
+/// A duration as its variable would be written: `1h30m`.
+pub(super) fn show_duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Flag(on) => write!(f, "{on}"),
+            Value::Text(text) => write!(f, "{text}"),
+            Value::Path(path) => write!(f, "{}", path.display()),
+            Value::Port(port) => write!(f, "{port}"),
+            Value::Address(address) => write!(f, "{address}"),
+            Value::Duration(duration) => f.write_str(&show_duration(*duration)),
+            Value::Count(count) => write!(f, "{count}"),
+            Value::Limit(Some(limit)) => write!(f, "{limit}"),
+            Value::Limit(None) => f.write_str("unlimited"),
+            Value::Buckets(bounds) => {
+                f.write_str(&bounds.iter().map(f64::to_string).collect::<Vec<_>>().join(","))
+            }
+            Value::Secret(_) => f.write_str("(set, redacted)"),
+        }
+    }
+}
+
+/// Lets a field of the configuration take its value by its own type.
+macro_rules! taken_as {
+    ($($variant:ident => $type:ty),+ $(,)?) => {$(
+        impl TryFrom<Value> for $type {
+            type Error = Value;
+
+            fn try_from(value: Value) -> Result<$type, Value> {
+                if let Value::$variant(inner) = value { Ok(inner) } else { Err(value) }
+            }
+        }
+    )+};
+}
+
+taken_as! {
+    Flag => bool,
+    Text => String,
+    Path => PathBuf,
+    Port => u16,
+    Address => IpAddr,
+    Duration => Duration,
+    Count => usize,
+    Limit => Option<u32>,
+    Buckets => Vec<f64>,
+    Secret => Secret,
+}
