@@ -7,6 +7,7 @@
 
 mod check;
 mod child;
+mod cross;
 mod fault;
 mod lookup;
 pub mod names;
@@ -15,21 +16,22 @@ mod secret;
 mod table;
 mod typo;
 mod value;
+mod variable;
 
 pub use check::render_check;
 pub use child::child_environment;
 pub use fault::{Fault, Faults, Used, Warning};
 pub use lookup::{Environment, Lookup, MapLookup};
 pub use secret::Secret;
-pub use table::{Alias, Fallback, Group, Variable, describe};
+pub use table::describe;
 pub use value::Kind;
+pub use variable::{Alias, Fallback, Group, Variable};
 
 use crate::domain::budget::Budget;
 use reading::Reading;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use value::{NAME_LIMIT, Value, show_duration};
 
 /// Everything this program can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -190,100 +192,16 @@ impl Config {
     /// Every fault at once, in the table's order.
     pub fn from_lookup(lookup: &dyn Lookup) -> Result<Loaded, Faults> {
         let mut reading = Reading::of(lookup);
-        let mut warnings = Vec::new();
-        require_skipped_registration(&mut reading);
-        let budget = stop_budget(&mut reading, &mut warnings);
-        derive_name(&mut reading, lookup);
-        derive_jobs_log(&mut reading);
+        let mut warnings = typo::warnings(lookup);
+        let budget = cross::check(&mut reading, &mut warnings, lookup);
         let faults = reading.faults();
-        let Some(budget) = budget.filter(|_| faults.is_empty()) else { return Err(Faults(faults)) };
-        warnings.extend(typo::warnings(lookup));
+        let Some(budget) = budget.filter(|_| faults.is_empty()) else {
+            return Err(Faults { faults, warnings });
+        };
         let config = build(&reading, budget);
         let settings = check::settings(&reading, lookup);
         Ok(Loaded { config, warnings, used: reading.used, settings })
     }
-}
-
-/// Whether this build removes a registration as it leaves: it makes none.
-const DEREGISTERS: bool = false;
-
-/// This build registers nothing, so it must not be asked to.
-fn require_skipped_registration(reading: &mut Reading) {
-    if reading.get(names::RUNNER_SKIP_REGISTRATION) == Some(false) {
-        reading.refuse(
-            names::RUNNER_SKIP_REGISTRATION,
-            "registration is not part of this build: set RUNNER_SKIP_REGISTRATION=true and provide a configured RUNNER_DIR",
-        );
-    }
-}
-
-/// Crosses grace and drain. `None` if either is faulty, or if they do not fit together: there is a fault then.
-fn stop_budget(reading: &mut Reading, warnings: &mut Vec<Warning>) -> Option<Budget> {
-    if [names::RUNNER_STOP_GRACE, names::RUNNER_DRAIN_TIMEOUT].iter().any(|name| reading.is_faulty(name)) {
-        return None;
-    }
-    let drain: Option<Duration> = reading.get(names::RUNNER_DRAIN_TIMEOUT);
-    let grace = match drain {
-        Some(drain) if !reading.is_set(names::RUNNER_STOP_GRACE) => {
-            let grace = Budget::needed_grace(drain, DEREGISTERS);
-            warnings.push(unstated_grace(grace));
-            reading.derive(names::RUNNER_STOP_GRACE, Value::Duration(grace));
-            grace
-        }
-        Some(_) | None => reading.take(names::RUNNER_STOP_GRACE),
-    };
-    match Budget::from_grace(grace, DEREGISTERS, drain) {
-        Ok(budget) => {
-            reading.derive(names::RUNNER_DRAIN_TIMEOUT, Value::Duration(budget.drain));
-            Some(budget)
-        }
-        Err(fault) => {
-            let (largest, smallest) =
-                (show_duration(fault.largest_drain), show_duration(fault.smallest_grace));
-            reading.refuse(
-                names::RUNNER_DRAIN_TIMEOUT,
-                format!("does not fit into RUNNER_STOP_GRACE: drain at most {largest}, or raise RUNNER_STOP_GRACE to at least {smallest}"),
-            );
-            None
-        }
-    }
-}
-
-fn unstated_grace(grace: Duration) -> Warning {
-    let seconds = grace.as_secs_f64().ceil();
-    let says = format!(
-        "needs an orchestrator that waits at least {seconds} seconds between TERM and KILL (docker --stop-timeout, \
-         stop_grace_period, terminationGracePeriodSeconds): set RUNNER_STOP_GRACE to what it waits"
-    );
-    Warning { var: names::RUNNER_DRAIN_TIMEOUT.into(), says }
-}
-
-/// `docker-runner-HOSTNAME`, cut to what GitHub accepts; without a hostname just the prefix.
-fn derive_name(reading: &mut Reading, lookup: &dyn Lookup) {
-    if reading.is_set(names::RUNNER_NAME) || reading.is_faulty(names::RUNNER_NAME) {
-        return;
-    }
-    let prefix = match flavour(reading) {
-        Some(RunnerType::Chrome | RunnerType::ChromeGo) => "chrome-runner",
-        Some(RunnerType::Standard) | None => "docker-runner",
-    };
-    let hostname = lookup.hostname().unwrap_or_default();
-    let plain =
-        hostname.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' });
-    let plain: String = plain.take(NAME_LIMIT - prefix.len() - 1).collect();
-    let name = if plain.is_empty() { prefix.to_owned() } else { format!("{prefix}-{plain}") };
-    reading.derive(names::RUNNER_NAME, Value::Text(name));
-}
-
-fn derive_jobs_log(reading: &mut Reading) {
-    let state_dir: Option<PathBuf> = reading.get(names::RUNNER_STATE_DIR);
-    if let Some(dir) = state_dir.filter(|_| !reading.is_set(names::JOBS_LOG)) {
-        reading.derive(names::JOBS_LOG, Value::Path(dir.join("jobs.log")));
-    }
-}
-
-fn flavour(reading: &Reading) -> Option<RunnerType> {
-    reading.get(names::RUNNER_TYPE).and_then(|word: String| RunnerType::of(&word))
 }
 
 /// Takes every value out of a reading without faults.
@@ -293,7 +211,7 @@ fn build(reading: &Reading, budget: Budget) -> Config {
         runner: Runner {
             dir: reading.take(names::RUNNER_DIR),
             name: reading.take(names::RUNNER_NAME),
-            flavour: flavour(reading).expect("the table takes only known words"),
+            flavour: cross::flavour(reading).expect("the table takes only known words"),
             work_dir: reading.take(names::RUNNER_WORK_DIR),
             ephemeral: reading.take(names::RUNNER_EPHEMERAL),
         },

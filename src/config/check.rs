@@ -3,8 +3,9 @@
 use super::fault::Faults;
 use super::lookup::Lookup;
 use super::reading::{Reading, withheld};
-use super::table::{Variable, describe};
+use super::table::describe;
 use super::value::show_duration;
+use super::variable::Variable;
 use super::{Loaded, names};
 use crate::domain::budget::Budget;
 use std::fmt::Write;
@@ -90,7 +91,7 @@ fn phases(budget: &Budget) -> [(&'static str, String); 6] {
 }
 
 fn render_faults(faults: &Faults) -> String {
-    let count = faults.0.len();
+    let count = faults.faults.len();
     let mut out = format!("configuration: {count} {}\n\n", if count == 1 { "fault" } else { "faults" });
     line(&mut out, format_args!("{faults}"));
     out

@@ -17,8 +17,9 @@
 
 use super::lookup::Lookup;
 use super::names;
-use super::table::{Variable, describe};
+use super::table::describe;
 use super::value::{Kind, Value};
+use super::variable::Variable;
 use std::ffi::{OsStr, OsString};
 
 const PRINT_LOG: &str = "ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT";
@@ -70,4 +71,99 @@ fn is_utf8(charset: &str) -> bool {
 fn prints_log(lookup: &dyn Lookup) -> bool {
     let value = lookup.get(names::RUNNER_PRINT_LOG).and_then(|value| value.into_string().ok());
     value.and_then(|text| Kind::Flag.parse(&text)) == Some(Value::Flag(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lookup::MapLookup;
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    /// The child's value of `name` when we have these variables.
+    fn inherited(vars: &[(&str, &str)], name: &str) -> Option<OsString> {
+        let child = child_environment(&MapLookup::new(vars.iter().copied()));
+        let mut values = child.into_iter().filter(|(set, _)| set == name).map(|(_, value)| value);
+        let value = values.next();
+        assert_eq!(values.next(), None, "{name} is set twice");
+        value
+    }
+
+    fn is_withheld(name: &str) -> bool {
+        inherited(&[(name, "x")], name).is_none()
+    }
+
+    #[test]
+    fn every_secret_is_withheld_under_every_name_and_case() {
+        let names = "GITHUB_TOKEN RUNNER_TOKEN ACCESS_TOKEN GITHUB_ACCESS_TOKEN GITHUB_PAT APP_PRIVATE_KEY \
+            GITHUB_APP_PRIVATE_KEY APP_ID APP_LOGIN GITHUB_APP_ID GITHUB_APP_INSTALLATION_ID APP_INSTALLATION_ID \
+            ACTIONS_RUNNER_INPUT_TOKEN ACTIONS_RUNNER_INPUT_PAT ACTIONS_RUNNER_INPUT_JITCONFIG METRICS_AUTH_TOKEN";
+        for name in names.split_whitespace() {
+            for form in [name.to_owned(), format!("{name}_FILE"), name.to_lowercase(), format!("{name}_File")]
+            {
+                assert!(is_withheld(&form), "{form}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_configures_us_is_withheld() {
+        for name in
+            ["METRICS_PORT", "RUNNER_STOP_GRACE", "EPHEMERAL", "RUNNER_GRACEFUL_STOP_TIMEOUT", "LOG_LEVEL"]
+        {
+            assert!(is_withheld(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_runner_or_a_job_reads_passes_untouched() {
+        let names = "ACTIONS_RUNNER_INPUT_URL ACTIONS_RUNNER_INPUT_NAME ACTIONS_RUNNER_HOOK_JOB_STARTED \
+            ACTIONS_RUNNER_HOOK_JOB_COMPLETED RUNNER_ALLOW_RUNASROOT RUNNER_MANUALLY_TRAP_SIG \
+            RUNNER_WAIT_FOR_DOCKER_IN_SECONDS RUNNER_UPDATE_CA_CERTS \
+            ACTIONS_RUNNER_DISABLE_STDOUT_MULTILINE_LOG_PREFIXING ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE \
+            ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED GITHUB_ACTIONS_SERVICE_EXIT_AFTER_N_FAILURES \
+            GITHUB_ACTIONS_RUNNER_FORCE_GHES RUNNER_LOGSIZE RUNNER_LOGRETENTION WORKER_LOGSIZE WORKER_LOGRETENTION \
+            AGENT_TOOLSDIRECTORY http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY \
+            NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR FORCE_COLOR PATH HOME LC_CTYPE TZ \
+            RUNNER_NAME RUNNER_TYPE RUNNER_WORK_DIR RUNNER_WORKDIR APP_ENV MY_FILE";
+        for name in names.split_whitespace() {
+            assert_eq!(inherited(&[(name, "x")], name), Some("x".into()), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_and_values_that_are_not_utf_8_pass() {
+        let odd = || OsString::from_vec(vec![b'A', 0xff]);
+        let child = child_environment(&MapLookup::new([(odd(), odd()), ("PATH".into(), odd())]));
+        assert!(child.contains(&(odd(), odd())) && child.contains(&("PATH".into(), odd())));
+    }
+
+    #[test]
+    fn the_runner_s_trace_stays_off_unless_asked_for() {
+        for (asked, value) in [(None, "0"), (Some("0"), "0"), (Some("maybe"), "0"), (Some("on"), "1")] {
+            let mut vars = vec![(PRINT_LOG, "true")];
+            vars.extend(asked.map(|asked| (names::RUNNER_PRINT_LOG, asked)));
+            assert_eq!(inherited(&vars, PRINT_LOG), Some(value.into()), "{asked:?}");
+        }
+        assert!(is_withheld(COLOUR));
+    }
+
+    #[test]
+    fn the_listener_always_prints_utf_8() {
+        assert_eq!(inherited(&[], "LANG"), Some("C.UTF-8".into()));
+        for (locale, lang, all) in [
+            ("C", "C.UTF-8", Some("C")),
+            ("en_US", "C.UTF-8", Some("en_US")),
+            ("en_US.ISO-8859-1", "C.UTF-8", None),
+            ("de_DE.ISO-8859-15@euro", "C.UTF-8", None),
+            ("en_US.US-ASCII", "C.UTF-8", None),
+            ("de_DE.UTF-8", "de_DE.UTF-8", Some("de_DE.UTF-8")),
+            ("de_DE.utf8@euro", "de_DE.utf8@euro", Some("de_DE.utf8@euro")),
+            ("", "C.UTF-8", Some("")),
+        ] {
+            assert_eq!(inherited(&[("LANG", locale)], "LANG"), Some(lang.into()), "LANG={locale}");
+            for name in ["LC_ALL", "LC_MESSAGES"] {
+                assert_eq!(inherited(&[(name, locale)], name), all.map(OsString::from), "{name}={locale}");
+            }
+        }
+    }
 }

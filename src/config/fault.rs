@@ -17,16 +17,20 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything wrong with the configuration, in the table's order; never empty. `Display` is one line for each.
+/// Everything wrong with the configuration. `Display` is one line for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Faults(pub Vec<Fault>);
+pub struct Faults {
+    /// In the table's order; never empty.
+    pub faults: Vec<Fault>,
+    /// What may explain them: a fault is often the other half of a misspelt name.
+    pub warnings: Vec<Warning>,
+}
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
-            write!(f, "{}{fault}", if index == 0 { "" } else { "\n" })?;
-        }
-        Ok(())
+        let faults = self.faults.iter().map(ToString::to_string);
+        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
+        f.write_str(&faults.chain(warnings).collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::fault::{Fault, Used, printable};
 use super::lookup::{Lookup, SECRET_FILE_LIMIT};
-use super::table::{Fallback, Variable, describe};
+use super::table::describe;
 use super::value::{Kind, Value};
+use super::variable::{Fallback, Variable};
 use std::collections::BTreeMap;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -85,7 +86,8 @@ impl Reading {
     /// Adds a fault found by comparing variables.
     pub(super) fn refuse(&mut self, name: &'static str, problem: impl Into<String>) {
         let index = describe().iter().position(|variable| variable.name == name);
-        let fault = Fault { var: name.into(), problem: problem.into() };
+        let var = self.used.iter().find(|used| used.name == name).map_or(name, |used| &used.var);
+        let fault = Fault { var: var.into(), problem: problem.into() };
         self.faults.push((index.expect("only names of the table are refused"), fault));
     }
 
@@ -125,8 +127,10 @@ fn candidate(kind: Kind, name: &str, lookup: &dyn Lookup) -> Result<Option<Candi
     let Some((var, text)) = set else { return Ok(None) };
     // Wiped once parsed: the value that is kept of a secret is another copy.
     let text = Zeroizing::new(text);
+    if text.is_empty() && kind != Kind::Flag {
+        return Ok(None);
+    }
     match kind.parse(&text) {
-        _ if text.is_empty() && kind != Kind::Flag => Ok(None),
         Some(value) => Ok(Some(Candidate { var, value })),
         None => Err(Fault { var, problem: kind.expected() + hint(&text) }),
     }
