@@ -46,7 +46,7 @@ fn every_variable_set() {
         ("RUNNER_DIR", "/opt/runner"),
         ("RUNNER_NAME", "größter \"runner\""),
         ("RUNNER_TYPE", "Chrome-Go"),
-        ("RUNNER_WORK_DIR", "/work"),
+        ("RUNNER_WORK_DIR", "/jobs"),
         ("RUNNER_EPHEMERAL", "Yes"),
         ("RUNNER_PRINT_LOG", "on"),
         ("RUNNER_STOP_GRACE", "1h30m"),
