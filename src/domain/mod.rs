@@ -3,3 +3,4 @@
 pub mod budget;
 pub mod event;
 pub mod record;
+pub mod totals;

@@ -85,3 +85,100 @@ pub struct JobRecord {
     /// Whether the job was a deployment; `None` if not known.
     pub deployment: Option<bool>,
 }
+
+mod fields;
+mod row;
+
+pub use fields::LONGEST;
+pub use row::{HEADER, MAX_ROW, MAX_TEXT, RowReader, known_header};
+
+/// Why a row of the job log could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RowFaultKind {
+    /// Neither the sixteen columns of ours nor the five of the predecessor.
+    Columns,
+    /// A quoted field is not closed on its line.
+    Quoting,
+    /// A field is not UTF-8 or holds control characters.
+    Text,
+    /// `timestamp` is not a time of the years 0–9999.
+    Timestamp,
+    /// `status` is not a status.
+    Status,
+    /// `duration_seconds` is not a duration of 0 to 10 years.
+    Duration,
+    /// `queue_time_seconds` is not a duration of 0 to 10 years.
+    QueueTime,
+    /// `started_at` is not a time.
+    StartedAt,
+    /// `lead_time_seconds` is not a duration of 0 to 10 years.
+    LeadTime,
+    /// `deployment` is neither `true` nor `false` nor empty.
+    Deployment,
+    /// The line is longer than [`MAX_ROW`].
+    TooLong,
+}
+
+impl RowFaultKind {
+    /// What was wrong, in words of ours only: nothing of the row is repeated.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RowFaultKind::Columns => "neither 16 nor 5 columns",
+            RowFaultKind::Quoting => "a quoted field is not closed",
+            RowFaultKind::Text => "a field is not plain UTF-8 text",
+            RowFaultKind::Timestamp => "timestamp is not a time",
+            RowFaultKind::Status => "status is unknown",
+            RowFaultKind::Duration => "duration_seconds is not a duration",
+            RowFaultKind::QueueTime => "queue_time_seconds is not a duration",
+            RowFaultKind::StartedAt => "started_at is not a time",
+            RowFaultKind::LeadTime => "lead_time_seconds is not a duration",
+            RowFaultKind::Deployment => "deployment is neither true nor false",
+            RowFaultKind::TooLong => "the line is too long",
+        }
+    }
+}
+
+/// A row that could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .kind.as_str())]
+pub struct RowFault {
+    /// The first reason found.
+    pub kind: RowFaultKind,
+}
+
+/// What can go wrong with the job log, as the label `kind` of `journal_faults_total` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// The log ended inside a row; the fragment was kept aside and cut.
+    TornTail,
+    /// A line that is no row was kept aside and removed.
+    ForeignRow,
+    /// The snapshot could not be read; it was kept aside and its totals are lost.
+    SnapshotDamaged,
+    /// A row, a repair or a compaction could not be written.
+    WriteFailed,
+    /// The log could not be opened at all.
+    Unusable,
+}
+
+impl FaultKind {
+    /// Every kind, in label order.
+    pub const ALL: [FaultKind; 5] = [
+        FaultKind::TornTail,
+        FaultKind::ForeignRow,
+        FaultKind::SnapshotDamaged,
+        FaultKind::WriteFailed,
+        FaultKind::Unusable,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FaultKind::TornTail => "torn_tail",
+            FaultKind::ForeignRow => "foreign_row",
+            FaultKind::SnapshotDamaged => "snapshot_damaged",
+            FaultKind::WriteFailed => "write_failed",
+            FaultKind::Unusable => "unusable",
+        }
+    }
+}

@@ -1,1 +1,3 @@
 //! Hands: they touch the operating system and decide nothing.
+
+pub mod journal;

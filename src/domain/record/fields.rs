@@ -1,0 +1,122 @@
+//! One field of a row, written and read: what cannot be read is `None`, never a guess.
+
+use super::row::MAX_TEXT;
+use super::{JobStatus, RowStatus};
+use chrono::{DateTime, Datelike, NaiveDateTime, SecondsFormat, Timelike, Utc};
+use std::time::Duration;
+
+/// Longest duration of a row: no job takes ten years, more than that is a broken clock.
+pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// An empty field is `Some(None)`: unknown. `None` is a field that cannot be read.
+#[expect(clippy::option_option, reason = "readable and known are two questions")]
+pub(super) fn optional<T>(field: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<Option<T>> {
+    if field.is_empty() { Some(None) } else { read(field).map(Some) }
+}
+
+pub(super) fn boolean(field: &[u8]) -> Option<bool> {
+    match field {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
+}
+
+pub(super) fn status(field: &[u8]) -> Option<RowStatus> {
+    const WORDS: [(&str, RowStatus); 12] = [
+        ("success", RowStatus::Finished(JobStatus::Success)),
+        ("running", RowStatus::Running),
+        ("failed", RowStatus::Finished(JobStatus::Failed)),
+        ("cancelled", RowStatus::Finished(JobStatus::Cancelled)),
+        ("skipped", RowStatus::Finished(JobStatus::Skipped)),
+        ("abandoned", RowStatus::Finished(JobStatus::Abandoned)),
+        ("succeeded", RowStatus::Finished(JobStatus::Success)),
+        ("completed", RowStatus::Finished(JobStatus::Success)),
+        ("failure", RowStatus::Finished(JobStatus::Failed)),
+        ("canceled", RowStatus::Finished(JobStatus::Cancelled)),
+        ("started", RowStatus::Running),
+        ("in_progress", RowStatus::Running),
+    ];
+    WORDS.iter().find(|(word, _)| word.as_bytes().eq_ignore_ascii_case(field)).map(|(_, status)| *status)
+}
+
+/// Decimal seconds without sign or exponent, cut to milliseconds.
+pub(super) fn duration(field: &[u8]) -> Option<Duration> {
+    let (whole, fraction) = match memchr::memchr(b'.', field) {
+        Some(dot) => (&field[..dot], &field[dot + 1..]),
+        None => (field, &b"0"[..]),
+    };
+    let seconds = digits(whole)?;
+    let nanos =
+        digits(fraction.get(..9).unwrap_or(fraction))? * 10_u64.pow(9_u32.saturating_sub(length(fraction)));
+    if !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(Duration::from_millis(seconds.checked_mul(1000)? + nanos / 1_000_000)).filter(|d| *d <= LONGEST)
+}
+
+fn length(fraction: &[u8]) -> u32 {
+    u32::try_from(fraction.len()).unwrap_or(u32::MAX)
+}
+
+/// One to ten digits, so that nothing overflows.
+fn digits(field: &[u8]) -> Option<u64> {
+    if field.is_empty() || field.len() > 10 {
+        return None;
+    }
+    field.iter().try_fold(0_u64, |n, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
+}
+
+pub(super) fn instant(field: &[u8]) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(std::str::from_utf8(field).ok()?).ok()?.to_utc();
+    in_range(time).then(|| cut_to_millis(time))
+}
+
+/// The predecessor's times: RFC 3339, the same without an offset, or seconds since the epoch.
+pub(super) fn old_instant(field: &[u8]) -> Option<DateTime<Utc>> {
+    let text = std::str::from_utf8(field).ok()?;
+    let time = instant(field)
+        .or_else(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok().map(|t| t.and_utc()))
+        .or_else(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok().map(|t| t.and_utc()))
+        .or_else(|| DateTime::from_timestamp(i64::try_from(digits(field)?).ok()?, 0))?;
+    in_range(time).then(|| cut_to_millis(time))
+}
+
+/// RFC 3339 has four digits for the year.
+fn in_range(time: DateTime<Utc>) -> bool {
+    (0..=9999).contains(&time.year())
+}
+
+fn cut_to_millis(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.with_nanosecond(time.nanosecond() / 1_000_000 * 1_000_000).unwrap_or(time)
+}
+
+pub(super) fn instant_as_written(time: DateTime<Utc>) -> DateTime<Utc> {
+    if in_range(time) { cut_to_millis(time) } else { DateTime::UNIX_EPOCH }
+}
+
+pub(super) fn instant_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+pub(super) fn duration_as_written(duration: Option<Duration>) -> Option<Duration> {
+    let cut = |d: Duration| Duration::new(d.as_secs(), d.subsec_millis() * 1_000_000);
+    duration.map(cut).filter(|d| *d <= LONGEST)
+}
+
+pub(super) fn duration_text(duration: Option<Duration>) -> String {
+    duration.map(|d| format!("{}.{:03}", d.as_secs(), d.subsec_millis())).unwrap_or_default()
+}
+
+pub(super) fn text_as_written(text: &str) -> String {
+    text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `None` if the field is not UTF-8 or holds control characters: our own rows never do.
+pub(super) fn read_text(field: &[u8], text: &mut String) -> Option<()> {
+    text.clear();
+    let read = std::str::from_utf8(field).ok().filter(|t| !t.chars().any(char::is_control))?;
+    let end = read.char_indices().nth(MAX_TEXT).map_or(read.len(), |(at, _)| at);
+    text.push_str(&read[..end]);
+    Some(())
+}

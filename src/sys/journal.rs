@@ -1,0 +1,298 @@
+//! The job log on disk: an acknowledged row is there exactly once, whatever fails and whenever the power goes.
+//!
+//! Beside the log at `PATH` lie `PATH.lock` (one writer), `PATH.snapshot` (what compacted rows have said),
+//! `PATH.foreign` (what was found in the log and is no row), and for moments `PATH.new` and `PATH.snapshot.new`.
+//! Counters are snapshot + rows, always. A compaction replaces two files; between the two renames the snapshot says
+//! which beginning of the old log it has counted (`Covers`). Nothing here waits but for the disk, and for that it
+//! may: it runs on a thread of its own.
+
+mod files;
+mod rewrite;
+mod snapshot;
+mod survey;
+mod types;
+
+pub use types::{AppendError, Compaction, Fault, OpenError, Replay, Settings};
+
+use crate::domain::record::{FaultKind, HEADER, JobRecord};
+use crate::domain::totals::Totals;
+use files::Paths;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use snapshot::Covers;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use survey::{Mark, RECENT, Survey};
+
+/// Rows a compaction keeps even if they are more than half: 50 finished jobs of two rows each, and the open one.
+const RECENT_ROWS: u64 = 2 * RECENT as u64 + 1;
+
+/// The job log, open for its one writer.
+#[derive(Debug)]
+pub struct Journal {
+    settings: Settings,
+    paths: Paths,
+    log: File,
+    /// What the snapshot says.
+    base: Totals,
+    /// Bytes of the log that the snapshot has counted; more than 0 only between the two renames of a compaction.
+    covered: u64,
+    /// Rows of the log behind `covered`.
+    rows: u64,
+    /// A failed row reaches from here on and must go before the next one comes.
+    cut_to: Option<u64>,
+    /// A rename may not be on disk yet, so nor is what is appended behind it.
+    dir_unsynced: bool,
+    /// Held for life; the file itself says nothing.
+    _lock: Flock<File>,
+}
+
+impl Journal {
+    /// Opens the log, repairs it, finishes an interrupted compaction and says what it holds. Everything that is no row
+    /// is counted and kept aside, never a reason to refuse.
+    ///
+    /// # Errors
+    /// `Locked` if another process has it; `Unusable` if it cannot be read, or opened for writing.
+    pub fn open(settings: Settings) -> Result<(Journal, Replay), OpenError> {
+        let paths = Paths::new(&settings.path);
+        let path = settings.path.clone();
+        let unusable = |source| OpenError::Unusable { path: path.clone(), source };
+        files::create_dir(&paths.dir).map_err(unusable)?;
+        let lock = lock(&paths, &path)?;
+        let log = files::open_append(&paths.log).map_err(unusable)?;
+        let mut faults = Vec::new();
+        let (base, covers) = base(&settings, &paths, &mut faults);
+        let covered = covers.as_ref().map_or(Ok(0), |covers| covers.counted(&log)).map_err(unusable)?;
+        let mut journal = Journal {
+            settings,
+            paths,
+            log,
+            base,
+            covered,
+            rows: 0,
+            cut_to: None,
+            dir_unsynced: true,
+            _lock: lock,
+        };
+        let replay = journal.replay(covers.is_some() && covered == 0, faults).map_err(unusable)?;
+        Ok((journal, replay))
+    }
+
+    /// Appends one row. `Ok` means it is on disk; after an error it is not, or will be cut off before the next row, so
+    /// the caller may try again.
+    ///
+    /// # Errors
+    /// `Append`: disk full, read-only, failing.
+    pub fn append(&mut self, record: &JobRecord) -> Result<(), AppendError> {
+        self.write_row(record)
+            .map_err(|source| AppendError::Append { path: self.settings.path.clone(), source })
+    }
+
+    /// Folds the older rows into the snapshot if there are more than `max_records`; keeps the newest half, and what
+    /// the 50 newest jobs need if `max_records` allows.
+    ///
+    /// # Errors
+    /// `Compact`: the totals are as they were.
+    pub fn compact_if_due(&mut self) -> Result<Option<Compaction>, AppendError> {
+        if self.fold_after(self.rows).is_none() {
+            return Ok(None);
+        }
+        let compacted = self
+            .settle()
+            .and_then(|()| self.survey(self.rows))
+            .and_then(|survey| self.tidy(survey, self.rows));
+        compacted.map_err(|source| AppendError::Compact { path: self.settings.path.clone(), source })
+    }
+
+    fn write_row(&mut self, record: &JobRecord) -> io::Result<()> {
+        self.follow_path()?;
+        self.settle()?;
+        let len = self.log.metadata()?.len();
+        let mut row = record.to_csv_row();
+        if len == 0 {
+            row.splice(..0, [HEADER.as_bytes(), b"\n"].concat());
+        } else if self.last_byte(len)? != b'\n' {
+            // Someone else wrote here: their fragment must not swallow our row.
+            row.insert(0, b'\n');
+        }
+        if let Err(error) = files::write_once(&self.log, &row).and_then(|()| files::sync(&self.log)) {
+            self.cut_to = Some(len);
+            // If this fails as well, `settle` tries again before the next row.
+            let _ = self.settle();
+            return Err(error);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// If the log was moved or deleted under us, rows must go where the next start will look for them.
+    fn follow_path(&mut self) -> io::Result<()> {
+        let (own, found) = (self.log.metadata()?, std::fs::metadata(&self.paths.log));
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino())) {
+            return Ok(());
+        }
+        self.log = files::open_append(&self.paths.log)?;
+        (self.covered, self.rows, self.cut_to, self.dir_unsynced) = (0, 0, None, true);
+        Ok(())
+    }
+
+    /// Does what an earlier failure left undone.
+    fn settle(&mut self) -> io::Result<()> {
+        if let Some(len) = self.cut_to {
+            files::truncate(&self.log, len)?;
+            self.cut_to = None;
+        }
+        if self.dir_unsynced {
+            files::sync_dir(&self.paths.dir)?;
+            self.dir_unsynced = false;
+        }
+        Ok(())
+    }
+
+    fn last_byte(&self, len: u64) -> io::Result<u8> {
+        let mut byte = [0];
+        self.log.read_exact_at(&mut byte, len - 1)?;
+        Ok(byte[0])
+    }
+
+    /// `stale`: the snapshot still speaks of a log that is gone.
+    fn replay(&mut self, stale: bool, mut faults: Vec<Fault>) -> io::Result<Replay> {
+        // Where a compaction will cut is only known from the number of rows; in a clean log that is the lines.
+        let lines = survey::count_lines(&self.log, self.covered)?;
+        let guess = if self.covered > 0 { lines } else { lines.saturating_sub(1) };
+        let mut survey = self.survey(guess)?;
+        self.rows = survey.rows;
+        faults.extend(foreign_fault(&survey));
+        if let Some(at) = survey.torn_at {
+            self.cut_tail(at, &mut faults);
+        }
+        let replay = Replay {
+            totals: survey.totals.clone(),
+            recent: std::mem::take(&mut survey.recent).into(),
+            unclosed: survey.totals.open.clone(),
+            faults: Vec::new(),
+            rows: survey.rows,
+            predecessor: survey.old_rows > 0,
+        };
+        let tidied = self.settle().and_then(|()| if stale { self.write_base(None) } else { Ok(()) });
+        if let Err(error) = tidied.and_then(|()| self.tidy(survey, guess)) {
+            faults.push(write_failed(&error));
+        }
+        Ok(Replay { faults, ..replay })
+    }
+
+    /// A row without its end was never acknowledged. It is cut even if it cannot be kept.
+    fn cut_tail(&mut self, at: u64, faults: &mut Vec<Fault>) {
+        faults.push(Fault {
+            kind: FaultKind::TornTail,
+            count: 1,
+            detail: "the log ended inside a row".into(),
+        });
+        if let Err(error) = rewrite::keep_aside(&self.paths, &self.log, at) {
+            faults.push(write_failed(&error));
+        }
+        self.cut_to = Some(at);
+    }
+
+    /// Reads the log behind `covered`; `rows` is how many are expected.
+    fn survey(&self, rows: u64) -> io::Result<Survey> {
+        Survey::read(&self.log, self.covered, &self.base, self.fold_after(rows))
+    }
+
+    /// How many of so many rows a compaction folds; `None` if it is not due.
+    fn fold_after(&self, rows: u64) -> Option<u64> {
+        let max = (self.settings.max_records as u64).max(1);
+        let keep = (max / 2).max(RECENT_ROWS.min(max));
+        (rows > max).then(|| rows - keep)
+    }
+
+    /// Rewrites a log that is not clean or half compacted, then compacts it if due. `guess` is how many rows the survey
+    /// was told to expect.
+    fn tidy(&mut self, mut survey: Survey, guess: u64) -> io::Result<Option<Compaction>> {
+        let rewrite = survey.unclean() || self.covered > 0;
+        if rewrite {
+            let new = rewrite::prepare(&self.paths, &self.log, self.covered)?;
+            self.replace_log(new)?;
+        }
+        if self.fold_after(survey.rows).is_some() && (rewrite || survey.rows != guess) {
+            survey = self.survey(survey.rows)?;
+        }
+        self.rows = survey.rows;
+        match survey.mark {
+            Some(mark) if self.fold_after(self.rows).is_some() => self.compact(mark).map(Some),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Both new files are complete on disk before the first rename, so a full disk cannot stop it half-way.
+    fn compact(&mut self, mark: Mark) -> io::Result<Compaction> {
+        let new = rewrite::prepare(&self.paths, &self.log, mark.offset)?;
+        let covers = Covers::of(&self.log, mark.offset)?;
+        snapshot::prepare(&self.paths, &mark.totals, Some(covers))?;
+        snapshot::publish(&self.paths)?;
+        let folded = self.fold_after(self.rows).unwrap_or(0);
+        self.base = mark.totals;
+        self.covered = mark.offset;
+        self.rows -= folded;
+        self.replace_log(new)?;
+        Ok(Compaction { folded, kept: self.rows })
+    }
+
+    /// Puts the new log in place of the old one, and then tells the snapshot that it covers nothing of it.
+    fn replace_log(&mut self, new: File) -> io::Result<()> {
+        // The snapshot's name must be durable before the rows it stands for are gone.
+        files::sync_dir(&self.paths.dir)?;
+        files::rename(&self.paths.log_new, &self.paths.log)?;
+        self.log = new;
+        self.dir_unsynced = true;
+        let covered = std::mem::take(&mut self.covered);
+        self.settle()?;
+        if covered > 0 { self.write_base(None) } else { Ok(()) }
+    }
+
+    fn write_base(&mut self, covers: Option<Covers>) -> io::Result<()> {
+        snapshot::prepare(&self.paths, &self.base, covers)?;
+        snapshot::publish(&self.paths)?;
+        files::sync_dir(&self.paths.dir)
+    }
+}
+
+fn lock(paths: &Paths, path: &Path) -> Result<Flock<File>, OpenError> {
+    let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
+    let file = files::open_append(&paths.lock).map_err(unusable)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => OpenError::Locked { path: path.to_owned() },
+        other => unusable(other.into()),
+    })
+}
+
+/// What the snapshot says, under today's bounds. One that cannot be believed is kept aside.
+fn base(settings: &Settings, paths: &Paths, faults: &mut Vec<Fault>) -> (Totals, Option<Covers>) {
+    let zero = Totals::new(settings.duration_bounds.clone(), settings.queue_bounds.clone());
+    match snapshot::load(paths) {
+        Ok(None) => (zero, None),
+        Ok(Some((mut totals, covers))) => {
+            totals.duration = totals.duration.rebucket(settings.duration_bounds.clone());
+            totals.queue_time = totals.queue_time.rebucket(settings.queue_bounds.clone());
+            (totals, covers)
+        }
+        Err(error) => {
+            // If it cannot be moved, the next compaction replaces it.
+            let _ = files::rename(&paths.snapshot, &paths.snapshot_bad);
+            faults.push(Fault { kind: FaultKind::SnapshotDamaged, count: 1, detail: error.to_string() });
+            (zero, None)
+        }
+    }
+}
+
+fn foreign_fault(survey: &Survey) -> Option<Fault> {
+    let (line, kind) = survey.first_foreign?;
+    let detail = format!("line {line}: {}", kind.as_str());
+    Some(Fault { kind: FaultKind::ForeignRow, count: survey.foreign, detail })
+}
+
+fn write_failed(error: &io::Error) -> Fault {
+    Fault { kind: FaultKind::WriteFailed, count: 1, detail: error.to_string() }
+}

@@ -1,0 +1,171 @@
+//! Every change of the disk passes through here, one function per system call, so that a test can fail each of them.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+/// The job log and the files beside it.
+#[derive(Debug)]
+pub(super) struct Paths {
+    pub(super) dir: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) log_new: PathBuf,
+    pub(super) lock: PathBuf,
+    pub(super) foreign: PathBuf,
+    pub(super) snapshot: PathBuf,
+    pub(super) snapshot_new: PathBuf,
+    pub(super) snapshot_bad: PathBuf,
+}
+
+impl Paths {
+    /// A link is followed once, here: a rename over it would replace the link instead of the log.
+    pub(super) fn new(path: &Path) -> Paths {
+        let log = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let dir = log.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let beside = |suffix: &str| {
+            let mut name = OsString::from(&log);
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        Paths {
+            dir,
+            log_new: beside(".new"),
+            lock: beside(".lock"),
+            foreign: beside(".foreign"),
+            snapshot: beside(".snapshot"),
+            snapshot_new: beside(".snapshot.new"),
+            snapshot_bad: beside(".snapshot.bad"),
+            log,
+        }
+    }
+}
+
+pub(super) fn create_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() { Ok(()) } else { DirBuilder::new().recursive(true).mode(0o700).create(dir) }
+}
+
+/// Opens for reading and appending; a new file is readable by us only. Anything but a regular file is refused before
+/// it is opened: a pipe would block.
+pub(super) fn open_append(path: &Path) -> io::Result<File> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    step()?;
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+}
+
+/// An empty file for appending, with owner and mode of the one it is to replace.
+pub(super) fn create_like(path: &Path, like: &Path) -> io::Result<File> {
+    remove(path)?;
+    step()?;
+    let file = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(path)?;
+    if let Ok(like) = fs::metadata(like) {
+        adopt(&file, &like)?;
+    }
+    Ok(file)
+}
+
+fn adopt(file: &File, like: &Metadata) -> io::Result<()> {
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+        // Only root may give a file away; for others it stays theirs, which is how they came to write it.
+        let _ = fchown(file, Some(like.uid()), Some(like.gid()));
+    }
+    file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))
+}
+
+/// One `write(2)`. A short one is an error: the rest would be a second write, and a crash between them a torn row.
+pub(super) fn write_once(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    #[cfg(test)]
+    if let Err(fault) = step() {
+        file.write_all(&bytes[..bytes.len() / 2])?;
+        return Err(fault);
+    }
+    loop {
+        match file.write(bytes) {
+            Ok(written) if written == bytes.len() => return Ok(()),
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::WriteZero, "the row was written in part")),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Bytes and length are on disk.
+pub(super) fn sync(file: &File) -> io::Result<()> {
+    step()?;
+    file.sync_data()
+}
+
+/// Names are on disk.
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    step()?;
+    File::open(dir)?.sync_all()
+}
+
+pub(super) fn truncate(file: &File, len: u64) -> io::Result<()> {
+    step()?;
+    file.set_len(len)
+}
+
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    step()?;
+    fs::rename(from, to)
+}
+
+/// Removes a file; one that is not there is removed.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    step()?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "in tests it fails when told to")]
+fn step() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) use fault::{Plan, plan, step};
+
+/// Faults on demand: the n-th change of the disk fails, and after a crash all later ones do.
+#[cfg(test)]
+mod fault {
+    use std::cell::Cell;
+    use std::io;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub(in super::super) enum Plan {
+        Never,
+        /// The n-th change from now fails, once.
+        Once(u32),
+        /// From the n-th change on nothing reaches the disk.
+        Crash(u32),
+    }
+
+    thread_local! {
+        static PLAN: Cell<Plan> = const { Cell::new(Plan::Never) };
+    }
+
+    /// Sets the plan; returns what was left of the one before.
+    pub(in super::super) fn plan(plan: Plan) -> Plan {
+        PLAN.replace(plan)
+    }
+
+    pub(in super::super) fn step() -> io::Result<()> {
+        let (next, fails) = match PLAN.get() {
+            Plan::Never => (Plan::Never, false),
+            Plan::Once(0) => (Plan::Never, true),
+            Plan::Once(n) => (Plan::Once(n - 1), false),
+            Plan::Crash(0) => (Plan::Crash(0), true),
+            Plan::Crash(n) => (Plan::Crash(n - 1), false),
+        };
+        PLAN.set(next);
+        if fails { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,106 @@
+//! The snapshot is what compacted rows have said: replaced whole, or not at all.
+
+use super::files::{self, Paths};
+use crate::domain::totals::Totals;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+const VERSION: u32 = 1;
+/// A snapshot is a few kilobytes, [`crate::domain::totals::MAX_OPEN`] rows of texts at most.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The beginning of the log that the snapshot has folded in. It stands there until the new log has replaced the old one,
+/// and tells after a crash which of the two is in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Covers {
+    /// Bytes of the old log that are counted.
+    len: u64,
+    /// Their CRC-32.
+    crc32: u32,
+    /// Length of the whole old log; the new one begins shorter.
+    log_len: u64,
+}
+
+impl Covers {
+    /// Describes the first `len` bytes of a log.
+    pub(super) fn of(log: &File, len: u64) -> io::Result<Covers> {
+        Ok(Covers { len, crc32: crc_of(log, len)?, log_len: log.metadata()?.len() })
+    }
+
+    /// How many bytes of this log are counted already: all it covers if it is the old log, else none.
+    pub(super) fn counted(&self, log: &File) -> io::Result<u64> {
+        let old = log.metadata()?.len() >= self.log_len && crc_of(log, self.len)? == self.crc32;
+        Ok(if old { self.len } else { 0 })
+    }
+}
+
+fn crc_of(mut log: &File, len: u64) -> io::Result<u32> {
+    log.seek(SeekFrom::Start(0))?;
+    let mut rest = log.take(len);
+    let (mut hasher, mut buffer) = (crc32fast::Hasher::new(), vec![0; 64 * 1024]);
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finalize()),
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    covers: Option<Covers>,
+    totals: Totals,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    version: u32,
+    /// Of the body as serialized: a flipped digit is as bad as a missing brace.
+    crc32: u32,
+    body: Body,
+}
+
+/// Writes the snapshot beside its place and syncs it; [`publish`] puts it there.
+pub(super) fn prepare(paths: &Paths, totals: &Totals, covers: Option<Covers>) -> io::Result<()> {
+    let body = Body { covers, totals: totals.clone() };
+    let crc32 = crc32fast::hash(&serde_json::to_vec(&body)?);
+    let mut bytes = serde_json::to_vec(&Snapshot { version: VERSION, crc32, body })?;
+    bytes.push(b'\n');
+    let file = files::create_like(&paths.snapshot_new, &paths.snapshot)?;
+    files::write_once(&file, &bytes)?;
+    files::sync(&file)
+}
+
+/// Puts the prepared snapshot in place. The name is durable after the directory's sync.
+pub(super) fn publish(paths: &Paths) -> io::Result<()> {
+    files::rename(&paths.snapshot_new, &paths.snapshot)
+}
+
+/// Reads the snapshot. `Ok(None)`: there is none.
+///
+/// # Errors
+/// `InvalidData` if it cannot be believed, or the error of reading it.
+pub(super) fn load(paths: &Paths) -> io::Result<Option<(Totals, Option<Covers>)>> {
+    let file = match File::open(&paths.snapshot) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    let Snapshot { version, crc32, body } = serde_json::from_slice(&bytes)?;
+    let damaged = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    if version != VERSION {
+        return damaged("written by another version");
+    }
+    if crc32fast::hash(&serde_json::to_vec(&body)?) != crc32 {
+        return damaged("checksum does not match");
+    }
+    if !body.totals.duration.is_sound() || !body.totals.queue_time.is_sound() {
+        return damaged("a histogram does not add up");
+    }
+    Ok(Some((body.totals, body.covers)))
+}

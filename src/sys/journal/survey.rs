@@ -1,0 +1,224 @@
+//! The log is read as a stream of lines, in memory that does not grow with it.
+
+use crate::domain::record::{HEADER, JobRecord, MAX_ROW, RowFaultKind, RowReader, RowStatus, known_header};
+use crate::domain::totals::Totals;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+
+/// Finished jobs a replay gives back.
+pub(super) const RECENT: usize = 50;
+
+const BUFFER: usize = 64 * 1024;
+
+/// A part of the log.
+pub(super) enum Piece<'a> {
+    /// A line without its newline.
+    Line(&'a [u8]),
+    /// Some bytes of a line longer than [`MAX_ROW`].
+    Long(&'a [u8]),
+    /// Its last bytes, with the newline.
+    LongEnd(&'a [u8]),
+    /// What follows the last newline; of a long line nothing is left to give.
+    Torn(&'a [u8]),
+}
+
+/// Gives the log from byte `from` on to `take`, with the offset at which each piece's line begins and the piece ends.
+pub(super) fn read_pieces(
+    mut file: &File,
+    from: u64,
+    mut take: impl FnMut(Piece<'_>, u64, u64) -> io::Result<()>,
+) -> io::Result<()> {
+    file.seek(SeekFrom::Start(from))?;
+    let mut input = BufReader::with_capacity(BUFFER, file);
+    let (mut held, mut long) = (Vec::new(), false);
+    let (mut start, mut end) = (from, from);
+    loop {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            break;
+        }
+        let newline = memchr::memchr(b'\n', buffer);
+        let used = newline.map_or(buffer.len(), |at| at + 1);
+        end += used as u64;
+        match newline {
+            Some(at) if !long && held.is_empty() => take(Piece::Line(&buffer[..at]), start, end)?,
+            Some(_) if long => take(Piece::LongEnd(&buffer[..used]), start, end)?,
+            Some(at) => {
+                held.extend_from_slice(&buffer[..at]);
+                take(Piece::Line(&held), start, end)?;
+            }
+            None if long => take(Piece::Long(buffer), start, end)?,
+            None => held.extend_from_slice(buffer),
+        }
+        if newline.is_some() {
+            (start, long) = (end, false);
+            held.clear();
+        } else if held.len() > MAX_ROW {
+            take(Piece::Long(&held), start, end)?;
+            long = true;
+            held.clear();
+        }
+        input.consume(used);
+    }
+    if long || !held.is_empty() { take(Piece::Torn(&held), start, end) } else { Ok(()) }
+}
+
+/// Lines from byte `from` on, torn ones not counted.
+pub(super) fn count_lines(mut file: &File, from: u64) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(from))?;
+    let mut input = BufReader::with_capacity(BUFFER, file);
+    let mut lines = 0;
+    loop {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(lines);
+        }
+        lines += memchr::memchr_iter(b'\n', buffer).count() as u64;
+        let used = buffer.len();
+        input.consume(used);
+    }
+}
+
+/// What a line is.
+#[derive(Clone, Copy)]
+pub(super) enum Line {
+    /// Ours, or the predecessor's (`false`).
+    Header(bool),
+    /// Nothing on it.
+    Blank,
+    /// A row of so many columns; the record holds it.
+    Row(usize),
+    /// No row.
+    Foreign(RowFaultKind),
+}
+
+/// Tells lines apart, keeping its buffers.
+pub(super) struct Classifier {
+    reader: RowReader,
+    /// The last row read.
+    pub(super) record: JobRecord,
+}
+
+impl Classifier {
+    pub(super) fn new() -> Classifier {
+        Classifier { reader: RowReader::new(), record: JobRecord::blank() }
+    }
+
+    /// `first` is whether the line opens the file: only there can be a header, and a byte order mark before it.
+    pub(super) fn classify(&mut self, line: &[u8], first: bool) -> Line {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = if first { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+        if line.is_empty() {
+            return Line::Blank;
+        }
+        if first && known_header(line) {
+            return Line::Header(line == HEADER.as_bytes());
+        }
+        match self.reader.read(line, &mut self.record) {
+            Ok(columns) => Line::Row(columns),
+            Err(fault) => Line::Foreign(fault.kind),
+        }
+    }
+}
+
+/// Where a compaction may cut: after so many rows.
+pub(super) struct Mark {
+    /// The offset behind the last row to fold.
+    pub(super) offset: u64,
+    /// Everything up to there.
+    pub(super) totals: Totals,
+}
+
+/// What the log holds.
+pub(super) struct Survey {
+    /// The base and every row.
+    pub(super) totals: Totals,
+    /// The newest finished jobs, newest last.
+    pub(super) recent: VecDeque<JobRecord>,
+    /// Rows read.
+    pub(super) rows: u64,
+    /// Rows of the predecessor's five columns among them.
+    pub(super) old_rows: u64,
+    /// Lines that are no rows.
+    pub(super) foreign: u64,
+    /// The first of them: its line's number, counted from where reading began, and what was wrong.
+    pub(super) first_foreign: Option<(u64, RowFaultKind)>,
+    /// Where a torn tail begins.
+    pub(super) torn_at: Option<u64>,
+    /// Set if so many rows were there.
+    pub(super) mark: Option<Mark>,
+    headed: bool,
+    lines: u64,
+}
+
+impl Survey {
+    /// Reads the log from byte `from` on; `base` is what came before. `mark_after`: rows up to a possible cut.
+    pub(super) fn read(file: &File, from: u64, base: &Totals, mark_after: Option<u64>) -> io::Result<Survey> {
+        let mut survey = Survey {
+            totals: base.clone(),
+            recent: VecDeque::with_capacity(RECENT),
+            rows: 0,
+            old_rows: 0,
+            foreign: 0,
+            first_foreign: None,
+            torn_at: None,
+            mark: None,
+            headed: from > 0,
+            lines: 0,
+        };
+        let mut classifier = Classifier::new();
+        read_pieces(file, from, |piece, start, end| {
+            match piece {
+                Piece::Line(line) => {
+                    survey.lines += 1;
+                    let line = classifier.classify(line, start == 0);
+                    survey.take(line, &mut classifier.record, end, mark_after);
+                }
+                Piece::Long(_) => {}
+                Piece::LongEnd(_) => {
+                    survey.lines += 1;
+                    survey.foreign(RowFaultKind::TooLong);
+                }
+                Piece::Torn(_) => survey.torn_at = Some(start),
+            }
+            Ok(())
+        })?;
+        Ok(survey)
+    }
+
+    /// Whether the log must be rewritten: it holds what is no row, or old rows, or rows without our header.
+    pub(super) fn unclean(&self) -> bool {
+        self.foreign > 0 || self.old_rows > 0 || (!self.headed && self.lines > 0)
+    }
+
+    fn take(&mut self, line: Line, record: &mut JobRecord, end: u64, mark_after: Option<u64>) {
+        match line {
+            Line::Header(ours) => self.headed = ours,
+            Line::Blank => {}
+            Line::Foreign(kind) => self.foreign(kind),
+            Line::Row(columns) => {
+                self.old_rows += u64::from(columns == 5);
+                self.rows += 1;
+                self.totals.fold(record);
+                if record.status != RowStatus::Running {
+                    self.keep(record);
+                }
+                if mark_after == Some(self.rows) {
+                    self.mark = Some(Mark { offset: end, totals: self.totals.clone() });
+                }
+            }
+        }
+    }
+
+    /// The record that falls out of the recent ones gives its memory to the next row.
+    fn keep(&mut self, record: &mut JobRecord) {
+        let spare = if self.recent.len() == RECENT { self.recent.pop_front() } else { None };
+        self.recent.push_back(std::mem::replace(record, spare.unwrap_or_else(JobRecord::blank)));
+    }
+
+    fn foreign(&mut self, kind: RowFaultKind) {
+        self.foreign += 1;
+        self.first_foreign.get_or_insert((self.lines, kind));
+    }
+}

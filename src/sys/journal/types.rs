@@ -1,0 +1,96 @@
+//! What the journal takes and gives: data only.
+
+use crate::domain::record::{FaultKind, JobRecord};
+use crate::domain::totals::Totals;
+use std::io;
+use std::path::PathBuf;
+
+/// How a journal is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The job log. Its directory is made if missing.
+    pub path: PathBuf,
+    /// More rows than this are compacted; at least 1.
+    pub max_records: usize,
+    /// Bucket bounds of job durations, in seconds.
+    pub duration_bounds: Vec<f64>,
+    /// Bucket bounds of queue times, in seconds.
+    pub queue_bounds: Vec<f64>,
+}
+
+/// Why there is no journal.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another supervisor writes this log: a fault of the configuration.
+    #[error("job log {path} is in use by another supervisor", path = .path.display())]
+    Locked {
+        /// The job log.
+        path: PathBuf,
+    },
+    /// The log cannot be read or written at all; the runner goes on without it.
+    #[error("cannot use the job log {path}", path = .path.display())]
+    Unusable {
+        /// The job log.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why a row is not on disk, or a compaction not done. Nothing acknowledged is lost, and the call may be repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The row is not in the log.
+    #[error("cannot append to the job log {path}", path = .path.display())]
+    Append {
+        /// The job log.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The log stays as long as it is.
+    #[error("cannot compact the job log {path}", path = .path.display())]
+    Compact {
+        /// The job log.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Something wrong with the files, dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The label of its counter.
+    pub kind: FaultKind,
+    /// How often.
+    pub count: u64,
+    /// For the log line; repeats nothing of what the files hold.
+    pub detail: String,
+}
+
+/// What the log said when it was opened.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// Snapshot and rows.
+    pub totals: Totals,
+    /// The newest finished jobs, newest last, at most 50.
+    pub recent: Vec<JobRecord>,
+    /// `Running` rows never closed: the caller appends an abandoned row for each.
+    pub unclosed: Vec<JobRecord>,
+    /// What was wrong, one entry a kind and cause.
+    pub faults: Vec<Fault>,
+    /// Rows read from the log; those a snapshot stands for are not among them.
+    pub rows: u64,
+    /// The log held rows of the shell predecessor, now converted.
+    pub predecessor: bool,
+}
+
+/// A compaction done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// Rows that moved into the snapshot.
+    pub folded: u64,
+    /// Rows still in the log.
+    pub kept: u64,
+}
