@@ -1,0 +1,135 @@
+//! What init says and the codes it leaves with; a command's name is shown printable, never raw.
+
+use super::sweep::Swept;
+use nix::libc::{self, c_int};
+use signal_hook::low_level::signal_name;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+/// Exit code: called wrongly.
+pub(super) const USAGE: i32 = 64;
+/// Exit code: the operating system refused.
+pub(super) const OS_REFUSED: i32 = 71;
+/// Exit code, as a shell's: the command was found and cannot be executed.
+const CANNOT_EXECUTE: i32 = 126;
+/// Exit code, as a shell's: there is no such command.
+const NOT_FOUND: i32 = 127;
+/// How much of a command's name is shown, in characters.
+const SHOWN: usize = 200;
+
+/// One line on standard error, in one write. That it is closed is no reason to fail.
+pub(super) fn say(text: &str) {
+    let _ = io::stderr().write_all(format!("runner-init: {text}\n").as_bytes());
+}
+
+/// The code a shell would report: the child's own, or 128 + the signal's number.
+pub(super) fn exit_code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+/// `SIGKILL (9)`; `signal 40` where there is no name.
+pub(super) fn signal_label(signal: c_int) -> String {
+    signal_name(signal).map_or_else(|| format!("signal {signal}"), |name| format!("{name} ({signal})"))
+}
+
+/// Why `program` did not start, and the exit code for it.
+pub(super) fn refusal(program: &OsStr, error: &io::Error) -> (i32, String) {
+    let name: String = program.to_string_lossy().escape_debug().take(SHOWN).collect();
+    let (code, expected) = match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG) => {
+            (NOT_FOUND, "; expected a program in PATH or the path of one")
+        }
+        Some(libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::EISDIR | libc::ETXTBSY | libc::ELIBBAD) => {
+            (CANNOT_EXECUTE, "; expected an executable file")
+        }
+        Some(libc::E2BIG) => (CANNOT_EXECUTE, "; expected fewer arguments or a smaller environment"),
+        _ => (OS_REFUSED, ""),
+    };
+    (code, format!("cannot run {name}: {error}{expected}"))
+}
+
+/// What became of the orphans: `reaped` before the child's end, the rest in the sweep. `None` if there were none.
+pub(super) fn orphans(reaped: u64, swept: &Swept) -> Option<String> {
+    let total = reaped + swept.ended + swept.killed;
+    if total == 0 && !swept.left {
+        return None;
+    }
+    let mut text = format!("reaped {total} orphan{}", if total == 1 { "" } else { "s" });
+    let parts = [(swept.ended, "outlived the child"), (swept.killed, "had to be killed")];
+    for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, ", {count} {what}");
+    }
+    if swept.left {
+        text.push_str(", some did not end");
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    #[test]
+    fn codes_are_a_shells() {
+        for code in 0..=255 {
+            assert_eq!(exit_code(ExitStatus::from_raw(code << 8)), code);
+        }
+        for signal in 1..=64 {
+            assert_eq!(exit_code(ExitStatus::from_raw(signal)), 128 + signal);
+            // With a core dump.
+            assert_eq!(exit_code(ExitStatus::from_raw(signal | 0x80)), 128 + signal);
+        }
+    }
+
+    #[test]
+    fn each_refusal_has_its_code_and_says_what_was_expected() {
+        let rows = [
+            (libc::ENOENT, 127, "expected a program in PATH"),
+            (libc::ENOTDIR, 127, "expected a program in PATH"),
+            (libc::EACCES, 126, "expected an executable file"),
+            (libc::ENOEXEC, 126, "expected an executable file"),
+            (libc::E2BIG, 126, "expected fewer arguments"),
+            (libc::EAGAIN, 71, "unavailable"),
+            (libc::ENOMEM, 71, "memory"),
+        ];
+        for (errno, code, text) in rows {
+            let (got, reason) = refusal(OsStr::new("prog"), &io::Error::from_raw_os_error(errno));
+            assert_eq!(got, code, "{reason}");
+            assert!(reason.starts_with("cannot run prog: ") && reason.contains(text), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_never_shown_raw_nor_at_length() {
+        let error = io::Error::from_raw_os_error(libc::ENOENT);
+        let (_, reason) = refusal(OsStr::from_bytes(b"a\nb\x1b[31m\xff"), &error);
+        assert!(reason.starts_with("cannot run a\\nb\\u{1b}[31m\u{fffd}: "), "{reason:?}");
+        let (_, reason) = refusal(OsStr::new(&"x".repeat(100_000)), &error);
+        assert!(reason.len() < 400, "{}", reason.len());
+    }
+
+    #[test]
+    fn signals_have_names_where_there_are_any() {
+        assert_eq!(signal_label(libc::SIGKILL), "SIGKILL (9)");
+        assert_eq!(signal_label(40), "signal 40");
+    }
+
+    #[test]
+    fn orphans_are_counted_by_how_they_ended() {
+        let swept = |ended, killed, left| Swept { ended, killed, left };
+        let rows = [
+            (0, swept(0, 0, false), None),
+            (1, swept(0, 0, false), Some("reaped 1 orphan")),
+            (1000, swept(0, 0, false), Some("reaped 1000 orphans")),
+            (2, swept(1, 3, false), Some("reaped 6 orphans, 1 outlived the child, 3 had to be killed")),
+            (0, swept(0, 0, true), Some("reaped 0 orphans, some did not end")),
+        ];
+        for (reaped, swept, text) in rows {
+            assert_eq!(orphans(reaped, &swept).as_deref(), text);
+        }
+    }
+}
