@@ -7,7 +7,10 @@
 
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod init;
 pub mod sim;
 pub mod spawn;
+pub mod supervisor;
 pub mod sys;
+pub mod telemetry;

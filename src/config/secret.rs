@@ -1,6 +1,7 @@
 //! A secret is seen only by who asks for it by name: it has no `Display`, its `Debug` is blank, its memory is wiped.
 
 use std::fmt;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// A credential or token. Wiped when dropped.
@@ -29,9 +30,7 @@ impl PartialEq for Secret {
     /// Takes the same time wherever the two differ, so that an answer's delay does not spell the secret; the length
     /// is not hidden.
     fn eq(&self, other: &Secret) -> bool {
-        let (ours, theirs) = (self.0.as_bytes(), other.0.as_bytes());
-        let differs = ours.iter().zip(theirs).fold(0, |seen, (a, b)| seen | (a ^ b));
-        ours.len() == theirs.len() && std::hint::black_box(differs) == 0
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 }
 

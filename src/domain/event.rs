@@ -103,3 +103,140 @@ impl Exit {
         }
     }
 }
+
+/// Why the server no longer knows this runner, told from its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GhostCause {
+    /// `Failed to create a session. The runner registration has been deleted from the server…`
+    RegistrationDeleted,
+    /// `The runner no longer exists on the server. Please reconfigure the runner.`
+    NotOnServer,
+    /// `The runner no longer exists on the server. Cleaning up local configuration.`; the listener exits with 0
+    RemovedByServer,
+    /// `Registration … was not found`, seen only where the listener's trace is printed
+    RegistrationNotFound,
+}
+
+impl GhostCause {
+    /// Every cause, in label order.
+    pub const ALL: [GhostCause; 4] = [
+        GhostCause::RegistrationDeleted,
+        GhostCause::NotOnServer,
+        GhostCause::RemovedByServer,
+        GhostCause::RegistrationNotFound,
+    ];
+
+    /// The word for log lines and status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GhostCause::RegistrationDeleted => "registration_deleted",
+            GhostCause::NotOnServer => "not_on_server",
+            GhostCause::RemovedByServer => "removed_by_server",
+            GhostCause::RegistrationNotFound => "registration_not_found",
+        }
+    }
+}
+
+/// One step of the runner's self-update, in the order it prints them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpdateStep {
+    /// `Runner update in progress, do not shutdown runner.`
+    InProgress,
+    /// `Downloading 2.337.0 runner`
+    Downloading(String),
+    /// `Waiting for current job finish running.`
+    WaitingForJob,
+    /// `Generate and execute update script.`
+    Generating,
+    /// `Runner will exit shortly for update, should be back online within 10 seconds.`
+    ExitingSoon,
+    /// `Runner update process finished.`
+    Finished,
+    /// `Runner update failed: …` on stderr; the listener keeps listening
+    Failed(String),
+}
+
+/// What one line of the listener means. Names and messages are the runner's bytes made UTF-8: untrusted text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunnerEvent {
+    /// `Current runner version: '2.336.0'`
+    Version(String),
+    /// `TS: Listening for Jobs`: once per session, not after each job
+    Listening,
+    /// `TS: Running job: NAME`
+    JobStarted {
+        /// Display name, or its first line if it holds a newline.
+        name: String,
+    },
+    /// `TS: Job NAME completed with result: RESULT`
+    JobCompleted {
+        /// Display name as printed.
+        name: String,
+        /// The runner's word.
+        result: TaskResult,
+    },
+    /// `TS: Job NAME` with no result on the same line: the name holds a newline
+    CompletionHead {
+        /// First line of the display name.
+        name: String,
+    },
+    /// `… completed with result: RESULT` at the end of a line without a time stamp
+    CompletionTail {
+        /// The runner's word.
+        result: TaskResult,
+    },
+    /// `TS: Runner reconnected.`
+    Reconnected,
+    /// `TS: Runner connect error: …. Retrying until reconnected.`
+    ConnectionError {
+        /// What the listener said.
+        message: String,
+    },
+    /// `Exiting...`: it has taken a SIGINT
+    Exiting,
+    /// `A session for this runner already exists.`
+    SessionConflict,
+    /// `Stop retry on SessionConflictException…`: exit 5 follows
+    SessionConflictGaveUp,
+    /// The server no longer knows this runner.
+    Ghost(GhostCause),
+    /// `√ Removed .runner`: the local registration is gone
+    ConfigRemoved,
+    /// Self-update.
+    Update(UpdateStep),
+    /// `The local machine's clock may be out of sync…`
+    ClockSkew,
+    /// `Runner version v… is deprecated and cannot receive messages.`
+    VersionDeprecated,
+    /// `An error occurred: …`, `Failed to create session. …`, a work directory that cannot be used, a crash of the runtime
+    Fatal {
+        /// What the listener said.
+        message: String,
+    },
+}
+
+/// What the process table and `_diag` say of the open job's `Runner.Worker`, gathered when a line claims a change.
+///
+/// Job names are free text: a newline in one can forge any line. The worker cannot be forged by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worker {
+    /// No worker runs and none has left a `_diag/Worker_*.log` since the job began.
+    NotSeen,
+    /// One runs now.
+    Alive,
+    /// One has run since the job began and is no more.
+    Gone,
+    /// `/proc` or `_diag` could not be read.
+    Unknown,
+}
+
+/// How an operator asks the supervisor to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKind {
+    /// TERM or INT: leave, but let the job finish if the budget allows; asked again: insist.
+    Ask,
+    /// QUIT: as if asked twice.
+    Insist,
+    /// USR1: let the job finish however long it takes, then leave.
+    Drain,
+}

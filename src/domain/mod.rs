@@ -1,6 +1,14 @@
 //! The pure core: values and times go in, values come out; no clock, no file, no process, no environment.
 
 pub mod budget;
+pub mod echo;
 pub mod event;
+pub mod job;
+pub mod lifecycle;
+pub mod line;
+pub mod notice;
+pub mod parse;
 pub mod record;
+pub mod restart;
+pub mod status;
 pub mod totals;

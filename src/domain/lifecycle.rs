@@ -1,0 +1,238 @@
+//! One table says what the supervisor does: `match (phase, input)`, time in as an argument, deadline out as a value.
+
+mod session;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use super::echo::EchoFilter;
+use super::event::{Exit, GhostCause, Now, StopKind, Worker};
+use super::job::{JobTracker, OpenJob};
+use super::notice::Notice;
+use super::parse::Reading;
+use super::record::JobRecord;
+use super::restart::{RestartReason, StopReason};
+use super::status::State;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// Asks closer together than this are one ask: a signal sent to a process and to its group must not cost the job.
+const ONE_ASK: Duration = Duration::from_secs(1);
+
+/// What the table needs to know of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long an open job may go on after a stop was asked; zero: not at all.
+    pub drain: Duration,
+    /// How long the listener has from SIGINT to KILL.
+    pub stopping: Duration,
+    /// Most launches in a row without a session; `None` is unlimited.
+    pub max_restarts: Option<u32>,
+    /// Seeds the back-off's jitter.
+    pub seed: u64,
+}
+
+/// What can happen to the supervisor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// An operator's signal.
+    Stop(StopKind),
+    /// The listener said something; `worker` is the evidence at that moment.
+    Said(Reading, Worker),
+    /// The spawn succeeded.
+    Started {
+        /// The listener's process id.
+        pid: u32,
+    },
+    /// The spawn failed.
+    NotStarted {
+        /// What the operating system said.
+        error: String,
+    },
+    /// The listener is gone and all it wrote has been heard.
+    Exited {
+        /// How.
+        exit: Exit,
+        /// `.runner` is still there.
+        configured: bool,
+    },
+    /// `update.finished` has appeared (and was deleted).
+    UpdateFinished,
+    /// [`Lifecycle::next_deadline`] has passed.
+    Deadline,
+}
+
+/// What the supervisor must do, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Start the listener; answer with `Started` or `NotStarted`.
+    Spawn,
+    /// SIGINT to the listener alone.
+    Interrupt,
+    /// SIGKILL to the listener's process group.
+    KillGroup,
+    /// Look for `update.finished`; answer with `UpdateFinished`.
+    WatchUpdate,
+    /// Write the row; once it is on disk it is a notice.
+    Append(JobRecord),
+    /// Tell the world.
+    Notify(Notice),
+    /// Leave with this code.
+    Leave(i32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Launching { due: Duration, reason: Option<RestartReason> },
+    Running,
+    Updating { until: Duration, reason: RestartReason },
+    Draining { until: Option<Duration> },
+    Stopping { until: Duration },
+    Killing,
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    Starting,
+    Live,
+    Disconnected,
+}
+
+/// The supervisor's mind.
+#[derive(Debug)]
+pub struct Lifecycle {
+    settings: Settings,
+    phase: Phase,
+    session: Session,
+    ghost: Option<(GhostCause, Duration)>,
+    leaving: Option<StopReason>,
+    last_ask: Option<Duration>,
+    failures: u32,
+    jobs: JobTracker,
+    echo: EchoFilter,
+    version: Option<String>,
+    rng: fastrand::Rng,
+    shown: (State, Now),
+    reason: Cow<'static, str>,
+}
+
+impl Lifecycle {
+    /// A supervisor about to launch its listener for the first time.
+    pub fn new(settings: Settings, now: Now) -> Lifecycle {
+        Lifecycle {
+            settings,
+            phase: Phase::Launching { due: now.up, reason: None },
+            session: Session::Starting,
+            ghost: None,
+            leaving: None,
+            last_ask: None,
+            failures: 0,
+            jobs: JobTracker::default(),
+            echo: EchoFilter::default(),
+            version: None,
+            rng: fastrand::Rng::with_seed(settings.seed),
+            shown: (State::Starting, now),
+            reason: "waiting for the listener's session".into(),
+        }
+    }
+
+    /// When to call again with [`Input::Deadline`], as monotonic time; `None`: not before something happens.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Launching { due, .. } => Some(due),
+            Phase::Updating { until, .. } | Phase::Stopping { until } => Some(until),
+            Phase::Draining { until } => until,
+            Phase::Running if self.jobs.open().is_none() => self.ghost.map(|(_, until)| until),
+            Phase::Running | Phase::Killing | Phase::Done => None,
+        }
+    }
+
+    /// The open job: a line that claims a change of it needs evidence of its worker.
+    pub fn open_job(&self) -> Option<&OpenJob> {
+        self.jobs.open()
+    }
+
+    /// An operator has asked us to go: nothing may linger.
+    pub fn was_asked(&self) -> bool {
+        self.leaving == Some(StopReason::Asked)
+    }
+
+    /// The one table.
+    #[expect(clippy::unnested_or_patterns, reason = "a table is read row by row")]
+    pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
+        let actions = match (self.phase, input) {
+            (Phase::Done, _input) => Vec::new(),
+            (_, Input::Stop(StopKind::Ask)) if self.is_same_ask(now) => Vec::new(),
+            (_, Input::Stop(kind)) => {
+                let mut actions = vec![Action::Notify(Notice::StopAsked(kind))];
+                actions.extend(self.stop(kind, now));
+                actions
+            }
+            (_, Input::Said(reading, worker)) => self.said(reading, worker, now),
+            (_, Input::Started { pid }) => self.started(pid),
+            (_, Input::NotStarted { error }) => self.not_started(error, now),
+
+            (Phase::Running, Input::Exited { exit, configured }) => self.exited(exit, configured, now),
+            (
+                Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing,
+                Input::Exited { exit, .. },
+            ) => self.exited_leaving(exit, now),
+            (Phase::Launching { .. } | Phase::Updating { .. }, Input::Exited { .. }) => Vec::new(),
+
+            (Phase::Updating { reason, .. }, Input::UpdateFinished) => self.update_ended(true, reason, now),
+            (Phase::Launching { .. } | Phase::Running | Phase::Killing, Input::UpdateFinished)
+            | (Phase::Draining { .. } | Phase::Stopping { .. }, Input::UpdateFinished) => Vec::new(),
+
+            (Phase::Launching { due, .. }, Input::Deadline) if now.up >= due => self.launch(),
+            (Phase::Updating { until, reason }, Input::Deadline) if now.up >= until => {
+                self.update_ended(false, reason, now)
+            }
+            (Phase::Draining { until: Some(until) }, Input::Deadline) if now.up >= until => {
+                self.interrupt(now)
+            }
+            (Phase::Stopping { until }, Input::Deadline) if now.up >= until => self.kill(),
+            (Phase::Running, Input::Deadline) if self.ghost_is_overdue(now) => {
+                self.leaving = Some(StopReason::Ghost);
+                self.interrupt(now)
+            }
+            (Phase::Launching { .. } | Phase::Updating { .. } | Phase::Running, Input::Deadline)
+            | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline) => {
+                Vec::new()
+            }
+        };
+        self.note_state(now);
+        actions
+    }
+
+    fn stop(&mut self, kind: StopKind, now: Now) -> Vec<Action> {
+        let again = self.leaving.replace(StopReason::Asked) == Some(StopReason::Asked);
+        match (self.phase, kind) {
+            (Phase::Running, StopKind::Ask) => self.drain(Some(self.settings.drain), now),
+            (Phase::Running, StopKind::Drain) => self.drain(None, now),
+            (Phase::Running, StopKind::Insist) => self.interrupt(now),
+            // After USR1 the first TERM still only asks: from now on the drain has an end.
+            (Phase::Draining { until: None }, StopKind::Ask) => self.drain(Some(self.settings.drain), now),
+            (Phase::Draining { .. }, StopKind::Ask | StopKind::Insist) => self.interrupt(now),
+            (Phase::Stopping { .. }, StopKind::Ask | StopKind::Insist) => self.kill(),
+            (Phase::Draining { .. } | Phase::Stopping { .. }, StopKind::Drain) => Vec::new(),
+            (Phase::Launching { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
+                self.leave(StopReason::Asked, 0)
+            }
+            // The updater swaps directories: let it end, unless told twice.
+            (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain) if !again => Vec::new(),
+            (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
+                self.leave(StopReason::Asked, 0)
+            }
+            (Phase::Killing | Phase::Done, StopKind::Ask | StopKind::Drain | StopKind::Insist) => Vec::new(),
+        }
+    }
+
+    fn is_same_ask(&mut self, now: Now) -> bool {
+        let same = self.last_ask.is_some_and(|last| now.up.saturating_sub(last) < ONE_ASK);
+        if !same {
+            self.last_ask = Some(now.up);
+        }
+        same
+    }
+}

@@ -1,0 +1,162 @@
+//! What the listener says changes the session and the job here; what the world may see is drawn from both.
+
+use super::{Action, Lifecycle, Phase, Session};
+use crate::domain::event::{Now, RunnerEvent, UpdateStep, Worker};
+use crate::domain::job::JobChange;
+use crate::domain::notice::Notice;
+use crate::domain::parse::Reading;
+use crate::domain::status::{CurrentJob, State, Status};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A disowned listener that does not leave by itself is interrupted after this.
+const GHOST_GRACE: Duration = Duration::from_secs(30);
+
+impl Lifecycle {
+    pub(super) fn said(&mut self, reading: Reading, worker: Worker, now: Now) -> Vec<Action> {
+        let Some(reading) = self.echo.hear(reading, now.up) else { return Vec::new() };
+        let event = reading.event;
+        let changes = self.jobs.hear(&event, worker, now);
+        let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
+        let finished = changes.iter().any(|c| matches!(c, JobChange::Finished(_)));
+        let mut actions: Vec<Action> = changes.into_iter().map(change_to_action).collect();
+        if believed {
+            actions.extend(self.hear_session(event, now).map(Action::Notify));
+        }
+        let drained = finished && self.jobs.open().is_none();
+        if drained && matches!(self.phase, Phase::Draining { .. }) {
+            actions.extend(self.interrupt(now));
+        }
+        actions
+    }
+
+    fn hear_session(&mut self, event: RunnerEvent, now: Now) -> Option<Notice> {
+        match event {
+            RunnerEvent::Version(version) => {
+                self.version = Some(version.clone());
+                Some(Notice::VersionSeen { version })
+            }
+            RunnerEvent::Listening => {
+                self.failures = 0;
+                self.ghost = None;
+                self.alive();
+                Some(Notice::SessionCreated)
+            }
+            RunnerEvent::Reconnected => {
+                self.alive();
+                Some(Notice::Reconnected)
+            }
+            // A job handed out is a connection proven.
+            RunnerEvent::JobStarted { .. } => {
+                let was_lost = self.session == Session::Disconnected;
+                self.alive();
+                was_lost.then_some(Notice::Reconnected)
+            }
+            RunnerEvent::ConnectionError { message } => {
+                self.session = Session::Disconnected;
+                self.reason = "the listener has lost its connection to GitHub".into();
+                Some(Notice::ConnectionLost { message })
+            }
+            RunnerEvent::SessionConflict => {
+                self.reason = "another session for this runner exists on the server".into();
+                Some(Notice::SessionConflicted)
+            }
+            RunnerEvent::Ghost(cause) => {
+                self.ghost = Some((cause, now.up + GHOST_GRACE));
+                self.reason = "the server no longer knows this runner".into();
+                Some(Notice::GhostDetected { cause })
+            }
+            RunnerEvent::Update(step) => Some(Notice::UpdateAnnounced { step: step_text(step) }),
+            RunnerEvent::ClockSkew => Some(complaint("the local clock may be out of sync")),
+            RunnerEvent::VersionDeprecated => {
+                Some(complaint("this runner version is deprecated and receives no jobs"))
+            }
+            RunnerEvent::Fatal { message } => Some(complaint(&message)),
+            RunnerEvent::JobCompleted { .. }
+            | RunnerEvent::CompletionHead { .. }
+            | RunnerEvent::CompletionTail { .. }
+            | RunnerEvent::SessionConflictGaveUp
+            | RunnerEvent::Exiting
+            | RunnerEvent::ConfigRemoved => None,
+        }
+    }
+
+    fn alive(&mut self) {
+        self.session = Session::Live;
+        if self.phase == Phase::Running {
+            self.reason = "the session is live".into();
+        }
+    }
+
+    pub(super) fn ghost_is_overdue(&self, now: Now) -> bool {
+        self.jobs.open().is_none() && self.ghost.is_some_and(|(_, until)| now.up >= until)
+    }
+
+    fn state(&self) -> State {
+        match (self.phase, self.session) {
+            (Phase::Launching { reason: None, .. }, _) => State::Starting,
+            (Phase::Launching { .. } | Phase::Updating { .. }, _) => State::Backoff,
+            (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, _) => State::Draining,
+            (Phase::Done, _) => State::Stopped,
+            (Phase::Running, _) if self.jobs.open().is_some() => State::Busy,
+            (Phase::Running, _) if self.ghost.is_some() => State::Ghost,
+            (Phase::Running, Session::Starting) => State::Starting,
+            (Phase::Running, Session::Live) => State::Idle,
+            (Phase::Running, Session::Disconnected) => State::Disconnected,
+        }
+    }
+
+    pub(super) fn note_state(&mut self, now: Now) {
+        let state = self.state();
+        if state != self.shown.0 {
+            self.shown = (state, now);
+        }
+    }
+
+    /// What the world may see; `recent` is filled by whoever keeps the rows.
+    pub fn status(&self, now: Now) -> Status {
+        let wall = |due: Duration| now.utc + due.saturating_sub(now.up);
+        let (launch_due, leave_by) = match self.phase {
+            Phase::Launching { due, .. } => (Some(wall(due)), None),
+            Phase::Updating { until, .. } => (Some(wall(until)), None),
+            Phase::Draining { until } => (None, until.map(wall)),
+            Phase::Stopping { until } => (None, Some(wall(until))),
+            Phase::Running | Phase::Killing | Phase::Done => (None, None),
+        };
+        Status {
+            state: self.shown.0,
+            reason: self.reason.to_string(),
+            since: self.shown.1.utc,
+            job: self.jobs.open().map(|j| CurrentJob { name: j.name.clone(), started_at: j.started.utc }),
+            runner_version: self.version.clone(),
+            ghost: self.ghost.map(|(cause, _)| cause),
+            failures: self.failures,
+            launch_due,
+            leave_by,
+            recent: Arc::new([]),
+        }
+    }
+}
+
+pub(super) fn change_to_action(change: JobChange) -> Action {
+    match change {
+        JobChange::Started(row) | JobChange::Finished(row) => Action::Append(row),
+        JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
+    }
+}
+
+fn complaint(message: &str) -> Notice {
+    Notice::RunnerComplained { message: message.to_owned() }
+}
+
+fn step_text(step: UpdateStep) -> String {
+    match step {
+        UpdateStep::InProgress => "in progress".to_owned(),
+        UpdateStep::Downloading(version) => format!("downloading {version}"),
+        UpdateStep::WaitingForJob => "waiting for the job".to_owned(),
+        UpdateStep::Generating => "running the update script".to_owned(),
+        UpdateStep::ExitingSoon => "exiting soon".to_owned(),
+        UpdateStep::Finished => "finished".to_owned(),
+        UpdateStep::Failed(message) => format!("failed: {message}"),
+    }
+}

@@ -1,0 +1,342 @@
+//! The table, row by row; time is an argument, so nothing here waits.
+
+use super::*;
+use crate::domain::event::{RunnerEvent, Stream, TaskResult};
+use crate::domain::parse::parse;
+use crate::domain::record::{JobStatus, RowStatus};
+use chrono::DateTime;
+
+fn now(seconds: u64) -> Now {
+    let utc = DateTime::from_timestamp(1_800_000_000 + seconds.cast_signed(), 0).expect("in range");
+    Now { up: Duration::from_secs(seconds), utc }
+}
+
+fn settings() -> Settings {
+    Settings {
+        drain: Duration::from_secs(100),
+        stopping: Duration::from_secs(35),
+        max_restarts: Some(10),
+        seed: 1,
+    }
+}
+
+fn said(event: RunnerEvent) -> Input {
+    Input::Said(Reading { event, stamp: None, traced: false }, Worker::Gone)
+}
+
+fn started(name: &str) -> Input {
+    said(RunnerEvent::JobStarted { name: name.into() })
+}
+
+fn completed(name: &str, result: TaskResult) -> Input {
+    said(RunnerEvent::JobCompleted { name: name.into(), result })
+}
+
+fn exited(code: i32) -> Input {
+    Input::Exited { exit: Exit::Code(code), configured: true }
+}
+
+/// A lifecycle that has come this far, at second 10.
+struct Stage(Lifecycle);
+
+impl Stage {
+    fn launched() -> Stage {
+        let mut life = Lifecycle::new(settings(), now(0));
+        assert_eq!(life.handle(Input::Deadline, now(0)), [Action::Spawn]);
+        life.handle(Input::Started { pid: 7 }, now(0));
+        Stage(life)
+    }
+
+    fn idle() -> Stage {
+        Stage::launched().with(said(RunnerEvent::Listening), 1)
+    }
+
+    fn busy() -> Stage {
+        Stage::idle().with(started("build"), 5)
+    }
+
+    fn with(mut self, input: Input, at: u64) -> Stage {
+        self.0.handle(input, now(at));
+        self
+    }
+
+    /// What must be done, without the notices.
+    fn deeds(&mut self, input: Input, at: u64) -> Vec<Action> {
+        let actions = self.0.handle(input, now(at));
+        actions.into_iter().filter(|a| !matches!(a, Action::Notify(_))).collect()
+    }
+
+    fn state(&self) -> State {
+        self.0.status(now(0)).state
+    }
+}
+
+fn rows(actions: &[Action]) -> Vec<(String, RowStatus)> {
+    actions
+        .iter()
+        .filter_map(|a| match a {
+            Action::Append(row) => Some((row.job_name.clone(), row.status)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_session_makes_it_idle_and_a_job_busy() {
+    assert_eq!(Stage::launched().state(), State::Starting);
+    assert_eq!(Stage::idle().state(), State::Idle);
+    let mut stage = Stage::busy();
+    assert_eq!(stage.state(), State::Busy);
+    let done = stage.deeds(completed("build", TaskResult::Failed), 9);
+    assert_eq!(rows(&done), [("build".into(), RowStatus::Finished(JobStatus::Failed))]);
+    assert_eq!(stage.state(), State::Idle);
+}
+
+#[test]
+fn idle_is_interrupted_at_once_and_killed_if_it_will_not_go() {
+    let mut stage = Stage::idle();
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Interrupt]);
+    assert_eq!(stage.state(), State::Draining);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(45)));
+    assert_eq!(stage.deeds(Input::Deadline, 44), []);
+    assert_eq!(stage.deeds(Input::Deadline, 45), [Action::KillGroup]);
+    assert_eq!(stage.0.next_deadline(), None);
+    let gone = Input::Exited { exit: Exit::Signal(9), configured: true };
+    assert_eq!(stage.deeds(gone, 46), [Action::Leave(137)]);
+}
+
+#[test]
+fn busy_drains_in_silence_and_is_interrupted_the_moment_the_job_ends() {
+    let mut stage = Stage::busy();
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), []);
+    assert_eq!(stage.state(), State::Draining);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)));
+    let done = stage.deeds(completed("build", TaskResult::Succeeded), 60);
+    assert_eq!(rows(&done).len(), 1);
+    assert_eq!(done.last(), Some(&Action::Interrupt));
+    assert_eq!(stage.deeds(exited(0), 61), [Action::Leave(0)]);
+    assert_eq!(stage.state(), State::Stopped);
+}
+
+#[test]
+fn a_job_that_slips_in_during_the_drain_may_finish_too() {
+    let mut stage = Stage::busy().with(Input::Stop(StopKind::Ask), 10);
+    // One session, two jobs back to back: the second's start is heard before the first's end could be acted on.
+    let both = stage.deeds(started("slipped in"), 20);
+    assert_eq!(rows(&both).len(), 2, "the first had no completion line: {both:?}");
+    assert!(!both.contains(&Action::Interrupt));
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)), "within the same budget");
+    assert_eq!(
+        stage.deeds(completed("slipped in", TaskResult::Succeeded), 50).last(),
+        Some(&Action::Interrupt)
+    );
+}
+
+#[test]
+fn the_drain_ends_by_its_deadline_or_by_a_second_ask() {
+    let mut stage = Stage::busy().with(Input::Stop(StopKind::Ask), 10);
+    assert_eq!(stage.deeds(Input::Deadline, 110), [Action::Interrupt]);
+    let mut stage = Stage::busy().with(Input::Stop(StopKind::Ask), 10);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 12), [Action::Interrupt]);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 14), [Action::KillGroup]);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 16), []);
+}
+
+#[test]
+fn a_storm_of_asks_is_one_ask_and_quit_is_two() {
+    let mut stage = Stage::busy();
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), []);
+    for _ in 0..1000 {
+        assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), []);
+    }
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Insist), 10), [Action::Interrupt]);
+    assert_eq!(Stage::busy().deeds(Input::Stop(StopKind::Insist), 10), [Action::Interrupt]);
+}
+
+#[test]
+fn without_time_for_a_drain_the_job_is_cancelled_properly() {
+    let mut life = Lifecycle::new(Settings { drain: Duration::ZERO, ..settings() }, now(0));
+    life.handle(Input::Deadline, now(0));
+    life.handle(Input::Started { pid: 7 }, now(0));
+    let mut stage = Stage(life).with(started("build"), 5);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Interrupt]);
+    let cancelled = stage.deeds(completed("build", TaskResult::Canceled), 12);
+    assert_eq!(rows(&cancelled), [("build".into(), RowStatus::Finished(JobStatus::Cancelled))]);
+}
+
+#[test]
+fn usr1_drains_without_an_end_until_term_gives_it_one() {
+    let mut stage = Stage::busy();
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), []);
+    assert_eq!(stage.0.next_deadline(), None);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 20), [], "the first TERM still only asks");
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(120)));
+    assert_eq!(Stage::idle().deeds(Input::Stop(StopKind::Drain), 10), [Action::Interrupt]);
+}
+
+#[test]
+fn a_crash_abandons_the_job_clears_its_group_and_comes_back() {
+    let mut stage = Stage::busy();
+    let actions = stage.deeds(Input::Exited { exit: Exit::Signal(9), configured: true }, 10);
+    assert_eq!(rows(&actions), [("build".into(), RowStatus::Finished(JobStatus::Abandoned))]);
+    assert!(actions.contains(&Action::KillGroup));
+    assert_eq!(stage.state(), State::Backoff);
+    let due = stage.0.next_deadline().expect("a launch is due");
+    assert!(due > Duration::from_secs(13) && due <= Duration::from_secs(15), "{due:?}");
+    assert_eq!(stage.deeds(Input::Deadline, 15), [Action::Spawn]);
+}
+
+#[test]
+fn every_exit_code_while_running() {
+    for (code, want) in
+        [(0, Some(0)), (1, Some(1)), (7, Some(7)), (100, Some(100)), (2, None), (5, None), (134, None)]
+    {
+        let actions = Stage::idle().deeds(exited(code), 10);
+        assert_eq!(actions.contains(&Action::Leave(code)), want.is_some(), "exit {code}: {actions:?}");
+    }
+}
+
+#[test]
+fn failures_add_up_until_a_session_proves_otherwise() {
+    let mut stage = Stage::launched();
+    let mut at = 0;
+    for failure in 1..=10 {
+        assert_eq!(stage.deeds(exited(2), at), [Action::KillGroup], "failure {failure}");
+        at += 1000;
+        assert_eq!(stage.deeds(Input::Deadline, at), [Action::Spawn]);
+        stage.deeds(Input::Started { pid: 7 }, at);
+    }
+    assert_eq!(stage.deeds(exited(2), at), [Action::Leave(2)]);
+    let mut lucky =
+        Stage::launched().with(exited(2), 1).with(Input::Deadline, 100).with(Input::Started { pid: 8 }, 100);
+    assert_eq!(lucky.0.status(now(100)).failures, 1);
+    lucky.deeds(said(RunnerEvent::Listening), 101);
+    assert_eq!(lucky.0.status(now(101)).failures, 0);
+}
+
+#[test]
+fn an_update_is_no_failure_and_waits_for_its_marker_or_31_seconds() {
+    let mut stage = Stage::idle();
+    assert_eq!(stage.deeds(exited(3), 10), [Action::WatchUpdate]);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(41)));
+    assert_eq!(stage.deeds(Input::UpdateFinished, 15), []);
+    assert_eq!(stage.deeds(Input::Deadline, 15), [Action::Spawn]);
+    assert_eq!(stage.0.status(now(15)).failures, 0);
+    let mut late = Stage::idle().with(exited(4), 10);
+    assert_eq!(late.deeds(Input::Deadline, 41), []);
+    assert_eq!(late.deeds(Input::Deadline, 41), [Action::Spawn]);
+}
+
+#[test]
+fn a_stop_during_an_update_lets_the_updater_end_unless_asked_twice() {
+    let mut stage = Stage::idle().with(exited(3), 10);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 12), []);
+    assert_eq!(stage.deeds(Input::UpdateFinished, 14), [Action::Leave(0)]);
+    let mut twice = Stage::idle().with(exited(3), 10).with(Input::Stop(StopKind::Ask), 12);
+    assert_eq!(twice.deeds(Input::Stop(StopKind::Ask), 14), [Action::Leave(0)]);
+}
+
+#[test]
+fn a_stop_in_back_off_leaves_at_once() {
+    let mut stage = Stage::idle().with(exited(2), 10);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 11), [Action::Leave(0)]);
+    assert_eq!(stage.0.next_deadline(), None);
+    assert_eq!(stage.deeds(Input::Deadline, 99), [], "done is done");
+}
+
+#[test]
+fn a_ghost_that_stays_is_interrupted_but_never_under_a_job() {
+    use crate::domain::event::GhostCause::RegistrationNotFound;
+    let mut stage = Stage::idle().with(said(RunnerEvent::Ghost(RegistrationNotFound)), 10);
+    assert_eq!(stage.state(), State::Ghost);
+    assert_eq!(stage.deeds(Input::Deadline, 39), []);
+    assert_eq!(stage.deeds(Input::Deadline, 40), [Action::Interrupt]);
+    assert_eq!(stage.deeds(exited(0), 41), [Action::Leave(1)]);
+    let mut busy = Stage::busy().with(said(RunnerEvent::Ghost(RegistrationNotFound)), 10);
+    assert_eq!(busy.0.next_deadline(), None);
+    assert_eq!(busy.deeds(Input::Deadline, 99), []);
+    busy.deeds(completed("build", TaskResult::Succeeded), 100);
+    assert_eq!(busy.deeds(Input::Deadline, 100), [Action::Interrupt]);
+}
+
+#[test]
+fn connection_loss_shows_and_the_next_job_proves_recovery() {
+    let lost = said(RunnerEvent::ConnectionError { message: "no route".into() });
+    let mut stage = Stage::idle().with(lost.clone(), 10);
+    assert_eq!(stage.state(), State::Disconnected);
+    let actions = stage.0.handle(started("build"), now(20));
+    assert!(actions.contains(&Action::Notify(Notice::Reconnected)));
+    assert_eq!(stage.state(), State::Busy);
+    let back = Stage::idle().with(lost, 10).with(said(RunnerEvent::Reconnected), 12);
+    assert_eq!(back.state(), State::Idle);
+}
+
+#[test]
+fn a_listener_that_cannot_be_started_is_tried_again() {
+    let mut life = Lifecycle::new(Settings { max_restarts: Some(1), ..settings() }, now(0));
+    life.handle(Input::Deadline, now(0));
+    let mut stage = Stage(life);
+    assert_eq!(stage.deeds(Input::NotStarted { error: "busy".into() }, 1), []);
+    assert_eq!(stage.state(), State::Backoff);
+    assert_eq!(stage.deeds(Input::Deadline, 100), [Action::Spawn]);
+    assert_eq!(stage.deeds(Input::NotStarted { error: "busy".into() }, 100), [Action::Leave(71)]);
+}
+
+#[test]
+fn interrupted_before_it_had_handlers_is_what_was_asked_for() {
+    let mut stage = Stage::launched().with(Input::Stop(StopKind::Ask), 1);
+    let gone = Input::Exited { exit: Exit::Signal(2), configured: true };
+    assert_eq!(stage.deeds(gone, 2), [Action::Leave(0)]);
+}
+
+/// Lines as they are printed, each with its evidence, give these rows.
+fn play(script: &[(u64, &str, Worker)]) -> Vec<(String, RowStatus)> {
+    let mut stage = Stage::idle();
+    let mut all = Vec::new();
+    for (at, line, worker) in script {
+        if let Some(reading) = parse(Stream::Stdout, line.as_bytes()) {
+            all.extend(rows(&stage.deeds(Input::Said(reading, *worker), *at)));
+        }
+    }
+    all
+}
+
+#[test]
+fn a_name_cannot_forge_a_completion_a_start_or_a_session() {
+    use RowStatus::{Finished, Running};
+    use Worker::{Alive, Gone, NotSeen};
+    let forged = play(&[
+        (10, "2026-08-17 13:15:44Z: Running job: x", Gone),
+        (10, "2026-08-17 13:15:44Z: Job x completed with result: Succeeded", NotSeen),
+        (10, "2026-08-17 13:15:44Z: Running job: y", NotSeen),
+        (10, "2026-08-17 13:15:44Z: Listening for Jobs", NotSeen),
+        (20, "2026-08-17 13:15:54Z: Job x completed with result: Succeeded", Alive),
+        (20, "2026-08-17 13:15:54Z: Running job: z", Alive),
+        (30, "2026-08-17 13:16:04Z: Job x", Gone),
+        (30, "y completed with result: Failed", Gone),
+    ]);
+    assert_eq!(forged, [("x".into(), Running), ("x".into(), Finished(JobStatus::Failed))]);
+}
+
+#[test]
+fn the_echo_of_a_printed_trace_counts_once() {
+    let traced = |line: &str| format!("[RUNNER 2026-08-17 13:15:44Z INFO Terminal] WRITE LINE: {line}");
+    let start = "2026-08-17 13:15:44Z: Running job: a";
+    let done = "2026-08-17 13:15:44Z: Job a completed with result: Succeeded";
+    let script = [traced(start), start.into(), done.into(), traced(done)];
+    let script: Vec<_> = script.iter().map(|line| (10, line.as_str(), Worker::Gone)).collect();
+    assert_eq!(play(&script).len(), 2);
+}
+
+#[test]
+fn a_second_start_and_a_new_session_close_what_nobody_closed() {
+    use RowStatus::{Finished, Running};
+    let script = [
+        (10, "2026-08-17 13:15:44Z: Running job: a", Worker::Gone),
+        (20, "2026-08-17 13:15:54Z: Running job: b", Worker::Gone),
+        (30, "2026-08-17 13:16:04Z: Listening for Jobs", Worker::Gone),
+    ];
+    let abandoned = Finished(JobStatus::Abandoned);
+    let want = [("a", Running), ("a", abandoned), ("b", Running), ("b", abandoned)];
+    assert_eq!(play(&script), want.map(|(name, status)| (name.to_owned(), status)));
+}

@@ -1,0 +1,148 @@
+//! What has happened, in the past tense: each notice becomes one log line and the metrics that go with it, together.
+
+use super::event::{Exit, GhostCause, StopKind, Stream};
+use super::job::Doubt;
+use super::record::{FaultKind, JobRecord};
+use super::restart::{RestartReason, StopReason};
+use std::time::Duration;
+
+/// A happening. Texts in it may be untrusted; the log escapes them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The listener's process exists.
+    ListenerStarted {
+        /// Its process id.
+        pid: u32,
+        /// Why it was launched again; `None` the first time.
+        restart: Option<RestartReason>,
+    },
+    /// The listener could not be started.
+    ListenerNotStarted {
+        /// What the operating system said.
+        error: String,
+    },
+    /// The listener's process is gone.
+    ListenerExited {
+        /// How.
+        exit: Exit,
+    },
+    /// `Current runner version`
+    VersionSeen {
+        /// As printed.
+        version: String,
+    },
+    /// `Listening for Jobs`
+    SessionCreated,
+    /// The first error of a streak.
+    ConnectionLost {
+        /// What the listener said.
+        message: String,
+    },
+    /// GitHub answers again.
+    Reconnected,
+    /// Another session for this runner is alive on the server.
+    SessionConflicted,
+    /// The server has disowned the runner.
+    GhostDetected {
+        /// In which words.
+        cause: GhostCause,
+    },
+    /// The listener said something is wrong for good.
+    RunnerComplained {
+        /// Its words.
+        message: String,
+    },
+    /// Self-update.
+    UpdateAnnounced {
+        /// What the listener said.
+        step: String,
+    },
+    /// The listener has left for its updater.
+    UpdateAwaited {
+        /// For how long at most.
+        at_most: Duration,
+    },
+    /// The updater's marker is there, or did not come in time.
+    UpdateEnded {
+        /// It came.
+        finished: bool,
+    },
+    /// A launch is due after a wait.
+    RestartScheduled {
+        /// Why.
+        reason: RestartReason,
+        /// The wait.
+        after: Duration,
+        /// How many in a row, this one included.
+        failures: u32,
+    },
+    /// The start of a job is on disk.
+    JobStarted(JobRecord),
+    /// The end of a job is on disk.
+    JobFinished(JobRecord),
+    /// A line that looks like a job's start or end was not believed.
+    LineDoubted(Doubt),
+    /// An operator asked us to go.
+    StopAsked(StopKind),
+    /// The job may finish.
+    DrainStarted {
+        /// For how long at most; `None` is for as long as it takes.
+        at_most: Option<Duration>,
+        /// The job's display name.
+        job: String,
+    },
+    /// The listener was sent SIGINT.
+    ListenerInterrupted {
+        /// A job was open: the runner cancels it.
+        cancels_job: bool,
+        /// KILL follows after this.
+        at_most: Duration,
+    },
+    /// The listener's process group was sent SIGKILL.
+    ListenerKilled,
+    /// The lifecycle is over.
+    Finished {
+        /// Why.
+        reason: StopReason,
+        /// The exit code of the container.
+        code: i32,
+    },
+    /// The consumer of our output stood still and lines were let go.
+    OutputDropped {
+        /// Of which stream.
+        stream: Stream,
+        /// How many since the last notice.
+        lines: u64,
+    },
+    /// The job log could not be read or written as it should.
+    JournalFault {
+        /// Which way.
+        kind: FaultKind,
+        /// Path and cause, fit to print.
+        detail: String,
+    },
+    /// The job log was replayed.
+    JournalOpened {
+        /// How many rows it holds.
+        rows: u64,
+        /// The shell predecessor wrote it.
+        predecessor: bool,
+    },
+    /// Old rows were folded into the snapshot.
+    JournalCompacted {
+        /// How many.
+        folded: u64,
+        /// How many remain.
+        kept: u64,
+    },
+    /// Rows that never reached the disk, at the end.
+    RowsLost {
+        /// How many.
+        rows: u64,
+    },
+    /// A signal that means nothing to us.
+    Ignored {
+        /// Its name.
+        signal: &'static str,
+    },
+}

@@ -1,0 +1,211 @@
+//! A line either is one of the runner's sentences, word for word and from its first byte, or it means nothing.
+//!
+//! The sentences are those of `actions/runner` (`Terminal.cs`, `Runner.cs`, `JobDispatcher.cs`, `MessageListener.cs`).
+
+use super::event::{GhostCause, RunnerEvent, Stream, TaskResult, UpdateStep};
+use std::borrow::Cow;
+
+const COMPLETED: &str = " completed with result: ";
+
+/// What a line said, and through which of the listener's two voices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The meaning.
+    pub event: RunnerEvent,
+    /// The runner's own time stamp, `YYYY-MM-DD HH:MM:SSZ`, where the sentence has one.
+    pub stamp: Option<String>,
+    /// It stood behind `[RUNNER … Terminal] WRITE LINE: `: the same sentence also comes bare.
+    pub traced: bool,
+}
+
+/// Reads one line. Never fails; `None` is a line without meaning for us.
+pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
+    if !may_matter(stream, line) {
+        return None;
+    }
+    let text = strip_ansi(String::from_utf8_lossy(line));
+    match trace_message(&text) {
+        Some(Trace::Terminal(origin, sentence)) => read(origin, sentence, true),
+        Some(Trace::Other(message)) => {
+            let event = ghost_in_trace(message)?;
+            Some(Reading { event, stamp: None, traced: false })
+        }
+        None => read(stream, &text, false),
+    }
+}
+
+/// A cheap look at the ends of the line: all but a handful of lines stop here, so a chatty log costs next to nothing.
+fn may_matter(stream: Stream, line: &[u8]) -> bool {
+    match (stream, line.first()) {
+        (_, None) => false,
+        (Stream::Stderr, Some(_)) => true,
+        (Stream::Stdout, Some(first)) => {
+            matches!(first, b'0'..=b'9' | b'[' | b'C' | b'D' | b'E' | b'G' | b'R' | b'W' | 0x1b | 0xe2)
+                || line
+                    .get(line.len().saturating_sub(24)..)
+                    .is_some_and(|end| memchr::memmem::find(end, b": ").is_some())
+        }
+    }
+}
+
+fn read(stream: Stream, sentence: &str, traced: bool) -> Option<Reading> {
+    let (stamp, rest) = match split_stamp(sentence) {
+        Some((stamp, rest)) => (Some(stamp), rest),
+        None => (None, sentence),
+    };
+    let event = match (stream, stamp) {
+        (Stream::Stdout, Some(_)) => stamped_stdout(rest),
+        (Stream::Stdout, None) => bare_stdout(rest),
+        (Stream::Stderr, Some(_)) => stamped_stderr(rest).or_else(|| bare_stderr(rest)),
+        (Stream::Stderr, None) => bare_stderr(rest),
+    }?;
+    Some(Reading { event, stamp: stamp.map(str::to_owned), traced })
+}
+
+fn stamped_stdout(rest: &str) -> Option<RunnerEvent> {
+    if rest == "Listening for Jobs" {
+        return Some(RunnerEvent::Listening);
+    }
+    if rest == "Runner reconnected." {
+        return Some(RunnerEvent::Reconnected);
+    }
+    // Before the completion: a job may be called `x completed with result: Failed`.
+    if let Some(name) = rest.strip_prefix("Running job: ").or_else(|| (rest == "Running job:").then_some(""))
+    {
+        return Some(RunnerEvent::JobStarted { name: name.to_owned() });
+    }
+    let job = rest.strip_prefix("Job ")?;
+    match split_result(job) {
+        Some((name, result)) => Some(RunnerEvent::JobCompleted { name: name.to_owned(), result }),
+        None => Some(RunnerEvent::CompletionHead { name: job.to_owned() }),
+    }
+}
+
+fn bare_stdout(line: &str) -> Option<RunnerEvent> {
+    if let Some(version) = line.strip_prefix("Current runner version: '").and_then(|v| v.strip_suffix('\'')) {
+        return Some(RunnerEvent::Version(version.to_owned()));
+    }
+    if let Some(version) = line.strip_prefix("Downloading ").and_then(|v| v.strip_suffix(" runner")) {
+        let is_one_word = !version.is_empty() && !version.contains(char::is_whitespace);
+        return is_one_word.then(|| RunnerEvent::Update(UpdateStep::Downloading(version.to_owned())));
+    }
+    let step = match line {
+        "Exiting..." => return Some(RunnerEvent::Exiting),
+        "√ Removed .runner" => return Some(RunnerEvent::ConfigRemoved),
+        "Runner update in progress, do not shutdown runner." => UpdateStep::InProgress,
+        "Waiting for current job finish running." => UpdateStep::WaitingForJob,
+        "Generate and execute update script." => UpdateStep::Generating,
+        "Runner update process finished." => UpdateStep::Finished,
+        other if other.starts_with("Runner will exit shortly for update") => UpdateStep::ExitingSoon,
+        other => return split_result(other).map(|(_, result)| RunnerEvent::CompletionTail { result }),
+    };
+    Some(RunnerEvent::Update(step))
+}
+
+fn stamped_stderr(rest: &str) -> Option<RunnerEvent> {
+    let message = rest.strip_prefix("Runner connect error: ")?;
+    let message = message.strip_suffix(" Retrying until reconnected.").unwrap_or(message);
+    Some(RunnerEvent::ConnectionError { message: message.trim_end_matches('.').to_owned() })
+}
+
+fn bare_stderr(line: &str) -> Option<RunnerEvent> {
+    const FATAL: [&str; 4] = [
+        "An error occurred: ",
+        "Failed to create session. ",
+        "Fail to create and validate runner's work directory",
+        "Unhandled exception",
+    ];
+    let starts = |prefix: &str| line.starts_with(prefix);
+    let event = if starts("A session for this runner already exists.") {
+        RunnerEvent::SessionConflict
+    } else if starts("Stop retry on SessionConflictException") {
+        RunnerEvent::SessionConflictGaveUp
+    } else if starts("Failed to create a session. The runner registration has been deleted") {
+        RunnerEvent::Ghost(GhostCause::RegistrationDeleted)
+    } else if starts("The runner no longer exists on the server. Cleaning up") {
+        RunnerEvent::Ghost(GhostCause::RemovedByServer)
+    } else if starts("The runner no longer exists on the server") {
+        RunnerEvent::Ghost(GhostCause::NotOnServer)
+    } else if starts("The local machine's clock may be out of sync") {
+        RunnerEvent::ClockSkew
+    } else if let Some(message) = line.strip_prefix("Runner update failed: ") {
+        RunnerEvent::Update(UpdateStep::Failed(message.to_owned()))
+    } else if starts("An error occurred: Runner version ")
+        && line.contains("is deprecated and cannot receive messages")
+    {
+        RunnerEvent::VersionDeprecated
+    } else if FATAL.iter().any(|prefix| starts(prefix)) {
+        RunnerEvent::Fatal { message: line.to_owned() }
+    } else {
+        return None;
+    };
+    Some(event)
+}
+
+/// `NAME completed with result: RESULT`: from the right, so the last marker wins whatever the name holds.
+fn split_result(text: &str) -> Option<(&str, TaskResult)> {
+    let (name, word) = text.rsplit_once(COMPLETED)?;
+    Some((name, TaskResult::parse(word)?))
+}
+
+/// `2026-08-17 13:15:44Z: rest`: the .NET `u` format, then a colon and a space.
+fn split_stamp(line: &str) -> Option<(&str, &str)> {
+    const SHAPE: &[u8; 22] = b"0000-00-00 00:00:00Z: ";
+    let bytes = line.as_bytes().get(..SHAPE.len())?;
+    let fits = bytes.iter().zip(SHAPE).all(|(b, s)| if *s == b'0' { b.is_ascii_digit() } else { b == s });
+    fits.then(|| (&line[..20], &line[22..]))
+}
+
+enum Trace<'a> {
+    Terminal(Stream, &'a str),
+    Other(&'a str),
+}
+
+/// `[RUNNER 2026-08-17 13:15:44Z INFO Terminal] WRITE LINE: text`: what `ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT` adds.
+///
+/// `[WORKER …]` lines carry the job's own words and are never believed.
+fn trace_message(line: &str) -> Option<Trace<'_>> {
+    let (head, message) = line.strip_prefix("[RUNNER ")?.split_once("] ")?;
+    let (_, rest) = split_trace_head(head)?;
+    if rest != "Terminal" {
+        return Some(Trace::Other(message));
+    }
+    if let Some(sentence) = message.strip_prefix("WRITE LINE: ") {
+        return Some(Trace::Terminal(Stream::Stdout, sentence));
+    }
+    let sentence = message.strip_prefix("WRITE ERROR: ")?;
+    Some(Trace::Terminal(Stream::Stderr, sentence))
+}
+
+/// `2026-08-17 13:15:44Z INFO Source` → level and source.
+fn split_trace_head(head: &str) -> Option<(&str, &str)> {
+    let rest = head.get(20..)?.strip_prefix(' ')?;
+    let (level, source) = rest.split_once(' ')?;
+    matches!(level, "CRIT" | "ERR" | "WARN" | "INFO" | "VERB").then_some((level, source.trim_start()))
+}
+
+/// The phrase users grep for when a runner is dead and looks alive: only the listener's own trace may say it.
+fn ghost_in_trace(message: &str) -> Option<RunnerEvent> {
+    let tail = message.split_once("Registration ")?.1;
+    let found = tail.split_once(" was not found").is_some_and(|(id, _)| !id.is_empty() && id.len() <= 64);
+    found.then_some(RunnerEvent::Ghost(GhostCause::RegistrationNotFound))
+}
+
+/// Removes `ESC [ … letter` sequences.
+fn strip_ansi(text: Cow<'_, str>) -> Cow<'_, str> {
+    if !text.contains('\x1b') {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some(at) = rest.find("\x1b[") {
+        let body = &rest[at + 2..];
+        let len = body.bytes().take_while(|b| b.is_ascii_digit() || matches!(b, b';' | b'?')).count();
+        let is_sequence = body.as_bytes().get(len).is_some_and(u8::is_ascii_alphabetic);
+        let keep = if is_sequence { at } else { at + 2 };
+        out.push_str(&rest[..keep]);
+        rest = if is_sequence { &body[len + 1..] } else { body };
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}

@@ -1,0 +1,181 @@
+//! The same truth as JSON: names explain themselves, times are RFC 3339 UTC, durations are seconds, unknown is null.
+
+use super::View;
+use crate::domain::event::GhostCause;
+use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::status::{health, readiness};
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Who this runner is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Identity {
+    /// `RUNNER_NAME`.
+    pub runner_name: String,
+    /// `RUNNER_TYPE`.
+    pub runner_type: String,
+    /// Version of runner-init.
+    pub init_version: &'static str,
+    /// Whether it takes one job only.
+    pub ephemeral: bool,
+    /// When the supervisor started.
+    pub started_at: String,
+}
+
+#[derive(Serialize)]
+struct StatusBody<'a> {
+    #[serde(flatten)]
+    identity: &'a Identity,
+    state: &'static str,
+    reason: &'a str,
+    since: String,
+    online: bool,
+    ready: Check,
+    healthy: Check,
+    runner_version: Option<&'a str>,
+    ghost: Option<&'static str>,
+    failures: u32,
+    launch_due: Option<String>,
+    leave_by: Option<String>,
+    job: Option<RunningJob<'a>>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    ok: bool,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct RunningJob<'a> {
+    name: &'a str,
+    started_at: String,
+    running_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct JobBody<'a> {
+    job_id: &'a str,
+    job_name: &'a str,
+    status: &'static str,
+    started_at: Option<String>,
+    finished_at: String,
+    duration_seconds: Option<f64>,
+    queue_time_seconds: Option<f64>,
+    workflow: Option<&'a str>,
+    repository: Option<&'a str>,
+    run_id: Option<&'a str>,
+    run_attempt: Option<&'a str>,
+    event: Option<&'a str>,
+    #[serde(rename = "ref")]
+    git_ref: Option<&'a str>,
+    sha: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JobsBody<'a> {
+    jobs: Vec<JobBody<'a>>,
+}
+
+/// `GET /api/v1/status`
+pub async fn status(State(view): State<View>) -> Response {
+    let now = (view.clock)();
+    let status = view.status.borrow().clone();
+    let (ready, healthy) = (readiness(&status), health(&status, now));
+    let body = StatusBody {
+        identity: &view.identity,
+        state: status.state.as_str(),
+        reason: &status.reason,
+        since: stamp(status.since),
+        online: status.state.is_online(),
+        ready: Check { ok: ready.ok, reason: ready.reason },
+        healthy: Check { ok: healthy.ok, reason: healthy.reason },
+        runner_version: status.runner_version.as_deref(),
+        ghost: status.ghost.map(GhostCause::as_str),
+        failures: status.failures,
+        launch_due: status.launch_due.map(stamp),
+        leave_by: status.leave_by.map(stamp),
+        job: status.job.as_ref().map(|job| RunningJob {
+            name: &job.name,
+            started_at: stamp(job.started_at),
+            running_seconds: seconds((now - job.started_at).to_std().unwrap_or_default()),
+        }),
+    };
+    Json(body).into_response()
+}
+
+/// `GET /api/v1/jobs?limit=&status=&since=`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobsQuery {
+    limit: Option<usize>,
+    status: Option<String>,
+    since: Option<DateTime<Utc>>,
+}
+
+/// The last finished jobs, newest first. 400 with the fault for a query that cannot be read.
+pub async fn jobs(State(view): State<View>, query: Result<Query<JobsQuery>, QueryRejection>) -> Response {
+    const EXPECTED: &str =
+        "expected limit=1..50, status=success|failed|cancelled|skipped|abandoned, since=RFC 3339\n";
+    let bad = || (StatusCode::BAD_REQUEST, EXPECTED).into_response();
+    let Ok(Query(query)) = query else { return bad() };
+    let limit = query.limit.unwrap_or(50);
+    let wanted = match query.status.as_deref() {
+        None => None,
+        Some(word) => match JobStatus::ALL.into_iter().find(|s| s.as_str() == word) {
+            None => return bad(),
+            found => found,
+        },
+    };
+    if !(1..=50).contains(&limit) {
+        return bad();
+    }
+    let status = view.status.borrow().clone();
+    let fits = |job: &&JobRecord| {
+        wanted.is_none_or(|w| job.status == RowStatus::Finished(w))
+            && query.since.is_none_or(|s| job.timestamp >= s)
+    };
+    let jobs = status.recent.iter().rev().filter(fits).take(limit).map(job_body).collect();
+    Json(JobsBody { jobs }).into_response()
+}
+
+fn job_body(job: &JobRecord) -> JobBody<'_> {
+    JobBody {
+        job_id: &job.job_id,
+        job_name: &job.job_name,
+        status: match job.status {
+            RowStatus::Running => "running",
+            RowStatus::Finished(status) => status.as_str(),
+        },
+        started_at: job.started_at.map(stamp),
+        finished_at: stamp(job.timestamp),
+        duration_seconds: job.duration.map(seconds),
+        queue_time_seconds: job.queue_time.map(seconds),
+        workflow: known(&job.workflow),
+        repository: known(&job.repository),
+        run_id: known(&job.run_id),
+        run_attempt: known(&job.run_attempt),
+        event: known(&job.event),
+        git_ref: known(&job.git_ref),
+        sha: known(&job.sha),
+    }
+}
+
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Milliseconds, as the job log keeps them.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

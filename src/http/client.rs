@@ -1,0 +1,120 @@
+//! The health check's client: one GET, one line, a verdict; over the unix socket, or to a URL.
+
+use crate::domain::status::Verdict;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode, Uri, header};
+use hyper_util::rt::TokioIo;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Below any orchestrator's own limit.
+const LIMIT: Duration = Duration::from_secs(3);
+const MAX_BODY: usize = 16 * 1024;
+
+/// Where to ask.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// The first of these sockets that answers.
+    Sockets(Vec<PathBuf>),
+    /// `http://HOST:PORT`, with the bearer token if one is set.
+    Url(Uri, Option<String>),
+}
+
+/// Why no verdict could be had.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody listens there.
+    #[error("cannot connect to {0}")]
+    Connect(String, #[source] std::io::Error),
+    /// The other side does not speak HTTP, or left.
+    #[error("no answer from {0}")]
+    Http(String, #[source] hyper::Error),
+    /// It took too long.
+    #[error("no answer from {0} within 3 s")]
+    TooLate(String),
+    /// Not a URL we can ask.
+    #[error("expected a URL like http://127.0.0.1:9091")]
+    Url,
+}
+
+/// Asks `path` (`/healthz`, `/readyz`) and reads the verdict.
+///
+/// # Errors
+/// If nobody answers.
+pub async fn ask(target: &Target, path: &str) -> Result<Verdict, AskError> {
+    let place = place(target);
+    match tokio::time::timeout(LIMIT, ask_without_limit(target, path)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(AskError::TooLate(place)),
+    }
+}
+
+async fn ask_without_limit(target: &Target, path: &str) -> Result<Verdict, AskError> {
+    match target {
+        Target::Sockets(paths) => {
+            let (stream, place) = connect_first(paths).await?;
+            get(stream, &place, "localhost", path, None).await
+        }
+        Target::Url(uri, token) => {
+            let host = uri.host().filter(|_| uri.scheme_str() == Some("http")).ok_or(AskError::Url)?;
+            let host = host.trim_matches(['[', ']']);
+            let place = place(target);
+            let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await;
+            let stream = stream.map_err(|e| AskError::Connect(place.clone(), e))?;
+            get(stream, &place, host, path, token.as_deref()).await
+        }
+    }
+}
+
+async fn connect_first(paths: &[PathBuf]) -> Result<(UnixStream, String), AskError> {
+    let mut refused = AskError::Url;
+    for path in paths {
+        match UnixStream::connect(path).await {
+            Ok(stream) => return Ok((stream, show(path))),
+            Err(e) => refused = AskError::Connect(show(path), e),
+        }
+    }
+    Err(refused)
+}
+
+async fn get<S>(
+    stream: S,
+    place: &str,
+    host: &str,
+    path: &str,
+    token: Option<&str>,
+) -> Result<Verdict, AskError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let failed = |e| AskError::Http(place.to_owned(), e);
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    tokio::spawn(connection);
+    let mut request = Request::get(path).header(header::HOST, host);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|_| AskError::Url)?;
+    let response = sender.send_request(request).await.map_err(failed)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
+    let text = body.map(|b| String::from_utf8_lossy(&b.to_bytes()).into_owned()).unwrap_or_default();
+    let line: String = text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+    let reason = if line.is_empty() { format!("status {}", status.as_u16()) } else { line };
+    Ok(Verdict { ok: status == StatusCode::OK, reason })
+}
+
+fn place(target: &Target) -> String {
+    match target {
+        Target::Sockets(paths) => paths.first().map(|p| show(p)).unwrap_or_default(),
+        Target::Url(uri, _) => uri.authority().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn show(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,111 @@
+//! One router, two doors: a TCP port for scrapers and people, a unix socket for our own health check; both only read.
+
+pub mod api;
+pub mod client;
+pub mod guard;
+pub mod server;
+
+use crate::config::Secret;
+use crate::domain::status::{Status, Verdict, health, readiness};
+use crate::telemetry::exporter::{CONTENT_TYPE, Exporter};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+
+/// A loop that does not answer within this is not turning.
+const PULSE: Duration = Duration::from_secs(2);
+
+/// What the handlers may see. They change nothing but the count of scrapes.
+#[derive(Clone)]
+pub struct View {
+    /// The supervisor's status.
+    pub status: watch::Receiver<Arc<Status>>,
+    /// The metrics page.
+    pub exporter: Exporter,
+    /// Asks the supervisor's loop for a sign of life.
+    pub pulse: mpsc::Sender<oneshot::Sender<()>>,
+    /// Wall clock.
+    pub clock: fn() -> DateTime<Utc>,
+    /// Who this runner is, for the API.
+    pub identity: Arc<api::Identity>,
+    /// Scrapes so far, and the news of each.
+    pub scrapes: Arc<Scrapes>,
+}
+
+/// Counts scrapes, for whoever lingers for one.
+#[derive(Debug, Default)]
+pub struct Scrapes {
+    count: AtomicU64,
+    news: Notify,
+}
+
+impl Scrapes {
+    fn note(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.news.notify_waiters();
+    }
+
+    /// Waits for the next scrape.
+    pub async fn next(&self) {
+        self.news.notified().await;
+    }
+}
+
+/// The routes; `token` guards all but `/livez`.
+pub fn router(view: View, token: Option<Secret>) -> Router {
+    let open = Router::new().route("/livez", get(livez)).with_state(view.clone());
+    let guarded = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/readyz", get(readyz))
+        .route("/healthz", get(healthz))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/jobs", get(api::jobs))
+        .with_state(view)
+        .route_layer(middleware::from_fn_with_state(token.map(Arc::new), guard::require_token));
+    open.merge(guarded)
+        .fallback(not_found)
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024)))
+        .layer(middleware::from_fn(guard::limits))
+}
+
+async fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, "not found\n").into_response()
+}
+
+async fn metrics(State(view): State<View>) -> Response {
+    let page = view.exporter.page();
+    view.scrapes.note();
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], page.to_string()).into_response()
+}
+
+async fn livez(State(view): State<View>) -> Response {
+    let (reply, answer) = oneshot::channel();
+    let turning = async { view.pulse.send(reply).await.is_ok() && answer.await.is_ok() };
+    let ok = tokio::time::timeout(PULSE, turning).await.unwrap_or(false);
+    let reason = if ok { "the supervisor's loop turns" } else { "the supervisor's loop does not answer" };
+    answer_with(&Verdict { ok, reason: reason.to_owned() })
+}
+
+async fn readyz(State(view): State<View>) -> Response {
+    let verdict = readiness(&view.status.borrow());
+    answer_with(&verdict)
+}
+
+async fn healthz(State(view): State<View>) -> Response {
+    let verdict = health(&view.status.borrow(), (view.clock)());
+    answer_with(&verdict)
+}
+
+fn answer_with(verdict: &Verdict) -> Response {
+    let code = if verdict.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, [(header::CACHE_CONTROL, "no-store")], format!("{}\n", verdict.reason)).into_response()
+}

@@ -1,0 +1,361 @@
+//! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
+
+mod hall;
+mod start;
+
+pub use start::{Setup, StartError, Tcp};
+
+use crate::domain::event::{Exit, Now};
+use crate::domain::lifecycle::{Action, Input, Lifecycle};
+use crate::domain::notice::Notice;
+use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::restart::UPDATE_WAIT;
+use crate::domain::status::Status;
+use crate::sys::child::{Heard, Launch, Listener, Output};
+use crate::sys::journal::Replay;
+use crate::sys::scribe::{Scribe, Word};
+use crate::sys::signals::{Asked, Signals};
+use crate::sys::{update, worker};
+use crate::telemetry::emit::{Sample, Telemetry};
+use chrono::{DateTime, Utc};
+use hall::Hall;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// Exit is not end of file: a grandchild may hold the pipe, but what the listener wrote is in it by now.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Finished jobs shown to the world.
+const RECENT: usize = 50;
+
+/// Runs the supervisor until the listener has ended for good; the container's exit code.
+///
+/// # Errors
+/// If it could not even begin; [`StartError::code`] is the exit code.
+pub async fn run(setup: Setup) -> Result<i32, StartError> {
+    let mut supervisor = start::begin(setup)?;
+    let code = supervisor.turn().await;
+    supervisor.wrap_up().await;
+    Ok(code)
+}
+
+/// Reads both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    fn now(self) -> Now {
+        Now { up: self.start.elapsed(), utc: utc_now() }
+    }
+
+    fn at(self, up: Duration) -> Instant {
+        self.start + up
+    }
+}
+
+/// The wall clock.
+#[expect(clippy::disallowed_methods, reason = "the supervisor's clock")]
+fn utc_now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+struct Supervisor {
+    life: Lifecycle,
+    clock: Clock,
+    signals: Signals,
+    launch: Launch,
+    launches: u64,
+    listener: Option<Listener>,
+    closed_pipes: u8,
+    gone: Option<Gone>,
+    update: Option<JoinHandle<std::io::Result<bool>>>,
+    output: Output,
+    heard: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
+    scribe: Option<Scribe>,
+    words: mpsc::UnboundedReceiver<Word>,
+    telemetry: Telemetry,
+    hall: Hall,
+    recent: VecDeque<JobRecord>,
+    shown: Arc<Status>,
+    sample_every: Duration,
+    linger: Duration,
+    wrap_up_limit: Duration,
+    leaving: Option<i32>,
+}
+
+/// The listener's exit has been taken, its pipes may still hold words.
+struct Gone {
+    exit: Exit,
+    open_pipes: u8,
+    until: Instant,
+}
+
+/// One thing that has happened.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
+enum Happened {
+    Asked(Asked),
+    Heard(Heard),
+    Word(Word),
+    Exited(std::io::Result<Exit>),
+    LastWords,
+    Deadline,
+    Sample,
+    Pulse(oneshot::Sender<()>),
+    Updated(bool),
+}
+
+impl Supervisor {
+    async fn turn(&mut self) -> i32 {
+        let mut samples = tokio::time::interval(self.sample_every);
+        samples.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let happened = self.next(&mut samples).await;
+            self.handle(happened);
+            if let Some(code) = self.leaving {
+                return code;
+            }
+        }
+    }
+
+    async fn next(&mut self, samples: &mut tokio::time::Interval) -> Happened {
+        let deadline = self.life.next_deadline().map(|up| self.clock.at(up));
+        let last_words = self.gone.as_ref().map(|gone| gone.until);
+        tokio::select! {
+            asked = self.signals.next() => Happened::Asked(asked),
+            Some(heard) = self.heard.1.recv() => Happened::Heard(heard),
+            Some(word) = self.words.recv() => Happened::Word(word),
+            exit = wait(self.listener.as_mut()), if self.gone.is_none() => Happened::Exited(exit),
+            finished = updated(self.update.as_mut()) => Happened::Updated(finished),
+            () = until(last_words) => Happened::LastWords,
+            () = until(deadline) => Happened::Deadline,
+            _ = samples.tick() => Happened::Sample,
+            Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
+        }
+    }
+
+    fn handle(&mut self, happened: Happened) {
+        match happened {
+            Happened::Asked(Asked::Stop(kind)) => self.feed(Input::Stop(kind)),
+            Happened::Asked(Asked::Nothing(signal)) => self.telemetry.emit(&Notice::Ignored { signal }),
+            Happened::Heard(heard) => self.hear(heard),
+            Happened::Word(word) => self.journal_said(word),
+            Happened::Exited(exit) => self.exit_taken(exit),
+            Happened::LastWords => self.listener_is_gone(),
+            Happened::Deadline => self.feed(Input::Deadline),
+            Happened::Sample => self.sample(),
+            // Nobody waits for the answer any more: then it was not needed.
+            Happened::Pulse(reply) => drop(reply.send(())),
+            Happened::Updated(finished) => {
+                self.update = None;
+                if finished {
+                    self.feed(Input::UpdateFinished);
+                }
+            }
+        }
+    }
+
+    /// Into the lifecycle, and what it answers is done; what comes of that goes in again.
+    fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for action in self.life.handle(input, self.clock.now()) {
+                inputs.extend(self.perform(action));
+            }
+        }
+        self.show();
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Spawn => return Some(self.spawn()),
+            Action::Interrupt => self.listener.iter().for_each(Listener::interrupt),
+            Action::KillGroup => self.listener.iter().for_each(Listener::kill_group),
+            Action::WatchUpdate => {
+                let dir = self.launch.dir.clone();
+                self.update = Some(tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT)));
+            }
+            Action::Append(row) => self.scribe.iter().for_each(|scribe| scribe.write(row.clone())),
+            Action::Notify(notice) => self.telemetry.emit(&notice),
+            Action::Leave(code) => self.leaving = Some(code),
+        }
+        None
+    }
+
+    fn spawn(&mut self) -> Input {
+        self.launches += 1;
+        self.listener = None;
+        match Listener::start(&self.launch, self.launches, &self.output, &self.heard.0) {
+            Ok(listener) => {
+                let pid = listener.pid();
+                self.listener = Some(listener);
+                Input::Started { pid }
+            }
+            Err(error) => Input::NotStarted { error: format!("{}: {error}", self.launch.program.display()) },
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Sentence { launch, reading } if launch == self.launches => {
+                let evidence = match (self.life.open_job(), &self.listener) {
+                    (Some(job), Some(listener)) => {
+                        worker::evidence(listener.pid(), &self.launch.dir, job.started.utc)
+                    }
+                    (None, _) | (_, None) => crate::domain::event::Worker::Unknown,
+                };
+                self.feed(Input::Said(reading, evidence));
+            }
+            Heard::Eof { launch } if launch == self.launches => {
+                if let Some(gone) = &mut self.gone {
+                    gone.open_pipes = gone.open_pipes.saturating_sub(1);
+                    if gone.open_pipes == 0 {
+                        self.listener_is_gone();
+                    }
+                } else {
+                    self.closed_pipes += 1;
+                }
+            }
+            // An updater, or a daemon a job left behind, still holds an earlier listener's pipe.
+            Heard::Sentence { .. } | Heard::Eof { .. } => {}
+        }
+    }
+
+    fn exit_taken(&mut self, exit: std::io::Result<Exit>) {
+        // Only if somebody else waited for our child, which init's design excludes.
+        let exit = exit.unwrap_or(Exit::Signal(0));
+        let open_pipes = 2u8.saturating_sub(std::mem::take(&mut self.closed_pipes));
+        self.gone = Some(Gone { exit, open_pipes, until: Instant::now() + LAST_WORDS });
+        if open_pipes == 0 {
+            self.listener_is_gone();
+        }
+    }
+
+    fn listener_is_gone(&mut self) {
+        let Some(Gone { exit, .. }) = self.gone.take() else { return };
+        let configured = start::is_configured(&self.launch.dir);
+        self.feed(Input::Exited { exit, configured });
+        self.listener = None;
+    }
+
+    fn journal_said(&mut self, word: Word) {
+        let notice = match word {
+            Word::Written(row) if row.status == RowStatus::Running => Notice::JobStarted(*row),
+            Word::Written(row) => {
+                self.remember(JobRecord::clone(&row));
+                Notice::JobFinished(*row)
+            }
+            Word::Fault { kind, detail } => Notice::JournalFault { kind, detail },
+            Word::Opened(replay) => return self.replayed(*replay),
+            Word::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept },
+            Word::Ended { unwritten: 0 } => return,
+            Word::Ended { unwritten } => Notice::RowsLost { rows: unwritten as u64 },
+        };
+        self.telemetry.emit(&notice);
+        self.show();
+    }
+
+    /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.
+    fn replayed(&mut self, replay: Replay) {
+        self.telemetry.restore(&replay.totals);
+        for fault in replay.faults {
+            for _ in 0..fault.count {
+                self.telemetry.emit(&Notice::JournalFault { kind: fault.kind, detail: fault.detail.clone() });
+            }
+        }
+        let newer = std::mem::take(&mut self.recent);
+        replay.recent.into_iter().chain(newer).for_each(|row| self.remember(row));
+        for row in replay.unclosed {
+            let status = RowStatus::Finished(JobStatus::Abandoned);
+            let row = JobRecord { timestamp: utc_now(), status, duration: None, ..row };
+            self.scribe.iter().for_each(|scribe| scribe.write(row.clone()));
+        }
+        self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });
+        self.show();
+    }
+
+    fn remember(&mut self, row: JobRecord) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(row);
+        self.hall.recent = self.recent.iter().cloned().collect();
+    }
+
+    /// Tells HTTP and metrics, if there is anything new.
+    fn show(&mut self) {
+        let status = Status { recent: Arc::clone(&self.hall.recent), ..self.life.status(self.clock.now()) };
+        if *self.shown != status {
+            self.shown = Arc::new(status);
+            self.telemetry.show(&self.shown);
+            self.hall.status.send_replace(Arc::clone(&self.shown));
+        }
+    }
+
+    fn sample(&mut self) {
+        let now = self.clock.now();
+        let lines = [0, 1].map(|i| self.output.lines[i].load(Ordering::Relaxed));
+        for (outlet, stream) in self.output.outlets.iter().zip(crate::domain::event::Stream::ALL) {
+            let lines = outlet.take_dropped();
+            if lines > 0 {
+                self.telemetry.emit(&Notice::OutputDropped { stream, lines });
+            }
+        }
+        self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines });
+    }
+
+    /// The last scrape, the last rows, the last lines: each has its limit, and a signal ends all waiting.
+    async fn wrap_up(&mut self) {
+        self.sample();
+        if !self.life.was_asked() && !self.linger.is_zero() {
+            tokio::select! {
+                () = self.hall.scrapes.next() => {}
+                () = tokio::time::sleep(self.linger) => {}
+                _ = self.signals.next() => {}
+            }
+        }
+        self.scribe = None;
+        let limit = Instant::now() + self.wrap_up_limit;
+        loop {
+            match tokio::time::timeout_at(limit, self.words.recv()).await {
+                Ok(Some(word)) => self.journal_said(word),
+                Ok(None) => break,
+                Err(_) => {
+                    self.telemetry.emit(&Notice::RowsLost { rows: 0 });
+                    break;
+                }
+            }
+        }
+        self.hall.close(limit).await;
+        for outlet in &self.output.outlets {
+            outlet.flush(limit.saturating_duration_since(Instant::now()));
+        }
+    }
+}
+
+async fn wait(listener: Option<&mut Listener>) -> std::io::Result<Exit> {
+    match listener {
+        Some(listener) => listener.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The updater's marker was seen; `false` if it cannot be watched for, then the deadline decides.
+async fn updated(task: Option<&mut JoinHandle<std::io::Result<bool>>>) -> bool {
+    match task {
+        Some(task) => matches!(task.await, Ok(Ok(true))),
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

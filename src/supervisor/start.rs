@@ -1,0 +1,278 @@
+//! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
+
+use super::hall::Hall;
+use super::{Clock, Supervisor, utc_now};
+use crate::config::{Config, names};
+use crate::domain::lifecycle::{Lifecycle, Settings};
+use crate::domain::notice::Notice;
+use crate::domain::record::FaultKind;
+use crate::domain::status::Status;
+use crate::http::{self, Scrapes, View, api, server};
+use crate::sys::child::{Launch, Output};
+use crate::sys::journal::{self, OpenError};
+use crate::sys::outlet::Outlet;
+use crate::sys::run_dir;
+use crate::sys::scribe::{self, Opened, Scribe};
+use crate::sys::signals::Signals;
+use crate::telemetry::emit::{Build, Telemetry};
+use crate::telemetry::exporter::{Exporter, Identity};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Sentences that may wait for the loop; then the pipe fills.
+const SENTENCES: usize = 64;
+/// Bounds of the queue-time histogram, seconds.
+const QUEUE_BOUNDS: [f64; 8] = [5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0];
+
+/// The TCP door, if there is to be one.
+pub enum Tcp {
+    /// `METRICS_ENABLED=false`
+    Off,
+    /// Bound, not yet served.
+    Bound(server::Bound),
+}
+
+impl Tcp {
+    /// Binds what the configuration asks for.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`], naming address and variables.
+    pub fn bind(config: &Config) -> Result<Tcp, StartError> {
+        if !config.metrics.enabled {
+            return Ok(Tcp::Off);
+        }
+        let address = SocketAddr::new(config.metrics.bind, config.metrics.port);
+        let bound = server::Bound::tcp(address).map_err(|source| StartError::Bind { address, source })?;
+        Ok(Tcp::Bound(bound))
+    }
+
+    /// Where it is, if it is.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Tcp::Off => None,
+            Tcp::Bound(bound) => bound.address().ok(),
+        }
+    }
+}
+
+/// What a supervisor begins with.
+pub struct Setup {
+    /// Checked configuration.
+    pub config: Config,
+    /// The listener's whole environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The door.
+    pub tcp: Tcp,
+    /// Our stdout and stderr.
+    pub outlets: [Outlet; 2],
+}
+
+/// Why the supervisor could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or the address not ours.
+    #[error("cannot listen on {address} (METRICS_BIND, METRICS_PORT)")]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No runner there.
+    #[error("{}: expected an unpacked runner in {}, but {missing} is not there", names::RUNNER_DIR, .dir.display())]
+    NoRunner {
+        /// The directory.
+        dir: PathBuf,
+        /// The missing file.
+        missing: &'static str,
+    },
+    /// Registration was skipped but the runner is not configured.
+    #[error("{}: expected a configured runner in {}, but it holds no .runner: run config.sh there, or mount its files",
+        names::RUNNER_DIR, .dir.display())]
+    NotConfigured {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Another supervisor writes the job log.
+    #[error("{}", names::JOBS_LOG)]
+    JobLog(#[source] OpenError),
+    /// The operating system refused something we cannot do without.
+    #[error("the operating system refused {what}")]
+    Os {
+        /// What for.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A defect of ours.
+    #[error("cannot set up the metrics registry")]
+    Registry(#[source] metrics_exporter_prometheus::BuildError),
+}
+
+impl StartError {
+    /// The documented exit code.
+    pub fn code(&self) -> i32 {
+        match self {
+            StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
+            StartError::Registry(_) => 70,
+            StartError::Bind { .. } | StartError::Os { .. } => 71,
+        }
+    }
+}
+
+/// `.runner`, or what a migration left in its place.
+pub(super) fn is_configured(dir: &Path) -> bool {
+    [".runner", ".runner_migrated"].iter().any(|file| dir.join(file).exists())
+}
+
+pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
+    let Setup { config, environment, tcp, outlets } = setup;
+    let os = |what| move |source| StartError::Os { what, source };
+    let signals = Signals::catch().map_err(os("the signal handlers"))?;
+    let launch = launch(&config, environment)?;
+    let clock = Clock { start: Instant::now() };
+    let now = clock.now();
+
+    let settings = journal_settings(&config);
+    let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
+    let exporter =
+        Exporter::install(&identity(&config), &config.metrics.buckets).map_err(StartError::Registry)?;
+    let build = Build {
+        init_version: env!("CARGO_PKG_VERSION"),
+        arch: std::env::consts::ARCH,
+        ephemeral: config.runner.ephemeral,
+    };
+    let telemetry = Telemetry::new(exporter.clone(), build, now.utc);
+    let life = Lifecycle::new(lifecycle_settings(&config, now.utc.timestamp_subsec_nanos()), now);
+    let shown = Arc::new(life.status(now));
+    telemetry.show(&shown);
+    let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
+
+    let (words_in, words) = mpsc::unbounded_channel();
+    let (journal, replay, trouble) = match opened {
+        Opened::Log(journal, replay) => (Some(journal), Some(replay), None),
+        Opened::Unusable(detail) => (None, None, Some(detail)),
+    };
+    let scribe = Scribe::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
+    let mut supervisor = Supervisor {
+        life,
+        clock,
+        signals,
+        launch,
+        launches: 0,
+        listener: None,
+        closed_pipes: 0,
+        gone: None,
+        update: None,
+        output: Output { outlets, lines: Arc::default() },
+        heard: mpsc::channel(SENTENCES),
+        scribe: Some(scribe),
+        words,
+        telemetry,
+        hall,
+        recent: VecDeque::new(),
+        shown,
+        sample_every: config.metrics.update_interval,
+        linger: config.metrics.linger,
+        wrap_up_limit: config.lifecycle.budget.wrap_up,
+        leaving: None,
+    };
+    if let Some(replay) = replay {
+        supervisor.replayed(*replay);
+    }
+    if let Some(detail) = trouble {
+        supervisor.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
+    }
+    supervisor.sample();
+    Ok(supervisor)
+}
+
+fn launch(config: &Config, environment: Vec<(OsString, OsString)>) -> Result<Launch, StartError> {
+    const LISTENER: &str = "bin/Runner.Listener";
+    let dir = config.runner.dir.clone();
+    if !dir.join(LISTENER).exists() {
+        return Err(StartError::NoRunner { dir, missing: LISTENER });
+    }
+    if !is_configured(&dir) {
+        return Err(StartError::NotConfigured { dir });
+    }
+    Ok(Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment })
+}
+
+fn journal_settings(config: &Config) -> journal::Settings {
+    journal::Settings {
+        path: config.job_log.path.clone(),
+        max_records: config.job_log.max_records,
+        duration_bounds: config.metrics.buckets.clone(),
+        queue_bounds: QUEUE_BOUNDS.to_vec(),
+    }
+}
+
+fn identity(config: &Config) -> Identity {
+    Identity {
+        runner_name: config.runner.name.clone(),
+        runner_type: config.runner.flavour.as_str().to_owned(),
+    }
+}
+
+fn lifecycle_settings(config: &Config, noise: u32) -> Settings {
+    Settings {
+        drain: config.lifecycle.budget.drain,
+        stopping: config.lifecycle.budget.stopping,
+        max_restarts: config.lifecycle.max_restarts,
+        // Only spreads the back-off of a fleet.
+        seed: u64::from(noise) << 32 | u64::from(std::process::id()),
+    }
+}
+
+fn open_hall(
+    config: &Config,
+    tcp: Tcp,
+    exporter: Exporter,
+    shown: Arc<Status>,
+    started: chrono::DateTime<chrono::Utc>,
+) -> Hall {
+    let (status, seen) = watch::channel(shown);
+    let (pulse_in, pulse) = mpsc::channel(8);
+    let (stop, stopped) = watch::channel(false);
+    let scrapes = Arc::new(Scrapes::default());
+    let view = View {
+        status: seen,
+        exporter,
+        pulse: pulse_in,
+        clock: utc_now,
+        identity: Arc::new(api::Identity {
+            runner_name: config.runner.name.clone(),
+            runner_type: config.runner.flavour.as_str().to_owned(),
+            init_version: env!("CARGO_PKG_VERSION"),
+            ephemeral: config.runner.ephemeral,
+            started_at: started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        }),
+        scrapes: Arc::clone(&scrapes),
+    };
+    let mut doors = JoinSet::new();
+    if let Tcp::Bound(bound) = tcp {
+        if let Ok(address) = bound.address() {
+            tracing::info!(event = "serving", address = %address);
+        }
+        let router = http::router(view.clone(), config.metrics.auth_token.clone());
+        doors.spawn(bound.serve(router, stopped.clone()));
+    }
+    // The health check's own door is guarded by its directory, not by the token.
+    let candidates = run_dir::candidates(config.run_dir.as_deref());
+    match run_dir::create(&candidates).and_then(|dir| server::Door::open(&dir)) {
+        Ok(door) => drop(doors.spawn(door.serve(http::router(view, None), stopped))),
+        Err(error) => {
+            let dir = candidates.last().map(|dir| dir.display().to_string()).unwrap_or_default();
+            tracing::warn!(event = "no_health_socket", dir, error = %error, variable = names::RUNNER_RUN_DIR);
+        }
+    }
+    Hall { status, pulse, scrapes, recent: Arc::new([]), stop, doors }
+}

@@ -1,0 +1,202 @@
+//! The listener's process: started in a group of its own, heard on both pipes, and signalled only here.
+//!
+//! Everything it writes is passed on, byte for byte and in whole lines; what it means travels to the supervisor.
+
+use super::outlet::Outlet;
+use crate::domain::event::{Exit, Stream};
+use crate::domain::line::LineDecoder;
+use crate::domain::parse::{Reading, parse};
+use crate::spawn;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+
+/// Read at most this much at once.
+const CHUNK: usize = 64 * 1024;
+/// The kernel's buffer between the listener and us; what it may write while we are busy.
+const PIPE: i32 = 1024 * 1024;
+/// An unfinished line is shown after this, so that a hanging process shows its last words.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The executable.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its working directory.
+    pub dir: PathBuf,
+    /// Its whole environment.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// Where the listener's output goes and is counted.
+#[derive(Clone)]
+pub struct Output {
+    /// Our stdout and stderr, in the order of [`Stream::ALL`].
+    pub outlets: [Outlet; 2],
+    /// Lines heard, in the same order.
+    pub lines: Arc<[AtomicU64; 2]>,
+}
+
+/// What the pipes bring. `launch` tells launches apart: an old one's pipe may outlive it.
+#[derive(Debug)]
+pub enum Heard {
+    /// A sentence of the listener's.
+    Sentence {
+        /// Which launch.
+        launch: u64,
+        /// What it said.
+        reading: Reading,
+    },
+    /// One of its two pipes has been closed by all who held it.
+    Eof {
+        /// Which launch.
+        launch: u64,
+    },
+}
+
+/// A running listener.
+#[derive(Debug)]
+pub struct Listener {
+    child: Child,
+    pid: u32,
+}
+
+impl Listener {
+    /// Starts it: own process group, default signals, stdin `/dev/null`.
+    ///
+    /// # Errors
+    /// What the operating system says: no such file, no permission, no more processes.
+    ///
+    /// # Panics
+    /// Never: a fresh child has a pid and the pipes that were asked for.
+    pub fn start(
+        command: &Launch,
+        launch: u64,
+        output: &Output,
+        heard: &mpsc::Sender<Heard>,
+    ) -> io::Result<Listener> {
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts and owns a child")]
+        let mut process = Command::new(&command.program);
+        process.args(&command.args).current_dir(&command.dir).env_clear().envs(command.env.iter().cloned());
+        process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        spawn::fresh(process.as_std_mut(), spawn::Group::Own);
+        let mut child = process.spawn()?;
+        let pid = child.id().expect("it has not been waited for");
+        let stdout = child.stdout.take().expect("it was piped");
+        let stderr = child.stderr.take().expect("it was piped");
+        widen(stdout.as_fd());
+        widen(stderr.as_fd());
+        tokio::spawn(hear(stdout, Stream::Stdout, launch, output.clone(), heard.clone()));
+        tokio::spawn(hear(stderr, Stream::Stderr, launch, output.clone(), heard.clone()));
+        Ok(Listener { child, pid })
+    }
+
+    /// Its process id, which is its group's too.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits for its end. Cancel-safe.
+    ///
+    /// # Errors
+    /// If somebody else has waited for it.
+    pub async fn wait(&mut self) -> io::Result<Exit> {
+        let status = self.child.wait().await?;
+        Ok(match (status.code(), status.signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+        })
+    }
+
+    /// SIGINT to the listener alone: it cancels its job and leaves. Nothing once its exit was taken.
+    pub fn interrupt(&self) {
+        if let Some(pid) = self.child.id() {
+            // It may be gone this very moment.
+            let _ = kill(as_pid(pid), Signal::SIGINT);
+        }
+    }
+
+    /// SIGKILL to its group. Also right after its exit was taken: the number stays the group's while a member lives.
+    pub fn kill_group(&self) {
+        let _ = killpg(as_pid(self.pid), Signal::SIGKILL);
+    }
+}
+
+fn as_pid(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).expect("a pid fits"))
+}
+
+fn widen(pipe: std::os::fd::BorrowedFd<'_>) {
+    // Unprivileged users have a quota; the default 64 KiB work too.
+    let _ = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE));
+}
+
+/// Passes one pipe on and hears it, until everyone who holds its other end is gone.
+async fn hear(
+    mut pipe: impl AsyncRead + Unpin,
+    stream: Stream,
+    launch: u64,
+    output: Output,
+    heard: mpsc::Sender<Heard>,
+) {
+    let index = stream as usize;
+    let mut decoder = LineDecoder::default();
+    let mut buffer: Vec<u8> = Vec::with_capacity(CHUNK);
+    let mut readings = Vec::new();
+    loop {
+        let read = tokio::select! {
+            read = pipe.read_buf(&mut buffer) => read,
+            () = tokio::time::sleep(PATIENCE), if !buffer.is_empty() => {
+                buffer = pass(&output.outlets[index], buffer, true).await;
+                continue;
+            }
+        };
+        let Ok(count @ 1..) = read else { break };
+        let fresh = &buffer[buffer.len() - count..];
+        let mut lines = 0;
+        decoder.push(fresh, |line| {
+            lines += 1;
+            readings.extend(parse(stream, line.bytes));
+        });
+        output.lines[index].fetch_add(lines, Ordering::Relaxed);
+        buffer = pass(&output.outlets[index], buffer, false).await;
+        for reading in readings.drain(..) {
+            let _ = heard.send(Heard::Sentence { launch, reading }).await;
+        }
+    }
+    decoder.finish(|line| readings.extend(parse(stream, line.bytes)));
+    pass(&output.outlets[index], buffer, true).await;
+    for reading in readings {
+        let _ = heard.send(Heard::Sentence { launch, reading }).await;
+    }
+    let _ = heard.send(Heard::Eof { launch }).await;
+}
+
+/// Hands whole lines to the outlet, or everything if `all` or if one line fills the buffer; returns what remains.
+async fn pass(outlet: &Outlet, mut buffer: Vec<u8>, all: bool) -> Vec<u8> {
+    let end = memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1);
+    let end = if all || (end == 0 && buffer.len() >= CHUNK) { buffer.len() } else { end };
+    if end == 0 {
+        return buffer;
+    }
+    let rest = buffer[end..].to_vec();
+    buffer.truncate(end);
+    let mut next = outlet.pass(buffer).await;
+    next.reserve(CHUNK.max(rest.len()));
+    next.extend_from_slice(&rest);
+    next
+}

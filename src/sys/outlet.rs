@@ -1,0 +1,186 @@
+//! Our own stdout and stderr: whole lines go out through a thread of their own, so that a consumer who stands still can stop
+//! neither the runner nor us.
+//!
+//! A slow consumer slows the runner down for a second at most, as any pipe would; after that, lines are let go and counted
+//! until it has caught up.
+
+use crate::domain::event::Stream;
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Bytes that may wait for the consumer.
+const ROOM: usize = 8 * 1024 * 1024;
+/// How long a consumer may stand still before lines are let go.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Buffers kept for reuse.
+const SPARES: usize = 8;
+const STACK: usize = 64 * 1024;
+
+/// One of our two output streams. Clones share it.
+#[derive(Clone)]
+pub struct Outlet {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    filled: Condvar,
+    emptied: Condvar,
+    room: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    chunks: VecDeque<Vec<u8>>,
+    spares: Vec<Vec<u8>>,
+    bytes: usize,
+    writing: bool,
+    dropping: bool,
+    dropped: u64,
+}
+
+impl Outlet {
+    /// Starts the writer of one stream on a duplicate of our descriptor.
+    ///
+    /// # Errors
+    /// If the descriptor cannot be duplicated or the thread not started.
+    pub fn start(stream: Stream) -> io::Result<Outlet> {
+        let fd = match stream {
+            Stream::Stdout => io::stdout().as_fd().try_clone_to_owned()?,
+            Stream::Stderr => io::stderr().as_fd().try_clone_to_owned()?,
+        };
+        let outlet = Outlet {
+            shared: Arc::new(Shared {
+                queue: Mutex::default(),
+                filled: Condvar::new(),
+                emptied: Condvar::new(),
+                room: Notify::new(),
+            }),
+        };
+        let shared = Arc::clone(&outlet.shared);
+        std::thread::Builder::new()
+            .name(stream.as_str().to_owned())
+            .stack_size(STACK)
+            .spawn(move || shared.write_forever(fd))?;
+        Ok(outlet)
+    }
+
+    /// Passes whole lines on, waiting up to a second for room. Returns an empty buffer to fill next.
+    pub async fn pass(&self, lines: Vec<u8>) -> Vec<u8> {
+        if self.must_wait() && tokio::time::timeout(PATIENCE, self.room()).await.is_err() {
+            self.lock().dropping = true;
+        }
+        self.offer(lines)
+    }
+
+    /// Passes whole lines on, or lets them go at once if there is no room.
+    pub fn offer(&self, mut lines: Vec<u8>) -> Vec<u8> {
+        let mut queue = self.lock();
+        if queue.dropping || queue.bytes + lines.len() > ROOM {
+            queue.dropped += memchr::memchr_iter(b'\n', &lines).count() as u64;
+            lines.clear();
+            return lines;
+        }
+        queue.bytes += lines.len();
+        queue.chunks.push_back(lines);
+        let spare = queue.spares.pop().unwrap_or_default();
+        drop(queue);
+        self.shared.filled.notify_one();
+        spare
+    }
+
+    /// How many lines were let go since the last call.
+    pub fn take_dropped(&self) -> u64 {
+        std::mem::take(&mut self.lock().dropped)
+    }
+
+    /// Waits until all has been written, at most `limit`. `false` if something is still waiting.
+    pub fn flush(&self, limit: Duration) -> bool {
+        let busy = |queue: &mut Queue| queue.writing || !queue.chunks.is_empty();
+        let waited = self.shared.emptied.wait_timeout_while(self.lock(), limit, busy);
+        let (_queue, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out()
+    }
+
+    fn must_wait(&self) -> bool {
+        let queue = self.lock();
+        !queue.dropping && queue.bytes > ROOM / 2
+    }
+
+    async fn room(&self) {
+        while self.must_wait() {
+            self.shared.room.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Outlet {
+    /// A log line, whole; never waits.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.offer(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn write_forever(&self, fd: OwnedFd) {
+        let mut file = std::fs::File::from(fd);
+        loop {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut chunk = loop {
+                if let Some(chunk) = queue.chunks.pop_front() {
+                    break chunk;
+                }
+                queue.dropping = false;
+                self.emptied.notify_all();
+                queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            };
+            queue.writing = true;
+            drop(queue);
+            // A closed consumer is no reason to end a job: what it does not want is let go.
+            let _ = write_all(&mut file, &chunk);
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.writing = false;
+            queue.bytes -= chunk.len();
+            queue.dropping &= queue.bytes > ROOM / 2;
+            if queue.spares.len() < SPARES {
+                chunk.clear();
+                queue.spares.push(chunk);
+            }
+            if queue.bytes <= ROOM / 2 {
+                self.room.notify_one();
+            }
+        }
+    }
+}
+
+/// Like `write_all`, but a descriptor that somebody has made non-blocking is waited for.
+fn write_all(file: &mut std::fs::File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => wait_writable(file.as_fd()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn wait_writable(fd: BorrowedFd<'_>) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    // An error shows at the next write.
+    let _ = poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE);
+}

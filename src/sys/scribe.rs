@@ -1,0 +1,202 @@
+//! The job log's own thread: a row is acknowledged when it is on disk, and a disk that hangs hangs nobody else.
+//!
+//! What cannot be written now waits in memory and is tried again; its acknowledgement waits with it. A log that cannot even be
+//! opened makes the counters count in memory, from 0, as they will again after a restart: they never fall from a wrong height.
+
+use super::journal::{Journal, OpenError, Replay, Settings};
+use crate::domain::record::{FaultKind, JobRecord};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Between two attempts to write what is waiting.
+const RETRY: Duration = Duration::from_secs(5);
+/// Rows that may wait: a disk that stays full must not fill the memory.
+const MOST_WAITING: usize = 10_000;
+
+/// What the thread says.
+#[derive(Debug)]
+pub enum Word {
+    /// The row is on disk (or, without a log, counted in memory).
+    Written(Box<JobRecord>),
+    /// Something is wrong with the job log.
+    Fault {
+        /// Which way.
+        kind: FaultKind,
+        /// Path and cause.
+        detail: String,
+    },
+    /// The log could be opened after all; what it held comes on top of what was counted.
+    Opened(Box<Replay>),
+    /// Old rows were folded into the snapshot.
+    Compacted {
+        /// How many rows.
+        folded: u64,
+        /// How many remain.
+        kept: u64,
+    },
+    /// The thread has ended with this many rows unwritten.
+    Ended {
+        /// Lost rows.
+        unwritten: usize,
+    },
+}
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub struct Scribe {
+    rows: Sender<JobRecord>,
+    _thread: JoinHandle<()>,
+}
+
+/// How the log was found.
+#[derive(Debug)]
+pub enum Opened {
+    /// Replayed and locked.
+    Log(Box<Journal>, Box<Replay>),
+    /// Not usable now.
+    Unusable(String),
+}
+
+/// Opens the log.
+///
+/// # Errors
+/// If another supervisor holds it.
+pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
+    match Journal::open(settings.clone()) {
+        Ok((journal, replay)) => Ok(Opened::Log(Box::new(journal), Box::new(replay))),
+        Err(locked @ OpenError::Locked { .. }) => Err(locked),
+        Err(unusable @ OpenError::Unusable { .. }) => Ok(Opened::Unusable(chain(&unusable))),
+    }
+}
+
+impl Scribe {
+    /// Starts the thread; `journal` is `None` if the log could not be opened.
+    ///
+    /// # Errors
+    /// If the operating system refuses a thread.
+    pub fn start(
+        journal: Option<Box<Journal>>,
+        settings: Settings,
+        words: mpsc::UnboundedSender<Word>,
+    ) -> std::io::Result<Scribe> {
+        let (rows, inbox) = channel();
+        let mut desk = Desk { journal, settings, words, waiting: VecDeque::new(), in_trouble: false };
+        let thread =
+            std::thread::Builder::new().name("job-log".to_owned()).spawn(move || desk.work(&inbox))?;
+        Ok(Scribe { rows, _thread: thread })
+    }
+
+    /// Hands a row over; its acknowledgement comes as a [`Word`].
+    pub fn write(&self, row: JobRecord) {
+        // The thread lives as long as we do.
+        let _ = self.rows.send(row);
+    }
+}
+
+struct Waiting {
+    row: JobRecord,
+    counted: bool,
+}
+
+struct Desk {
+    journal: Option<Box<Journal>>,
+    settings: Settings,
+    words: mpsc::UnboundedSender<Word>,
+    waiting: VecDeque<Waiting>,
+    in_trouble: bool,
+}
+
+impl Desk {
+    fn work(&mut self, inbox: &Receiver<JobRecord>) {
+        loop {
+            let idle = self.waiting.is_empty() && self.journal.is_some();
+            let next = if idle {
+                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                inbox.recv_timeout(RETRY)
+            };
+            match next {
+                Ok(row) => self.take(row),
+                Err(RecvTimeoutError::Timeout) => self.reopen(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.write_waiting();
+        }
+        self.say(Word::Ended { unwritten: self.waiting.len() });
+    }
+
+    fn take(&mut self, row: JobRecord) {
+        let counted = self.journal.is_none();
+        if counted {
+            self.say(Word::Written(Box::new(row.clone())));
+        }
+        if self.waiting.len() == MOST_WAITING {
+            self.waiting.pop_front();
+            self.fault(
+                FaultKind::WriteFailed,
+                "too many rows wait for the disk: the oldest was let go".to_owned(),
+            );
+        }
+        self.waiting.push_back(Waiting { row, counted });
+    }
+
+    fn reopen(&mut self) {
+        if self.journal.is_some() {
+            return;
+        }
+        if let Ok(Opened::Log(journal, replay)) = open(&self.settings) {
+            self.journal = Some(journal);
+            self.say(Word::Opened(replay));
+        }
+    }
+
+    fn write_waiting(&mut self) {
+        while let (Some(journal), Some(next)) = (self.journal.as_mut(), self.waiting.front()) {
+            if let Err(error) = journal.append(&next.row) {
+                // One fault for a streak of attempts.
+                if !std::mem::replace(&mut self.in_trouble, true) {
+                    self.fault(FaultKind::WriteFailed, chain(&error));
+                }
+                return;
+            }
+            self.in_trouble = false;
+            if let Some(Waiting { row, counted: false }) = self.waiting.pop_front() {
+                self.say(Word::Written(Box::new(row)));
+            }
+            self.compact();
+        }
+    }
+
+    fn compact(&mut self) {
+        let Some(journal) = self.journal.as_mut() else { return };
+        match journal.compact_if_due() {
+            Ok(Some(done)) => self.say(Word::Compacted { folded: done.folded, kept: done.kept }),
+            Ok(None) => {}
+            Err(error) => self.fault(FaultKind::WriteFailed, chain(&error)),
+        }
+    }
+
+    fn fault(&self, kind: FaultKind, detail: String) {
+        self.say(Word::Fault { kind, detail });
+    }
+
+    fn say(&self, word: Word) {
+        // At the very end nobody may be listening any more.
+        let _ = self.words.send(word);
+    }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

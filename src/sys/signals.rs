@@ -1,0 +1,53 @@
+//! Operators' signals, caught before anything is spawned; what they mean is decided elsewhere.
+
+use crate::domain::event::StopKind;
+use std::io;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To go.
+    Stop(StopKind),
+    /// Nothing we know; its name.
+    Nothing(&'static str),
+}
+
+/// The caught signals. Deliveries coalesce.
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+    quit: Signal,
+    usr1: Signal,
+    usr2: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    ///
+    /// # Errors
+    /// If the operating system refuses a handler.
+    pub fn catch() -> io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            usr1: signal(SignalKind::user_defined1())?,
+            usr2: signal(SignalKind::user_defined2())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one. Cancel-safe.
+    pub async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.quit.recv() => Asked::Stop(StopKind::Insist),
+            _ = self.term.recv() => Asked::Stop(StopKind::Ask),
+            _ = self.int.recv() => Asked::Stop(StopKind::Ask),
+            _ = self.usr1.recv() => Asked::Stop(StopKind::Drain),
+            _ = self.usr2.recv() => Asked::Nothing("SIGUSR2"),
+            _ = self.hup.recv() => Asked::Nothing("SIGHUP"),
+        }
+    }
+}

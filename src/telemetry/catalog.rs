@@ -1,0 +1,147 @@
+//! The only place where a metric's name is spelt: dashboards, documents and code all look here.
+
+/// How a family behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; falls only when the process starts anew.
+    Counter,
+    /// Grows like a counter but in fractions, which the recorder only stores as a gauge.
+    FloatCounter,
+    /// Goes up and down; NaN inside is absent outside.
+    Gauge,
+    /// Cumulative buckets, sum and count.
+    Histogram,
+}
+
+impl Kind {
+    /// The word in a `# TYPE` line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter | Kind::FloatCounter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric family.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// The full name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Labels besides `runner_name` and `runner_type`; empty if none.
+    pub labels: &'static [Label],
+    /// What it says and, where that is not plain, when it is absent.
+    pub help: &'static str,
+}
+
+/// One label and how its values are bounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Label {
+    /// The label's name.
+    pub name: &'static str,
+    /// Its possible values; empty where configuration or build decide (never a job's text).
+    pub values: &'static [&'static str],
+}
+
+/// The label values, in the order of the enums they stand for; a test holds them together.
+static STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
+static STATES: [&str; 9] =
+    ["starting", "registering", "idle", "busy", "disconnected", "ghost", "draining", "backoff", "stopped"];
+static REASONS: [&str; 7] = [
+    "retryable_error",
+    "runner_updating",
+    "run_once_runner_updating",
+    "session_conflict",
+    "killed",
+    "unknown",
+    "spawn_failed",
+];
+static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
+static STREAMS: [&str; 2] = ["stdout", "stderr"];
+
+macro_rules! metrics {
+    ($($ident:ident = $name:literal, $kind:ident, [$($label:literal: $values:expr),*], $help:literal;)*) => {
+        $(#[doc = concat!("`", $name, "`")] pub static $ident: Metric = Metric {
+            name: $name, kind: Kind::$kind, help: $help,
+            labels: &[$(Label { name: $label, values: $values }),*],
+        };)*
+        /// Every family of ours, in the order of the reference.
+        pub static ALL: &[&Metric] = &[$(&$ident),*];
+    };
+}
+
+metrics! {
+    STATUS = "github_runner_status", Gauge, [],
+        "1 if the runner has a live session or runs a job, else 0; derived from the state, not from being alive.";
+    STATE = "github_runner_state", Gauge, ["state": &STATES],
+        "State set: 1 for the state the supervisor is in, 0 for every other.";
+    INFO = "github_runner_info", Gauge, ["version": &[], "init_version": &[], "arch": &[], "ephemeral": &["true", "false"]],
+        "Always 1. version is the runner's own; empty until it has said it.";
+    UPTIME = "github_runner_uptime_seconds", Gauge, [],
+        "Seconds since the supervisor started, at the last sample.";
+    START_TIME = "github_runner_start_time_seconds", Gauge, [],
+        "Unix time at which the supervisor started.";
+    LAST_UPDATE = "github_runner_last_update_timestamp_seconds", Gauge, [],
+        "Unix time of the last sample, taken every METRICS_UPDATE_INTERVAL.";
+    JOBS = "github_runner_jobs_total", Counter, ["status": &STATUSES],
+        "Jobs that ended, by result. Survives restarts: a view of the job log.";
+    JOBS_STARTED = "github_runner_jobs_started_total", Counter, [],
+        "Jobs that began. Survives restarts: a view of the job log.";
+    JOB_START = "github_runner_job_start_timestamp_seconds", Gauge, [],
+        "Unix time at which the running job began; absent while none runs.";
+    JOB_DURATION = "github_runner_job_duration_seconds", Histogram, [],
+        "Duration of ended jobs whose end was witnessed, in steps of 1/1024 s. Survives restarts: a view of the job log.";
+    RESTARTS = "github_runner_restarts_total", Counter, ["reason": &REASONS],
+        "Launches of the listener after the first, by why it had ended.";
+    RECONNECTS = "github_runner_reconnects_total", Counter, [],
+        "Times the listener found GitHub again after a connection error.";
+    CONNECTION_ERRORS = "github_runner_connection_errors_total", Counter, [],
+        "Connection errors the listener reported; it reports the first of a streak.";
+    JOURNAL_FAULTS = "github_runner_journal_faults_total", Counter, ["kind": &FAULTS],
+        "Faults of the job log: rows that could not be written or read, by kind.";
+    OUTPUT_LINES = "github_runner_output_lines_total", Counter, ["stream": &STREAMS],
+        "Lines the listener wrote.";
+    OUTPUT_DROPPED = "github_runner_output_dropped_lines_total", Counter, ["stream": &STREAMS],
+        "Lines not passed on because the consumer of the container's output stood still.";
+}
+
+/// Families of the supervisor's own process, which a library moves.
+pub static PROCESS: &[&Metric] = &[&PROCESS_CPU];
+
+/// Total user and system CPU time of the supervisor.
+pub static PROCESS_CPU: Metric = Metric {
+    name: "process_cpu_seconds_total",
+    kind: Kind::FloatCounter,
+    labels: &[],
+    help: "Total user and system CPU time spent in seconds.",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::Stream;
+    use crate::domain::record::{FaultKind, JobStatus};
+    use crate::domain::restart::RestartReason;
+    use crate::domain::status::State;
+
+    #[test]
+    fn label_values_are_the_words_of_the_enums() {
+        assert_eq!(STATUSES.to_vec(), JobStatus::ALL.map(JobStatus::as_str).to_vec());
+        assert_eq!(STATES.to_vec(), State::ALL.map(State::as_str).to_vec());
+        assert_eq!(REASONS.to_vec(), RestartReason::ALL.map(RestartReason::as_str).to_vec());
+        assert_eq!(FAULTS.to_vec(), FaultKind::ALL.map(FaultKind::as_str).to_vec());
+        assert_eq!(STREAMS.to_vec(), Stream::ALL.map(Stream::as_str).to_vec());
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for metric in ALL {
+            assert!(metric.name.starts_with("github_runner_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One happening, one `emit`: the log line and the metrics move together, and nothing else moves either.
+
+use super::catalog as c;
+use super::exporter::Exporter;
+use crate::domain::event::{Exit, StopKind, Stream};
+use crate::domain::notice::Notice;
+use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
+use crate::domain::restart::RestartReason;
+use crate::domain::status::{State, Status};
+use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
+use chrono::{DateTime, Utc};
+use metrics::{counter, gauge, histogram};
+use std::cell::RefCell;
+use std::time::Duration;
+use tracing::{debug, error, info, warn};
+
+/// Facts that are looked at, not told: taken every `METRICS_UPDATE_INTERVAL`.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Wall clock.
+    pub utc: DateTime<Utc>,
+    /// Monotonic time since the supervisor started.
+    pub up: Duration,
+    /// Lines read, in the order of [`Stream::ALL`].
+    pub lines: [u64; 2],
+}
+
+/// The build and the configuration, for `github_runner_info`.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// Ours.
+    pub init_version: &'static str,
+    /// `x86_64`, `aarch64`.
+    pub arch: &'static str,
+    /// `RUNNER_EPHEMERAL`.
+    pub ephemeral: bool,
+}
+
+/// The one that tells.
+pub struct Telemetry {
+    exporter: Exporter,
+    build: Build,
+    version: RefCell<Option<String>>,
+    process: metrics_process::Collector,
+}
+
+impl Telemetry {
+    /// Starts with the build known and the state `starting`.
+    pub fn new(exporter: Exporter, build: Build, start: DateTime<Utc>) -> Telemetry {
+        let process = metrics_process::Collector::default();
+        process.describe();
+        gauge!(c::START_TIME.name).set(seconds(start));
+        let telemetry = Telemetry { exporter, build, version: RefCell::new(Some(String::new())), process };
+        telemetry.info(Some("")).set(1.0);
+        telemetry
+    }
+
+    /// Tells one happening.
+    pub fn emit(&self, notice: &Notice) {
+        match notice {
+            Notice::ListenerStarted { pid, restart } => listener_started(*pid, *restart),
+            Notice::ListenerNotStarted { error } => error!(event = "listener_not_started", error),
+            Notice::ListenerExited { exit: Exit::Code(code) } => info!(event = "listener_exited", code),
+            Notice::ListenerExited { exit: Exit::Signal(signal) } => warn!(event = "listener_died", signal),
+            Notice::VersionSeen { version } => self.version_seen(version),
+            Notice::SessionCreated => info!(event = "session_created"),
+            Notice::ConnectionLost { message } => connection_lost(message),
+            Notice::Reconnected => reconnected(),
+            Notice::SessionConflicted => warn!(event = "session_conflicted"),
+            Notice::GhostDetected { cause } => error!(event = "ghost_detected", cause = cause.as_str()),
+            Notice::RunnerComplained { message } => error!(event = "runner_complained", message),
+            Notice::UpdateAnnounced { step } => info!(event = "update_announced", step),
+            Notice::UpdateAwaited { at_most } => info!(event = "update_awaited", seconds = at_most.as_secs()),
+            Notice::UpdateEnded { finished } => info!(event = "update_ended", finished),
+            Notice::RestartScheduled { reason, after, failures } => {
+                let (reason, seconds) = (reason.as_str(), after.as_secs_f64());
+                warn!(event = "restart_scheduled", reason, seconds, failures);
+            }
+            Notice::JobStarted(row) => job_started(row),
+            Notice::JobFinished(row) => job_finished(row),
+            Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),
+            Notice::StopAsked(kind) => info!(event = "stop_asked", how = stop_word(*kind)),
+            Notice::DrainStarted { at_most, job } => {
+                let seconds = at_most.map(|d| d.as_secs());
+                info!(event = "drain_started", waiting_for = job, at_most_seconds = seconds);
+            }
+            Notice::ListenerInterrupted { cancels_job, at_most } => {
+                info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
+            }
+            Notice::ListenerKilled => warn!(event = "listener_killed"),
+            Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
+            Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),
+            Notice::JournalFault { kind, detail } => journal_fault(*kind, detail),
+            Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
+            Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
+            Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
+            Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
+        }
+        self.exporter.touch();
+    }
+
+    /// Counters and histograms of a replayed job log, on top of what was counted since the start.
+    pub fn restore(&self, totals: &Totals) {
+        counter!(c::JOBS_STARTED.name).increment(totals.started);
+        for (status, count) in JobStatus::ALL.into_iter().zip(totals.finished) {
+            counter!(c::JOBS.name, "status" => status.as_str()).increment(count);
+        }
+        self.restore_histogram(&totals.duration);
+        self.exporter.touch();
+    }
+
+    fn restore_histogram(&self, buckets: &Buckets) {
+        /// Samples wait in memory until upkeep moves them into their buckets.
+        const BATCH: u64 = 16_384;
+        let duration = histogram!(c::JOB_DURATION.name);
+        for (value, mut count) in buckets.samples() {
+            while count > 0 {
+                let batch = count.min(BATCH);
+                duration.record_many(value, usize::try_from(batch).unwrap_or(usize::MAX));
+                self.exporter.upkeep();
+                count -= batch;
+            }
+        }
+    }
+
+    /// Draws the gauges that follow from the state.
+    pub fn show(&self, status: &Status) {
+        gauge!(c::STATUS.name).set(if status.state.is_online() { 1.0 } else { 0.0 });
+        for state in State::ALL {
+            gauge!(c::STATE.name, "state" => state.as_str()).set(if state == status.state {
+                1.0
+            } else {
+                0.0
+            });
+        }
+        // NaN inside is absent outside.
+        gauge!(c::JOB_START.name).set(status.job.as_ref().map_or(f64::NAN, |job| seconds(job.started_at)));
+        self.exporter.touch();
+    }
+
+    /// Takes a sample.
+    pub fn sample(&self, sample: Sample) {
+        gauge!(c::UPTIME.name).set(sample.up.as_secs_f64());
+        gauge!(c::LAST_UPDATE.name).set(seconds(sample.utc));
+        for (stream, lines) in Stream::ALL.into_iter().zip(sample.lines) {
+            counter!(c::OUTPUT_LINES.name, "stream" => stream.as_str()).absolute(lines);
+        }
+        self.process.collect();
+        self.exporter.upkeep();
+        self.exporter.touch();
+    }
+
+    fn version_seen(&self, version: &str) {
+        let old = self.version.replace(Some(version.to_owned()));
+        if old.as_deref() != Some(version) {
+            self.info(old.as_deref()).set(f64::NAN);
+        }
+        self.info(Some(version)).set(1.0);
+        info!(event = "runner_version", version);
+    }
+
+    fn info(&self, version: Option<&str>) -> metrics::Gauge {
+        gauge!(
+            c::INFO.name,
+            "version" => version.unwrap_or_default().to_owned(),
+            "init_version" => self.build.init_version,
+            "arch" => self.build.arch,
+            "ephemeral" => if self.build.ephemeral { "true" } else { "false" },
+        )
+    }
+}
+
+fn listener_started(pid: u32, restart: Option<RestartReason>) {
+    if let Some(reason) = restart {
+        counter!(c::RESTARTS.name, "reason" => reason.as_str()).increment(1);
+    }
+    info!(event = "listener_started", pid, reason = restart.map_or("first", RestartReason::as_str));
+}
+
+fn connection_lost(message: &str) {
+    counter!(c::CONNECTION_ERRORS.name).increment(1);
+    warn!(event = "connection_lost", message);
+}
+
+fn reconnected() {
+    counter!(c::RECONNECTS.name).increment(1);
+    info!(event = "reconnected");
+}
+
+fn output_dropped(stream: Stream, lines: u64) {
+    counter!(c::OUTPUT_DROPPED.name, "stream" => stream.as_str()).increment(lines);
+    warn!(event = "output_dropped", stream = stream.as_str(), lines);
+}
+
+fn job_started(row: &JobRecord) {
+    counter!(c::JOBS_STARTED.name).increment(1);
+    info!(event = "job_started", job = row.job_name.as_str(), job_id = row.job_id.as_str());
+}
+
+fn job_finished(row: &JobRecord) {
+    let RowStatus::Finished(status) = row.status else { return };
+    counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
+    if let Some(duration) = row.duration {
+        histogram!(c::JOB_DURATION.name).record(to_seconds(to_ticks(duration)));
+    }
+    let seconds = row.duration.map(|d| d.as_secs_f64());
+    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
+    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds);
+}
+
+fn journal_fault(kind: FaultKind, detail: &str) {
+    counter!(c::JOURNAL_FAULTS.name, "kind" => kind.as_str()).increment(1);
+    error!(event = "journal_fault", kind = kind.as_str(), detail);
+}
+
+fn stop_word(kind: StopKind) -> &'static str {
+    match kind {
+        StopKind::Ask => "ask",
+        StopKind::Insist => "insist",
+        StopKind::Drain => "drain",
+    }
+}
+
+fn seconds(at: DateTime<Utc>) -> f64 {
+    // Milliseconds since 1970 stay exact in an f64 for 285,000 years.
+    #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+    let millis = at.timestamp_millis() as f64;
+    millis / 1000.0
+}

@@ -1,0 +1,162 @@
+//! The registry becomes a page: families sorted, absent things absent, the same bytes until something happens.
+
+use super::catalog::{self, Kind, Metric};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// `text/plain; version=0.0.4`, as the exporter crate writes it.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What every series carries.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// `runner_name`.
+    pub runner_name: String,
+    /// `runner_type`.
+    pub runner_type: String,
+}
+
+/// The process's registry and the page drawn from it. Clones share both.
+#[derive(Clone)]
+pub struct Exporter {
+    handle: PrometheusHandle,
+    changes: Arc<AtomicU64>,
+    page: Arc<Mutex<(u64, Arc<str>)>>,
+}
+
+impl Exporter {
+    /// Installs the process-wide recorder, describes every family of the catalogue and shows every bounded series at 0.
+    ///
+    /// # Errors
+    /// If a recorder is installed already, or `duration_buckets` is empty.
+    pub fn install(identity: &Identity, duration_buckets: &[f64]) -> Result<Exporter, BuildError> {
+        let handle = PrometheusBuilder::new()
+            .add_global_label("runner_name", &identity.runner_name)
+            .add_global_label("runner_type", &identity.runner_type)
+            .set_buckets_for_metric(Matcher::Full(catalog::JOB_DURATION.name.to_owned()), duration_buckets)?
+            .install_recorder()?;
+        let exporter = Exporter {
+            handle,
+            changes: Arc::new(AtomicU64::new(1)),
+            page: Arc::new(Mutex::new((0, Arc::from("")))),
+        };
+        for metric in catalog::ALL {
+            seed(metric);
+        }
+        Ok(exporter)
+    }
+
+    /// Something was recorded: the next page is drawn anew.
+    pub fn touch(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Moves recorded samples into their buckets, so that they do not pile up between scrapes.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// The page in text format 0.0.4.
+    pub fn page(&self) -> Arc<str> {
+        let changes = self.changes.load(Ordering::Relaxed);
+        let mut cached = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.0 != changes {
+            *cached = (changes, Arc::from(arrange(&self.handle.render())));
+        }
+        cached.1.clone()
+    }
+}
+
+/// An unseeded counter hides its first increment from `increase()`.
+fn seed(metric: &'static Metric) {
+    match metric.kind {
+        Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+        Kind::Gauge | Kind::FloatCounter => metrics::describe_gauge!(metric.name, metric.help),
+        Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+    }
+    match (metric.kind, metric.labels) {
+        (Kind::Counter, []) => metrics::counter!(metric.name).absolute(0),
+        (Kind::Counter, [label]) => {
+            for value in label.values {
+                metrics::counter!(metric.name, label.name => *value).absolute(0);
+            }
+        }
+        (Kind::Histogram, []) => drop(metrics::histogram!(metric.name)),
+        // A gauge is unknown until it is known; more than one label is never all combinations.
+        (Kind::Counter | Kind::Histogram | Kind::Gauge | Kind::FloatCounter, _) => {}
+    }
+}
+
+/// Sorts families by name and series within each, drops NaN, sets the type of fractional counters right.
+fn arrange(text: &str) -> String {
+    let mut families: BTreeMap<&str, Family<'_>> = BTreeMap::new();
+    let mut current: &str = "";
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            current = rest.split(' ').next().unwrap_or_default();
+            families.entry(current).or_default().help = Some(line);
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            current = rest.split(' ').next().unwrap_or_default();
+            families.entry(current).or_default().kind = rest.split(' ').nth(1).unwrap_or("untyped");
+        } else if !line.is_empty() && !line.ends_with(" NaN") {
+            families.entry(current).or_default().series.push(line);
+        }
+    }
+    let mut out = String::with_capacity(text.len());
+    for (name, mut family) in families {
+        if !family.series.is_empty() {
+            family.write(name, &mut out);
+        }
+    }
+    out
+}
+
+#[derive(Default)]
+struct Family<'a> {
+    help: Option<&'a str>,
+    kind: &'a str,
+    series: Vec<&'a str>,
+}
+
+impl Family<'_> {
+    fn write(&mut self, name: &str, out: &mut String) {
+        let declared = catalog::PROCESS.iter().find(|m| m.name == name).map(|m| m.kind.as_str());
+        let kind = declared.unwrap_or(self.kind);
+        if let Some(help) = self.help {
+            out.push_str(help);
+            out.push('\n');
+        }
+        out.push_str("# TYPE ");
+        out.push_str(name);
+        out.push(' ');
+        out.push_str(kind);
+        out.push('\n');
+        // Buckets come in the order of their bounds, which no sort of text would keep.
+        if kind != "histogram" {
+            self.series.sort_unstable();
+        }
+        for line in &self.series {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_sorted_and_what_is_unknown_is_absent() {
+        let raw = "# HELP b Second.\n# TYPE b gauge\nb{x=\"2\"} 1\nb{x=\"1\"} NaN\n\n\
+                   # HELP c Gone.\n# TYPE c gauge\nc NaN\n\n\
+                   # HELP process_cpu_seconds_total CPU.\n# TYPE process_cpu_seconds_total gauge\nprocess_cpu_seconds_total 0.5\n\n\
+                   # HELP a First.\n# TYPE a histogram\na_bucket{le=\"10\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 3\na_count 1\n";
+        let want = "# HELP a First.\n# TYPE a histogram\na_bucket{le=\"10\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 3\na_count 1\n\
+                    # HELP b Second.\n# TYPE b gauge\nb{x=\"2\"} 1\n\
+                    # HELP process_cpu_seconds_total CPU.\n# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 0.5\n";
+        assert_eq!(arrange(raw), want);
+    }
+}

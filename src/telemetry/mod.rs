@@ -1,0 +1,7 @@
+//! Saying what happened: the catalogue names every metric, `emit` is the only one to move them, the exporter shows them.
+
+pub mod catalog;
+pub mod emit;
+pub mod exporter;
+pub mod log;
+pub mod reference;
