@@ -97,7 +97,6 @@ struct Gone {
 }
 
 /// One thing that has happened.
-#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 enum Happened {
     Asked(Asked),
     Heard(Heard),
