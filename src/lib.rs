@@ -5,7 +5,9 @@
 //! metrics and health. Imports point one way: `main → supervisor → {sys, http, telemetry} → domain`; `config → domain`.
 //! `domain` is pure: values and times in, values out.
 
+pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod init;

@@ -1,15 +1,15 @@
-//! The role switch.
+//! The role switch: a simulated runner by its name, PID 1 by its number, else what the command line says.
 
-use runner_init::init;
+use runner_init::{cli, sim};
 use std::ffi::OsString;
 
 #[expect(clippy::disallowed_methods, reason = "the only place that leaves")]
 fn main() {
-    // First of all: nobody of our uid may read our memory or environment. Where it fails there was no such protection.
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = sim::dispatch(&argv) {
+        std::process::exit(code);
+    }
+    // Before anything else: nobody of our uid may read our memory or environment. Where it fails there was no such protection.
     let _ = nix::sys::prctl::set_dumpable(false);
-    let mut args = std::env::args_os().skip(1).peekable();
-    let group = args.next_if(|word| word == "-g").is_some();
-    args.next_if(|word| word == "--");
-    let command: Vec<OsString> = args.collect();
-    std::process::exit(init::run(&command, &init::Options { group, ..init::Options::default() }));
+    std::process::exit(cli::main(&argv));
 }

@@ -1,1 +1,49 @@
-//! The simulated runner.
+//! The simulated runner: a double of `bin/Runner.Listener` and `bin/Runner.Worker` that does what a scenario says.
+//!
+//! It lives in the same executable. [`install`] makes a runner directory whose `bin/` holds links to it, and
+//! [`dispatch`] looks at the name it was called by. Nothing here is used when real jobs run.
+
+mod clock;
+mod configure;
+mod demo;
+mod environment;
+mod hostile;
+mod install;
+mod job;
+mod listener;
+mod options;
+pub mod scenario;
+mod script;
+mod session;
+mod signals;
+mod state;
+mod terminal;
+mod update;
+mod worker;
+
+pub use demo::demo;
+pub use hostile::hostile_names;
+pub use install::install;
+pub use scenario::Scenario;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Runs the double if `argv[0]` names one of its programs, and gives its exit code; `None` if it does not. Call it
+/// first in `main`: the double sets its own signal handlers.
+///
+/// The names are `Runner.Listener`, `Runner.Worker`, and `node` below an `externals` directory, which the Worker's
+/// sleeping steps run as.
+pub fn dispatch(command_line: &[OsString]) -> Option<i32> {
+    let program = Path::new(command_line.first()?);
+    let lossy = |arg: &OsString| arg.to_string_lossy().into_owned();
+    let args: Vec<String> = command_line.iter().skip(1).map(lossy).collect();
+    match program.file_name()?.to_str()? {
+        "Runner.Listener" => Some(listener::main(&args)),
+        "Runner.Worker" => Some(worker::main(&args)),
+        "node" if program.components().any(|part| part.as_os_str() == "externals") => {
+            Some(worker::node(&args))
+        }
+        _ => None,
+    }
+}

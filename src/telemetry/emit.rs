@@ -73,7 +73,7 @@ impl Telemetry {
             Notice::UpdateAwaited { at_most } => info!(event = "update_awaited", seconds = at_most.as_secs()),
             Notice::UpdateEnded { finished } => info!(event = "update_ended", finished),
             Notice::RestartScheduled { reason, after, failures } => {
-                let (reason, seconds) = (reason.as_str(), after.as_secs_f64());
+                let (reason, seconds) = (reason.as_str(), after.as_secs());
                 warn!(event = "restart_scheduled", reason, seconds, failures);
             }
             Notice::JobStarted(row) => job_started(row),
@@ -203,7 +203,7 @@ fn job_finished(row: &JobRecord) {
     if let Some(duration) = row.duration {
         histogram!(c::JOB_DURATION.name).record(to_seconds(to_ticks(duration)));
     }
-    let seconds = row.duration.map(|d| d.as_secs_f64());
+    let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
     let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
     info!(event = "job_finished", status = status.as_str(), job, job_id, seconds);
 }

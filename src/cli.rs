@@ -1,0 +1,193 @@
+//! The command line: which role to play, and the exit code it ends with. Configuration is not here, it is environment only.
+
+use crate::config::{Config, Environment, Lookup, child_environment, names, render_check};
+use crate::domain::event::Stream;
+use crate::http::client::{self, Target};
+use crate::init;
+use crate::supervisor::{self, Setup, StartError, Tcp};
+use crate::sys::outlet::Outlet;
+use crate::sys::run_dir;
+use crate::sys::scribe::chain;
+use crate::telemetry::{log, reference};
+use crate::{config, demo};
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The command line is wrong, or the configuration (`EX_USAGE`).
+pub const USAGE: i32 = 64;
+const OS: i32 = 71;
+
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("RUNNER_INIT_COMMIT"),
+    ", ",
+    env!("RUNNER_INIT_TARGET"),
+    ")"
+);
+const AFTER: &str = "Configuration is by environment variables only; `runner-init check` shows the effective one.\n\
+    As PID 1 it re-executes itself as the supervisor, forwards signals and reaps orphans.";
+
+/// PID 1 for GitHub Actions self-hosted runner containers.
+#[derive(Parser)]
+#[command(name = "runner-init", version = VERSION, after_help = AFTER, disable_help_subcommand = true)]
+struct Cli {
+    /// With CMD: signals go to its process group
+    #[arg(short = 'g')]
+    group: bool,
+    #[command(subcommand)]
+    call: Option<Call>,
+    /// Plain init: run CMD under the same reaping and forwarding; also when the first word is no command of ours
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Subcommand)]
+enum Call {
+    /// Supervise the runner (the default)
+    Run,
+    /// Container HEALTHCHECK: exit 0 if healthy, 1 if not, one line of reason
+    Health {
+        /// Ask for readiness instead
+        #[arg(long)]
+        ready: bool,
+        /// Ask over TCP instead of the socket in `RUNNER_RUN_DIR`, e.g. <http://127.0.0.1:9091>
+        #[arg(long)]
+        url: Option<hyper::Uri>,
+    },
+    /// Validate the configuration and print the effective one; exit 64 with all faults
+    Check,
+    /// Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory
+    Demo(demo::Options),
+    /// Print the metric reference as Markdown
+    Metrics,
+    #[command(external_subcommand)]
+    Exec(Vec<OsString>),
+}
+
+/// Parses, plays the role, returns the exit code.
+pub fn main(argv: &[OsString]) -> i32 {
+    let cli = match Cli::try_parse_from(argv) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no fault; a closed stdout is nobody's.
+            let _ = error.print();
+            return if error.use_stderr() { USAGE } else { 0 };
+        }
+    };
+    let options = init::Options { group: cli.group, ..init::Options::default() };
+    match cli.call {
+        None if !cli.command.is_empty() => init::run(&cli.command, &options),
+        Some(Call::Exec(command)) => init::run(&command, &options),
+        None | Some(Call::Run | Call::Demo(_)) if std::process::id() == 1 => init::run_self(&options),
+        None | Some(Call::Run) => run(),
+        Some(Call::Demo(options)) => demo::run(&options),
+        Some(Call::Health { ready, url }) => health(ready, url),
+        Some(Call::Check) => check(),
+        Some(Call::Metrics) => {
+            print!("{}", reference::markdown());
+            0
+        }
+    }
+}
+
+fn run() -> i32 {
+    let lookup = Environment;
+    match Config::from_lookup(&lookup) {
+        Ok(loaded) => supervise(loaded, child_environment(&lookup), Tcp::bind, |_| {}),
+        Err(faults) => {
+            eprint!("{}", render_check(&Err(faults)));
+            USAGE
+        }
+    }
+}
+
+/// The supervisor's whole life, on one thread. `bind` opens the door; `announce` is told once it is open.
+pub(crate) fn supervise(
+    loaded: config::Loaded,
+    environment: Vec<(OsString, OsString)>,
+    bind: impl FnOnce(&Config) -> Result<Tcp, StartError>,
+    announce: impl FnOnce(&Tcp),
+) -> i32 {
+    let outlets = match (Outlet::start(Stream::Stdout), Outlet::start(Stream::Stderr)) {
+        (Ok(stdout), Ok(stderr)) => [stdout, stderr],
+        (Err(error), _) | (_, Err(error)) => return refused("cannot write to stdout and stderr", &error),
+    };
+    install_log(&loaded.config, outlets[1].clone());
+    for warning in &loaded.warnings {
+        tracing::warn!(
+            event = "configuration",
+            variable = warning.var.as_str(),
+            says = warning.says.as_str()
+        );
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refused("cannot start", &error),
+    };
+    let outcome = runtime.block_on(async {
+        let tcp = bind(&loaded.config)?;
+        announce(&tcp);
+        supervisor::run(Setup { config: loaded.config, environment, tcp, outlets }).await
+    });
+    // A thread that still waits for the updater's marker has nothing left to tell.
+    runtime.shutdown_background();
+    outcome.unwrap_or_else(|error| {
+        eprintln!("runner-init: {}", chain(&error));
+        error.code()
+    })
+}
+
+fn install_log(config: &Config, stderr: Outlet) {
+    let format = match config.log.format {
+        config::LogFormat::Logfmt => log::LogFormat::Logfmt,
+        config::LogFormat::Json => log::LogFormat::Json,
+    };
+    let level = match config.log.level {
+        config::LogLevel::Error => tracing::Level::ERROR,
+        config::LogLevel::Warn => tracing::Level::WARN,
+        config::LogLevel::Info => tracing::Level::INFO,
+        config::LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    log::install(format, level, move || stderr.clone());
+}
+
+fn refused(what: &str, error: &std::io::Error) -> i32 {
+    eprintln!("runner-init: {what}: {error}");
+    OS
+}
+
+fn check() -> i32 {
+    let result = Config::from_lookup(&Environment);
+    print!("{}", render_check(&result));
+    if result.is_ok() { 0 } else { USAGE }
+}
+
+fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
+    let path = if ready { "/readyz" } else { "/healthz" };
+    // A configuration with faults must not keep the check from asking: the supervisor may run with an older one.
+    let loaded = Config::from_lookup(&Environment).ok();
+    let target = if let Some(url) = url {
+        let token = loaded.and_then(|l| l.config.metrics.auth_token).map(|t| t.expose().to_owned());
+        Target::Url(url, token)
+    } else {
+        let dir = Environment.get(names::RUNNER_RUN_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let dirs = run_dir::candidates(dir.as_deref());
+        Target::Sockets(dirs.iter().map(|dir| crate::http::server::socket_path(dir)).collect())
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refused("cannot start", &error),
+    };
+    match runtime.block_on(client::ask(&target, path)) {
+        Ok(verdict) => {
+            println!("{}", verdict.reason);
+            i32::from(!verdict.ok)
+        }
+        Err(error) => {
+            println!("{}", chain(&error));
+            1
+        }
+    }
+}

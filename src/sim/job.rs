@@ -1,0 +1,289 @@
+//! One job on the listener's side: a Worker is started, told, waited for, and its end is printed.
+//!
+//! `Running job` comes before the Worker starts; the completion line after it has ended, if it comes at all.
+
+use super::clock::{self, Pace};
+use super::configure;
+use super::listener::{Event, Flow, Listener};
+use super::scenario::{Completion, Job, TaskResult, Update};
+use super::script::{Deed, schedule};
+use super::terminal::Stream;
+use super::worker::wire::{Assignment, Message};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::{Pid, pipe2};
+use signal_hook::consts::SIGKILL;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What falls due while a job runs.
+#[derive(Debug)]
+enum Due {
+    /// The server cancels the job.
+    Cancel,
+    /// The lock is lost.
+    LoseLock,
+    /// The server's cancel timeout is over.
+    Kill,
+    /// The package of an update has come.
+    Downloaded(Update),
+    /// A step of the job's `during`.
+    Deed(Deed),
+}
+
+/// Why a job ends before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// Cancelled by the server or by the runner's shutdown.
+    Cancelled,
+    /// The lock could not be renewed.
+    LockLost,
+}
+
+/// A job whose Worker is alive.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    commands: File,
+    due: Vec<(Instant, Due)>,
+    cut: Option<Cut>,
+    told: bool,
+    exit_after: Option<i32>,
+}
+
+impl Running {
+    /// Signals the Worker, which cannot have been reaped yet.
+    pub(crate) fn kill(&self, signal: i32) {
+        let pid = i32::try_from(self.child.id()).map(Pid::from_raw);
+        if let (Ok(pid), Ok(signal)) = (pid, Signal::try_from(signal)) {
+            // It may have ended by itself meanwhile, and be a zombie.
+            _ = kill(pid, signal);
+        }
+    }
+
+    /// Cancels the job as a shutdown does; the listener leaves with `code` afterwards.
+    pub(crate) fn shut_down_for(&mut self, code: i32) {
+        self.exit_after = Some(code);
+        self.shut_down();
+    }
+
+    /// An update's package comes after its download time.
+    pub(crate) fn after_download(&mut self, update: Update, pace: Pace) {
+        let at = pace.deadline(update.download_ms);
+        self.due.push((at, Due::Downloaded(update)));
+    }
+
+    fn shut_down(&mut self) {
+        if !self.told {
+            self.told = true;
+            self.cut.get_or_insert(Cut::Cancelled);
+            self.tell(&Message::RunnerShutdown);
+        }
+    }
+
+    /// Errors mean that the Worker is gone, which its exit tells better.
+    fn tell(&mut self, message: &Message) {
+        let line = serde_json::to_string(message).expect("a message is plain data");
+        _ = self.commands.write_all(format!("{line}\n").as_bytes());
+    }
+
+    /// The next moment something falls due.
+    fn next(&self) -> Option<Instant> {
+        self.due.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Takes the first thing that is due; of two at the same moment, the one that was planned first.
+    fn take(&mut self, now: Instant) -> Option<Due> {
+        let first = self.due.iter().enumerate().min_by_key(|(index, (at, _))| (*at, *index))?;
+        let (index, (at, _)) = first;
+        (*at <= now).then(|| self.due.remove(index).1)
+    }
+}
+
+impl Listener {
+    /// Plays one job to its end.
+    pub(crate) fn job(&mut self, job: &Job) -> Flow {
+        self.state.jobs += 1;
+        _ = self.state.save(&self.root);
+        let id = clock::guid();
+        let plan = clock::guid();
+        let number = self.state.jobs;
+        self.terminal
+            .info("JobDispatcher", &format!("Job request {number} for plan {plan} job {id} received."));
+        self.terminal.stamped(&format!("Running job: {}", job.name));
+        self.pause(job.spawn_ms)?;
+        if self.stop.is_some() {
+            // Cancelled before the Worker starts: there is no completion line.
+            return self.leave(None);
+        }
+        if job.completion == Completion::NoWorker {
+            let text = "System.ComponentModel.Win32Exception (2): An error occurred trying to start process 'Runner.Worker'";
+            self.terminal.info("JobDispatcher", text);
+            return ControlFlow::Continue(());
+        }
+        let mut running = match self.start_worker(job, &id, &plan) {
+            Ok(running) => running,
+            Err(error) => return self.refuse(&[&format!("An error occurred: {error}")], 2),
+        };
+        self.attend(&mut running)?;
+        self.conclude(job, &id, &mut running)
+    }
+
+    /// Starts the Worker as the real dispatcher does: two anonymous pipes, cwd `bin`, output captured.
+    fn start_worker(&self, job: &Job, id: &str, plan: &str) -> io::Result<Running> {
+        let (command_read, command_write) = pipe2(OFlag::O_CLOEXEC)?;
+        let (_answers, answer_write) = pipe2(OFlag::O_CLOEXEC)?;
+        for end in [&command_read, &answer_write] {
+            fcntl(end.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        let bin = self.root.join("bin");
+        let mut command = self.env.command(bin.join("Runner.Worker"));
+        command.arg("spawnclient");
+        command.args([&command_read, &answer_write].map(|end| end.as_raw_fd().to_string()));
+        let mut child = command.current_dir(&bin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        self.relay(child.stdout.take());
+        self.relay(child.stderr.take());
+        self.watch(&child);
+        let message = Message::NewJobRequest(Box::new(Assignment {
+            job: job.clone(),
+            context: self.scenario.context.for_job(self.state.jobs, &job.context, clock::utc())?,
+            job_id: id.to_owned(),
+            plan_id: plan.to_owned(),
+            request_id: self.state.jobs,
+            runner_name: self.registration.agent_name.clone(),
+            work_folder: self.registration.work_folder.clone(),
+            speed: self.scenario.speed,
+        }));
+        let due = Vec::new();
+        let commands = File::from(command_write);
+        let mut running = Running { child, commands, due, cut: None, told: false, exit_after: None };
+        running.tell(&message);
+        self.plan(job, &mut running);
+        Ok(running)
+    }
+
+    fn plan(&self, job: &Job, running: &mut Running) {
+        let now = clock::instant();
+        let mut add = |ms, due| running.due.push((now + self.pace.ms(ms), due));
+        if let Some(ms) = job.cancel_after_ms {
+            add(ms, Due::Cancel);
+            add(ms + job.cancel_timeout_ms.max(60_000) - 15_000, Due::Kill);
+        }
+        if let Some(ms) = job.lose_lock_after_ms {
+            add(ms, Due::LoseLock);
+        }
+        for (ms, deed) in schedule(&job.during).0 {
+            add(ms, Due::Deed(deed));
+        }
+    }
+
+    /// Forwards the Worker's output while log printing is on, and drops it otherwise.
+    fn relay(&self, pipe: Option<impl Read + Send + 'static>) {
+        let Some(pipe) = pipe else { return };
+        let terminal = Arc::clone(&self.terminal);
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+                if terminal.trace.printed() {
+                    terminal.console.line(Stream::Stdout, &String::from_utf8_lossy(&line));
+                }
+            }
+        });
+    }
+
+    /// Tells the event loop when the Worker has ended, but leaves it to be reaped there, so its pid stays its own.
+    fn watch(&self, child: &Child) {
+        let sender = self.sender.clone();
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid is positive and fits"));
+        std::thread::spawn(move || {
+            while let Err(nix::errno::Errno::EINTR) =
+                waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+            {}
+            _ = sender.send(Event::WorkerEnded);
+        });
+    }
+
+    /// Waits for the Worker's end and does meanwhile what falls due.
+    fn attend(&mut self, running: &mut Running) -> Flow {
+        loop {
+            let cap = self.stop.and_then(|stop| stop.deadline);
+            let end = running.next().into_iter().chain(cap).min();
+            match self.next_event(end) {
+                Some(Event::WorkerEnded) => return ControlFlow::Continue(()),
+                Some(Event::Signal(signal)) => {
+                    self.heed(signal)?;
+                    running.shut_down();
+                }
+                None if cap.is_some_and(|cap| cap <= clock::instant()) => {
+                    return ControlFlow::Break(self.scenario.term_exit);
+                }
+                None => {
+                    while let Some(due) = running.take(clock::instant()) {
+                        self.fall_due(due, running)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn fall_due(&mut self, due: Due, running: &mut Running) -> Flow {
+        match due {
+            Due::Cancel => {
+                self.terminal.info(
+                    "JobDispatcher",
+                    "Job cancellation request received, cancellation timeout 5 minutes.",
+                );
+                running.cut.get_or_insert(Cut::Cancelled);
+                running.tell(&Message::CancelRequest);
+            }
+            Due::LoseLock => {
+                running.cut.get_or_insert(Cut::LockLost);
+                running.tell(&Message::CancelRequest);
+            }
+            Due::Kill => running.kill(SIGKILL),
+            Due::Downloaded(update) => self.downloaded(&update),
+            Due::Deed(deed) => return self.deed(&deed, Some(running)),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The Worker has ended: reaps it, prints the result, and does what was put off until now.
+    fn conclude(&mut self, job: &Job, id: &str, running: &mut Running) -> Flow {
+        let status = running.child.wait().ok();
+        let code = status.and_then(|status| status.code());
+        self.terminal
+            .info("JobDispatcher", &format!("Worker finished for job {id}. Code: {}", code.unwrap_or(-1)));
+        let result = match running.cut {
+            Some(Cut::Cancelled) => TaskResult::Canceled,
+            Some(Cut::LockLost) => TaskResult::Abandoned,
+            None => TaskResult::from_exit_code(code),
+        };
+        self.pause(job.completion_ms)?;
+        let text = format!("finish job request for job {id} with result: {result:?}");
+        self.terminal.info("JobDispatcher", &text);
+        if job.completion == Completion::Printed {
+            self.terminal.stamped(&format!("Job {} completed with result: {result:?}", job.name));
+        }
+        if let Some(code) = running.exit_after {
+            return self.exit_now(code);
+        }
+        if self.stop.is_some() {
+            return self.leave(None);
+        }
+        self.finish_update()?;
+        if !self.once {
+            return ControlFlow::Continue(());
+        }
+        let hosted = self.env.is_true("ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED");
+        let left = self.leave(Some(if hosted { result.exit_code() } else { 0 }));
+        if self.registration.ephemeral {
+            configure::delete_local(&self.root, &self.terminal);
+        }
+        left
+    }
+}

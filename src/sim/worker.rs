@@ -1,0 +1,253 @@
+//! The Worker's life: one job, from the message to exit code 100 + result; whether the listener lives does not matter.
+//!
+//! SIGINT is swallowed. SIGTERM ends the job as a shutdown does, within 30 s.
+
+mod hooks;
+mod logs;
+mod message;
+mod node;
+mod process;
+mod steps;
+pub(crate) mod wire;
+mod workspace;
+
+pub(crate) use node::main as node;
+
+use super::clock::{self, Pace};
+use super::environment::Environment;
+use super::scenario::{self, Crash, Setup, TaskResult};
+use super::signals;
+use super::terminal::{Console, Stream, Trace};
+use logs::JobLog;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use signal_hook::consts::SIGTERM;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+use wire::{Assignment, Message};
+use workspace::Workspace;
+
+/// What can wake the Worker.
+#[derive(Debug)]
+enum Event {
+    /// The listener says something.
+    Message(Message),
+    /// SIGTERM.
+    Terminate,
+    /// A line of a step's process.
+    Line(u32, String),
+    /// A step's process has one pipe less.
+    Closed(u32),
+    /// A step's process has ended and waits to be reaped.
+    Ended(u32),
+}
+
+/// Why the job ends before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// The server cancelled it: `always()` steps and the completed hook still run.
+    Server,
+    /// The runner goes down: nothing more runs.
+    Shutdown,
+}
+
+/// One job being run. A `Break` carries the exit code of a Worker that leaves everything as it is.
+#[derive(Debug)]
+struct WorkerRun {
+    root: PathBuf,
+    env: Environment,
+    console: Console,
+    trace: Trace,
+    pace: Pace,
+    task: Assignment,
+    workspace: Workspace,
+    log: JobLog,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    stop: Option<Stop>,
+    failed: bool,
+    crash_at: Option<Instant>,
+    term_deadline: Option<Instant>,
+}
+
+/// The program `Runner.Worker spawnclient <fd> <fd>`; the working directory is `bin`.
+pub(crate) fn main(args: &[String]) -> i32 {
+    match start(args).map(|mut run| run.live()) {
+        Ok(ControlFlow::Break(code)) => code,
+        Ok(ControlFlow::Continue(result)) => result.exit_code(),
+        Err(error) => {
+            // The listener keeps it for its crash report.
+            _ = writeln!(io::stderr(), "Unhandled exception. {error}");
+            1
+        }
+    }
+}
+
+/// Everything up to the job message.
+fn start(args: &[String]) -> io::Result<WorkerRun> {
+    let [command, commands, answers] = args else {
+        return Err(io::Error::other("usage: Runner.Worker spawnclient <fd> <fd>"));
+    };
+    if command != "spawnclient" {
+        return Err(io::Error::other("usage: Runner.Worker spawnclient <fd> <fd>"));
+    }
+    let (sender, events) = channel();
+    let terminator = sender.clone();
+    signals::listen(move |signal| {
+        if signal == SIGTERM {
+            _ = terminator.send(Event::Terminate);
+        }
+    })?;
+    let pipe = wire::open(commands)?;
+    // The double has nothing to answer.
+    drop(wire::open(answers)?);
+    let mut messages = wire::messages(pipe);
+    let Some(Message::NewJobRequest(task)) = messages.next() else {
+        return Err(io::Error::other("no job message"));
+    };
+    let listener = sender.clone();
+    std::thread::spawn(move || messages.for_each(|message| _ = listener.send(Event::Message(message))));
+    let bin = std::env::current_dir()?;
+    let root = bin.parent().map_or_else(|| bin.clone(), PathBuf::from);
+    let mut env = Environment::of_process();
+    let pace = Pace::new(task.speed);
+    let trace = Trace::open(&root, "Worker", &env)?;
+    let console = Console::new(&env, &scenario::Console::default(), pace);
+    workspace::prepare_env(&mut env);
+    let workspace = Workspace::new(&root, &task)?;
+    let log = JobLog::open(&root, &task.job_id, pace)?;
+    let crash_at = task.job.worker.crash.map(|crash| pace.deadline(crash.after_ms));
+    Ok(WorkerRun {
+        root,
+        env,
+        console,
+        trace,
+        pace,
+        task: *task,
+        workspace,
+        log,
+        events,
+        sender,
+        stop: None,
+        failed: false,
+        crash_at,
+        term_deadline: None,
+    })
+}
+
+impl WorkerRun {
+    fn live(&mut self) -> ControlFlow<i32, TaskResult> {
+        let message = message::job_message(&self.task, self.log.timeline());
+        let text = serde_json::to_string_pretty(&message).expect("a JSON value is plain data");
+        self.info("Worker", &format!("Job message:\n {text}"));
+        if self.set_up()? {
+            self.run_steps()?;
+        }
+        let result = self.result();
+        self.info("JobRunner", &format!("Job result after all job steps finish: {result:?}"));
+        self.complete();
+        let result = self.result();
+        self.info("JobRunner", &format!("Completing the job execution context, job result code: {result:?}"));
+        ControlFlow::Continue(result)
+    }
+
+    /// `Set up job`; false if it failed or was cancelled, and then no step and no hook runs.
+    fn set_up(&mut self) -> ControlFlow<i32, bool> {
+        self.log.begin(&clock::guid());
+        self.log.line("Current runner version: '2.336.0'");
+        self.log.line(&format!("Runner name: '{}'", self.task.runner_name));
+        self.log.line("Prepare workflow directory");
+        self.log.line(&format!("Complete job name: {}", self.task.job.name));
+        let end = self.pace.deadline(self.task.job.worker.setup_ms);
+        let mut going = true;
+        while going && self.stop.is_none() {
+            going = self.next_event(Some(end))?.is_some();
+        }
+        let ready = match self.task.job.worker.setup {
+            Setup::Ok => self.workspace.create(&self.task.context).map_err(|error| error.to_string()),
+            Setup::Fail => Err("Unable to resolve action `octo-org/gone@v1`, repository not found".into()),
+        };
+        if let Err(problem) = &ready {
+            self.log.line(&format!("##[error]{problem}"));
+            self.failed = true;
+        }
+        self.log.end();
+        ControlFlow::Continue(ready.is_ok() && self.stop.is_none())
+    }
+
+    /// `Complete job`: orphans are killed, the temporary directory is emptied, the log files are closed.
+    fn complete(&mut self) {
+        self.log.begin(&clock::guid());
+        if !self.task.job.worker.keep_orphans && self.workspace.is_created() {
+            self.log.line("Cleaning up orphan processes");
+            let tracking = self.env.get("RUNNER_TRACKING_ID").unwrap_or_default();
+            for line in workspace::kill_orphans(tracking) {
+                self.log.line(&line);
+            }
+        }
+        self.workspace.empty_temp();
+        self.log.close();
+    }
+
+    /// What the job has come to so far.
+    fn result(&self) -> TaskResult {
+        match self.stop {
+            // A shutdown is reported as a failure, though the listener prints `Canceled`.
+            Some(Stop::Shutdown) => TaskResult::Failed,
+            Some(Stop::Server) => TaskResult::Canceled,
+            None if self.failed => TaskResult::Failed,
+            None => self.task.job.result,
+        }
+    }
+
+    /// The next event before `end`, or `None`; what it means for the whole job is noted here. Breaks at the crash and
+    /// at SIGTERM's 30 s.
+    fn next_event(&mut self, end: Option<Instant>) -> ControlFlow<i32, Option<Event>> {
+        let first = [end, self.crash_at, self.term_deadline].into_iter().flatten().min();
+        let event = match first {
+            None => self.events.recv().ok(),
+            Some(at) => self.events.recv_timeout(at.saturating_duration_since(clock::instant())).ok(),
+        };
+        match &event {
+            Some(Event::Message(Message::CancelRequest)) => _ = self.stop.get_or_insert(Stop::Server),
+            Some(Event::Message(Message::RunnerShutdown)) => self.stop = Some(Stop::Shutdown),
+            Some(Event::Terminate) if self.term_deadline.is_none() => {
+                self.stop = Some(Stop::Shutdown);
+                self.term_deadline = Some(self.pace.deadline(30_000));
+            }
+            Some(_) => {}
+            None => self.check_deadlines()?,
+        }
+        ControlFlow::Continue(event)
+    }
+
+    fn check_deadlines(&mut self) -> ControlFlow<i32> {
+        let now = clock::instant();
+        if let (Some(crash), true) = (self.task.job.worker.crash, self.crash_at.is_some_and(|at| at <= now)) {
+            return ControlFlow::Break(self.crash(crash));
+        }
+        match self.term_deadline {
+            Some(at) if at <= now => ControlFlow::Break(143),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn crash(&self, crash: Crash) -> i32 {
+        match crash.code {
+            134 => self
+                .console
+                .line(Stream::Stderr, "Unhandled exception. System.NullReferenceException: simulated."),
+            // It does not return from this.
+            137 => _ = kill(Pid::this(), Signal::SIGKILL),
+            _ => {}
+        }
+        crash.code
+    }
+
+    fn info(&self, source: &str, message: &str) {
+        self.trace.info(&self.console, source, message);
+    }
+}
