@@ -133,17 +133,25 @@ fn what_cannot_be_run_is_126_or_127_with_a_reason() {
         path.to_string_lossy().into_owned()
     };
     let plain = file("plain", "#!/bin/sh\n", 0o644);
+    let hidden = dir.path().join("hidden");
+    fs::create_dir(&hidden).unwrap();
+    fs::set_permissions(&hidden, Permissions::from_mode(0o000)).unwrap();
     let rows = [
         ("no-such-program", 127, "expected a program in PATH"),
         ("", 127, "expected a program in PATH"),
         ("/no/such/path", 127, "expected a program in PATH"),
         (&file("lost", "#!/no/such/interpreter\n", 0o755), 127, "expected a program in PATH"),
+        ("plain", 126, "expected an executable file"),
         (&plain, 126, "expected an executable file"),
         (&dir.path().to_string_lossy(), 126, "expected an executable file"),
         ("red\u{1b}[31m\nherring", 127, "cannot run red\\u{1b}[31m\\nherring: "),
     ];
     for (program, code, reason) in rows {
-        let output = Command::new(BIN).args(["--", program]).output().unwrap();
+        // A directory that may not be searched (by root it may) does not make a missing program an unexecutable one.
+        let path = [&hidden, dir.path(), Path::new("/bin")];
+        let mut command = Command::new(BIN);
+        command.env("PATH", std::env::join_paths(path).unwrap());
+        let output = command.args(["--", program]).output().unwrap();
         assert_code(&output, code);
         let said = text(&output.stderr);
         assert!(said.starts_with("runner-init: cannot run ") && said.contains(reason), "{program}: {said}");
@@ -246,7 +254,8 @@ fn inheritable(at_least: i32) -> i32 {
 
 #[test]
 fn no_descriptor_leaks_into_the_child_and_init_keeps_none() {
-    require!("namespace");
+    // Nobody but root looks into a non-dumpable process.
+    require!("namespace", "root");
     let (low, high) = (inheritable(3), inheritable(400));
     let bare = Tree::spawn(Command::new("sleep").arg("1000"));
     wait_until(SOON, "the program executed", || {
@@ -270,7 +279,8 @@ fn no_descriptor_leaks_into_the_child_and_init_keeps_none() {
 
 #[test]
 fn closed_standard_descriptors_become_dev_null() {
-    require!("namespace");
+    // Nobody but root looks into a non-dumpable process.
+    require!("namespace", "root");
     for role in ROLES {
         let script = "exec \"$0\" -- sh -c 'echo lost; echo lost >&2; exec sleep 1000' <&- >&- 2>&-";
         let mut command = match role {
@@ -296,7 +306,8 @@ fn closed_standard_descriptors_become_dev_null() {
 
 #[test]
 fn the_child_keeps_the_directory_and_init_sits_in_the_root() {
-    require!("namespace");
+    // Nobody but root looks into a non-dumpable process.
+    require!("namespace", "root");
     let dir = tempfile::tempdir().unwrap();
     for role in ROLES {
         let mut command = role.command(&["--", "sleep", "1000"]);
@@ -429,7 +440,9 @@ fn another_term_cuts_the_grace_short() {
             tree.try_wait().is_some()
         });
         assert!(begin.elapsed() < Duration::from_millis(1500));
-        assert_eq!(tree.stderr(), "runner-init: reaped 1 orphan, 1 had to be killed\n", "{role:?}");
+        let output = tree.finish(SOON);
+        assert_code(&output, 3);
+        assert_eq!(text(&output.stderr), "runner-init: reaped 1 orphan, 1 had to be killed\n", "{role:?}");
     }
 }
 
@@ -491,6 +504,30 @@ fn a_storm_of_terms_neither_hangs_nor_changes_the_code() {
             assert!(sent > 1000, "{sent} is no storm");
         }
     }
+}
+
+#[test]
+fn a_complaint_to_a_closed_standard_error_is_not_a_signal_for_the_child() {
+    require!("python3");
+    // The child has left the group that -g sends to, so a signal is a complaint, and that a SIGPIPE, and so on for ever.
+    let script = "import os, time
+os.setpgid(0, os.getpgid(os.getppid()))
+print('ready', flush=True)
+time.sleep(1000)";
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Role::Subreaper.command(&["-g", "--", &python(), "-c", script]);
+    let tree = Tree::spawn_but_stderr(command.stderr(writer));
+    tree.wait_for("ready");
+    let (init, child) = Role::Subreaper.pids(&tree);
+    send(init, Signal::SIGUSR1);
+    wait_until(SOON, "nothing pending and init asleep", || {
+        let status = read(Path::new(&format!("/proc/{init}/status")));
+        let signs = ["SigPnd:\t0000000000000000", "ShdPnd:\t0000000000000000", "State:\tS"];
+        signs.iter().all(|sign| status.contains(sign))
+    });
+    send(child, Signal::SIGKILL);
+    assert_code(&tree.finish(SOON), 137);
 }
 
 #[test]

@@ -156,6 +156,13 @@ impl Tree {
         Tree { child, stdout, stderr }
     }
 
+    /// The same, but with standard error as it is set on `command`.
+    pub fn spawn_but_stderr(command: &mut Command) -> Tree {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
+        let stdout = Reader::new(child.stdout.take().expect("was piped"));
+        Tree { child, stdout, stderr: Reader::new(std::io::empty()) }
+    }
+
     /// Starts `command` with all of its standard descriptors as they are set on it.
     pub fn spawn_silent(command: &mut Command) -> Tree {
         let child = command.spawn().expect("starts");
