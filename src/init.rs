@@ -72,7 +72,9 @@ pub fn run(argv: &[OsString], options: &Options) -> i32 {
     let mut command = Command::new(program);
     command.args(arguments);
     lead(command, options).unwrap_or_else(|error| {
-        let (code, reason) = report::refusal(program, &error);
+        #[expect(clippy::disallowed_methods, reason = "where execvp looked; the value is not shown")]
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let (code, reason) = report::refusal(program, &path, &error);
         say(&reason);
         code
     })

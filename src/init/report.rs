@@ -3,9 +3,11 @@
 use super::sweep::Swept;
 use nix::libc::{self, c_int};
 use signal_hook::low_level::signal_name;
+use std::env::split_paths;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
@@ -35,8 +37,16 @@ pub(super) fn signal_label(signal: c_int) -> String {
     signal_name(signal).map_or_else(|| format!("signal {signal}"), |name| format!("{name} ({signal})"))
 }
 
-/// Why `program` did not start, and the exit code for it.
-pub(super) fn refusal(program: &OsStr, error: &io::Error) -> (i32, String) {
+/// Why `program` did not start, and the exit code for it. `path` is where it was looked for, if its name has no slash.
+pub(super) fn refusal(program: &OsStr, path: &OsStr, error: &io::Error) -> (i32, String) {
+    // execvp answers EACCES too for one directory of PATH that it may not search.
+    let denied = matches!(error.raw_os_error(), Some(libc::EACCES));
+    if denied
+        && !program.as_bytes().contains(&b'/')
+        && !split_paths(path).any(|dir| dir.join(program).exists())
+    {
+        return refusal(program, path, &io::Error::from_raw_os_error(libc::ENOENT));
+    }
     let name: String = program.to_string_lossy().escape_debug().take(SHOWN).collect();
     let (code, expected) = match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG) => {
@@ -71,7 +81,6 @@ pub(super) fn orphans(reaped: u64, swept: &Swept) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::ffi::OsStrExt as _;
 
     #[test]
     fn codes_are_a_shells() {
@@ -97,18 +106,29 @@ mod tests {
             (libc::ENOMEM, 71, "memory"),
         ];
         for (errno, code, text) in rows {
-            let (got, reason) = refusal(OsStr::new("prog"), &io::Error::from_raw_os_error(errno));
+            let (got, reason) =
+                refusal(OsStr::new("/prog"), OsStr::new(""), &io::Error::from_raw_os_error(errno));
             assert_eq!(got, code, "{reason}");
-            assert!(reason.starts_with("cannot run prog: ") && reason.contains(text), "{reason}");
+            assert!(reason.starts_with("cannot run /prog: ") && reason.contains(text), "{reason}");
         }
+    }
+
+    #[test]
+    fn an_unsearchable_directory_is_not_an_unexecutable_program() {
+        let denied = io::Error::from_raw_os_error(libc::EACCES);
+        let code = |program: &str, path: &str| refusal(OsStr::new(program), OsStr::new(path), &denied).0;
+        assert_eq!(code("no-such-program", "/proc/1:/dev"), 127);
+        // There it is, so it is the program that may not be executed.
+        assert_eq!(code("null", "/proc/1:/dev"), 126);
+        assert_eq!(code("/no/such/program", ""), 126);
     }
 
     #[test]
     fn a_command_is_never_shown_raw_nor_at_length() {
         let error = io::Error::from_raw_os_error(libc::ENOENT);
-        let (_, reason) = refusal(OsStr::from_bytes(b"a\nb\x1b[31m\xff"), &error);
+        let (_, reason) = refusal(OsStr::from_bytes(b"a\nb\x1b[31m\xff"), OsStr::new(""), &error);
         assert!(reason.starts_with("cannot run a\\nb\\u{1b}[31m\u{fffd}: "), "{reason:?}");
-        let (_, reason) = refusal(OsStr::new(&"x".repeat(100_000)), &error);
+        let (_, reason) = refusal(OsStr::new(&"x".repeat(100_000)), OsStr::new(""), &error);
         assert!(reason.len() < 400, "{}", reason.len());
     }
 
