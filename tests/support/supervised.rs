@@ -1,0 +1,257 @@
+//! A supervisor under test: the real binary as PID 1 of its own namespace, over a simulated runner, seen from outside only.
+//!
+//! Include it beside `ns`: `#[path = "support/ns.rs"] mod ns;` and `#[path = "support/supervised.rs"] mod supervised;`.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file is a crate of its own and uses the part it needs"
+)]
+#![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
+
+use super::ns;
+use runner_init::sim;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Far beyond anything that is right.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+const BIN: &str = env!("CARGO_BIN_EXE_runner-init");
+
+/// How it is started.
+pub struct Plan {
+    scenario: serde_json::Value,
+    env: Vec<(String, String)>,
+    dir: Option<Arc<TempDir>>,
+    namespace: bool,
+}
+
+/// A scenario and the defaults of the tests: a port of its own, a short update interval, a long stop grace.
+pub fn plan(scenario: serde_json::Value) -> Plan {
+    Plan { scenario, env: Vec::new(), dir: None, namespace: true }
+}
+
+impl Plan {
+    pub fn env(mut self, name: &str, value: &str) -> Plan {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// In the directory of an earlier run: its job log and its runner's state go on.
+    pub fn in_dir_of(mut self, earlier: &Supervised) -> Plan {
+        self.dir = Some(Arc::clone(&earlier.dir));
+        self
+    }
+
+    /// Not as PID 1: the supervisor alone.
+    pub fn without_namespace(mut self) -> Plan {
+        self.namespace = false;
+        self
+    }
+
+    /// Starts it and waits for its port.
+    pub fn start(self) -> Supervised {
+        let dir = self.dir.unwrap_or_else(|| Arc::new(TempDir::new().expect("a temporary directory")));
+        let root = dir.path().join("runner");
+        let scenario = serde_json::from_value(self.scenario).expect("a scenario");
+        sim::install(&root, BIN.as_ref(), &scenario).expect("a simulated runner");
+        let argv = [BIN.to_owned()];
+        let mut command =
+            if self.namespace { ns::in_pid_namespace(&argv) } else { std::process::Command::new(BIN) };
+        command.env_clear().env("PATH", std::env::var_os("PATH").expect("PATH"));
+        command.env("RUNNER_SKIP_REGISTRATION", "true").env("RUNNER_NAME", "test-runner");
+        command.env("RUNNER_DIR", &root).env("RUNNER_WORK_DIR", root.join("_work"));
+        command
+            .env("RUNNER_STATE_DIR", dir.path().join("state"))
+            .env("RUNNER_RUN_DIR", dir.path().join("run"));
+        command.env("METRICS_BIND", "127.0.0.1").env("METRICS_PORT", "0").env("METRICS_UPDATE_INTERVAL", "1");
+        command.env("RUNNER_STOP_GRACE", "120s").envs(self.env);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("the supervisor starts");
+        let stdout = collect(process.stdout.take().expect("piped"));
+        let stderr = collect(process.stderr.take().expect("piped"));
+        let mut supervised =
+            Supervised { process, dir, stdout, stderr, address: String::new(), namespace: self.namespace };
+        supervised.find_address();
+        supervised
+    }
+}
+
+pub struct Supervised {
+    process: Child,
+    dir: Arc<TempDir>,
+    stdout: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    address: String,
+    namespace: bool,
+}
+
+/// One answer.
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Supervised {
+    fn find_address(&mut self) {
+        let mut found = None;
+        self.until("it serves", |s| {
+            let log = s.log();
+            let exited = log.contains("METRICS_ENABLED=false") || log.contains("runner-init: ");
+            found = log
+                .split("event=serving address=")
+                .nth(1)
+                .and_then(|t| t.split_whitespace().next().map(str::to_owned));
+            found.is_some() || exited
+        });
+        self.address = found.unwrap_or_default();
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What it has said on stderr so far, the runner's stderr included.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.stderr.lock().expect("reader lives")).into_owned()
+    }
+
+    /// What the runner has said on stdout so far.
+    pub fn out(&self) -> Vec<u8> {
+        self.stdout.lock().expect("reader lives").clone()
+    }
+
+    /// `GET path`; panics if nobody answers.
+    pub fn get(&self, path: &str) -> Answer {
+        self.try_get(path).expect("an answer")
+    }
+
+    pub fn try_get(&self, path: &str) -> std::io::Result<Answer> {
+        request(&self.address, &format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// The value of one series, as written: `name{label="value"}` with the labels besides runner_name and runner_type.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let page = self.get("/metrics").body;
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let wanted: Vec<&str> = labels.trim_end_matches('}').split(',').filter(|l| !l.is_empty()).collect();
+        let fits = |line: &&str| {
+            let head = line.split(['{', ' ']).next();
+            head == Some(name) && wanted.iter().all(|label| line.contains(label))
+        };
+        page.lines().find(fits).and_then(|line| line.rsplit(' ').next()?.parse().ok())
+    }
+
+    /// The state the state set shows.
+    pub fn state(&self) -> String {
+        let page = self.get("/metrics").body;
+        let line = page
+            .lines()
+            .find(|l| l.starts_with("github_runner_state{") && l.ends_with(" 1"))
+            .unwrap_or_default();
+        line.split("state=\"").nth(1).and_then(|t| t.split('"').next()).unwrap_or("none").to_owned()
+    }
+
+    /// The job log's rows without the header.
+    pub fn rows(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("state/jobs.log")).unwrap_or_default();
+        text.lines().skip(1).map(str::to_owned).collect()
+    }
+
+    /// PID of our PID 1 as seen from here; without a namespace, of the supervisor.
+    pub fn pid(&self) -> i32 {
+        let outer = self.process.id().cast_signed();
+        if self.namespace { *ns::children(outer).first().expect("it lives") } else { outer }
+    }
+
+    /// Processes in the namespace whose command name is `comm`, as seen from here.
+    pub fn processes(&self, comm: &str) -> Vec<i32> {
+        let all = ns::descendants(self.process.id().cast_signed());
+        all.into_iter()
+            .filter(|pid| ns::read(format!("/proc/{pid}/comm").as_ref()).trim_end() == comm)
+            .collect()
+    }
+
+    /// Sends a signal to PID 1 (or the supervisor).
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).expect("it lives");
+    }
+
+    /// Polls until `done`; panics with the log if it never is.
+    pub fn until(&mut self, what: &str, mut done: impl FnMut(&mut Supervised) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(self) {
+            assert!(Instant::now() < deadline, "waited in vain until {what}; its log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn until_state(&mut self, state: &str) {
+        self.until(&format!("its state is {state}"), |s| s.state() == state);
+    }
+
+    pub fn until_log(&mut self, text: &str) {
+        self.until(&format!("it says {text}"), |s| s.log().contains(text));
+    }
+
+    /// Waits for its end; the exit code as a container engine would see it.
+    pub fn exit_code(&mut self) -> i32 {
+        let mut code = None;
+        self.until("it ends", |s| {
+            let status = s.process.try_wait().expect("our child");
+            code = status.map(|s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or_default()));
+            code.is_some()
+        });
+        code.expect("it has ended")
+    }
+
+    /// TERM, and its end.
+    pub fn stop(&mut self) -> i32 {
+        self.signal(nix::sys::signal::Signal::SIGTERM);
+        self.exit_code()
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        // The namespace dies with its PID 1, and that with unshare (--kill-child).
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Sends `text` as it is and reads to the end.
+pub fn request(address: &str, text: &str) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(text.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+}
+
+fn collect(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&all);
+    std::thread::spawn(move || {
+        let mut chunk = [0; 65536];
+        while let Ok(count @ 1..) = pipe.read(&mut chunk) {
+            sink.lock().expect("no panic").extend_from_slice(&chunk[..count]);
+        }
+    });
+    all
+}
