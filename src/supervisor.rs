@@ -172,6 +172,7 @@ impl Supervisor {
 
     fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
+            Action::Register | Action::AbortRegistration | Action::Unlabel | Action::Deregister(_) => {}
             Action::Spawn => return Some(self.spawn()),
             Action::Interrupt => self.listener.iter().for_each(Listener::interrupt),
             Action::KillGroup => self.listener.iter().for_each(Listener::kill_group),

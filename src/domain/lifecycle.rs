@@ -11,6 +11,7 @@ use super::job::{JobTracker, OpenJob};
 use super::notice::Notice;
 use super::parse::Reading;
 use super::record::JobRecord;
+use super::registration::{Registered, RegistrationFault, Removal};
 use super::restart::{RestartReason, StopReason};
 use super::status::State;
 use std::borrow::Cow;
@@ -28,6 +29,12 @@ pub struct Settings {
     pub stopping: Duration,
     /// Most launches in a row without a session; `None` is unlimited.
     pub max_restarts: Option<u32>,
+    /// The runner is registered by us before the first launch; otherwise it is configured already.
+    pub registers: bool,
+    /// A registration that the server has dropped can be made anew.
+    pub reregisters: bool,
+    /// How long the removal of the registration may take at a stop; `None`: it stays.
+    pub removal: Option<Duration>,
     /// Seeds the back-off's jitter.
     pub seed: u64,
 }
@@ -58,6 +65,12 @@ pub enum Input {
     },
     /// `update.finished` has appeared (and was deleted).
     UpdateFinished,
+    /// The runner is known to the server.
+    Registered(Registered),
+    /// It is not.
+    NotRegistered(RegistrationFault),
+    /// The removal has ended.
+    Deregistered(Removal),
     /// [`Lifecycle::next_deadline`] has passed.
     Deadline,
 }
@@ -65,6 +78,14 @@ pub enum Input {
 /// What the supervisor must do, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// Register the runner; answer with `Registered` or `NotRegistered`.
+    Register,
+    /// Stop registering, at once; no answer is wanted.
+    AbortRegistration,
+    /// Make the runner unattractive to the server while it drains, if that can be done.
+    Unlabel,
+    /// Remove the registration within this time; answer with `Deregistered`.
+    Deregister(Duration),
     /// Start the listener; answer with `Started` or `NotStarted`.
     Spawn,
     /// SIGINT to the listener alone.
@@ -84,11 +105,13 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Launching { due: Duration, reason: Option<RestartReason> },
+    Registering { until: Duration, reason: Option<RestartReason> },
     Running,
     Updating { until: Duration, reason: RestartReason },
-    Draining { until: Option<Duration> },
+    Draining { until: Option<Duration>, settle: Option<Duration> },
     Stopping { until: Duration },
     Killing,
+    Deregistering { until: Duration, stop: StopReason, code: i32 },
     Done,
 }
 
@@ -109,6 +132,8 @@ pub struct Lifecycle {
     leaving: Option<StopReason>,
     last_ask: Option<Duration>,
     failures: u32,
+    registered: bool,
+    attempted: bool,
     jobs: JobTracker,
     echo: EchoFilter,
     version: Option<String>,
@@ -128,6 +153,8 @@ impl Lifecycle {
             leaving: None,
             last_ask: None,
             failures: 0,
+            registered: !settings.registers,
+            attempted: false,
             jobs: JobTracker::default(),
             echo: EchoFilter::default(),
             version: None,
@@ -141,8 +168,11 @@ impl Lifecycle {
     pub fn next_deadline(&self) -> Option<Duration> {
         match self.phase {
             Phase::Launching { due, .. } => Some(due),
-            Phase::Updating { until, .. } | Phase::Stopping { until } => Some(until),
-            Phase::Draining { until } => until,
+            Phase::Registering { until, .. }
+            | Phase::Updating { until, .. }
+            | Phase::Stopping { until }
+            | Phase::Deregistering { until, .. } => Some(until),
+            Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
             Phase::Running if self.jobs.open().is_none() => self.ghost.map(|(_, until)| until),
             Phase::Running | Phase::Killing | Phase::Done => None,
         }
@@ -178,28 +208,44 @@ impl Lifecycle {
                 Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing,
                 Input::Exited { exit, .. },
             ) => self.exited_leaving(exit, now),
-            (Phase::Launching { .. } | Phase::Updating { .. }, Input::Exited { .. }) => Vec::new(),
+            (Phase::Launching { .. } | Phase::Updating { .. }, Input::Exited { .. })
+            | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Exited { .. }) => Vec::new(),
 
             (Phase::Updating { reason, .. }, Input::UpdateFinished) => self.update_ended(true, reason, now),
             (Phase::Launching { .. } | Phase::Running | Phase::Killing, Input::UpdateFinished)
-            | (Phase::Draining { .. } | Phase::Stopping { .. }, Input::UpdateFinished) => Vec::new(),
+            | (Phase::Draining { .. } | Phase::Stopping { .. }, Input::UpdateFinished)
+            | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::UpdateFinished) => Vec::new(),
 
-            (Phase::Launching { due, .. }, Input::Deadline) if now.up >= due => self.launch(),
+            (Phase::Registering { reason, .. }, Input::Registered(how)) => self.registered(how, reason, now),
+            (Phase::Registering { .. }, Input::NotRegistered(fault)) => self.not_registered(fault, now),
+            // The answer of a registration that was given up.
+            (_, Input::Registered(_) | Input::NotRegistered(_)) => Vec::new(),
+            (Phase::Deregistering { stop, code, .. }, Input::Deregistered(removal)) => {
+                let mut actions = vec![Action::Notify(Notice::Deregistered(removal))];
+                actions.extend(self.leave(stop, code));
+                actions
+            }
+            (_, Input::Deregistered(_)) => Vec::new(),
+
+            (Phase::Launching { due, reason }, Input::Deadline) if now.up >= due => self.launch(reason, now),
+            (Phase::Registering { until, .. }, Input::Deadline) if now.up >= until => {
+                self.registration_late(now)
+            }
+            (Phase::Deregistering { until, stop, code }, Input::Deadline) if now.up >= until => {
+                self.removal_cut_short(stop, code)
+            }
             (Phase::Updating { until, reason }, Input::Deadline) if now.up >= until => {
                 self.update_ended(false, reason, now)
             }
-            (Phase::Draining { until: Some(until) }, Input::Deadline) if now.up >= until => {
-                self.interrupt(now)
-            }
+            (Phase::Draining { .. }, Input::Deadline) if self.drain_is_over(now) => self.interrupt(now),
             (Phase::Stopping { until }, Input::Deadline) if now.up >= until => self.kill(),
             (Phase::Running, Input::Deadline) if self.ghost_is_overdue(now) => {
                 self.leaving = Some(StopReason::Ghost);
                 self.interrupt(now)
             }
             (Phase::Launching { .. } | Phase::Updating { .. } | Phase::Running, Input::Deadline)
-            | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline) => {
-                Vec::new()
-            }
+            | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline)
+            | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Deadline) => Vec::new(),
         };
         self.note_state(now);
         actions
@@ -212,17 +258,29 @@ impl Lifecycle {
             (Phase::Running, StopKind::Drain) => self.drain(None, now),
             (Phase::Running, StopKind::Insist) => self.interrupt(now),
             // After USR1 the first TERM still only asks: from now on the drain has an end.
-            (Phase::Draining { until: None }, StopKind::Ask) => self.drain(Some(self.settings.drain), now),
+            (Phase::Draining { until: None, .. }, StopKind::Ask) => {
+                self.drain(Some(self.settings.drain), now)
+            }
             (Phase::Draining { .. }, StopKind::Ask | StopKind::Insist) => self.interrupt(now),
             (Phase::Stopping { .. }, StopKind::Ask | StopKind::Insist) => self.kill(),
             (Phase::Draining { .. } | Phase::Stopping { .. }, StopKind::Drain) => Vec::new(),
             (Phase::Launching { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
-                self.leave(StopReason::Asked, 0)
+                self.depart(StopReason::Asked, 0, now)
+            }
+            (Phase::Registering { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
+                let mut actions = vec![Action::AbortRegistration];
+                actions.extend(self.depart(StopReason::Asked, 0, now));
+                actions
+            }
+            (Phase::Deregistering { .. }, StopKind::Drain) => Vec::new(),
+            (Phase::Deregistering { .. }, StopKind::Ask) if !again => Vec::new(),
+            (Phase::Deregistering { stop, code, .. }, StopKind::Ask | StopKind::Insist) => {
+                self.removal_cut_short(stop, code)
             }
             // The updater swaps directories: let it end, unless told twice.
             (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain) if !again => Vec::new(),
             (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
-                self.leave(StopReason::Asked, 0)
+                self.depart(StopReason::Asked, 0, now)
             }
             (Phase::Killing | Phase::Done, StopKind::Ask | StopKind::Drain | StopKind::Insist) => Vec::new(),
         }

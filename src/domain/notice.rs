@@ -3,6 +3,7 @@
 use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::Doubt;
 use super::record::{FaultKind, JobRecord};
+use super::registration::{Registered, RegistrationFault, Removal};
 use super::restart::{RestartReason, StopReason};
 use std::time::Duration;
 
@@ -84,6 +85,16 @@ pub enum Notice {
     LineDoubted(Doubt),
     /// An operator asked us to go.
     StopAsked(StopKind),
+    /// The runner is being registered.
+    RegistrationStarted,
+    /// It is known to the server.
+    Registered(Registered),
+    /// It is not.
+    RegistrationFailed(RegistrationFault),
+    /// The registration is being removed.
+    DeregistrationStarted,
+    /// What became of it.
+    Deregistered(Removal),
     /// The job may finish.
     DrainStarted {
         /// For how long at most; `None` is for as long as it takes.

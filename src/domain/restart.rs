@@ -31,11 +31,15 @@ pub enum RestartReason {
     Unknown,
     /// The operating system would not start it.
     SpawnFailed,
+    /// The registration did not succeed.
+    RegistrationFailed,
+    /// The server had dropped the registration; a new one was made.
+    Reregistered,
 }
 
 impl RestartReason {
     /// Every reason, in label order.
-    pub const ALL: [RestartReason; 7] = [
+    pub const ALL: [RestartReason; 9] = [
         RestartReason::RetryableError,
         RestartReason::RunnerUpdating,
         RestartReason::RunOnceRunnerUpdating,
@@ -43,6 +47,8 @@ impl RestartReason {
         RestartReason::Killed,
         RestartReason::Unknown,
         RestartReason::SpawnFailed,
+        RestartReason::RegistrationFailed,
+        RestartReason::Reregistered,
     ];
 
     /// The label value.
@@ -55,6 +61,8 @@ impl RestartReason {
             RestartReason::Killed => "killed",
             RestartReason::Unknown => "unknown",
             RestartReason::SpawnFailed => "spawn_failed",
+            RestartReason::RegistrationFailed => "registration_failed",
+            RestartReason::Reregistered => "reregistered",
         }
     }
 
@@ -87,6 +95,8 @@ pub enum StopReason {
     Ghost,
     /// We were asked to.
     Asked,
+    /// The runner could not be registered.
+    Unregistered,
 }
 
 impl StopReason {
@@ -103,6 +113,7 @@ impl StopReason {
             StopReason::GaveUp => "gave_up",
             StopReason::Ghost => "ghost",
             StopReason::Asked => "asked",
+            StopReason::Unregistered => "unregistered",
         }
     }
 }

@@ -227,6 +227,9 @@ fn lifecycle_settings(config: &Config, noise: u32) -> Settings {
         drain: config.lifecycle.budget.drain,
         stopping: config.lifecycle.budget.stopping,
         max_restarts: config.lifecycle.max_restarts,
+        registers: false,
+        reregisters: false,
+        removal: None,
         // Only spreads the back-off of a fleet.
         seed: u64::from(noise) << 32 | u64::from(std::process::id()),
     }

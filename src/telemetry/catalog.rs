@@ -50,7 +50,7 @@ pub struct Label {
 static STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
 static STATES: [&str; 9] =
     ["starting", "registering", "idle", "busy", "disconnected", "ghost", "draining", "backoff", "stopped"];
-static REASONS: [&str; 7] = [
+static REASONS: [&str; 9] = [
     "retryable_error",
     "runner_updating",
     "run_once_runner_updating",
@@ -58,6 +58,8 @@ static REASONS: [&str; 7] = [
     "killed",
     "unknown",
     "spawn_failed",
+    "registration_failed",
+    "reregistered",
 ];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];

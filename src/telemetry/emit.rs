@@ -5,6 +5,7 @@ use super::exporter::Exporter;
 use crate::domain::event::{Exit, StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
+use crate::domain::registration::Removal;
 use crate::domain::restart::RestartReason;
 use crate::domain::status::{State, Status};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
@@ -78,6 +79,13 @@ impl Telemetry {
             }
             Notice::JobStarted(row) => job_started(row),
             Notice::JobFinished(row) => job_finished(row),
+            Notice::RegistrationStarted => info!(event = "registration_started"),
+            Notice::Registered(how) => info!(event = "registered", how = how.as_str()),
+            Notice::RegistrationFailed(fault) => {
+                error!(event = "registration_failed", will_retry = fault.retry, says = fault.says);
+            }
+            Notice::DeregistrationStarted => info!(event = "deregistration_started"),
+            Notice::Deregistered(removal) => deregistered(removal),
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),
             Notice::StopAsked(kind) => info!(event = "stop_asked", how = stop_word(*kind)),
             Notice::DrainStarted { at_most, job } => {
@@ -175,6 +183,15 @@ fn listener_started(pid: u32, restart: Option<RestartReason>) {
         counter!(c::RESTARTS.name, "reason" => reason.as_str()).increment(1);
     }
     info!(event = "listener_started", pid, reason = restart.map_or("first", RestartReason::as_str));
+}
+
+fn deregistered(removal: &Removal) {
+    match removal {
+        Removal::Removed => info!(event = "deregistered", how = "config.sh"),
+        Removal::Deleted => info!(event = "deregistered", how = "api"),
+        Removal::NothingLeft => info!(event = "deregistered", how = "already_gone"),
+        Removal::LeftBehind(says) => error!(event = "registration_left_behind", says),
+    }
 }
 
 fn connection_lost(message: &str) {
