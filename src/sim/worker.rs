@@ -148,7 +148,7 @@ impl WorkerRun {
         }
         let result = self.result();
         self.info("JobRunner", &format!("Job result after all job steps finish: {result:?}"));
-        self.complete();
+        self.complete()?;
         let result = self.result();
         self.info("JobRunner", &format!("Completing the job execution context, job result code: {result:?}"));
         ControlFlow::Continue(result)
@@ -179,7 +179,7 @@ impl WorkerRun {
     }
 
     /// `Complete job`: orphans are killed, the temporary directory is emptied, the log files are closed.
-    fn complete(&mut self) {
+    fn complete(&mut self) -> ControlFlow<i32> {
         self.log.begin(&clock::guid());
         if !self.task.job.worker.keep_orphans && self.workspace.is_created() {
             self.log.line("Cleaning up orphan processes");
@@ -189,7 +189,10 @@ impl WorkerRun {
             }
         }
         self.workspace.empty_temp();
+        let end = self.pace.deadline(self.task.job.worker.upload_ms);
+        while self.next_event(Some(end))?.is_some() {}
         self.log.close();
+        ControlFlow::Continue(())
     }
 
     /// What the job has come to so far.

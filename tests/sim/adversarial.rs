@@ -1,6 +1,6 @@
 //! Checklist point 8: everything the output can do to mislead its reader.
 
-use crate::harness::{Root, alive, poll, shape};
+use crate::harness::{Root, alive, children, comm, poll, shape};
 use nix::sys::signal::Signal::SIGINT;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -211,27 +211,20 @@ fn a_spliced_log_hides_the_bare_line_behind_another_header() {
 
 #[test]
 fn the_pipe_can_outlive_the_listener() {
-    let root = launch(1.0, &json!({ "steps": [{ "hold_output_ms": 600_000 }, { "exit": 0 }] }));
-    let mut command = root.command("bin/Runner.Listener");
-    let mut child = command.arg("run").stdout(Stdio::piped()).spawn().unwrap();
-    drop(command);
+    let root = launch(1.0, &json!({ "steps": [{ "hold_output_ms": 60_000 }] }));
+    let mut listener = root.run();
+    let mut holder = None;
     poll("the holder", || {
-        !crate::harness::children(child.id()).is_empty() || child.try_wait().unwrap().is_some()
+        holder = children(listener.pid()).first().copied();
+        holder.is_some_and(|pid| comm(pid) == "node")
     });
-    let holder = crate::harness::children(child.id())[0];
-    assert!(crate::harness::wait(&mut child).success());
+    let holder = holder.unwrap();
+    let pipe = |pid: u32| std::fs::read_link(format!("/proc/{pid}/fd/1")).unwrap();
+    assert_eq!(pipe(holder), pipe(listener.pid()));
+    listener.signal(SIGINT);
+    assert_eq!(listener.code(), 0);
     assert!(alive(holder), "it holds the pipe though the listener is gone");
-    let out = child.stdout.take().unwrap();
-    assert_eq!(read_link(holder), read_link_of(&out));
     kill(Pid::from_raw(holder.try_into().unwrap()), Signal::SIGKILL).unwrap();
-}
-
-fn read_link(pid: u32) -> std::path::PathBuf {
-    std::fs::read_link(format!("/proc/{pid}/fd/1")).unwrap()
-}
-
-fn read_link_of(pipe: &impl std::os::fd::AsRawFd) -> std::path::PathBuf {
-    std::fs::read_link(format!("/proc/self/fd/{}", pipe.as_raw_fd())).unwrap()
 }
 
 #[test]

@@ -173,7 +173,9 @@ fn a_bad_hook_fails_the_job_and_skips_its_steps() {
         );
         let mut env = hooks(&root);
         let path = root.path(name);
-        content.map(|content| fs::write(&path, content).unwrap());
+        if let Some(content) = content {
+            fs::write(&path, content).unwrap();
+        }
         env[0].1 = path.to_str().unwrap().into();
         run_once(&root, &borrow(&env)).until("completed with result: Failed");
         assert_eq!(
@@ -353,6 +355,20 @@ fn the_worker_swallows_an_interrupt_and_stops_on_a_termination() {
     send(worker, SIGTERM);
     listener.until("completed with result: Failed");
     assert!(root.texts("_diag", "Worker_").contains("Job result after all job steps finish: Failed"));
+}
+
+#[test]
+fn a_terminated_worker_takes_30_seconds_at_most() {
+    let root = job(&json!({ "ms": 600_000, "worker": { "upload_ms": 600_000 } }));
+    let mut listener = root.run_with(&["--once"], &[]);
+    listener.until("Running job");
+    let worker = listener.worker();
+    poll("the step", || !children(worker).is_empty());
+    let asked = Instant::now();
+    send(worker, SIGTERM);
+    listener.until("completed with result: Failed");
+    assert!(asked.elapsed() >= Duration::from_millis(1500), "30 s at speed 20");
+    assert!(root.texts("_diag", "Runner_").contains("Code: 143\n"));
 }
 
 #[test]

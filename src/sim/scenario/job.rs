@@ -115,6 +115,8 @@ pub struct Worker {
     pub setup: Setup,
     /// How long setting up takes.
     pub setup_ms: u64,
+    /// How long uploading the logs takes at the end, which nothing shortens.
+    pub upload_ms: u64,
     /// The Worker breaks in the middle of the job.
     pub crash: Option<Crash>,
     /// `process.clean=false`: orphans are left alone.
