@@ -13,6 +13,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Diagnostics files of a kind that are kept.
+const KEPT: usize = 200;
+
 /// Which pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -150,6 +153,7 @@ impl Trace {
     pub(crate) fn open(root: &Path, kind: &'static str, env: &Environment) -> io::Result<Trace> {
         let dir = root.join("_diag");
         std::fs::create_dir_all(&dir)?;
+        prune(&dir, kind);
         let name = format!("{kind}_{}-utc.log", clock::utc().format("%Y%m%d-%H%M%S"));
         let file = OpenOptions::new().create(true).append(true).open(dir.join(name))?;
         let printed = env.is_true("ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT");
@@ -186,6 +190,19 @@ impl Trace {
 
     fn header(&self, level: &str, source: &str) -> String {
         format!("[{} {} {level} {source}] ", self.kind.to_uppercase(), clock::stamp())
+    }
+}
+
+/// Deletes all but the newest files of a kind. The real runner keeps them for 30 days; a simulation can play more jobs
+/// in an hour than a runner in a month.
+fn prune(dir: &Path, kind: &str) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.retain(|name| name.starts_with(kind));
+    names.sort();
+    for old in names.iter().rev().skip(KEPT - 1) {
+        // Somebody else may have deleted it.
+        _ = std::fs::remove_file(dir.join(old));
     }
 }
 

@@ -90,7 +90,8 @@ pub(crate) struct Listener {
     child: Child,
     incoming: Receiver<Line>,
     pub(crate) lines: Vec<Line>,
-    taken: usize,
+    /// Indices of the lines that `until` has not passed yet.
+    ahead: Vec<usize>,
 }
 
 impl Listener {
@@ -101,7 +102,7 @@ impl Listener {
         let (sender, incoming) = channel();
         read(child.stdout.take().unwrap(), false, sender.clone());
         read(child.stderr.take().unwrap(), true, sender);
-        Listener { child, incoming, lines: Vec::new(), taken: 0 }
+        Listener { child, incoming, lines: Vec::new(), ahead: Vec::new() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -112,30 +113,34 @@ impl Listener {
         kill(Pid::from_raw(self.pid().try_into().unwrap()), signal).unwrap();
     }
 
-    /// The next line that contains `part`, skipping others.
+    /// The next line that contains `part`, skipping earlier ones of the same pipe: the two pipes have no order.
     pub(crate) fn until(&mut self, part: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
-            while self.taken < self.lines.len() {
-                self.taken += 1;
-                let text = &self.lines[self.taken - 1].text;
-                if text.contains(part) {
-                    return text.clone();
-                }
+            let found = self.ahead.iter().copied().find(|index| self.lines[*index].text.contains(part));
+            if let Some(found) = found {
+                let Line { stderr, text } = self.lines[found].clone();
+                self.ahead.retain(|index| *index > found || self.lines[*index].stderr != stderr);
+                return text;
             }
             let left = end.saturating_duration_since(Instant::now());
             match self.incoming.recv_timeout(left) {
-                Ok(line) => self.lines.push(line),
+                Ok(line) => self.keep(line),
                 Err(why) => panic!("no line with {part:?} ({why}) in {:#?}", self.lines),
             }
         }
+    }
+
+    fn keep(&mut self, line: Line) {
+        self.ahead.push(self.lines.len());
+        self.lines.push(line);
     }
 
     /// Waits for the exit, then for the end of both pipes or, if somebody holds them, for silence.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         let status = wait(&mut self.child);
         while let Ok(line) = self.incoming.recv_timeout(Duration::from_millis(300)) {
-            self.lines.push(line);
+            self.keep(line);
         }
         status
     }
@@ -223,6 +228,12 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
     lists
         .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
         .collect()
+}
+
+/// When a process was started, in clock ticks (10 ms) since boot.
+pub(crate) fn started(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().parse().unwrap()
 }
 
 pub(crate) fn comm(pid: u32) -> String {

@@ -229,7 +229,7 @@ fn a_failed_set_up_skips_both_hooks() {
 
 #[test]
 fn a_step_is_a_child_with_a_higher_oom_score_and_the_worker_is_not() {
-    let root = job(&json!({ "ms": 600_000, "cancel_after_ms": 20_000 }));
+    let root = job(&json!({ "ms": 600_000 }));
     let mut listener = root.run_with(&["--once"], &[]);
     let worker = {
         listener.until("Running job");
@@ -240,21 +240,23 @@ fn a_step_is_a_child_with_a_higher_oom_score_and_the_worker_is_not() {
     let score = |pid: u32| fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
     poll("the score", || score(step).trim() == "500");
     assert_eq!(score(worker), score(std::process::id()));
+    listener.signal(SIGINT);
     assert_eq!(listener.code(), 0);
 }
 
 #[test]
 fn a_cancelled_step_is_asked_twice_then_killed_alone() {
-    let script = "sleep 600 & echo $! > $RUNNER_WORKSPACE/child; trap 'date +%s%N > $RUNNER_WORKSPACE/int' INT; trap 'date +%s%N > $RUNNER_WORKSPACE/term' TERM; while :; do sleep 0.01; done";
-    let root = job(
-        &json!({ "cancel_after_ms": 10_000, "steps": [{ "run": script }], "worker": { "keep_orphans": true } }),
-    );
+    let script = "sleep 600 & echo $! > $RUNNER_WORKSPACE/child; trap 'date +%s%N > $RUNNER_WORKSPACE/int' INT; trap 'date +%s%N > $RUNNER_WORKSPACE/term' TERM; echo > $RUNNER_WORKSPACE/ready; while :; do sleep 0.01; done";
+    let job = json!({ "steps": [{ "run": script }], "worker": { "keep_orphans": true } });
+    let root = Root::new(json!({ "speed": 5, "launches": [{ "steps": [{ "job": job }] }] }));
     let mut listener = root.run_with(&["--once"], &[]);
     let child = pid_in(&root, "_work/widgets/child");
+    poll("the traps", || root.path("_work/widgets/ready").exists());
+    listener.signal(SIGINT);
     listener.until("completed with result: Canceled");
     let at = |file: &str| root.text(file).trim().parse::<u128>().unwrap();
     let gap = Duration::from_nanos((at("_work/widgets/term") - at("_work/widgets/int")).try_into().unwrap());
-    assert!(gap >= Duration::from_millis(300), "7.5 s at speed 20 is 375 ms, it was {gap:?}");
+    assert!(gap >= Duration::from_millis(750), "7.5 s at speed 5 is 1.5 s, and the traps took {gap:?}");
     assert!(alive(child), "only the direct child is killed");
     send(child, SIGKILL);
 }
@@ -289,7 +291,7 @@ fn a_step_whose_output_is_held_is_held_for_5_seconds() {
 fn log_files_are_flushed_in_chunks_closed_and_deleted() {
     let lines: Vec<String> = (0..60).map(|n| format!("line {n} {}", "x".repeat(80))).collect();
     let root = job(
-        &json!({ "cancel_after_ms": 40_000, "steps": [{ "log": ["two\nlines", "Cache hit for: k"], "ms": 2000 }, { "log": lines, "ms": 600_000 }] }),
+        &json!({ "steps": [{ "log": ["two\nlines", "Cache hit for: k"], "ms": 2000 }, { "log": lines, "ms": 600_000 }] }),
     );
     let mut listener = root.run_with(&["--once"], &[]);
     listener.until("Running job");
@@ -317,6 +319,7 @@ fn log_files_are_flushed_in_chunks_closed_and_deleted() {
     let mut rows = text.strip_prefix('\u{feff}').expect("a byte order mark").lines();
     assert_eq!(shape(rows.next().unwrap()), "9999-99-99T99:99:99.9999999Z Current runner version: '9.999.9'");
     assert!(text.contains("Z two\nlines\n") && text.contains("Z Cache hit for: k\n"), "{text}");
+    listener.signal(SIGINT);
     assert_eq!(listener.code(), 0);
     assert_eq!((names(&pages), names(&root.path("_diag/blocks"))), (vec![], vec![]));
 }
@@ -390,7 +393,7 @@ fn a_lost_listener_does_not_stop_the_job_s_hooks() {
 #[test]
 fn the_server_kills_a_worker_that_does_not_stop() {
     let root = Root::new(json!({ "speed": 200, "launches": [{ "steps": [{ "job": {
-        "cancel_after_ms": 1000, "cancel_timeout_ms": 60_000,
+        "cancel_after_ms": 40_000, "cancel_timeout_ms": 60_000,
         "steps": [{ "ms": 600_000, "always": true }] } }] }] }));
     let mut listener = run_once(&root, &[]);
     listener.until("completed with result: Canceled");
