@@ -289,6 +289,19 @@ mod tests {
     }
 
     #[test]
+    fn only_the_newest_files_of_a_kind_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..KEPT + 5 {
+            std::fs::write(dir.path().join(format!("Worker_{number:04}")), "").unwrap();
+        }
+        std::fs::write(dir.path().join("Runner_0000"), "").unwrap();
+        prune(dir.path(), "Worker");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), KEPT);
+        assert!(dir.path().join("Runner_0000").exists() && !dir.path().join("Worker_0005").exists());
+        assert!(dir.path().join(format!("Worker_{:04}", KEPT + 4)).exists());
+    }
+
+    #[test]
     fn the_locale_decides_what_a_tick_becomes() {
         let tick = |lang: &str| encode(charset(&env(&[("LANG", lang)])), "√é");
         assert_eq!(tick("C.UTF-8"), "√é".as_bytes());

@@ -320,7 +320,8 @@ fn a_signal_ends_it_past_its_own_handlers() {
 
 #[test]
 fn an_update_waits_for_the_reaper_then_raises_the_flag() {
-    let root = steps(&json!([{ "update": {} }]));
+    let launches = json!([{ "steps": [{ "update": {} }] }, { "steps": [{ "job": {} }] }]);
+    let root = Root::new(json!({ "speed": 20, "launches": launches }));
     fs::write(root.path("update.finished"), "old").unwrap();
     let mut command = root.command("bin/Runner.Listener");
     let mut child = command.arg("run").stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -335,6 +336,7 @@ fn an_update_waits_for_the_reaper_then_raises_the_flag() {
     assert_eq!(fs::read_link(root.path("bin")).unwrap().to_str(), Some("bin.2.337.0"));
     let mut next = root.run();
     next.until("Current runner version: '2.337.0'");
+    next.until("Job build completed with result: Succeeded");
 }
 
 #[test]
