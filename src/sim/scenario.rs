@@ -2,6 +2,17 @@
 //!
 //! It is JSON at `<root>/sim.json`. Every field has a default, so `{}` is a runner that connects and idles. Durations
 //! are milliseconds as the real runner would take them; all of them are divided by [`Scenario::speed`].
+//!
+//! ```json
+//! { "speed": 20, "launches": [
+//!   { "steps": [
+//!     { "idle_ms": 500 },
+//!     { "job": { "name": "build (x, 1)", "ms": 2000, "result": "Failed" } },
+//!     { "job": { "name": "deploy / production", "steps": [{ "run": "env > env.txt" }], "cancel_after_ms": 900 } },
+//!     { "disconnect": { "ms": 3000, "recovery": "silent" } },
+//!     { "job": { "ms": 9000, "during": [{ "idle_ms": 4000 }, { "signal": 9 }] } } ] },
+//!   { "session": { "conflict": { "clears_after_ms": 60000 } }, "steps": [{ "exit": 2 }] } ] }
+//! ```
 
 mod context;
 mod job;
