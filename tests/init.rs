@@ -713,6 +713,10 @@ fn a_shell_suspends_resumes_and_interrupts_it_as_one_job() {
     let init = children(shell.pid())[0];
     let child = children(init)[0];
     let grandchild = children(child)[0];
+    // A shell that waits in vfork for the exec of its child cannot be stopped.
+    wait_until(SOON, "the grandchild executed", || {
+        read(Path::new(&format!("/proc/{grandchild}/comm"))) == "sleep\n"
+    });
     let in_foreground = |pid: i32| terminal.foreground() == Ok(pid);
     wait_until(SOON, "the child in the foreground", || in_foreground(child));
     for _ in 0..2 {
