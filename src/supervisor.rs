@@ -81,6 +81,8 @@ struct Supervisor {
     words: mpsc::UnboundedReceiver<Word>,
     telemetry: Telemetry,
     hall: Hall,
+    /// Rows handed over and not acknowledged.
+    unwritten: u64,
     recent: VecDeque<JobRecord>,
     shown: Arc<Status>,
     sample_every: Duration,
@@ -180,7 +182,7 @@ impl Supervisor {
                 let dir = self.launch.dir.clone();
                 self.update = Some(tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT)));
             }
-            Action::Append(row) => self.scribe.iter().for_each(|scribe| scribe.write(row.clone())),
+            Action::Append(row) => self.write(row),
             Action::Notify(notice) => self.telemetry.emit(&notice),
             Action::Leave(code) => self.leaving = Some(code),
         }
@@ -243,7 +245,15 @@ impl Supervisor {
         self.listener = None;
     }
 
+    fn write(&mut self, row: JobRecord) {
+        if let Some(scribe) = &self.scribe {
+            self.unwritten += 1;
+            scribe.write(row);
+        }
+    }
+
     fn journal_said(&mut self, word: Word) {
+        self.unwritten -= u64::from(matches!(word, Word::Written(_)));
         let notice = match word {
             Word::Written(row) if row.status == RowStatus::Running => Notice::JobStarted(*row),
             Word::Written(row) => {
@@ -273,7 +283,7 @@ impl Supervisor {
         for row in replay.unclosed {
             let status = RowStatus::Finished(JobStatus::Abandoned);
             let row = JobRecord { timestamp: utc_now(), status, duration: None, ..row };
-            self.scribe.iter().for_each(|scribe| scribe.write(row.clone()));
+            self.write(row);
         }
         self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });
         self.show();
@@ -326,7 +336,7 @@ impl Supervisor {
                 Ok(Some(word)) => self.journal_said(word),
                 Ok(None) => break,
                 Err(_) => {
-                    self.telemetry.emit(&Notice::RowsLost { rows: 0 });
+                    self.telemetry.emit(&Notice::RowsLost { rows: self.unwritten });
                     break;
                 }
             }
