@@ -15,7 +15,7 @@ use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::journal::Replay;
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
-use crate::sys::{update, worker};
+use crate::sys::{runner_file, update, worker};
 use crate::telemetry::emit::{Sample, Telemetry};
 use chrono::{DateTime, Utc};
 use hall::Hall;
@@ -240,7 +240,7 @@ impl Supervisor {
 
     fn listener_is_gone(&mut self) {
         let Some(Gone { exit, .. }) = self.gone.take() else { return };
-        let configured = start::is_configured(&self.launch.dir);
+        let configured = runner_file::is_configured(&self.launch.dir);
         self.feed(Input::Exited { exit, configured });
         self.listener = None;
     }

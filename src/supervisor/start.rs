@@ -11,16 +11,16 @@ use crate::http::{self, Scrapes, View, api, server};
 use crate::sys::child::{Launch, Output};
 use crate::sys::journal::{self, OpenError};
 use crate::sys::outlet::Outlet;
-use crate::sys::run_dir;
 use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
+use crate::sys::{run_dir, runner_file};
 use crate::telemetry::emit::{Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -127,11 +127,6 @@ impl StartError {
     }
 }
 
-/// `.runner`, or what a migration left in its place.
-pub(super) fn is_configured(dir: &Path) -> bool {
-    [".runner", ".runner_migrated"].iter().any(|file| dir.join(file).exists())
-}
-
 pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let Setup { config, environment, tcp, outlets } = setup;
     let os = |what| move |source| StartError::Os { what, source };
@@ -201,7 +196,7 @@ fn launch(config: &Config, environment: Vec<(OsString, OsString)>) -> Result<Lau
     if !dir.join(LISTENER).exists() {
         return Err(StartError::NoRunner { dir, missing: LISTENER });
     }
-    if !is_configured(&dir) {
+    if !runner_file::is_configured(&dir) {
         return Err(StartError::NotConfigured { dir });
     }
     Ok(Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment })
