@@ -10,6 +10,7 @@ pub const TOKEN: &str = "ACTIONS_RUNNER_INPUT_TOKEN";
 
 /// How the runner is to be registered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of config.sh")]
 pub struct Registration {
     /// `https://github.com/owner/repo`
     pub url: String,
@@ -57,9 +58,8 @@ impl Registration {
 }
 
 /// Why `config.sh` failed, from what it printed; `lines` are those of both streams, newest last.
-pub fn fault<'a>(code: i32, lines: impl Iterator<Item = &'a str>) -> RegistrationFault {
-    let known = lines.filter_map(known).next();
-    known.unwrap_or_else(|| RegistrationFault {
+pub fn fault<'a>(code: i32, mut lines: impl Iterator<Item = &'a str>) -> RegistrationFault {
+    lines.find_map(known).unwrap_or_else(|| RegistrationFault {
         retry: true,
         says: format!("config.sh ended with code {code}; what it printed is above"),
     })

@@ -42,6 +42,9 @@ impl Drop for Leash {
 ///
 /// # Errors
 /// If it cannot be started or waited for.
+///
+/// # Panics
+/// Never: a fresh child has the pipes that were asked for.
 pub async fn run(command: &Launch, outlets: &[Outlet; 2]) -> io::Result<Outcome> {
     #[expect(clippy::disallowed_methods, reason = "started, owned and awaited here")]
     let mut process = Command::new(&command.program);

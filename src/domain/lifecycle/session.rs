@@ -18,12 +18,12 @@ impl Lifecycle {
         let event = reading.event;
         let changes = self.jobs.hear(&event, worker, now);
         let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
-        let changed = !changes.is_empty();
+        let moved = !changes.is_empty();
         let mut actions: Vec<Action> = changes.into_iter().map(change_to_action).collect();
         if believed {
             actions.extend(self.hear_session(event, now).map(Action::Notify));
         }
-        if changed {
+        if moved {
             self.settle(now);
         }
         actions
