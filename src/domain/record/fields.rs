@@ -3,6 +3,7 @@
 use super::row::MAX_TEXT;
 use super::{JobStatus, RowStatus};
 use chrono::{DateTime, Datelike, NaiveDateTime, SecondsFormat, Timelike, Utc};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Longest duration of a row: no job takes ten years, more than that is a broken clock.
@@ -108,7 +109,11 @@ pub(super) fn duration_text(duration: Option<Duration>) -> String {
     duration.map(|d| format!("{}.{:03}", d.as_secs(), d.subsec_millis())).unwrap_or_default()
 }
 
-pub(super) fn text_as_written(text: &str) -> String {
+/// Control characters become spaces, so a row stays one line; what is too long is cut.
+pub(super) fn text_as_written(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_TEXT && !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
     text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -124,6 +124,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes what a crash left behind. Not being able to is no harm: both are made anew when needed.
+pub(super) fn sweep(paths: &Paths) {
+    let _ = remove(&paths.log_new);
+    let _ = remove(&paths.snapshot_new);
+}
+
 #[cfg(not(test))]
 #[expect(clippy::unnecessary_wraps, reason = "in tests it fails when told to")]
 fn step() -> io::Result<()> {
