@@ -101,7 +101,8 @@ impl JobRecord {
         writer.into_inner().expect("memory takes every row")
     }
 
-    /// Reads one row: sixteen columns, or the predecessor's five (its queue time was never known, so its 0 is `None`).
+    /// Reads one row: sixteen columns, or the predecessor's five (its queue time was never known, and no job
+    /// it saw running had a duration yet: those 0s are `None`).
     ///
     /// # Errors
     /// The first reason found; see [`RowFaultKind`].
@@ -149,6 +150,7 @@ impl JobRecord {
         self.duration = optional(&row[3], duration).ok_or(fault(RowFaultKind::Duration))?;
         self.queue_time = optional(&row[4], duration).ok_or(fault(RowFaultKind::QueueTime))?;
         if old {
+            self.duration = self.duration.filter(|_| self.status != RowStatus::Running);
             self.queue_time = self.queue_time.filter(|d| !d.is_zero());
         }
         let column = |n: usize| row.get(n).unwrap_or_default();
