@@ -1,6 +1,7 @@
 //! The job log from outside: whatever lies on the disk and whenever the writer is killed, what was acknowledged counts
 //! once.
 #![allow(clippy::disallowed_methods, reason = "a test starts processes and reads the environment")]
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
 use runner_init::domain::record::{FaultKind, HEADER, JobRecord, JobStatus, RowStatus};
 use runner_init::domain::totals::{Totals, to_seconds, to_ticks};
@@ -36,13 +37,17 @@ fn job(n: u64) -> JobRecord {
 
 fn totals(rows: impl IntoIterator<Item = JobRecord>) -> Totals {
     let mut totals = Totals::new(BOUNDS.to_vec(), vec![5.0]);
-    rows.into_iter().for_each(|row| totals.fold(&row));
+    for row in rows {
+        totals.fold(&row);
+    }
     totals
 }
 
 fn log(rows: impl IntoIterator<Item = u64>) -> Vec<u8> {
     let mut bytes = format!("{HEADER}\n").into_bytes();
-    rows.into_iter().for_each(|n| bytes.extend(job(n).to_csv_row()));
+    for n in rows {
+        bytes.extend(job(n).to_csv_row());
+    }
     bytes
 }
 
