@@ -287,6 +287,15 @@ fn a_repair_may_die_anywhere() {
 #[test]
 fn a_log_of_identical_rows_is_counted_right() {
     // After a compaction the new log begins exactly like the old one; only the lengths tell them apart.
+    fail_each_step(true, |faults| {
+        let mut model = Model::new(4);
+        (0..5).for_each(|_| model.run(Op::Append(job(1), Plan::Never)));
+        plan(faults);
+        let _ = model.journal.as_mut().unwrap().compact_if_due();
+        let left = plan(Plan::Never);
+        model.reopen(None);
+        left
+    });
     let mut model = Model::new(4);
     for _ in 0..40 {
         model.run(Op::Append(job(1), Plan::Never));
