@@ -14,7 +14,11 @@ fn the_document_is_what_the_binary_prints() {
         std::fs::write(&file, &printed).expect("docs can be written");
     }
     let written = std::fs::read_to_string(&file).expect("the document is there");
-    assert!(written == printed, "{} is not what `runner-init metrics` prints; UPDATE_GOLDEN=1 rewrites it", file.display());
+    assert!(
+        written == printed,
+        "{} is not what `runner-init metrics` prints; UPDATE_GOLDEN=1 rewrites it",
+        file.display()
+    );
 }
 
 #[test]
