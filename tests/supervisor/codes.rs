@@ -103,6 +103,29 @@ fn a_runner_that_the_server_no_longer_knows_leaves_and_says_why() {
 }
 
 #[test]
+fn a_disowned_runner_that_stays_is_a_ghost() {
+    require!("namespace");
+    let words = "The runner no longer exists on the server. Please reconfigure the runner.\n";
+    let mut s = runner(&[json!({ "stderr": words })]).start();
+    s.until_state("ghost");
+    assert_eq!((s.get("/healthz").status, s.get("/readyz").status), (503, 503));
+    assert_eq!(s.metric("github_runner_status"), Some(0.0));
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_version_that_github_no_longer_serves() {
+    require!("namespace");
+    let scenario = || plan(json!({ "launches": [{ "connect_ms": 10, "session": "deprecated" }] }));
+    let mut s = scenario().start();
+    assert_eq!(s.exit_code(), 1);
+    assert!(s.log().contains("event=runner_complained"), "{}", s.log());
+    let mut s = scenario().env("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "1").start();
+    assert_eq!(s.exit_code(), 7);
+    assert!(s.log().contains("event=finished reason=version_deprecated code=7"), "{}", s.log());
+}
+
+#[test]
 fn a_self_update_is_awaited_and_no_failure() {
     require!("namespace", "bash");
     // The updater waits until the old listener has been reaped: at this speed it looks every 0.2 s.

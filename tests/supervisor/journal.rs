@@ -88,10 +88,10 @@ fn die_often(times: u32) {
 }
 
 #[test]
-fn a_hundred_deaths_lose_nothing() {
+fn two_hundred_deaths_lose_nothing() {
     require!("namespace");
     // Four containers at a time, each with a log of its own.
-    std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| die_often(25)))));
+    std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| die_often(50)))));
 }
 
 #[test]

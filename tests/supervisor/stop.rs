@@ -1,6 +1,6 @@
 //! Asked to go, at every phase: a job that fits is saved, one that does not is cancelled properly, and nobody waits for ever.
 
-use crate::supervised::{Supervised, job, launches, plan, runner};
+use crate::supervised::{Supervised, job, plan, runner};
 use crate::{ns, require};
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use serde_json::json;
@@ -136,6 +136,36 @@ fn during_a_self_update_the_updater_may_end() {
 }
 
 #[test]
+fn during_a_self_update_the_second_ask_insists() {
+    require!("namespace", "bash");
+    let mut s = runner(&[json!({ "update": { "download_ms": 10 } })]).start();
+    s.until_log("event=update_awaited");
+    s.signal(SIGTERM);
+    s.until_log("event=stop_asked");
+    std::thread::sleep(APART);
+    assert_eq!(s.stop(), 0);
+    assert!(!s.log().contains("event=update_ended"), "it waited for nothing more: {}", s.log());
+}
+
+#[test]
+fn at_any_moment_it_leaves_with_0_and_no_job_stays_open() {
+    require!("namespace");
+    let round = || {
+        let jobs =
+            [json!({ "job": { "name": "quick", "ms": 50, "spawn_ms": 50 } }), json!({ "idle_ms": 50 })];
+        let launch = json!({ "connect_ms": 50, "shutdown_ms": 10, "steps": jobs });
+        let mut s = plan(json!({ "launches": [launch], "then": "repeat" })).start();
+        std::thread::sleep(Duration::from_micros(fastrand::u64(0..600_000)));
+        assert_eq!(s.stop(), 0, "{}", s.log());
+        let begun = s.table().iter().filter(|row| row.status == "running").count();
+        assert_eq!(begun, s.results().len(), "{:?}", s.table());
+    };
+    std::thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(|| (0..6).for_each(|_| round()))));
+    });
+}
+
+#[test]
 fn a_listener_that_does_not_stop_is_killed_with_its_group_in_time() {
     require!("namespace");
     // 6 s are 3 s for the listener, 1 s and 2 s for ourselves.
@@ -226,7 +256,7 @@ fn hup_and_usr2_mean_nothing() {
 #[test]
 fn a_stop_waits_for_no_scraper_s_connection() {
     require!("namespace");
-    let mut s = launches(&[&[]]).start();
+    let mut s = runner(&[]).start();
     s.until_state("idle");
     let _silent = std::net::TcpStream::connect(s.address()).expect("it listens");
     let asked = Instant::now();

@@ -110,7 +110,8 @@ fn a_consumer_that_stands_still_stops_no_stop() {
 fn a_pipe_that_outlives_the_listener_holds_nobody_up_and_is_still_read() {
     require!("namespace", "bash");
     // A daemon in a session of its own that the worker cannot find: it survives the job, the listener and its group.
-    let daemon = "setsid env -u RUNNER_TRACKING_ID bash -c 'sleep 2; echo late words; sleep 600' </dev/null 2>/dev/null &";
+    let daemon = "setsid env -u RUNNER_TRACKING_ID bash -c 'touch ready; sleep 2; echo late words; sleep 600' \
+                  </dev/null 2>/dev/null &\nuntil [ -e ready ]; do sleep 0.02; done";
     let steps = [onto_listeners_stdout(daemon)];
     let left = json!({ "job": { "name": "left", "steps": steps } });
     let mut s = runner(&[left, json!({ "exit": 2 })]).start();
