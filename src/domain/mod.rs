@@ -11,4 +11,5 @@ pub mod parse;
 pub mod record;
 pub mod restart;
 pub mod status;
+pub mod target;
 pub mod totals;
