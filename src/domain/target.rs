@@ -2,9 +2,9 @@
 
 mod address;
 
-pub use address::Host;
+pub use address::{Host, base_url, name};
 
-use address::{Address, name};
+use address::Address;
 use std::fmt;
 
 /// Why a text is neither a host nor a target. `Display` says what was expected and repeats nothing.
@@ -85,8 +85,9 @@ impl Target {
     /// # Errors
     /// If it is none of these.
     pub fn from_url(url: &str, known: Option<&Host>) -> Result<(Host, Target), TargetFault> {
-        let Address { mut host, path } = Address::parse(url)?;
-        let path = known.map_or(path.as_slice(), |known| host.adopt(known, &path));
+        let address = Address::parse(url)?;
+        let mut host = address.host();
+        let path = known.map_or(address.path.as_slice(), |known| host.adopt(known, &address.path));
         let target = match path {
             [kind, slug] if kind.eq_ignore_ascii_case("enterprises") => Target::enterprise(slug)?,
             [kind, login] if kind.eq_ignore_ascii_case("orgs") => Target::organization(login)?,
@@ -266,6 +267,19 @@ mod tests {
         ] {
             assert_eq!(Target::from_url(url, None).map(|(_, target)| target), Err(fault), "{url}");
         }
+    }
+
+    #[test]
+    fn a_base_keeps_its_own_host() {
+        for (text, url) in [
+            ("api.github.com", "https://api.github.com"),
+            ("https://API.github.com/", "https://api.github.com"),
+            ("http://127.0.0.1:8080//x/", "http://127.0.0.1:8080/x"),
+            ("https://www.acme.com/api/v3", "https://www.acme.com/api/v3"),
+        ] {
+            assert_eq!(base_url(text), Ok(url.to_owned()));
+        }
+        assert_eq!(base_url("ftp://x"), Err(TargetFault::Scheme));
     }
 
     #[test]

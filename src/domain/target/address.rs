@@ -34,8 +34,9 @@ impl Host {
     /// # Errors
     /// If it is something else, or if GitHub's own host is given a path.
     pub fn parse(text: &str) -> Result<Host, TargetFault> {
-        let Address { mut host, path } = Address::parse(text)?;
-        let mut prefix = path.as_slice();
+        let address = Address::parse(text)?;
+        let mut host = address.host();
+        let mut prefix = address.path.as_slice();
         while let [shorter @ .., api, v3] = prefix
             && (api.as_str(), v3.as_str()) == ("api", "v3")
         {
@@ -99,10 +100,21 @@ impl fmt::Display for Host {
     }
 }
 
+/// Reads a URL that a path is to be added to: `https://HOST[:PORT][/PATH]`, with or without a scheme; the result has
+/// one, and no trailing slash.
+///
+/// # Errors
+/// If it is something else.
+pub fn base_url(text: &str) -> Result<String, TargetFault> {
+    let Address { secure, authority, path } = Address::parse(text)?;
+    let path: String = path.iter().flat_map(|segment| ["/", segment.as_str()]).collect();
+    Ok(Host { secure, authority, prefix: path }.url())
+}
+
 /// What every URL we take consists of.
 pub(super) struct Address {
-    /// Without its prefix.
-    pub(super) host: Host,
+    secure: bool,
+    authority: String,
     /// Each a name.
     pub(super) path: Vec<String>,
 }
@@ -117,12 +129,17 @@ impl Address {
             return Err(TargetFault::Query);
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let authority = canonical(&authority_of(authority, secure)?);
+        let authority = authority_of(authority, secure)?;
         let path =
             path.split('/').filter(|segment| !segment.is_empty()).map(name).collect::<Result<_, _>>()?;
+        Ok(Address { secure, authority, path })
+    }
+
+    /// The host without a prefix.
+    pub(super) fn host(&self) -> Host {
+        let authority = canonical(&self.authority).to_owned();
         // GitHub's own hosts do not speak plain HTTP.
-        let secure = secure || is_hosted(&authority);
-        Ok(Address { host: Host { secure, authority, prefix: String::new() }, path })
+        Host { secure: self.secure || is_hosted(&authority), authority, prefix: String::new() }
     }
 }
 
@@ -168,13 +185,12 @@ fn is_host(host: &str) -> bool {
 }
 
 /// `www.github.com` and the API's hosts are other names of the host itself.
-fn canonical(authority: &str) -> String {
-    let plain = match authority.split_once('.') {
+fn canonical(authority: &str) -> &str {
+    match authority.split_once('.') {
         Some(("www", "github.com")) => "github.com",
         Some(("api", host)) if is_hosted(host) => host,
         Some(_) | None => authority,
-    };
-    plain.to_owned()
+    }
 }
 
 fn is_hosted(authority: &str) -> bool {
@@ -182,8 +198,11 @@ fn is_hosted(authority: &str) -> bool {
     authority == "github.com" || tenant.is_some_and(|tenant| !tenant.is_empty() && tenant != "api")
 }
 
-/// An account, a repository or an enterprise.
-pub(super) fn name(text: &str) -> Result<String, TargetFault> {
+/// Takes the name of an account, a repository or an enterprise.
+///
+/// # Errors
+/// If it is empty, too long, or has other characters.
+pub fn name(text: &str) -> Result<String, TargetFault> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     let is_name = plain && (1..=NAME_LIMIT).contains(&text.len()) && text != "." && text != "..";
     if is_name { Ok(text.to_owned()) } else { Err(TargetFault::Name) }
