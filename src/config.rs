@@ -9,9 +9,11 @@ mod check;
 mod child;
 mod cross;
 mod fault;
+mod foreign;
 mod lookup;
 pub mod names;
 mod reading;
+pub mod reference;
 mod registration;
 mod secret;
 mod shape;
@@ -233,6 +235,7 @@ impl Config {
     pub fn from_lookup(lookup: &dyn Lookup) -> Result<Loaded, Faults> {
         let mut reading = Reading::of(lookup);
         let mut warnings = typo::warnings(lookup);
+        warnings.extend(foreign::warnings(lookup));
         let crossed = cross::check(&mut reading, &mut warnings, lookup);
         let faults = reading.faults();
         let Some(crossed) = crossed.filter(|_| faults.is_empty()) else {
@@ -254,7 +257,7 @@ impl Config {
 fn build(reading: &Reading, crossed: Crossed) -> Config {
     let Crossed { credential, place, budget } = crossed;
     let word = |name| -> String { reading.take(name) };
-    let can_ask = credential.as_ref().is_some_and(Credential::can_ask);
+    let can_ask = place.target.is_some() && credential.as_ref().is_some_and(Credential::can_ask);
     Config {
         credential,
         target: place.target,

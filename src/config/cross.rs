@@ -12,6 +12,7 @@ use super::value::{Value, show_duration};
 use super::{RunnerType, names};
 use crate::domain::budget::Budget;
 use place::Place;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,11 +39,10 @@ pub(super) fn check(
     Some(Crossed { credential, place: place?, budget: budget? })
 }
 
-/// A warning that a variable that was set has no effect; none if it was not set.
-fn ignored(reading: &Reading, warnings: &mut Vec<Warning>, name: &'static str, why: impl Into<String>) {
-    if reading.is_set(name) {
-        let says = format!("is ignored: {}", why.into());
-        warnings.push(Warning { var: reading.spelt(name).to_owned(), says });
+/// A warning that what was set has no effect; none if it was not set, or to what holds anyway.
+fn ignored(reading: &Reading, warnings: &mut Vec<Warning>, name: &'static str, why: impl fmt::Display) {
+    if reading.is_set(name) && !reading.is_default(name) {
+        warnings.push(Warning { var: reading.spelt(name).to_owned(), says: format!("is ignored: {why}") });
     }
 }
 
@@ -67,15 +67,12 @@ fn registration(reading: &mut Reading, warnings: &mut Vec<Warning>, credential: 
         reading
             .refuse(names::NO_DEFAULT_LABELS, "needs RUNNER_LABELS: a runner without any label gets no job");
     }
-    let is_never = |interval: Duration| interval.is_zero();
-    let asks = !reading.get(names::RUNNER_STATUS_CHECK_INTERVAL).is_none_or(is_never);
-    if asks && !credential.is_none_or(Credential::can_ask) {
-        ignored(
-            reading,
-            warnings,
-            names::RUNNER_STATUS_CHECK_INTERVAL,
-            "it needs GITHUB_TOKEN or a GitHub App",
-        );
+    let why = match credential {
+        Some(credential) if !credential.can_ask() => Some("it needs GITHUB_TOKEN or a GitHub App"),
+        Some(_) | None => settled(reading),
+    };
+    if let Some(why) = why {
+        ignored(reading, warnings, names::RUNNER_STATUS_CHECK_INTERVAL, why);
     }
 }
 

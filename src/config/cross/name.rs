@@ -43,10 +43,9 @@ pub(super) fn derive(
 
 /// The name that was set wins over all that would make one up.
 fn settle(reading: &Reading, warnings: &mut Vec<Warning>, known: Option<&str>) {
-    for name in [names::RUNNER_NAME_PREFIX, names::RANDOM_RUNNER_SUFFIX] {
-        if reading.get(names::RANDOM_RUNNER_SUFFIX) == Some(true) || name == names::RUNNER_NAME_PREFIX {
-            ignored(reading, warnings, name, "RUNNER_NAME is set");
-        }
+    ignored(reading, warnings, names::RUNNER_NAME_PREFIX, "RUNNER_NAME is set");
+    if reading.get(names::RANDOM_RUNNER_SUFFIX) == Some(true) {
+        ignored(reading, warnings, names::RANDOM_RUNNER_SUFFIX, "RUNNER_NAME is set");
     }
     let name: Option<String> = reading.get(names::RUNNER_NAME);
     if known.is_some_and(|known| name.is_some_and(|name| name != known)) {
