@@ -640,7 +640,16 @@ fn livez_is_503_when_the_loop_does_not_answer() {
 
     let name = || "test".to_owned();
     let now = runner_init::domain::event::Now { up: Duration::ZERO, utc: chrono::Utc::now() };
-    let settings = Settings { drain: PATIENCE, stopping: PATIENCE, max_restarts: None, seed: 1 };
+    let settings = Settings {
+        drain: PATIENCE,
+        stopping: PATIENCE,
+        max_restarts: None,
+        prepares: false,
+        registers: false,
+        reregisters: false,
+        removal: None,
+        seed: 1,
+    };
     let (_status, seen) = watch::channel(Arc::new(Lifecycle::new(settings, now).status(now)));
     let (pulse, mut questions) = mpsc::channel(8);
     let view = View {

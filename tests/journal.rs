@@ -603,6 +603,7 @@ fn realistic(n: u64, status: RowStatus) -> JobRecord {
         sha: "0123456789abcdef0123456789abcdef01234567".into(),
         started_at: Some(started),
         deployment: Some(false),
+        cause: String::new(),
         ..job(n)
     }
 }

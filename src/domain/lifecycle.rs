@@ -5,9 +5,10 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use super::death::Cause;
 use super::echo::EchoFilter;
 use super::event::{Exit, GhostCause, Now, StopKind, Worker};
-use super::job::{JobTracker, OpenJob};
+use super::job::JobTracker;
 use super::notice::Notice;
 use super::parse::Reading;
 use super::record::JobRecord;
@@ -16,9 +17,6 @@ use super::restart::{RestartReason, StopReason};
 use super::status::State;
 use std::borrow::Cow;
 use std::time::Duration;
-
-/// Asks closer together than this are one ask: a signal sent to a process and to its group must not cost the job.
-const ONE_ASK: Duration = Duration::from_secs(1);
 
 /// What the table needs to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +27,8 @@ pub struct Settings {
     pub stopping: Duration,
     /// Most launches in a row without a session; `None` is unlimited.
     pub max_restarts: Option<u32>,
+    /// Something must be prepared before the first launch.
+    pub prepares: bool,
     /// The runner is registered by us before the first launch; otherwise it is configured already.
     pub registers: bool,
     /// A registration that the server has dropped can be made anew.
@@ -46,6 +46,8 @@ pub enum Input {
     Stop(StopKind),
     /// The listener said something; `worker` is the evidence at that moment.
     Said(Reading, Worker),
+    /// Everything is prepared for the first launch, or as good as it gets.
+    Prepared,
     /// The spawn succeeded.
     Started {
         /// The listener's process id.
@@ -62,6 +64,8 @@ pub enum Input {
         exit: Exit,
         /// `.runner` is still there.
         configured: bool,
+        /// Why, as far as the system tells.
+        cause: Cause,
     },
     /// `update.finished` has appeared (and was deleted).
     UpdateFinished,
@@ -78,6 +82,8 @@ pub enum Input {
 /// What the supervisor must do, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// Prepare the first launch; answer with `Prepared`.
+    Prepare,
     /// Register the runner; answer with `Registered` or `NotRegistered`.
     Register,
     /// Stop registering, at once; no answer is wanted.
@@ -104,6 +110,7 @@ pub enum Action {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    Preparing,
     Launching { due: Duration, reason: Option<RestartReason> },
     Registering { until: Duration, reason: Option<RestartReason> },
     Running,
@@ -132,6 +139,7 @@ pub struct Lifecycle {
     leaving: Option<StopReason>,
     last_ask: Option<Duration>,
     failures: u32,
+    prepared: bool,
     registered: bool,
     attempted: bool,
     jobs: JobTracker,
@@ -153,6 +161,7 @@ impl Lifecycle {
             leaving: None,
             last_ask: None,
             failures: 0,
+            prepared: !settings.prepares,
             registered: !settings.registers,
             attempted: false,
             jobs: JobTracker::default(),
@@ -174,18 +183,8 @@ impl Lifecycle {
             | Phase::Deregistering { until, .. } => Some(until),
             Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
             Phase::Running if self.jobs.open().is_none() => self.ghost.map(|(_, until)| until),
-            Phase::Running | Phase::Killing | Phase::Done => None,
+            Phase::Preparing | Phase::Running | Phase::Killing | Phase::Done => None,
         }
-    }
-
-    /// The open job: a line that claims a change of it needs evidence of its worker.
-    pub fn open_job(&self) -> Option<&OpenJob> {
-        self.jobs.open()
-    }
-
-    /// An operator has asked us to go: nothing may linger.
-    pub fn was_asked(&self) -> bool {
-        self.leaving == Some(StopReason::Asked)
     }
 
     /// The one table.
@@ -203,11 +202,16 @@ impl Lifecycle {
             (_, Input::Started { pid }) => self.started(pid),
             (_, Input::NotStarted { error }) => self.not_started(error, now),
 
-            (Phase::Running, Input::Exited { exit, configured }) => self.exited(exit, configured, now),
+            (Phase::Running, Input::Exited { exit, configured, cause }) => {
+                self.exited(exit, configured, cause, now)
+            }
             (
                 Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing,
-                Input::Exited { exit, .. },
-            ) => self.exited_leaving(exit, now),
+                Input::Exited { exit, cause, .. },
+            ) => self.exited_leaving(exit, cause, now),
+            (Phase::Preparing, Input::Prepared) => self.prepared(now),
+            (_, Input::Prepared) => Vec::new(),
+            (Phase::Preparing, Input::Exited { .. } | Input::UpdateFinished | Input::Deadline) => Vec::new(),
             (Phase::Launching { .. } | Phase::Updating { .. }, Input::Exited { .. })
             | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Exited { .. }) => Vec::new(),
 
@@ -264,9 +268,10 @@ impl Lifecycle {
             (Phase::Draining { .. }, StopKind::Ask | StopKind::Insist) => self.interrupt(now),
             (Phase::Stopping { .. }, StopKind::Ask | StopKind::Insist) => self.kill(),
             (Phase::Draining { .. } | Phase::Stopping { .. }, StopKind::Drain) => Vec::new(),
-            (Phase::Launching { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
-                self.depart(StopReason::Asked, 0, now)
-            }
+            (
+                Phase::Preparing | Phase::Launching { .. },
+                StopKind::Ask | StopKind::Drain | StopKind::Insist,
+            ) => self.depart(StopReason::Asked, 0, now),
             (Phase::Registering { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
                 let mut actions = vec![Action::AbortRegistration];
                 actions.extend(self.depart(StopReason::Asked, 0, now));
@@ -284,13 +289,5 @@ impl Lifecycle {
             }
             (Phase::Killing | Phase::Done, StopKind::Ask | StopKind::Drain | StopKind::Insist) => Vec::new(),
         }
-    }
-
-    fn is_same_ask(&mut self, now: Now) -> bool {
-        let same = self.last_ask.is_some_and(|last| now.up.saturating_sub(last) < ONE_ASK);
-        if !same {
-            self.last_ask = Some(now.up);
-        }
-        same
     }
 }

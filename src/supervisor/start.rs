@@ -1,6 +1,9 @@
 //! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
 use super::hall::Hall;
+use super::preparation::Preparation;
+use super::runner;
+use super::scene::Scene;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, names};
 use crate::domain::lifecycle::{Lifecycle, Settings};
@@ -8,12 +11,14 @@ use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
 use crate::http::{self, Scrapes, View, api, server};
-use crate::sys::child::{Launch, Output};
+use crate::sys::child::Output;
+use crate::sys::identity::IdentityFault;
 use crate::sys::journal::{self, OpenError};
 use crate::sys::outlet::Outlet;
+use crate::sys::ownership::Unwritable;
+use crate::sys::run_dir;
 use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
-use crate::sys::{run_dir, runner_file};
 use crate::telemetry::emit::{Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
 use std::collections::VecDeque;
@@ -100,6 +105,17 @@ pub enum StartError {
         /// The directory.
         dir: PathBuf,
     },
+    /// The runner cannot be who it is to be.
+    #[error("{}", names::RUNNER_USER)]
+    User(#[source] IdentityFault),
+    /// The runner could not write where it must.
+    #[error("{variable}")]
+    Unwritable {
+        /// Which variable names the directory, or the one above it.
+        variable: &'static str,
+        /// Who cannot write what, and what to do.
+        source: Unwritable,
+    },
     /// Another supervisor writes the job log.
     #[error("{}", names::JOBS_LOG)]
     JobLog(#[source] OpenError),
@@ -121,6 +137,7 @@ impl StartError {
     pub fn code(&self) -> i32 {
         match self {
             StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
+            StartError::User(_) | StartError::Unwritable { .. } => 64,
             StartError::Registry(_) => 70,
             StartError::Bind { .. } | StartError::Os { .. } => 71,
         }
@@ -131,7 +148,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let Setup { config, environment, tcp, outlets } = setup;
     let os = |what| move |source| StartError::Os { what, source };
     let signals = Signals::catch().map_err(os("the signal handlers"))?;
-    let launch = launch(&config, environment)?;
+    let (launch, work_dir) = runner::launch(&config, environment)?;
     let clock = Clock { start: Instant::now() };
     let now = clock.now();
 
@@ -139,13 +156,10 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
     let exporter =
         Exporter::install(&identity(&config), &config.metrics.buckets).map_err(StartError::Registry)?;
-    let build = Build {
-        init_version: env!("CARGO_PKG_VERSION"),
-        arch: std::env::consts::ARCH,
-        ephemeral: config.runner.ephemeral,
-    };
-    let telemetry = Telemetry::new(exporter.clone(), build, now.utc);
-    let life = Lifecycle::new(lifecycle_settings(&config, now.utc.timestamp_subsec_nanos()), now);
+    let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
+    let preparation = Preparation::new(&config);
+    let noise = now.utc.timestamp_subsec_nanos();
+    let life = Lifecycle::new(lifecycle_settings(&config, preparation.is_needed(), noise), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
@@ -160,6 +174,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         life,
         clock,
         signals,
+        scene: Scene::new(work_dir),
+        preparation,
         launch,
         launches: 0,
         listener: None,
@@ -190,16 +206,12 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     Ok(supervisor)
 }
 
-fn launch(config: &Config, environment: Vec<(OsString, OsString)>) -> Result<Launch, StartError> {
-    const LISTENER: &str = "bin/Runner.Listener";
-    let dir = config.runner.dir.clone();
-    if !dir.join(LISTENER).exists() {
-        return Err(StartError::NoRunner { dir, missing: LISTENER });
+fn build(config: &Config) -> Build {
+    Build {
+        init_version: env!("CARGO_PKG_VERSION"),
+        arch: std::env::consts::ARCH,
+        ephemeral: config.runner.ephemeral,
     }
-    if !runner_file::is_configured(&dir) {
-        return Err(StartError::NotConfigured { dir });
-    }
-    Ok(Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment })
 }
 
 fn journal_settings(config: &Config) -> journal::Settings {
@@ -218,11 +230,12 @@ fn identity(config: &Config) -> Identity {
     }
 }
 
-fn lifecycle_settings(config: &Config, noise: u32) -> Settings {
+fn lifecycle_settings(config: &Config, prepares: bool, noise: u32) -> Settings {
     Settings {
         drain: config.lifecycle.budget.drain,
         stopping: config.lifecycle.budget.stopping,
         max_restarts: config.lifecycle.max_restarts,
+        prepares,
         registers: false,
         reregisters: false,
         removal: None,

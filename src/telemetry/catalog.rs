@@ -7,6 +7,8 @@ pub enum Kind {
     Counter,
     /// Grows like a counter but in fractions, which the recorder only stores as a gauge.
     FloatCounter,
+    /// A counter of somebody else's, read now and then and absent where it cannot be; stored as a gauge too.
+    SampledCounter,
     /// Goes up and down; NaN inside is absent outside.
     Gauge,
     /// Cumulative buckets, sum and count.
@@ -17,7 +19,7 @@ impl Kind {
     /// The word in a `# TYPE` line.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Counter | Kind::FloatCounter => "counter",
+            Kind::Counter | Kind::FloatCounter | Kind::SampledCounter => "counter",
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
         }
@@ -50,12 +52,14 @@ pub struct Label {
 static STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
 static STATES: [&str; 9] =
     ["starting", "registering", "idle", "busy", "disconnected", "ghost", "draining", "backoff", "stopped"];
-static REASONS: [&str; 9] = [
+static REASONS: [&str; 11] = [
     "retryable_error",
     "runner_updating",
     "run_once_runner_updating",
     "session_conflict",
     "killed",
+    "oom_killed",
+    "disk_full",
     "unknown",
     "spawn_failed",
     "registration_failed",
@@ -102,6 +106,8 @@ metrics! {
         "Times the listener found GitHub again after a connection error.";
     CONNECTION_ERRORS = "github_runner_connection_errors_total", Counter, [],
         "Connection errors the listener reported; it reports the first of a streak.";
+    OOM_KILLS = "github_runner_oom_kills_total", SampledCounter, [],
+        "Processes the kernel killed for memory in the container's cgroup, since it was made; absent where it cannot be read.";
     JOURNAL_FAULTS = "github_runner_journal_faults_total", Counter, ["kind": &FAULTS],
         "Faults of the job log: rows that could not be written or read, by kind.";
     OUTPUT_LINES = "github_runner_output_lines_total", Counter, ["stream": &STREAMS],
@@ -145,7 +151,7 @@ mod tests {
     fn names_follow_the_conventions() {
         for metric in ALL {
             assert!(metric.name.starts_with("github_runner_"), "{}", metric.name);
-            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind.as_str() == "counter", "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::catalog as c;
 use super::exporter::Exporter;
+use crate::domain::death::Cause;
 use crate::domain::event::{Exit, StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
@@ -24,6 +25,8 @@ pub struct Sample {
     pub up: Duration,
     /// Lines read, in the order of [`Stream::ALL`].
     pub lines: [u64; 2],
+    /// Processes killed for memory in our cgroup, if that can be read.
+    pub oom_kills: Option<u64>,
 }
 
 /// The build and the configuration, for `github_runner_info`.
@@ -61,8 +64,19 @@ impl Telemetry {
         match notice {
             Notice::ListenerStarted { pid, restart } => listener_started(*pid, *restart),
             Notice::ListenerNotStarted { error } => error!(event = "listener_not_started", error),
-            Notice::ListenerExited { exit: Exit::Code(code) } => info!(event = "listener_exited", code),
-            Notice::ListenerExited { exit: Exit::Signal(signal) } => warn!(event = "listener_died", signal),
+            Notice::DockerAwaited { at_most } => {
+                let says = "Waiting for docker to be ready.";
+                info!(event = "docker_awaited", says, at_most_seconds = at_most.as_secs());
+            }
+            Notice::DockerWaitEnded { says: None } => {
+                info!(event = "docker_ready", says = "Docker is ready.");
+            }
+            Notice::DockerWaitEnded { says: Some(says) } => warn!(event = "docker_not_ready", says),
+            Notice::CertificatesUpdated { says: None } => info!(event = "certificates_updated"),
+            Notice::CertificatesUpdated { says: Some(says) } => {
+                warn!(event = "certificates_not_updated", says);
+            }
+            Notice::ListenerExited { exit, cause } => listener_exited(*exit, *cause),
             Notice::VersionSeen { version } => self.version_seen(version),
             Notice::SessionCreated => info!(event = "session_created"),
             Notice::ConnectionLost { message } => connection_lost(message),
@@ -153,6 +167,10 @@ impl Telemetry {
         for (stream, lines) in Stream::ALL.into_iter().zip(sample.lines) {
             counter!(c::OUTPUT_LINES.name, "stream" => stream.as_str()).absolute(lines);
         }
+        if let Some(kills) = sample.oom_kills {
+            #[expect(clippy::cast_precision_loss, reason = "nobody gets to kill 2^53 processes")]
+            gauge!(c::OOM_KILLS.name).set(kills as f64);
+        }
         self.process.collect();
         self.exporter.upkeep();
         self.exporter.touch();
@@ -183,6 +201,15 @@ fn listener_started(pid: u32, restart: Option<RestartReason>) {
         counter!(c::RESTARTS.name, "reason" => reason.as_str()).increment(1);
     }
     info!(event = "listener_started", pid, reason = restart.map_or("first", RestartReason::as_str));
+}
+
+fn listener_exited(exit: Exit, cause: Cause) {
+    // The others say what the exit says.
+    let cause = matches!(cause, Cause::Oom | Cause::DiskFull | Cause::Stopped).then(|| cause.to_string());
+    match exit {
+        Exit::Code(code) => info!(event = "listener_exited", code, cause),
+        Exit::Signal(signal) => warn!(event = "listener_died", signal, cause),
+    }
 }
 
 fn deregistered(removal: &Removal) {
@@ -222,7 +249,8 @@ fn job_finished(row: &JobRecord) {
     }
     let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
     let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
-    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds);
+    let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
+    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause);
 }
 
 fn journal_fault(kind: FaultKind, detail: &str) {

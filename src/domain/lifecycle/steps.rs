@@ -1,7 +1,8 @@
 //! The steps the table calls: each leaves the old phase, enters the next and says what must be done.
 
-use super::session::change_to_action;
+use super::session::ended_by;
 use super::{Action, Lifecycle, Phase, Session};
+use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
 use crate::domain::registration::{Registered, RegistrationFault, Removal};
@@ -61,6 +62,11 @@ impl Lifecycle {
 
     pub(super) fn launch(&mut self, reason: Option<RestartReason>, now: Now) -> Vec<Action> {
         self.session = Session::Starting;
+        if !self.prepared {
+            self.phase = Phase::Preparing;
+            self.reason = "preparing the first launch".into();
+            return vec![Action::Prepare];
+        }
         if self.registered {
             self.reason = "waiting for the listener's session".into();
             return vec![Action::Spawn];
@@ -69,6 +75,12 @@ impl Lifecycle {
         self.phase = Phase::Registering { until: now.up + REGISTRATION, reason };
         self.reason = "registering with GitHub".into();
         vec![Action::Register, Action::Notify(Notice::RegistrationStarted)]
+    }
+
+    pub(super) fn prepared(&mut self, now: Now) -> Vec<Action> {
+        self.prepared = true;
+        self.phase = Phase::Launching { due: now.up, reason: None };
+        Vec::new()
     }
 
     pub(super) fn registered(
@@ -120,10 +132,13 @@ impl Lifecycle {
         actions
     }
 
-    pub(super) fn exited(&mut self, exit: Exit, configured: bool, now: Now) -> Vec<Action> {
-        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit })];
-        actions.extend(self.jobs.listener_exited(now).map(change_to_action));
-        let decision = self.decide(exit, configured);
+    pub(super) fn exited(&mut self, exit: Exit, configured: bool, cause: Cause, now: Now) -> Vec<Action> {
+        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
+        actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
+        let decision = match self.decide(exit, configured) {
+            Decision::Retry(reason, after) => Decision::Retry(reason.because_of(cause), after),
+            other @ (Decision::Stop(..) | Decision::AwaitUpdate(_)) => other,
+        };
         // What a crashed listener leaves behind still works in the job's directory, for a job nobody will renew.
         if matches!(decision, Decision::Retry(..)) {
             actions.push(Action::KillGroup);
@@ -191,9 +206,10 @@ impl Lifecycle {
         actions
     }
 
-    pub(super) fn exited_leaving(&mut self, exit: Exit, now: Now) -> Vec<Action> {
-        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit })];
-        actions.extend(self.jobs.listener_exited(now).map(change_to_action));
+    pub(super) fn exited_leaving(&mut self, exit: Exit, cause: Cause, now: Now) -> Vec<Action> {
+        let cause = if self.phase == Phase::Killing { Cause::Stopped } else { cause };
+        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
+        actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
         if reason == StopReason::Ghost && self.may_reregister() {
             self.leaving = None;

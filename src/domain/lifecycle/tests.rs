@@ -16,6 +16,7 @@ fn settings() -> Settings {
         drain: Duration::from_secs(100),
         stopping: Duration::from_secs(35),
         max_restarts: Some(10),
+        prepares: false,
         registers: false,
         reregisters: false,
         removal: None,
@@ -36,7 +37,7 @@ fn completed(name: &str, result: TaskResult) -> Input {
 }
 
 fn exited(code: i32) -> Input {
-    Input::Exited { exit: Exit::Code(code), configured: true }
+    Input::Exited { exit: Exit::Code(code), configured: true, cause: Cause::Exit(code) }
 }
 
 /// A lifecycle that has come this far, at second 10.
@@ -104,7 +105,7 @@ fn idle_is_interrupted_at_once_and_killed_if_it_will_not_go() {
     assert_eq!(stage.deeds(Input::Deadline, 44), []);
     assert_eq!(stage.deeds(Input::Deadline, 45), [Action::KillGroup]);
     assert_eq!(stage.0.next_deadline(), None);
-    let gone = Input::Exited { exit: Exit::Signal(9), configured: true };
+    let gone = Input::Exited { exit: Exit::Signal(9), configured: true, cause: Cause::Signal(9) };
     assert_eq!(stage.deeds(gone, 46), [Action::Leave(137)]);
 }
 
@@ -177,7 +178,8 @@ fn usr1_drains_without_an_end_until_term_gives_it_one() {
 #[test]
 fn a_crash_abandons_the_job_clears_its_group_and_comes_back() {
     let mut stage = Stage::busy();
-    let actions = stage.deeds(Input::Exited { exit: Exit::Signal(9), configured: true }, 10);
+    let actions =
+        stage.deeds(Input::Exited { exit: Exit::Signal(9), configured: true, cause: Cause::Signal(9) }, 10);
     assert_eq!(rows(&actions), [("build".into(), RowStatus::Finished(JobStatus::Abandoned))]);
     assert!(actions.contains(&Action::KillGroup));
     assert_eq!(stage.state(), State::Backoff);
@@ -285,7 +287,7 @@ fn a_listener_that_cannot_be_started_is_tried_again() {
 #[test]
 fn interrupted_before_it_had_handlers_is_what_was_asked_for() {
     let mut stage = Stage::launched().with(Input::Stop(StopKind::Ask), 1);
-    let gone = Input::Exited { exit: Exit::Signal(2), configured: true };
+    let gone = Input::Exited { exit: Exit::Signal(2), configured: true, cause: Cause::Signal(2) };
     assert_eq!(stage.deeds(gone, 2), [Action::Leave(0)]);
 }
 
@@ -407,7 +409,7 @@ fn a_removal_that_hangs_is_cut_short() {
 
 #[test]
 fn what_the_server_has_removed_is_not_removed_again() {
-    let done = Input::Exited { exit: Exit::Code(0), configured: false };
+    let done = Input::Exited { exit: Exit::Code(0), configured: false, cause: Cause::Exit(0) };
     assert_eq!(registered().deeds(done, 10), [Action::Leave(0)]);
 }
 
