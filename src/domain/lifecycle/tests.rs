@@ -439,3 +439,65 @@ fn the_drain_takes_the_labels_away_once() {
     assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), [Action::Unlabel]);
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 20), []);
 }
+
+fn preparing() -> Stage {
+    let mut stage = Stage(Lifecycle::new(Settings { prepares: true, registers: true, ..settings() }, now(0)));
+    assert_eq!(stage.deeds(Input::Deadline, 0), [Action::Prepare]);
+    stage
+}
+
+#[test]
+fn what_must_be_prepared_comes_before_everything_else_and_once() {
+    let mut stage = preparing();
+    assert_eq!((stage.state(), stage.0.next_deadline()), (State::Starting, None));
+    assert_eq!(stage.deeds(Input::Prepared, 5), []);
+    assert_eq!(stage.deeds(Input::Deadline, 5), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Prepared, 6), []);
+    stage.0.handle(Input::NotRegistered(RegistrationFault { retry: true, says: String::new() }), now(7));
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register]);
+}
+
+#[test]
+fn no_stop_waits_for_the_preparation() {
+    for kind in [StopKind::Ask, StopKind::Drain, StopKind::Insist] {
+        assert_eq!(preparing().deeds(Input::Stop(kind), 3), [Action::Leave(0)], "{kind:?}");
+    }
+}
+
+fn died_of(cause: Cause) -> Input {
+    Input::Exited { exit: Exit::Signal(9), configured: true, cause }
+}
+
+fn cause_of(actions: &[Action]) -> String {
+    let row =
+        actions.iter().find_map(|action| if let Action::Append(row) = action { Some(row) } else { None });
+    row.expect("a row").cause.clone()
+}
+
+#[test]
+fn the_cause_of_a_death_is_in_the_row_and_in_the_reason() {
+    for (cause, reason, words) in [
+        (Cause::Oom, RestartReason::OomKilled, "oom"),
+        (Cause::DiskFull, RestartReason::DiskFull, "disk_full"),
+        (Cause::Signal(9), RestartReason::Killed, "signal 9"),
+    ] {
+        let actions = Stage::busy().0.handle(died_of(cause), now(10));
+        assert_eq!(cause_of(&actions), words);
+        let is_why = |action: &Action| matches!(action, Action::Notify(Notice::RestartScheduled { reason: why, .. }) if *why == reason);
+        assert!(actions.iter().any(is_why), "{actions:?}");
+    }
+}
+
+#[test]
+fn an_abandoned_job_always_has_a_cause() {
+    let mut stage = Stage::busy().with(Input::Stop(StopKind::Insist), 10).with(Input::Deadline, 45);
+    assert_eq!(cause_of(&stage.0.handle(died_of(Cause::Signal(9)), now(46))), "stopped");
+    let mut stage = Stage::busy();
+    assert_eq!(cause_of(&stage.0.handle(started("next"), now(20))), "no word of its end");
+    let mut stage = Stage::busy();
+    let lost = completed("build", TaskResult::Abandoned);
+    assert_eq!(cause_of(&stage.0.handle(lost, now(20))), "lock lost");
+    let mut stage = Stage::busy();
+    let done = completed("build", TaskResult::Failed);
+    assert_eq!(cause_of(&stage.0.handle(done, now(20))), "", "whoever looks at the system says why");
+}
