@@ -11,6 +11,7 @@ pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod init;
+pub mod registrar;
 pub mod sim;
 pub mod spawn;
 pub mod supervisor;

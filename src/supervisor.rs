@@ -8,7 +8,10 @@ pub use start::{Setup, StartError, Tcp};
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
+use crate::config::names;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::registration::Removal;
+use crate::registrar::{Enrolled, Registrar};
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::sys::child::{Heard, Launch, Listener, Output};
@@ -24,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 /// Exit is not end of file: a grandchild may hold the pipe, but what the listener wrote is in it by now.
@@ -81,6 +84,8 @@ struct Supervisor {
     words: mpsc::UnboundedReceiver<Word>,
     telemetry: Telemetry,
     hall: Hall,
+    registrar: Option<Arc<Registrar>>,
+    errands: JoinSet<Done>,
     /// Rows handed over and not acknowledged.
     unwritten: u64,
     recent: VecDeque<JobRecord>,
@@ -109,6 +114,14 @@ enum Happened {
     Sample,
     Pulse(oneshot::Sender<()>),
     Updated(bool),
+    Done(Done),
+}
+
+/// How an errand to GitHub ended.
+enum Done {
+    Enrolled(Enrolled),
+    Unlabelled(Result<(), String>),
+    Removed(Removal),
 }
 
 impl Supervisor {
@@ -137,6 +150,7 @@ impl Supervisor {
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
+            Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
         }
     }
 
@@ -150,6 +164,7 @@ impl Supervisor {
             Happened::LastWords => self.listener_is_gone(),
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
+            Happened::Done(done) => self.errand_done(done),
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Updated(finished) => {
@@ -174,7 +189,14 @@ impl Supervisor {
 
     fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
-            Action::Register | Action::AbortRegistration | Action::Unlabel | Action::Deregister(_) => {}
+            Action::Register { anew } => self.send(move |registrar| async move {
+                Done::Enrolled(registrar.register(anew).await)
+            }),
+            Action::AbortRegistration => self.errands.abort_all(),
+            Action::Unlabel => self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) }),
+            Action::Deregister(limit) => self.send(move |registrar| async move {
+                Done::Removed(registrar.remove(limit).await)
+            }),
             Action::Spawn => return Some(self.spawn()),
             Action::Interrupt => self.listener.iter().for_each(Listener::interrupt),
             Action::KillGroup => self.listener.iter().for_each(Listener::kill_group),
@@ -187,6 +209,31 @@ impl Supervisor {
             Action::Leave(code) => self.leaving = Some(code),
         }
         None
+    }
+
+    /// Sends the registrar on an errand; its end comes back as [`Happened::Done`].
+    fn send<F>(&mut self, errand: impl FnOnce(Arc<Registrar>) -> F)
+    where
+        F: Future<Output = Done> + Send + 'static,
+    {
+        if let Some(registrar) = &self.registrar {
+            self.errands.spawn(errand(Arc::clone(registrar)));
+        }
+    }
+
+    fn errand_done(&mut self, done: Done) {
+        match done {
+            Done::Enrolled(Enrolled { result: Ok(registered), jit }) => {
+                if let Some(jit) = jit {
+                    self.launch.env.retain(|(name, _)| name != names::JITCONFIG);
+                    self.launch.env.push((names::JITCONFIG.into(), jit.expose().into()));
+                }
+                self.feed(Input::Registered(registered));
+            }
+            Done::Enrolled(Enrolled { result: Err(fault), .. }) => self.feed(Input::NotRegistered(fault)),
+            Done::Removed(removal) => self.feed(Input::Deregistered(removal)),
+            Done::Unlabelled(result) => self.telemetry.emit(&Notice::Unlabelled(result)),
+        }
     }
 
     fn spawn(&mut self) -> Input {

@@ -79,7 +79,10 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Register the runner; answer with `Registered` or `NotRegistered`.
-    Register,
+    Register {
+        /// The server has dropped the registration that is here.
+        anew: bool,
+    },
     /// Stop registering, at once; no answer is wanted.
     AbortRegistration,
     /// Make the runner unattractive to the server while it drains, if that can be done.
@@ -134,6 +137,7 @@ pub struct Lifecycle {
     failures: u32,
     registered: bool,
     attempted: bool,
+    void: bool,
     jobs: JobTracker,
     echo: EchoFilter,
     version: Option<String>,
@@ -155,6 +159,7 @@ impl Lifecycle {
             failures: 0,
             registered: !settings.registers,
             attempted: false,
+            void: false,
             jobs: JobTracker::default(),
             echo: EchoFilter::default(),
             version: None,

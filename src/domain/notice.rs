@@ -91,6 +91,8 @@ pub enum Notice {
     Registered(Registered),
     /// It is not.
     RegistrationFailed(RegistrationFault),
+    /// The custom labels were taken away, so that no further job comes while draining; or why not.
+    Unlabelled(Result<(), String>),
     /// The registration is being removed.
     DeregistrationStarted,
     /// What became of it.

@@ -172,6 +172,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         words,
         telemetry,
         hall,
+        registrar: None,
+        errands: JoinSet::new(),
         unwritten: 0,
         recent: VecDeque::new(),
         shown,

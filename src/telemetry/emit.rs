@@ -84,6 +84,8 @@ impl Telemetry {
             Notice::RegistrationFailed(fault) => {
                 error!(event = "registration_failed", will_retry = fault.retry, says = fault.says);
             }
+            Notice::Unlabelled(Ok(())) => info!(event = "labels_taken_away"),
+            Notice::Unlabelled(Err(says)) => warn!(event = "labels_stay", says),
             Notice::DeregistrationStarted => info!(event = "deregistration_started"),
             Notice::Deregistered(removal) => deregistered(removal),
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),

@@ -68,7 +68,7 @@ impl Lifecycle {
         self.attempted = true;
         self.phase = Phase::Registering { until: now.up + REGISTRATION, reason };
         self.reason = "registering with GitHub".into();
-        vec![Action::Register, Action::Notify(Notice::RegistrationStarted)]
+        vec![Action::Register { anew: self.void }, Action::Notify(Notice::RegistrationStarted)]
     }
 
     pub(super) fn registered(
@@ -78,6 +78,7 @@ impl Lifecycle {
         now: Now,
     ) -> Vec<Action> {
         self.registered = true;
+        self.void = false;
         self.ghost = None;
         self.phase = Phase::Launching { due: now.up, reason };
         vec![Action::Notify(Notice::Registered(how))]
@@ -134,7 +135,7 @@ impl Lifecycle {
 
     /// The registration is void: what is left of it here goes, and a new one is made after a wait.
     fn reregister(&mut self, now: Now) -> Vec<Action> {
-        self.registered = false;
+        (self.registered, self.void) = (false, true);
         let after = match self.decide(Exit::Code(UNAVAILABLE), true) {
             Decision::Retry(_, after) => after,
             Decision::Stop(..) | Decision::AwaitUpdate(_) => {
@@ -165,7 +166,7 @@ impl Lifecycle {
             Decision::Retry(reason, after) => {
                 // The session on the server may outlive this registration, but not the next one (`--replace`).
                 if reason == RestartReason::SessionConflict && self.may_reregister() {
-                    self.registered = false;
+                    (self.registered, self.void) = (false, true);
                 }
                 self.failures += 1;
                 self.phase = Phase::Launching { due: now.up + after, reason: Some(reason) };

@@ -345,7 +345,7 @@ fn registering() -> Stage {
     let settings =
         Settings { registers: true, reregisters: true, removal: Some(Duration::from_secs(3)), ..settings() };
     let mut life = Lifecycle::new(settings, now(0));
-    assert_eq!(life.handle(Input::Deadline, now(0))[0], Action::Register);
+    assert_eq!(life.handle(Input::Deadline, now(0))[0], Action::Register { anew: false });
     Stage(life)
 }
 
@@ -372,7 +372,7 @@ fn a_registration_that_fails_is_tried_again_or_given_up_with_69() {
     let mut stage = registering();
     assert_eq!(stage.deeds(fault(true), 5), []);
     assert_eq!(stage.state(), State::Backoff);
-    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register { anew: false }]);
     let gone = stage.deeds(fault(false), 61);
     assert_eq!(gone, [Action::Deregister(Duration::from_secs(10))], "nobody waits to kill us");
     assert_eq!(stage.deeds(Input::Deregistered(Removal::NothingLeft), 62), [Action::Leave(69)]);
@@ -417,18 +417,18 @@ fn a_dropped_registration_is_made_anew() {
     let mut stage = registered().with(said(RunnerEvent::Ghost(RegistrationDeleted)), 10);
     assert_eq!(stage.deeds(exited(1), 11), []);
     assert_eq!(stage.state(), State::Backoff);
-    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register { anew: true }]);
     let mut stays = registered().with(said(RunnerEvent::Ghost(RegistrationNotFound)), 10);
     assert_eq!(stays.deeds(Input::Deadline, 40), [Action::Interrupt]);
     assert_eq!(stays.deeds(exited(0), 41), []);
-    assert_eq!(stays.deeds(Input::Deadline, 90), [Action::Register]);
+    assert_eq!(stays.deeds(Input::Deadline, 90), [Action::Register { anew: true }]);
 }
 
 #[test]
 fn a_session_conflict_is_waited_out_and_then_registered_anew() {
     let mut stage = registered();
     assert_eq!(stage.deeds(exited(5), 10), [Action::KillGroup]);
-    assert_eq!(stage.deeds(Input::Deadline, 40), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Deadline, 40), [Action::Register { anew: true }]);
 }
 
 #[test]
