@@ -9,6 +9,7 @@ pub mod line;
 pub mod notice;
 pub mod parse;
 pub mod record;
+pub mod registration;
 pub mod restart;
 pub mod status;
 pub mod totals;
