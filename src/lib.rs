@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod github;
 pub mod http;
 pub mod init;
 pub mod registrar;

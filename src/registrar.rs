@@ -166,7 +166,9 @@ impl Registrar {
                 let lines = outcome.lines.iter().map(String::as_str);
                 Err(fault(outcome.exit.shell_code(), lines))
             }
-            Err(error) => Err(for_good(format!("cannot run {}: {error}", self.dir.join("config.sh").display()))),
+            Err(error) => {
+                Err(for_good(format!("cannot run {}: {error}", self.dir.join("config.sh").display())))
+            }
         }
     }
 
@@ -264,7 +266,9 @@ fn removed(removal: github::Removal) -> Removal {
 }
 
 fn left(name: &str, why: &str) -> String {
-    format!("runner {name} stays registered: {why}; GitHub removes it when it has been offline for 14 days (ephemeral: 1 day)")
+    format!(
+        "runner {name} stays registered: {why}; GitHub removes it when it has been offline for 14 days (ephemeral: 1 day)"
+    )
 }
 
 fn for_good(says: String) -> RegistrationFault {

@@ -7,15 +7,15 @@ mod start;
 
 pub use start::{Setup, StartError, Tcp};
 
+use crate::config::names;
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
-use crate::config::names;
 use crate::domain::record::JobRecord;
 use crate::domain::registration::Removal;
-use crate::registrar::{Enrolled, Registrar};
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
+use crate::registrar::{Enrolled, Registrar};
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
@@ -188,14 +188,16 @@ impl Supervisor {
 
     fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
-            Action::Register { anew } => self.send(move |registrar| async move {
-                Done::Enrolled(registrar.register(anew).await)
-            }),
+            Action::Register { anew } => {
+                self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) })
+            }
             Action::AbortRegistration => self.errands.abort_all(),
-            Action::Unlabel => self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) }),
-            Action::Deregister(limit) => self.send(move |registrar| async move {
-                Done::Removed(registrar.remove(limit).await)
-            }),
+            Action::Unlabel => {
+                self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) })
+            }
+            Action::Deregister(limit) => {
+                self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) })
+            }
             Action::Spawn => return Some(self.spawn()),
             Action::Interrupt => self.listener.iter().for_each(Listener::interrupt),
             Action::KillGroup => self.listener.iter().for_each(Listener::kill_group),

@@ -13,4 +13,5 @@ pub mod record;
 pub mod registration;
 pub mod restart;
 pub mod status;
+pub mod target;
 pub mod totals;
