@@ -90,12 +90,7 @@ impl Registrar {
 
     /// A registration for something else must not be used, and not be thrown away either.
     fn may_keep(&self, file: &RunnerFile) -> Result<(), RegistrationFault> {
-        let same = |url: &str| {
-            let (host, target) = Target::from_url(url).ok()?;
-            let own = self.target.runner_url(&self.host);
-            Some(target.runner_url(&host).eq_ignore_ascii_case(&own))
-        };
-        if same(&file.url) == Some(true) {
+        if self.target.same_as(&self.host, &file.url) {
             return Ok(());
         }
         Err(for_good(format!(

@@ -1,197 +1,149 @@
-//! Where a runner is registered: a host, the API that belongs to it, and a target on it. What does not parse is told by
-//! kind, never by text: a URL may carry a password.
-//!
-//! The host rule is the runner's own (`actions/runner`: `UrlUtil.IsHostedServer`, `ConfigurationManager.cs`).
+//! A target is where a runner is registered: it is read from text once, and what is not plainly one is refused.
 
+mod address;
+
+pub use address::{ApiBase, Host, name};
+
+use address::Address;
 use std::fmt;
-use url::Url;
 
-/// Why a host or an API base cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HostFault {
-    /// Nothing but blanks.
-    #[error("expected a host such as github.com")]
-    Empty,
-    /// `http://` where tokens would travel readable.
-    #[error("expected https: over plain http anyone on the way could read the token")]
-    PlainHttp,
-    /// Another scheme.
-    #[error("expected https:// or no scheme at all")]
-    Scheme,
-    /// `user:password@`.
-    #[error("expected no user or password in front of the host")]
-    Credentials,
-    /// A path that is not the API's.
-    #[error("expected a host alone, without a path")]
-    Path,
-    /// `?…` or `#…`.
-    #[error("expected no query and no fragment")]
-    Query,
-    /// Not a host name, or a port that is none.
-    #[error("expected a host such as github.com, octocorp.ghe.com or github.example.com:8443")]
-    Malformed,
-}
-
-/// A GitHub: the public one, one on ghe.com, or an Enterprise Server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Host(String);
-
-impl Default for Host {
-    fn default() -> Host {
-        Host("github.com".into())
-    }
-}
-
-impl Host {
-    /// Reads what people write: any case, with `https://`, with a slash or the API's `/api/v3` at the end, with
-    /// `www.` or `api.` where that means the same GitHub.
-    ///
-    /// # Errors
-    /// The first reason why it is no host.
-    pub fn parse(text: &str) -> Result<Host, HostFault> {
-        let url = parse_url(text, false)?;
-        if !matches!(url.path().trim_end_matches('/'), "" | "/api/v3") {
-            return Err(HostFault::Path);
-        }
-        Ok(Host::of(&url))
-    }
-
-    fn of(url: &Url) -> Host {
-        let host = url.host_str().unwrap_or_default();
-        let plain = match host {
-            "www.github.com" | "api.github.com" => "github.com",
-            _ => host.strip_prefix("api.").filter(|rest| is_ghe_com(rest)).unwrap_or(host),
-        };
-        Host(url.port().map_or_else(|| plain.to_owned(), |port| format!("{plain}:{port}")))
-    }
-
-    /// `HOST` or `HOST:PORT`, in lower case.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The API that belongs to it: `https://api.HOST` where GitHub itself is the host, else `https://HOST/api/v3`.
-    pub fn api(&self) -> ApiBase {
-        if self.0 == "github.com" || is_ghe_com(&self.0) {
-            ApiBase(format!("https://api.{}", self.0))
-        } else {
-            ApiBase(format!("https://{}/api/v3", self.0))
-        }
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn is_ghe_com(host: &str) -> bool {
-    host.strip_suffix(".ghe.com").is_some_and(|tenant| !tenant.is_empty())
-}
-
-/// The URL every API path is appended to; no slash at its end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ApiBase(String);
-
-impl ApiBase {
-    /// Reads a `GITHUB_API_URL`. Plain `http://` is accepted here and nowhere else: for a proxy on this machine, and tests.
-    ///
-    /// # Errors
-    /// The first reason why it is no such URL.
-    pub fn parse(text: &str) -> Result<ApiBase, HostFault> {
-        let url = parse_url(text, true)?;
-        Ok(ApiBase(url.as_str().trim_end_matches('/').to_owned()))
-    }
-
-    /// The URL, without a slash at its end.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ApiBase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A URL with a host, no credentials, no query; `https://` is added where no scheme is given.
-fn parse_url(text: &str, plain_http: bool) -> Result<Url, HostFault> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(HostFault::Empty);
-    }
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url = Url::parse(&with_scheme).map_err(|_| HostFault::Malformed)?;
-    match url.scheme() {
-        "https" => {}
-        "http" if plain_http => {}
-        "http" => return Err(HostFault::PlainHttp),
-        _ => return Err(HostFault::Scheme),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(HostFault::Credentials);
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(HostFault::Query);
-    }
-    let host = url.host_str().ok_or(HostFault::Malformed)?;
-    let ordinary = |b: u8| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b);
-    let fits = !host.starts_with('.') && !host.ends_with('.') && host.len() <= 253;
-    (fits && host.bytes().all(ordinary)).then_some(url).ok_or(HostFault::Malformed)
-}
-
-/// Why a target cannot be used.
+/// Why a text is neither a host nor a target. `Display` says what was expected and repeats nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetFault {
-    /// Not `owner/name`.
-    #[error("expected a repository as owner/name")]
+    /// No host name, or an impossible one, or an impossible port.
+    #[error("expected a host such as github.com or https://ghes.example.com:8443")]
+    Host,
+    /// Neither HTTP nor HTTPS.
+    #[error("expected https:// or http://, or no scheme at all")]
+    Scheme,
+    /// A user name, a password or a token stands before the host.
+    #[error("expected no user name, password or token in the address")]
+    UserInfo,
+    /// A query or a fragment stands at the end.
+    #[error("expected an address without ? and #")]
+    Query,
+    /// GitHub's own hosts have no path.
+    #[error("expected no path after a host of GitHub's own")]
+    Path,
+    /// Empty, too long, or with other characters.
+    #[error("expected names of letters, digits, '.', '_' and '-'")]
+    Name,
+    /// Not two names with a slash between them.
+    #[error("expected OWNER/REPOSITORY")]
     Repository,
-    /// Not the name of an organisation.
-    #[error("expected the name of an organization: letters, digits and hyphens")]
-    Organization,
-    /// Not the slug of an enterprise.
-    #[error("expected the slug of an enterprise, as in https://github.com/enterprises/SLUG")]
-    Enterprise,
-    /// A URL of none of the three shapes.
-    #[error(
-        "expected https://HOST/OWNER/REPOSITORY, https://HOST/ORGANIZATION or https://HOST/enterprises/SLUG"
-    )]
+    /// The path is none of a repository's, an organisation's or an enterprise's.
+    #[error("expected the URL of a repository, an organisation or an enterprise")]
     Url,
-    /// The URL's host.
-    #[error(transparent)]
-    Host(#[from] HostFault),
 }
 
-/// `owner/name`.
+/// Where a runner is registered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Repository {
-    /// A user or an organisation.
-    pub owner: String,
-    /// The repository's own name.
-    pub name: String,
+pub enum Target {
+    /// One repository.
+    Repository {
+        /// A user or an organisation.
+        owner: String,
+        /// Without `.git`.
+        name: String,
+    },
+    /// All or some repositories of an organisation.
+    Organization(String),
+    /// All or some organisations of an enterprise, by its slug.
+    Enterprise(String),
 }
 
-impl Repository {
-    /// Reads `owner/name`; a trailing slash or `.git` is let go.
+impl Target {
+    /// Reads `OWNER/REPOSITORY`.
     ///
     /// # Errors
-    /// [`TargetFault::Repository`].
-    pub fn parse(text: &str) -> Result<Repository, TargetFault> {
-        let text = text.trim().trim_end_matches('/');
-        let (owner, name) = text.split_once('/').ok_or(TargetFault::Repository)?;
-        let name = name.strip_suffix(".git").unwrap_or(name);
-        if !is_account(owner) || !is_repository(name) {
-            return Err(TargetFault::Repository);
-        }
-        Ok(Repository { owner: owner.into(), name: name.into() })
+    /// If there are not two names with a slash between them, or if one is no name.
+    pub fn repository(text: &str) -> Result<Target, TargetFault> {
+        let (owner, repository) = text.split_once('/').ok_or(TargetFault::Repository)?;
+        let repository = repository.strip_suffix(".git").unwrap_or(repository);
+        Ok(Target::Repository { owner: name(owner)?, name: name(repository)? })
     }
-}
 
-impl fmt::Display for Repository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner, self.name)
+    /// Takes an organisation's name.
+    ///
+    /// # Errors
+    /// If it is no name.
+    pub fn organization(text: &str) -> Result<Target, TargetFault> {
+        name(text).map(Target::Organization)
+    }
+
+    /// Takes an enterprise's slug.
+    ///
+    /// # Errors
+    /// If it is no name.
+    pub fn enterprise(text: &str) -> Result<Target, TargetFault> {
+        name(text).map(Target::Enterprise)
+    }
+
+    /// Reads the URL of a repository, an organisation (`/NAME`, `/orgs/NAME`) or an enterprise (`/enterprises/NAME`), in
+    /// any case, with or without trailing slash or `.git`. A path `known` has before its targets is not part of them.
+    ///
+    /// # Errors
+    /// If it is none of these.
+    pub fn from_url(url: &str, known: Option<&Host>) -> Result<(Host, Target), TargetFault> {
+        let address = Address::parse(url)?;
+        let mut host = address.host();
+        let path = known.map_or(address.path.as_slice(), |known| host.adopt(known, &address.path));
+        let target = match path {
+            [kind, slug] if kind.eq_ignore_ascii_case("enterprises") => Target::enterprise(slug)?,
+            [kind, login] if kind.eq_ignore_ascii_case("orgs") => Target::organization(login)?,
+            [login] => Target::organization(login)?,
+            [owner, repository] => Target::repository(&format!("{owner}/{repository}"))?,
+            _ => return Err(TargetFault::Url),
+        };
+        Ok((host, target))
+    }
+
+    /// How far it reaches.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Target::Repository { .. } => Scope::Repository,
+            Target::Organization(_) => Scope::Organization,
+            Target::Enterprise(_) => Scope::Enterprise,
+        }
+    }
+
+    /// What `config.sh --url` takes.
+    pub fn runner_url(&self, host: &Host) -> String {
+        let host = host.url();
+        match self {
+            Target::Repository { owner, name } => format!("{host}/{owner}/{name}"),
+            Target::Organization(name) => format!("{host}/{name}"),
+            Target::Enterprise(name) => format!("{host}/enterprises/{name}"),
+        }
+    }
+
+    /// Its place below the API's base, without slashes around it: `repos/O/R`, `orgs/O`, `enterprises/E`.
+    pub fn api_path(&self) -> String {
+        match self {
+            Target::Repository { owner, name } => format!("repos/{owner}/{name}"),
+            Target::Organization(name) => format!("orgs/{name}"),
+            Target::Enterprise(name) => format!("enterprises/{name}"),
+        }
+    }
+
+    /// The account a GitHub App would be installed for.
+    pub fn owner(&self) -> &str {
+        match self {
+            Target::Repository { owner, .. } => owner,
+            Target::Organization(name) | Target::Enterprise(name) => name,
+        }
+    }
+
+    /// Whether this URL, such as the `gitHubUrl` of a kept `.runner`, is this target on that host.
+    pub fn same_as(&self, host: &Host, url: &str) -> bool {
+        let there = Target::from_url(url, Some(host));
+        there.is_ok_and(|(at, target)| at.is_at(host) && target.equals(self))
+    }
+
+    /// Whether both are the same to GitHub, which heeds no case.
+    pub fn equals(&self, other: &Target) -> bool {
+        let same_kind = std::mem::discriminant(self) == std::mem::discriminant(other);
+        same_kind && self.api_path().eq_ignore_ascii_case(&other.api_path())
     }
 }
 
@@ -206,234 +158,219 @@ pub enum Scope {
     Enterprise,
 }
 
-/// What a runner is registered for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// `owner/name`
-    Repository(Repository),
-    /// An organisation's login.
-    Organization(String),
-    /// An enterprise's slug.
-    Enterprise(String),
-}
-
-impl Target {
-    /// Reads a `GITHUB_REPOSITORY`.
-    ///
-    /// # Errors
-    /// [`TargetFault::Repository`].
-    pub fn repository(text: &str) -> Result<Target, TargetFault> {
-        Repository::parse(text).map(Target::Repository)
-    }
-
-    /// Reads an `ORG_NAME`.
-    ///
-    /// # Errors
-    /// [`TargetFault::Organization`].
-    pub fn organization(text: &str) -> Result<Target, TargetFault> {
-        let name = text.trim().trim_matches('/');
-        is_account(name).then(|| Target::Organization(name.into())).ok_or(TargetFault::Organization)
-    }
-
-    /// Reads an `ENTERPRISE_NAME`.
-    ///
-    /// # Errors
-    /// [`TargetFault::Enterprise`].
-    pub fn enterprise(text: &str) -> Result<Target, TargetFault> {
-        let slug = text.trim().trim_matches('/');
-        is_repository(slug).then(|| Target::Enterprise(slug.into())).ok_or(TargetFault::Enterprise)
-    }
-
-    /// Reads a `REPO_URL` or `RUNNER_URL`: the page of a repository, an organisation or an enterprise.
-    ///
-    /// # Errors
-    /// [`TargetFault::Url`], [`TargetFault::Host`], or that of the shape the URL has.
-    pub fn from_url(text: &str) -> Result<(Host, Target), TargetFault> {
-        let url = parse_url(text, false)?;
-        let path = url.path().trim_matches('/');
-        let target = match path.split('/').collect::<Vec<_>>()[..] {
-            ["enterprises" | "Enterprises", slug] => Target::enterprise(slug)?,
-            ["orgs", name] => Target::organization(name)?,
-            [_, _] => Target::repository(path)?,
-            [name] if !name.is_empty() => Target::organization(name)?,
-            _ => return Err(TargetFault::Url),
-        };
-        Ok((Host::of(&url), target))
-    }
-
-    /// Its scope.
-    pub fn scope(&self) -> Scope {
-        match self {
-            Target::Repository(_) => Scope::Repository,
-            Target::Organization(_) => Scope::Organization,
-            Target::Enterprise(_) => Scope::Enterprise,
-        }
-    }
-
-    /// What `config.sh --url` wants: the page of the target.
-    pub fn runner_url(&self, host: &Host) -> String {
-        match self {
-            Target::Repository(repository) => format!("https://{host}/{repository}"),
-            Target::Organization(name) => format!("https://{host}/{name}"),
-            Target::Enterprise(slug) => format!("https://{host}/enterprises/{slug}"),
-        }
-    }
-
-    /// What every API path about its runners begins with: `/repos/o/r`, `/orgs/o` or `/enterprises/e`.
-    pub fn api_prefix(&self) -> String {
-        match self {
-            Target::Repository(repository) => format!("/repos/{repository}"),
-            Target::Organization(name) => format!("/orgs/{name}"),
-            Target::Enterprise(slug) => format!("/enterprises/{slug}"),
-        }
-    }
-}
-
 impl fmt::Display for Target {
-    /// `repository o/r`, `organization o`, `enterprise e`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Target::Repository(repository) => write!(f, "repository {repository}"),
-            Target::Organization(name) => write!(f, "organization {name}"),
-            Target::Enterprise(slug) => write!(f, "enterprise {slug}"),
+            Target::Repository { owner, name } => write!(f, "repository {owner}/{name}"),
+            Target::Organization(name) => write!(f, "organisation {name}"),
+            Target::Enterprise(name) => write!(f, "enterprise {name}"),
         }
     }
-}
-
-/// A login as GitHub gives them out; managed users have an underscore.
-fn is_account(name: &str) -> bool {
-    let ordinary = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    (1..=100).contains(&name.len()) && name.bytes().all(ordinary)
-}
-
-fn is_repository(name: &str) -> bool {
-    let ordinary = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    (1..=100).contains(&name.len()) && name.bytes().all(ordinary) && name != "." && name != ".."
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    #[test]
-    fn hosts_as_people_write_them() {
-        for (text, host, api) in [
-            ("github.com", "github.com", "https://api.github.com"),
-            ("www.github.com", "github.com", "https://api.github.com"),
-            ("api.github.com", "github.com", "https://api.github.com"),
-            (" https://GitHub.com/ ", "github.com", "https://api.github.com"),
-            ("HTTPS://www.GitHub.com", "github.com", "https://api.github.com"),
-            ("octo.ghe.com", "octo.ghe.com", "https://api.octo.ghe.com"),
-            ("api.octo.ghe.com", "octo.ghe.com", "https://api.octo.ghe.com"),
-            ("https://Octo.GHE.com/", "octo.ghe.com", "https://api.octo.ghe.com"),
-            ("ghe.com", "ghe.com", "https://ghe.com/api/v3"),
-            ("notghe.com", "notghe.com", "https://notghe.com/api/v3"),
-            ("github.com.evil.example", "github.com.evil.example", "https://github.com.evil.example/api/v3"),
-            ("ghes.example.com", "ghes.example.com", "https://ghes.example.com/api/v3"),
-            ("ghes.example.com/api/v3", "ghes.example.com", "https://ghes.example.com/api/v3"),
-            (
-                "https://ghes.example.com:8443/api/v3/",
-                "ghes.example.com:8443",
-                "https://ghes.example.com:8443/api/v3",
-            ),
-            ("ghes.example.com:443", "ghes.example.com", "https://ghes.example.com/api/v3"),
-            ("api.example.com", "api.example.com", "https://api.example.com/api/v3"),
-            ("10.0.0.7:8443", "10.0.0.7:8443", "https://10.0.0.7:8443/api/v3"),
-            ("[::1]:8443", "[::1]:8443", "https://[::1]:8443/api/v3"),
-        ] {
-            let parsed = Host::parse(text).expect(text);
-            assert_eq!((parsed.as_str(), parsed.api().as_str()), (host, api), "{text}");
-        }
-        assert_eq!(Host::default(), Host::parse("github.com").expect("the default"));
+    fn repository(owner: &str, name: &str) -> Target {
+        Target::Repository { owner: owner.into(), name: name.into() }
     }
 
     #[test]
-    fn what_is_no_host_is_told_by_kind() {
+    fn hosts_are_read_row_by_row() {
+        // text → shown, API, web
+        for (text, shown, api, url) in [
+            ("github.com", "github.com", "https://api.github.com", "https://github.com"),
+            ("https://GitHub.com/", "github.com", "https://api.github.com", "https://github.com"),
+            ("http://github.com", "github.com", "https://api.github.com", "https://github.com"),
+            ("www.github.com", "github.com", "https://api.github.com", "https://github.com"),
+            ("https://api.github.com", "github.com", "https://api.github.com", "https://github.com"),
+            ("github.com:443", "github.com", "https://api.github.com", "https://github.com"),
+            (" github.com. ", "github.com", "https://api.github.com", "https://github.com"),
+            ("acme.ghe.com", "acme.ghe.com", "https://api.acme.ghe.com", "https://acme.ghe.com"),
+            ("api.acme.GHE.com", "acme.ghe.com", "https://api.acme.ghe.com", "https://acme.ghe.com"),
+            ("ghe.com", "ghe.com", "https://ghe.com/api/v3", "https://ghe.com"),
+            ("evilghe.com", "evilghe.com", "https://evilghe.com/api/v3", "https://evilghe.com"),
+            ("ghes.acme.com", "ghes.acme.com", "https://ghes.acme.com/api/v3", "https://ghes.acme.com"),
+            (
+                "https://ghes.acme.com/api/v3/",
+                "ghes.acme.com",
+                "https://ghes.acme.com/api/v3",
+                "https://ghes.acme.com",
+            ),
+            ("api.acme.com", "api.acme.com", "https://api.acme.com/api/v3", "https://api.acme.com"),
+            ("ghes:8443/git/", "ghes:8443/git", "https://ghes:8443/git/api/v3", "https://ghes:8443/git"),
+            (
+                "http://fake_github:80",
+                "http://fake_github",
+                "http://fake_github/api/v3",
+                "http://fake_github",
+            ),
+            (
+                "HTTP://127.0.0.1:8080",
+                "http://127.0.0.1:8080",
+                "http://127.0.0.1:8080/api/v3",
+                "http://127.0.0.1:8080",
+            ),
+            ("[::1]:8443", "[::1]:8443", "https://[::1]:8443/api/v3", "https://[::1]:8443"),
+            ("[::1]", "[::1]", "https://[::1]/api/v3", "https://[::1]"),
+        ] {
+            let host = Host::parse(text).expect(text);
+            assert_eq!(
+                (host.to_string(), host.api().as_str(), host.url()),
+                (shown.into(), api.into(), url.into()),
+                "{text}"
+            );
+        }
+        assert_eq!(Host::parse("github.com"), Ok(Host::default()));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
         for (text, fault) in [
-            ("", HostFault::Empty),
-            ("  ", HostFault::Empty),
-            ("http://github.com", HostFault::PlainHttp),
-            ("ftp://github.com", HostFault::Scheme),
-            ("https://user:hunter2@github.com", HostFault::Credentials),
-            ("token@github.com", HostFault::Credentials),
-            ("github.com/o/r", HostFault::Path),
-            ("github.com?x=1", HostFault::Query),
-            ("github.com#x", HostFault::Query),
-            ("git hub.com", HostFault::Malformed),
-            ("github.com:port", HostFault::Malformed),
-            (".github.com", HostFault::Malformed),
-            ("github.com.", HostFault::Malformed),
-            ("git$hub.com", HostFault::Malformed),
-            ("https://", HostFault::Malformed),
+            ("", TargetFault::Host),
+            ("https://", TargetFault::Host),
+            ("https:///o/r", TargetFault::Host),
+            ("a..b", TargetFault::Host),
+            ("-\u{e4}", TargetFault::Host),
+            ("a b", TargetFault::Host),
+            ("host:", TargetFault::Host),
+            ("host:0", TargetFault::Host),
+            ("host:65536", TargetFault::Host),
+            ("host:x", TargetFault::Host),
+            ("[::1", TargetFault::Host),
+            ("[x]:1", TargetFault::Host),
+            ("::1", TargetFault::Host),
+            ("ssh://github.com", TargetFault::Scheme),
+            ("https://user:pw@github.com", TargetFault::UserInfo),
+            ("git@github.com:o/r.git", TargetFault::UserInfo),
+            ("https://ghes/?token=x", TargetFault::Query),
+            ("https://ghes/#x", TargetFault::Query),
+            ("https://github.com/o/r", TargetFault::Path),
+            ("https://ghes/../x", TargetFault::Name),
+            ("https://ghes/a%20b", TargetFault::Name),
         ] {
             assert_eq!(Host::parse(text), Err(fault), "{text}");
         }
+        assert_eq!(
+            Host::parse(&format!("{}a", "a.".repeat(126))).map(|host| host.to_string().len()),
+            Ok(253)
+        );
+        assert_eq!(Host::parse(&format!("{}aa", "a.".repeat(126))), Err(TargetFault::Host));
     }
 
     #[test]
-    fn an_api_base_keeps_its_path_and_may_be_plain_http() {
-        for (text, base) in [
-            ("https://api.github.com", "https://api.github.com"),
-            ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
-            ("https://ghes.example.com/api/v3/", "https://ghes.example.com/api/v3"),
-            ("ghes.example.com/api/v3", "https://ghes.example.com/api/v3"),
+    fn urls_are_read_row_by_row() {
+        let prefixed = Host::parse("ghes/git").unwrap();
+        for (url, known, host, target) in [
+            ("https://github.com/o/r", None, "github.com", repository("o", "r")),
+            ("github.com/O/R.git/", None, "github.com", repository("O", "R")),
+            ("HTTPS://WWW.GITHUB.COM/o", None, "github.com", Target::Organization("o".into())),
+            ("https://github.com/orgs/o", None, "github.com", Target::Organization("o".into())),
+            ("https://github.com/Enterprises/e", None, "github.com", Target::Enterprise("e".into())),
+            ("https://ghes:8443//o//r//", None, "ghes:8443", repository("o", "r")),
+            ("https://ghes/git/o/r", Some(&prefixed), "ghes/git", repository("o", "r")),
+            ("https://ghes/git/o", Some(&prefixed), "ghes/git", Target::Organization("o".into())),
+            ("https://ghes/o/r", Some(&prefixed), "ghes", repository("o", "r")),
+            ("https://other/git/o", Some(&prefixed), "other", repository("git", "o")),
         ] {
-            assert_eq!(ApiBase::parse(text).expect(text).as_str(), base, "{text}");
-        }
-        assert_eq!(ApiBase::parse("http://u:p@h"), Err(HostFault::Credentials));
-        assert_eq!(ApiBase::parse("file:///etc"), Err(HostFault::Scheme));
-        assert_eq!(ApiBase::parse("https://h/?a"), Err(HostFault::Query));
-    }
-
-    #[test]
-    fn targets_from_names_and_from_pages() {
-        let host = Host::default();
-        for (target, page, prefix) in [
-            (Target::repository("o/r"), "https://github.com/o/r", "/repos/o/r"),
-            (
-                Target::repository(" My-Org/re.po_1.git/ "),
-                "https://github.com/My-Org/re.po_1",
-                "/repos/My-Org/re.po_1",
-            ),
-            (Target::organization("octo-org"), "https://github.com/octo-org", "/orgs/octo-org"),
-            (Target::enterprise("big-co"), "https://github.com/enterprises/big-co", "/enterprises/big-co"),
-        ] {
-            let target = target.expect(page);
-            assert_eq!((target.runner_url(&host).as_str(), target.api_prefix().as_str()), (page, prefix));
-            let (back_host, back) = Target::from_url(page).expect(page);
-            assert_eq!((back_host, back), (host.clone(), target));
-        }
-        for (url, host, shown) in [
-            ("https://GHES.example.com:8443/o/r.git", "ghes.example.com:8443", "repository o/r"),
-            ("www.github.com/octo-org/", "github.com", "organization octo-org"),
-            ("https://github.com/orgs/octo-org", "github.com", "organization octo-org"),
-            ("https://octo.ghe.com/enterprises/e", "octo.ghe.com", "enterprise e"),
-        ] {
-            let (parsed, target) = Target::from_url(url).expect(url);
-            assert_eq!((parsed.as_str(), target.to_string().as_str()), (host, shown), "{url}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_target_is_told_by_kind() {
-        for text in ["", "r", "o/", "/r", "o/..", "o/r/x", "o r/x", "o/r?x", "o/%2e%2e", "é/r"] {
-            assert_eq!(Target::repository(text), Err(TargetFault::Repository), "{text}");
-        }
-        for text in ["", "o/r", "o.o", "..", "a b"] {
-            assert_eq!(Target::organization(text), Err(TargetFault::Organization), "{text}");
-        }
-        for text in ["", "e/f", "..", "e?"] {
-            assert_eq!(Target::enterprise(text), Err(TargetFault::Enterprise), "{text}");
+            let (at, read) = Target::from_url(url, known).expect(url);
+            assert_eq!((at.to_string(), read), (host.to_owned(), target), "{url}");
         }
         for (url, fault) in [
             ("https://github.com", TargetFault::Url),
-            ("https://github.com/o/r/actions", TargetFault::Url),
-            ("https://github.com/enterprises/e/x", TargetFault::Url),
-            ("http://github.com/o/r", TargetFault::Host(HostFault::PlainHttp)),
-            ("https://x:y@github.com/o/r", TargetFault::Host(HostFault::Credentials)),
-            ("https://github.com/o/r?tab=1", TargetFault::Host(HostFault::Query)),
+            ("https://github.com/o/r/settings", TargetFault::Url),
+            ("https://ghes/git/o/r", TargetFault::Url),
+            ("https://github.com/o/.git", TargetFault::Name),
+            ("https://x:y@github.com/o", TargetFault::UserInfo),
         ] {
-            assert_eq!(Target::from_url(url), Err(fault), "{url}");
+            assert_eq!(Target::from_url(url, None).map(|(_, target)| target), Err(fault), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_base_keeps_its_own_host() {
+        for (text, url) in [
+            ("api.github.com", "https://api.github.com"),
+            ("https://API.github.com/", "https://api.github.com"),
+            ("http://127.0.0.1:8080//x/", "http://127.0.0.1:8080/x"),
+            ("https://www.acme.com/api/v3", "https://www.acme.com/api/v3"),
+        ] {
+            assert_eq!(ApiBase::parse(text).map(|base| base.as_str().to_owned()), Ok(url.to_owned()));
+        }
+        assert_eq!(ApiBase::parse("ftp://x"), Err(TargetFault::Scheme));
+    }
+
+    #[test]
+    fn names_are_plain() {
+        assert_eq!(Target::repository("a.b-c_d/..."), Ok(repository("a.b-c_d", "...")));
+        assert_eq!(Target::repository("o"), Err(TargetFault::Repository));
+        for text in ["/r", "o/", "o/r/x", "o/..", "o /r", "o/\u{e9}", "o/r\n"] {
+            assert_eq!(Target::repository(text), Err(TargetFault::Name), "{text:?}");
+        }
+        assert_eq!(Target::organization(&"a".repeat(100)), Ok(Target::Organization("a".repeat(100))));
+        for text in ["", ".", "a/b", &"a".repeat(101)] {
+            assert_eq!(Target::organization(text), Err(TargetFault::Name), "{text:?}");
+            assert_eq!(Target::enterprise(text), Err(TargetFault::Name), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_knows_its_places() {
+        let host = Host::parse("ghes:8443/git").unwrap();
+        for (target, url, path, owner, shown) in [
+            (repository("o", "r"), "https://ghes:8443/git/o/r", "repos/o/r", "o", "repository o/r"),
+            (Target::Organization("o".into()), "https://ghes:8443/git/o", "orgs/o", "o", "organisation o"),
+            (
+                Target::Enterprise("e".into()),
+                "https://ghes:8443/git/enterprises/e",
+                "enterprises/e",
+                "e",
+                "enterprise e",
+            ),
+        ] {
+            assert_eq!(target.runner_url(&host), url);
+            assert_eq!(target.api_path(), path);
+            assert_eq!(target.owner(), owner);
+            assert_eq!(target.to_string(), shown);
+            assert!(target.same_as(&host, url));
+        }
+    }
+
+    #[test]
+    fn a_kept_registration_is_compared_as_github_would() {
+        let target = repository("Owner", "Repo");
+        let github = Host::default();
+        for (url, same) in [
+            ("https://github.com/owner/repo", true),
+            ("https://WWW.github.com/OWNER/repo.git/", true),
+            ("http://github.com/owner/repo", true),
+            ("https://github.com/owner", false),
+            ("https://github.com/owner/repo2", false),
+            ("https://ghes/owner/repo", false),
+            ("https://github.com:8443/owner/repo", false),
+            ("", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(target.same_as(&github, url), same, "{url}");
+        }
+        assert!(!Target::Organization("x".into()).equals(&Target::Enterprise("x".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn a_host_reads_as_it_shows(text in "(https?://)?[a-z0-9.:/-]{1,20}(\\.ghe\\.com)?(/api/v3)?") {
+            if let Ok(host) = Host::parse(&text) {
+                prop_assert_eq!(Host::parse(&host.to_string()), Ok(host.clone()), "{}", &host);
+                prop_assert_eq!(Host::parse(&host.url()), Ok(host));
+            }
+        }
+
+        #[test]
+        fn any_text_is_answered(text in "\\PC{0,40}") {
+            let _ = Host::parse(&text);
+            let _ = Target::from_url(&text, None);
         }
     }
 }

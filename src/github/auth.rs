@@ -127,7 +127,7 @@ impl Client {
     /// Where the App is installed: for the login if one is given, else for the target.
     async fn find_installation(&self, app: &App, deadline: Instant) -> Result<u64, ApiError> {
         let Some(login) = &app.login else {
-            return self.installation_at(app, &self.target.api_prefix(), deadline).await;
+            return self.installation_at(app, &format!("/{}", self.target.api_path()), deadline).await;
         };
         match self.installation_at(app, &format!("/orgs/{login}"), deadline).await {
             Err(ApiError { kind: ErrorKind::NotFound, .. }) => {

@@ -9,7 +9,7 @@ use super::exchange::{Answer, Ask};
 use super::wire::{
     GroupPage, JitConfig, Job, JobPage, Label, LabelList, RegistrationToken, Runner, RunnerPage,
 };
-use crate::domain::target::{Repository, Target};
+use crate::domain::target::Scope;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -106,10 +106,10 @@ impl Client {
     /// # Errors
     /// See [`ErrorKind`].
     pub async fn runner_group(&self, name: &str, deadline: Instant) -> Result<Option<u64>, ApiError> {
-        if matches!(self.target, Target::Repository(_)) {
+        if self.target.scope() == Scope::Repository {
             return Ok(None);
         }
-        let path = format!("{}/actions/runner-groups", self.target.api_prefix());
+        let path = format!("/{}/actions/runner-groups", self.target.api_path());
         let wanted = format!("list the runner groups of {}", self.target);
         let mut ask = Ask::new(Endpoint::RunnerGroups, Method::GET, path, wanted);
         for page in 1..=LAST_PAGE {
@@ -200,13 +200,13 @@ impl Client {
         self.labels_by(Method::DELETE, "remove", id, None, deadline).await
     }
 
-    /// The jobs of one attempt of a run in any repository, unless they are still those of `etag`.
+    /// The jobs of one attempt of a run in any repository (`owner/name`), unless they are still those of `etag`.
     ///
     /// # Errors
     /// See [`ErrorKind`].
     pub async fn jobs(
         &self,
-        repository: &Repository,
+        repository: &str,
         run: u64,
         attempt: u32,
         etag: Option<&str>,
@@ -235,7 +235,7 @@ impl Client {
     }
 
     fn runners(&self, rest: &str) -> String {
-        format!("{}/actions/runners{rest}", self.target.api_prefix())
+        format!("/{}/actions/runners{rest}", self.target.api_path())
     }
 
     async fn ask<T: DeserializeOwned>(
