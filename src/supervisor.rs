@@ -1,5 +1,6 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
 
+mod enlist;
 mod hall;
 mod leave;
 mod ledger;

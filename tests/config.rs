@@ -66,7 +66,7 @@ fn every_variable_set() {
         ("LOG_FORMAT", "json"),
         ("LOG_LEVEL", "DEBUG"),
     ]);
-    let read = describe().iter().filter(|variable| variable.read);
+    let read = describe().iter();
     for variable in read {
         assert!(lookup.get(variable.name).is_some(), "{} is missing here", variable.name);
     }
@@ -75,14 +75,13 @@ fn every_variable_set() {
 
 #[test]
 fn every_variable_wrong() {
-    let lookup =
-        describe().iter().filter(|variable| variable.read).fold(MapLookup::default(), |lookup, variable| {
-            let wrong = if variable.name == names::RUNNER_NAME { "a\nb" } else { "wrong value" };
-            lookup.with(variable.name, wrong)
-        });
+    let lookup = describe().iter().fold(MapLookup::default(), |lookup, variable| {
+        let wrong = if variable.name == names::RUNNER_NAME { "a\nb" } else { "wrong value" };
+        lookup.with(variable.name, wrong)
+    });
     let faults = Config::from_lookup(&lookup).unwrap_err();
     let named: Vec<&str> = faults.faults.iter().map(|fault| fault.var.as_str()).collect();
-    let expected: Vec<&str> = describe().iter().filter(|v| v.read).map(|variable| variable.name).collect();
+    let expected: Vec<&str> = describe().iter().map(|variable| variable.name).collect();
     assert_eq!(named, expected);
     check("every_variable_wrong", &lookup);
 }
@@ -310,7 +309,7 @@ fn what_check_prints_can_be_set_again() {
     });
     let second = Config::from_lookup(&again).unwrap();
     assert_eq!(first.config, second.config);
-    let defaults = describe().iter().filter(|v| v.read && v.fallback != Fallback::Unset).count();
+    let defaults = describe().iter().filter(|v| v.fallback != Fallback::Unset).count();
     assert_eq!(second.used.len(), defaults);
 }
 

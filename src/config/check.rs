@@ -1,12 +1,10 @@
 //! What `runner-init check` prints: the whole configuration or every fault, and never a secret.
 
+use super::Loaded;
 use super::fault::Faults;
-use super::lookup::Lookup;
-use super::reading::{Reading, withheld};
+use super::reading::Reading;
 use super::table::describe;
 use super::value::show_duration;
-use super::variable::Variable;
-use super::{Loaded, names};
 use crate::domain::budget::Budget;
 use std::fmt::Write;
 
@@ -18,30 +16,22 @@ pub(super) struct Setting {
     remark: String,
 }
 
-/// The effective configuration, in the table's order. Credentials this program does not read appear when set.
-pub(super) fn settings(reading: &Reading, lookup: &dyn Lookup) -> Vec<Setting> {
-    describe().iter().filter_map(|variable| setting(variable, reading, lookup)).collect()
+/// The effective configuration, in the table's order.
+pub(super) fn settings(reading: &Reading) -> Vec<Setting> {
+    describe().iter().map(|variable| setting(variable.name, reading)).collect()
 }
 
-fn setting(variable: &Variable, reading: &Reading, lookup: &dyn Lookup) -> Option<Setting> {
-    let name = variable.name;
-    if !variable.read {
-        let var = withheld(variable, lookup)?;
-        let remark = format!("{} (not used by this build; kept from jobs)", from(name, &var));
-        return Some(Setting { name, value: "(set, redacted)".into(), remark });
-    }
-    let used = reading.used.iter().find(|used| used.name == name);
+fn setting(name: &'static str, reading: &Reading) -> Setting {
     let Some(value) = reading.show(name) else {
-        return Some(Setting { name, value: "(not set)".into(), remark: String::new() });
+        return Setting { name, value: "(not set)".into(), remark: String::new() };
     };
-    let remark = match used {
-        Some(used) => from(name, &used.var),
-        None if name == names::RUNNER_STOP_GRACE && reading.is_set(names::RUNNER_DRAIN_TIMEOUT) => {
-            " (derived from RUNNER_DRAIN_TIMEOUT)".into()
-        }
-        None => " (default)".into(),
+    let used = reading.used.iter().find(|used| used.name == name);
+    let remark = match (used, reading.origin(name)) {
+        (_, Some(origin)) => format!(" (derived from {origin})"),
+        (Some(used), None) => from(name, &used.var),
+        (None, None) => " (default)".into(),
     };
-    Some(Setting { name, value, remark })
+    Setting { name, value, remark }
 }
 
 fn from(name: &str, var: &str) -> String {

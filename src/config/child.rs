@@ -19,7 +19,7 @@ use super::lookup::Lookup;
 use super::names;
 use super::table::describe;
 use super::value::{Kind, Value};
-use super::variable::Variable;
+use super::variable::{Reach, Variable};
 use std::ffi::{OsStr, OsString};
 
 const PRINT_LOG: &str = "ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT";
@@ -52,7 +52,7 @@ fn withholds(variable: &Variable, name: &str) -> bool {
     let plain = lower.strip_suffix("_file").unwrap_or(&lower);
     variable.names().any(|known| {
         let is_secret = variable.secret && known.eq_ignore_ascii_case(plain);
-        is_secret || (variable.only_ours && known == name)
+        is_secret || (variable.reach == Reach::Ours && known == name)
     })
 }
 

@@ -2,7 +2,7 @@
 
 mod address;
 
-pub use address::{ApiBase, Host, name};
+pub use address::{Host, base_url, name};
 
 use address::Address;
 use std::fmt;
@@ -218,7 +218,7 @@ mod tests {
         ] {
             let host = Host::parse(text).expect(text);
             assert_eq!(
-                (host.to_string(), host.api().as_str(), host.url()),
+                (host.to_string(), host.api_base(), host.url()),
                 (shown.into(), api.into(), url.into()),
                 "{text}"
             );
@@ -297,9 +297,9 @@ mod tests {
             ("http://127.0.0.1:8080//x/", "http://127.0.0.1:8080/x"),
             ("https://www.acme.com/api/v3", "https://www.acme.com/api/v3"),
         ] {
-            assert_eq!(ApiBase::parse(text).map(|base| base.as_str().to_owned()), Ok(url.to_owned()));
+            assert_eq!(base_url(text), Ok(url.to_owned()));
         }
-        assert_eq!(ApiBase::parse("ftp://x"), Err(TargetFault::Scheme));
+        assert_eq!(base_url("ftp://x"), Err(TargetFault::Scheme));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::error::Place;
 use super::proxy::Proxies;
 use super::retry::Pace;
 use super::transport::{self, Roots, SetupError};
-use crate::domain::target::{ApiBase, Target};
+use crate::domain::target::Target;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -17,8 +17,8 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// All a client needs.
 pub struct Setup {
-    /// The API.
-    pub base: ApiBase,
+    /// The API's URL, without a slash at its end.
+    pub base: String,
     /// What runners are registered for.
     pub target: Target,
     /// As whom.
@@ -52,9 +52,9 @@ impl Client {
     /// Reads the certificate authorities from disk, some milliseconds of work; nothing is sent yet.
     ///
     /// # Errors
-    /// If no authority can be found for an `https` base, or the proxy cannot be used.
+    /// If the base is no URL, no authority can be found for an `https` base, or the proxy cannot be used.
     pub fn new(setup: Setup) -> Result<Client, SetupError> {
-        let base = url_of(&setup.base);
+        let base = Url::parse(&setup.base).map_err(SetupError::Base)?;
         let transport = transport::build(&base, &setup.roots, &setup.proxies, &setup.pace)?;
         let place = Place {
             host: base.host_str().unwrap_or_default().to_owned(),
@@ -74,8 +74,4 @@ impl Client {
             granted: Mutex::new(Granted::default()),
         })
     }
-}
-
-fn url_of(base: &ApiBase) -> Url {
-    Url::parse(base.as_str()).expect("an API base was made from a URL")
 }

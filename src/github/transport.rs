@@ -25,6 +25,9 @@ pub enum Roots {
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
+    /// The API base is none.
+    #[error("the address of the API is no URL")]
+    Base(#[source] url::ParseError),
     /// Nobody is trusted, so nobody could be talked to.
     #[error("no certificate authority found: install ca-certificates or set SSL_CERT_FILE{cause}")]
     NoAuthority {

@@ -1,12 +1,14 @@
 //! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
+use super::enlist;
 use super::hall::Hall;
 use super::{Clock, Supervisor, utc_now};
-use crate::config::{Config, names};
+use crate::config::{Config, Credential, names};
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
+use crate::github::{KeyFault, ProxyFault, SetupError};
 use crate::http::{self, Scrapes, View, api, server};
 use crate::sys::child::{Launch, Output};
 use crate::sys::journal::{self, OpenError};
@@ -14,7 +16,7 @@ use crate::sys::outlet::Outlet;
 use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
 use crate::sys::{run_dir, runner_file};
-use crate::telemetry::emit::{Build, Telemetry};
+use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -111,6 +113,15 @@ pub enum StartError {
         /// What it said.
         source: io::Error,
     },
+    /// The App's private key cannot be used.
+    #[error("{}", names::APP_PRIVATE_KEY)]
+    AppKey(#[source] KeyFault),
+    /// A proxy variable cannot be used.
+    #[error("the proxy")]
+    Proxy(#[source] ProxyFault),
+    /// GitHub's API cannot be spoken to from here.
+    #[error("GitHub's API")]
+    Api(#[source] SetupError),
     /// A defect of ours.
     #[error("cannot set up the metrics registry")]
     Registry(#[source] metrics_exporter_prometheus::BuildError),
@@ -121,6 +132,7 @@ impl StartError {
     pub fn code(&self) -> i32 {
         match self {
             StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
+            StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => 64,
             StartError::Registry(_) => 70,
             StartError::Bind { .. } | StartError::Os { .. } => 71,
         }
@@ -145,7 +157,9 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         ephemeral: config.runner.ephemeral,
     };
     let telemetry = Telemetry::new(exporter.clone(), build, now.utc);
-    let life = Lifecycle::new(lifecycle_settings(&config, now.utc.timestamp_subsec_nanos()), now);
+    let registrar = enlist::registrar(&config, &launch.env, &outlets, ApiMeter::new(exporter.clone()))?;
+    let settings_of_life = lifecycle_settings(&config, registrar.is_some(), now.utc.timestamp_subsec_nanos());
+    let life = Lifecycle::new(settings_of_life, now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
@@ -172,7 +186,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         words,
         telemetry,
         hall,
-        registrar: None,
+        registrar: registrar.map(Arc::new),
         errands: JoinSet::new(),
         unwritten: 0,
         recent: VecDeque::new(),
@@ -192,15 +206,16 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     Ok(supervisor)
 }
 
-fn launch(config: &Config, environment: Vec<(OsString, OsString)>) -> Result<Launch, StartError> {
+fn launch(config: &Config, mut environment: Vec<(OsString, OsString)>) -> Result<Launch, StartError> {
     const LISTENER: &str = "bin/Runner.Listener";
     let dir = config.runner.dir.clone();
     if !dir.join(LISTENER).exists() {
         return Err(StartError::NoRunner { dir, missing: LISTENER });
     }
-    if !runner_file::is_configured(&dir) {
+    if config.registration.skip && !runner_file::is_configured(&dir) {
         return Err(StartError::NotConfigured { dir });
     }
+    environment.extend(enlist::given_jit(config));
     Ok(Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment })
 }
 
@@ -220,14 +235,14 @@ fn identity(config: &Config) -> Identity {
     }
 }
 
-fn lifecycle_settings(config: &Config, noise: u32) -> Settings {
+fn lifecycle_settings(config: &Config, registers: bool, noise: u32) -> Settings {
     Settings {
         drain: config.lifecycle.budget.drain,
         stopping: config.lifecycle.budget.stopping,
         max_restarts: config.lifecycle.max_restarts,
-        registers: false,
-        reregisters: false,
-        removal: None,
+        registers,
+        reregisters: registers && config.credential.as_ref().is_some_and(Credential::can_ask),
+        removal: (registers && !config.registration.keep).then_some(config.lifecycle.budget.deregistration),
         // Only spreads the back-off of a fleet.
         seed: u64::from(noise) << 32 | u64::from(std::process::id()),
     }

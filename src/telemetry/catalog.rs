@@ -102,6 +102,10 @@ metrics! {
         "Times the listener found GitHub again after a connection error.";
     CONNECTION_ERRORS = "github_runner_connection_errors_total", Counter, [],
         "Connection errors the listener reported; it reports the first of a streak.";
+    API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
+        "Calls of GitHub's API by endpoint and status; code is network where no answer came.";
+    API_REMAINING = "github_runner_github_api_rate_limit_remaining", Gauge, [],
+        "Calls left of the credential's rate limit, as GitHub last said; absent until it has.";
     JOURNAL_FAULTS = "github_runner_journal_faults_total", Counter, ["kind": &FAULTS],
         "Faults of the job log: rows that could not be written or read, by kind.";
     OUTPUT_LINES = "github_runner_output_lines_total", Counter, ["stream": &STREAMS],

@@ -59,13 +59,13 @@ impl Host {
         self.secure
     }
 
-    /// Where the REST API begins.
-    pub fn api(&self) -> ApiBase {
-        ApiBase(if self.is_hosted() {
+    /// Where the REST API begins, without a trailing slash.
+    pub fn api_base(&self) -> String {
+        if self.is_hosted() {
             format!("{}://api.{}", self.scheme(), self.authority)
         } else {
             format!("{}/api/v3", self.url())
-        })
+        }
     }
 
     /// Whether both are one place, whichever way it is spoken to.
@@ -100,31 +100,15 @@ impl fmt::Display for Host {
     }
 }
 
-/// The URL every API path is appended to; no slash at its end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ApiBase(String);
-
-impl ApiBase {
-    /// Reads a URL that a path is to be added to: `https://HOST[:PORT][/PATH]`, with or without a scheme.
-    ///
-    /// # Errors
-    /// If it is something else.
-    pub fn parse(text: &str) -> Result<ApiBase, TargetFault> {
-        let Address { secure, authority, path } = Address::parse(text)?;
-        let path: String = path.iter().flat_map(|segment| ["/", segment.as_str()]).collect();
-        Ok(ApiBase(Host { secure, authority, prefix: path }.url()))
-    }
-
-    /// The URL, with a scheme and without a slash at its end.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ApiBase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// Reads a URL that a path is to be added to: `https://HOST[:PORT][/PATH]`, with or without a scheme; the result has
+/// one, and no trailing slash.
+///
+/// # Errors
+/// If it is something else.
+pub fn base_url(text: &str) -> Result<String, TargetFault> {
+    let Address { secure, authority, path } = Address::parse(text)?;
+    let path: String = path.iter().flat_map(|segment| ["/", segment.as_str()]).collect();
+    Ok(Host { secure, authority, prefix: path }.url())
 }
 
 /// What every URL we take consists of.
