@@ -27,7 +27,7 @@ const DEFAULT_GROUP: u64 = 1;
 /// What lets us register.
 pub enum Access {
     /// A PAT or an App: fresh tokens whenever they are needed.
-    Api(Client),
+    Api(Box<Client>),
     /// A registration token that somebody else fetched; an hour later it is worth nothing.
     Token(Secret),
 }

@@ -94,9 +94,9 @@ fn api(
         pace: Pace::default(),
         observe: Arc::new(Meter(meter)),
         #[expect(clippy::disallowed_methods, reason = "tokens expire by the wall clock")]
-        clock: Arc::new(|| Utc::now()),
+        clock: Arc::new(Utc::now),
     };
-    Client::new(setup).map(Access::Api).map_err(StartError::Api)
+    Client::new(setup).map(|client| Access::Api(Box::new(client))).map_err(StartError::Api)
 }
 
 fn wish(config: &Config, target: &Target) -> Registration {

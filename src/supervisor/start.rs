@@ -165,9 +165,9 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
 
     let (words_in, words) = mpsc::unbounded_channel();
-    let (journal, replay, trouble) = match opened {
-        Opened::Log(journal, replay) => (Some(journal), Some(replay), None),
-        Opened::Unusable(detail) => (None, None, Some(detail)),
+    let (journal, found) = match opened {
+        Opened::Log(journal, replay) => (Some(journal), Ok(replay)),
+        Opened::Unusable(detail) => (None, Err(detail)),
     };
     let scribe = Scribe::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
     let mut supervisor = Supervisor {
@@ -196,11 +196,11 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         wrap_up_limit: config.lifecycle.budget.wrap_up,
         leaving: None,
     };
-    if let Some(replay) = replay {
-        supervisor.replayed(*replay);
-    }
-    if let Some(detail) = trouble {
-        supervisor.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
+    match found {
+        Ok(replay) => supervisor.replayed(*replay),
+        Err(detail) => {
+            supervisor.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
+        }
     }
     supervisor.sample();
     Ok(supervisor)
