@@ -111,12 +111,10 @@ impl ApiError {
             ErrorKind::Network(NetworkKind::Connect) => format!("no connection to {host}"),
             ErrorKind::Network(NetworkKind::Tls) => format!("no trusted TLS connection to {host}"),
             ErrorKind::Network(NetworkKind::Timeout) => format!("no answer from {host} in time"),
-            ErrorKind::Network(NetworkKind::Proxy) => {
-                format!(
-                    "no way to {host} through the proxy {}",
-                    self.place.proxy.as_deref().unwrap_or_default()
-                )
-            }
+            ErrorKind::Network(NetworkKind::Proxy) => match &self.place.proxy {
+                Some(proxy) => format!("no way to {host} through the proxy {proxy}"),
+                None => format!("a proxy refuses the way to {host}"),
+            },
         }
     }
 

@@ -121,6 +121,8 @@ fn judge(seen: Seen, now: DateTime<Utc>, pace: &Pace) -> (ErrorKind, Option<Dura
         401 => (ErrorKind::Unauthorized { clock_ahead: skew(&facts, now) }, None),
         403 => (ErrorKind::Forbidden, None),
         404 => (ErrorKind::NotFound, None),
+        // Only a proxy says that, and it will say it again.
+        407 => (ErrorKind::Network(NetworkKind::Proxy), None),
         409 => (ErrorKind::Conflict, None),
         422 => (ErrorKind::Unprocessable, None),
         500..=599 => (ErrorKind::Server(status), Some(asked_wait(&facts, now).unwrap_or_default())),
@@ -200,6 +202,7 @@ mod tests {
             (status(403, Facts { remaining: Some(1), ..none }), 1, 1000, fail(ErrorKind::Forbidden)),
             (status(404, none), 1, 1000, fail(ErrorKind::NotFound)),
             (status(404, exhausted), 1, 1000, fail(ErrorKind::NotFound)),
+            (status(407, none), 1, 1000, fail(ErrorKind::Network(NetworkKind::Proxy))),
             (status(409, none), 1, 1000, fail(ErrorKind::Conflict)),
             (status(422, none), 1, 1000, fail(ErrorKind::Unprocessable)),
             (status(422, secondary), 1, 1000, fail(ErrorKind::Unprocessable)),

@@ -129,19 +129,17 @@ pub(super) fn classify(error: &reqwest::Error, proxied: bool) -> (NetworkKind, O
     (if is_dns { NetworkKind::Dns } else { NetworkKind::Connect }, said)
 }
 
+/// The error and what caused it. An `io::Error` does not give what it wraps as its source, so it is looked into.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |cause| {
         let cause: &'a (dyn Error + 'static) = *cause;
-        cause.source()
+        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| cause.source())
     })
 }
 
-/// An `io::Error` does not give what it wraps as its source.
 fn find_tls(error: &reqwest::Error) -> Option<&rustls::Error> {
-    causes(error).find_map(|cause| {
-        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        wrapped.and_then(|inner| inner.downcast_ref()).or_else(|| cause.downcast_ref())
-    })
+    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 fn innermost(error: &reqwest::Error) -> String {
