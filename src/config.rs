@@ -248,8 +248,7 @@ impl Config {
 
     /// Whether the runner's registration is to be removed when it leaves, and can be.
     pub fn deregisters(&self) -> bool {
-        let can_remove = self.credential.as_ref().is_some_and(Credential::can_remove);
-        can_remove && !self.registration.skip && !self.registration.keep
+        registration::removes(self.credential.as_ref(), self.registration.skip, self.registration.keep)
     }
 }
 
