@@ -250,6 +250,11 @@ impl Config {
     pub fn deregisters(&self) -> bool {
         registration::removes(self.credential.as_ref(), self.registration.skip, self.registration.keep)
     }
+
+    /// The endpoint's token alone, whatever else is wrong: a health check must be able to ask even then.
+    pub fn auth_token(lookup: &dyn Lookup) -> Option<Secret> {
+        Reading::of(lookup).get(names::METRICS_AUTH_TOKEN)
+    }
 }
 
 /// Takes every value out of a reading without faults.
