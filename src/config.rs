@@ -9,9 +9,11 @@ mod check;
 mod child;
 mod cross;
 mod fault;
+mod foreign;
 mod lookup;
 pub mod names;
 mod reading;
+pub mod reference;
 mod registration;
 mod secret;
 mod shape;
@@ -233,6 +235,7 @@ impl Config {
     pub fn from_lookup(lookup: &dyn Lookup) -> Result<Loaded, Faults> {
         let mut reading = Reading::of(lookup);
         let mut warnings = typo::warnings(lookup);
+        warnings.extend(foreign::warnings(lookup));
         let crossed = cross::check(&mut reading, &mut warnings, lookup);
         let faults = reading.faults();
         let Some(crossed) = crossed.filter(|_| faults.is_empty()) else {
@@ -245,8 +248,12 @@ impl Config {
 
     /// Whether the runner's registration is to be removed when it leaves, and can be.
     pub fn deregisters(&self) -> bool {
-        let can_remove = self.credential.as_ref().is_some_and(Credential::can_remove);
-        can_remove && !self.registration.skip && !self.registration.keep
+        registration::removes(self.credential.as_ref(), self.registration.skip, self.registration.keep)
+    }
+
+    /// The endpoint's token alone, whatever else is wrong: a health check must be able to ask even then.
+    pub fn auth_token(lookup: &dyn Lookup) -> Option<Secret> {
+        Reading::of(lookup).get(names::METRICS_AUTH_TOKEN)
     }
 }
 
@@ -254,7 +261,7 @@ impl Config {
 fn build(reading: &Reading, crossed: Crossed) -> Config {
     let Crossed { credential, place, budget } = crossed;
     let word = |name| -> String { reading.take(name) };
-    let can_ask = credential.as_ref().is_some_and(Credential::can_ask);
+    let can_ask = place.target.is_some() && credential.as_ref().is_some_and(Credential::can_ask);
     Config {
         credential,
         target: place.target,

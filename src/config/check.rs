@@ -1,10 +1,10 @@
 //! What `runner-init check` prints: the whole configuration or every fault, and never a secret.
 
-use super::Loaded;
-use super::fault::Faults;
+use super::fault::{Faults, printable};
 use super::reading::Reading;
 use super::table::describe;
 use super::value::show_duration;
+use super::{Config, Credential, Loaded};
 use crate::domain::budget::Budget;
 use std::fmt::Write;
 
@@ -16,29 +16,27 @@ pub(super) struct Setting {
     remark: String,
 }
 
-/// The effective configuration, in the table's order.
+/// The effective configuration, in the table's order; what has no value is left out.
 pub(super) fn settings(reading: &Reading) -> Vec<Setting> {
-    describe().iter().map(|variable| setting(variable.name, reading)).collect()
+    describe().iter().filter_map(|variable| setting(variable.name, reading)).collect()
 }
 
-fn setting(name: &'static str, reading: &Reading) -> Setting {
-    let Some(value) = reading.show(name) else {
-        return Setting { name, value: "(not set)".into(), remark: String::new() };
-    };
+fn setting(name: &'static str, reading: &Reading) -> Option<Setting> {
+    let value = reading.show(name)?;
     let used = reading.used.iter().find(|used| used.name == name);
     let remark = match (used, reading.origin(name)) {
         (_, Some(origin)) => format!(" (derived from {origin})"),
         (Some(used), None) => from(name, &used.var),
         (None, None) => " (default)".into(),
     };
-    Setting { name, value, remark }
+    Some(Setting { name, value, remark })
 }
 
 fn from(name: &str, var: &str) -> String {
     if name == var { String::new() } else { format!(" (from {var})") }
 }
 
-/// What `check` prints: on success one `NAME=value` line for each variable, the stop budget and the warnings; otherwise
+/// What `check` prints: on success one `NAME=value` line for each variable with a value, the registration, the stop budget and the warnings; otherwise
 /// every fault. Ends with a line end.
 pub fn render_check(result: &Result<Loaded, Faults>) -> String {
     match result {
@@ -52,6 +50,10 @@ fn render_loaded(loaded: &Loaded) -> String {
     for Setting { name, value, remark } in &loaded.settings {
         line(&mut out, format_args!("{name}={value}{remark}"));
     }
+    line(&mut out, format_args!("\nregistration:"));
+    for fact in registration(&loaded.config) {
+        line(&mut out, format_args!("  {fact}"));
+    }
     line(&mut out, format_args!("\nstop budget, from TERM to the last process gone:"));
     for (phase, length) in phases(&loaded.config.lifecycle.budget) {
         line(&mut out, format_args!("  {phase} {length}"));
@@ -63,6 +65,37 @@ fn render_loaded(loaded: &Loaded) -> String {
         line(&mut out, format_args!("warning: {warning}"));
     }
     out
+}
+
+/// Where, as whom, with what, how, and what becomes of it.
+fn registration(config: &Config) -> Vec<String> {
+    let mut facts = vec![format!("runner {}", printable(&config.runner.name))];
+    if let Some(target) = &config.target {
+        facts.push(format!("at {} ({target})", target.runner_url(&config.host)));
+    }
+    match &config.credential {
+        Some(credential) if credential.can_ask() => {
+            facts.push(format!("with {credential}, API {}", config.api_url));
+        }
+        Some(credential) => facts.push(format!("with {credential}")),
+        None => facts.push("without a credential".into()),
+    }
+    let how = match &config.credential {
+        _ if config.registration.skip => "as RUNNER_DIR is configured already",
+        Some(Credential::Jit(_)) => "as the just-in-time configuration says",
+        Some(_) | None if config.registration.jit => {
+            "by a just-in-time configuration, asked for at each start"
+        }
+        Some(_) | None => "by config.sh, unless RUNNER_DIR is configured for this target already",
+    };
+    facts.push(how.into());
+    let end = match &config.credential {
+        _ if !config.deregisters() => "not removed by us",
+        Some(Credential::RegistrationToken(_)) => "removed when the runner leaves, within the token's hour",
+        Some(_) | None => "removed when the runner leaves",
+    };
+    facts.push(end.into());
+    facts
 }
 
 fn phases(budget: &Budget) -> [(&'static str, String); 6] {

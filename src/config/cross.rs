@@ -7,11 +7,12 @@ mod place;
 use super::fault::Warning;
 use super::lookup::Lookup;
 use super::reading::Reading;
-use super::registration::Credential;
+use super::registration::{Credential, removes};
 use super::value::{Value, show_duration};
 use super::{RunnerType, names};
 use crate::domain::budget::Budget;
 use place::Place;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,11 +39,10 @@ pub(super) fn check(
     Some(Crossed { credential, place: place?, budget: budget? })
 }
 
-/// A warning that a variable that was set has no effect; none if it was not set.
-fn ignored(reading: &Reading, warnings: &mut Vec<Warning>, name: &'static str, why: impl Into<String>) {
-    if reading.is_set(name) {
-        let says = format!("is ignored: {}", why.into());
-        warnings.push(Warning { var: reading.spelt(name).to_owned(), says });
+/// A warning that what was set has no effect; none if it was not set, or to what holds anyway.
+fn ignored(reading: &Reading, warnings: &mut Vec<Warning>, name: &'static str, why: impl fmt::Display) {
+    if reading.is_set(name) && !reading.is_default(name) {
+        warnings.push(Warning { var: reading.spelt(name).to_owned(), says: format!("is ignored: {why}") });
     }
 }
 
@@ -62,29 +62,20 @@ fn registration(reading: &mut Reading, warnings: &mut Vec<Warning>, credential: 
     const CONFIGURE: [&str; 4] =
         [names::RUNNER_LABELS, names::NO_DEFAULT_LABELS, names::RUNNER_GROUP, names::RUNNER_REPLACE_EXISTING];
     if let Some(why) = settled(reading) {
-        CONFIGURE.iter().for_each(|name| ignored(reading, warnings, name, why));
+        for name in CONFIGURE {
+            ignored(reading, warnings, name, why);
+        }
     } else if reading.get(names::NO_DEFAULT_LABELS) == Some(true) && !reading.is_given(names::RUNNER_LABELS) {
         reading
             .refuse(names::NO_DEFAULT_LABELS, "needs RUNNER_LABELS: a runner without any label gets no job");
     }
-    let is_never = |interval: Duration| interval.is_zero();
-    let asks = !reading.get(names::RUNNER_STATUS_CHECK_INTERVAL).is_none_or(is_never);
-    if asks && !credential.is_none_or(Credential::can_ask) {
-        ignored(
-            reading,
-            warnings,
-            names::RUNNER_STATUS_CHECK_INTERVAL,
-            "it needs GITHUB_TOKEN or a GitHub App",
-        );
+    let why = match credential {
+        Some(credential) if !credential.can_ask() => Some("it needs GITHUB_TOKEN or a GitHub App"),
+        Some(_) | None => settled(reading),
+    };
+    if let Some(why) = why {
+        ignored(reading, warnings, names::RUNNER_STATUS_CHECK_INTERVAL, why);
     }
-}
-
-/// Whether this configuration removes a registration as it leaves.
-fn deregisters(reading: &Reading, credential: Option<&Credential>) -> bool {
-    let is_on = |name| reading.get(name) == Some(true);
-    credential.is_some_and(Credential::can_remove)
-        && !is_on(names::RUNNER_SKIP_REGISTRATION)
-        && !is_on(names::DISABLE_AUTOMATIC_DEREGISTRATION)
 }
 
 /// A secret that can be read on its way; within one machine there is no way.
@@ -99,8 +90,8 @@ fn warn_of_plain_http(
         return;
     };
     if credential.is_some() && !LOCAL.iter().any(|local| url.starts_with(local)) {
-        let name = [names::GITHUB_API_URL, names::GITHUB_API_HOST, names::RUNNER_URL];
-        let name = name.into_iter().find(|name| reading.is_set(name)).unwrap_or(names::GITHUB_HOST);
+        let name = [names::GITHUB_API_URL, names::GITHUB_API_HOST, names::GITHUB_HOST];
+        let name = name.into_iter().find(|name| reading.is_set(name)).unwrap_or(names::RUNNER_URL);
         let says = "sends the credential unencrypted: use https://".into();
         warnings.push(Warning { var: reading.spelt(name).to_owned(), says });
     }
@@ -112,7 +103,10 @@ fn stop_budget(
     warnings: &mut Vec<Warning>,
     credential: Option<&Credential>,
 ) -> Option<Budget> {
-    let deregisters = deregisters(reading, credential);
+    let is_on = |name| reading.get(name) == Some(true);
+    let (skip, keep) =
+        (is_on(names::RUNNER_SKIP_REGISTRATION), is_on(names::DISABLE_AUTOMATIC_DEREGISTRATION));
+    let deregisters = removes(credential, skip, keep);
     if [names::RUNNER_STOP_GRACE, names::RUNNER_DRAIN_TIMEOUT].iter().any(|name| reading.is_faulty(name)) {
         return None;
     }
@@ -120,7 +114,8 @@ fn stop_budget(
     let grace = match drain {
         Some(drain) if !reading.is_set(names::RUNNER_STOP_GRACE) => {
             let grace = Budget::needed_grace(drain, deregisters);
-            warnings.push(unstated_grace(grace));
+            let var = reading.spelt(names::RUNNER_DRAIN_TIMEOUT).to_owned();
+            warnings.push(unstated_grace(var, grace));
             reading.derive_from(
                 names::RUNNER_STOP_GRACE,
                 Value::Duration(grace),
@@ -147,13 +142,13 @@ fn stop_budget(
     }
 }
 
-fn unstated_grace(grace: Duration) -> Warning {
+fn unstated_grace(var: String, grace: Duration) -> Warning {
     let seconds = grace.as_secs_f64().ceil();
     let says = format!(
         "needs an orchestrator that waits at least {seconds} seconds between TERM and KILL (docker --stop-timeout, \
          stop_grace_period, terminationGracePeriodSeconds): set RUNNER_STOP_GRACE to what it waits"
     );
-    Warning { var: names::RUNNER_DRAIN_TIMEOUT.into(), says }
+    Warning { var, says }
 }
 
 fn derive_jobs_log(reading: &mut Reading) {

@@ -101,6 +101,13 @@ impl Reading {
         self.is_set(name) || self.is_faulty(name)
     }
 
+    /// Whether its value is the one that holds when nothing is set.
+    pub(super) fn is_default(&self, name: &str) -> bool {
+        let variable = describe().iter().find(|variable| variable.name == name);
+        let fallback = variable.map(|variable| variable.fallback);
+        self.show(name).is_some_and(|shown| matches!(fallback, Some(Fallback::Value(text)) if text == shown))
+    }
+
     /// Whether any of its names was set, and rightly.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.used.iter().any(|used| used.name == name)

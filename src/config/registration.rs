@@ -59,6 +59,11 @@ impl fmt::Display for Credential {
     }
 }
 
+/// Whether what this credential has registered is removed when the runner leaves.
+pub(super) fn removes(credential: Option<&Credential>, skip: bool, keep: bool) -> bool {
+    credential.is_some_and(Credential::can_remove) && !skip && !keep
+}
+
 /// As whom the runner runs, when we are root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunAs {
@@ -108,13 +113,13 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Takes its fields out of a reading without faults. `jit` and `status_check` hold only where `can_ask`.
+    /// Takes its fields out of a reading without faults. `can_ask` is whether there are a credential and a target to ask
+    /// GitHub about, without which `jit` and `status_check` are nothing.
     pub(super) fn of(reading: &Reading, can_ask: bool) -> Registration {
         let status_check: Duration = reading.take(names::RUNNER_STATUS_CHECK_INTERVAL);
-        let skip = reading.take(names::RUNNER_SKIP_REGISTRATION);
         Registration {
-            skip,
-            jit: reading.take::<bool>(names::RUNNER_JIT) && can_ask && !skip,
+            skip: reading.take(names::RUNNER_SKIP_REGISTRATION),
+            jit: reading.take::<bool>(names::RUNNER_JIT) && can_ask,
             labels: reading.get(names::RUNNER_LABELS).unwrap_or_default(),
             group: reading.get(names::RUNNER_GROUP),
             replace: reading.take(names::RUNNER_REPLACE_EXISTING),

@@ -47,8 +47,11 @@ pub async fn require_token(
     next: Next,
 ) -> Response {
     let offered = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let offered =
-        offered.and_then(|value| value.strip_prefix("Bearer ")).map(|token| Secret::new(token.to_owned()));
+    // A scheme's name may be written in any case (RFC 9110 §11.1), the token may not.
+    let offered = offered
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| Secret::new(token.trim_start().to_owned()));
     match (token, offered) {
         (None, _) => next.run(request).await,
         (Some(token), Some(offered)) if *token == offered => next.run(request).await,

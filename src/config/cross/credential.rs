@@ -99,13 +99,10 @@ fn exclude(reading: &mut Reading) {
 }
 
 fn contradicts(reading: &mut Reading, name: &'static str, other: &'static str) {
-    // Of an App only the key may have been set.
-    let set = |name: &'static str| {
-        let key_alone = name == names::APP_ID && !reading.is_given(name);
-        reading.spelt(if key_alone { names::APP_PRIVATE_KEY } else { name }).to_owned()
-    };
-    let name = if name == names::APP_ID && !reading.is_given(name) { names::APP_PRIVATE_KEY } else { name };
-    let problem = format!("contradicts {}: both are set, keep one", set(other));
+    // Of an App the key alone may have been set.
+    let given = |name| if reading.is_given(name) { name } else { names::APP_PRIVATE_KEY };
+    let (name, other) = (given(name), given(other));
+    let problem = format!("contradicts {}: both are set, keep one", reading.spelt(other));
     reading.refuse(name, problem);
 }
 
@@ -117,7 +114,8 @@ fn just_in_time(reading: &mut Reading, warnings: &mut Vec<Warning>) {
     if reading.is_given(names::JITCONFIG) {
         ignored(reading, warnings, names::RUNNER_JIT, "a just-in-time configuration is given already");
         if stays {
-            ignored(reading, warnings, names::RUNNER_EPHEMERAL, "a just-in-time runner takes one job");
+            let var = reading.spelt(names::RUNNER_EPHEMERAL).to_owned();
+            warnings.push(Warning { var, says: "is ignored: a just-in-time runner takes one job".into() });
         }
         if !reading.is_faulty(names::RUNNER_EPHEMERAL) {
             reading.derive_from(names::RUNNER_EPHEMERAL, Value::Flag(true), names::JITCONFIG);

@@ -35,18 +35,23 @@ pub(super) fn derive(
         return;
     }
     let is_random: bool = reading.get(names::RANDOM_RUNNER_SUFFIX).unwrap_or(is_constant);
-    let suffix = if is_random || hostname.is_empty() { random(lookup.random()) } else { hostname };
+    let is_random = is_random || hostname.is_empty();
+    let suffix = if is_random { random(lookup.random()) } else { hostname };
     let room = NAME_LIMIT - 1 - prefix.chars().count();
     let suffix: String = suffix.chars().take(room).collect();
-    reading.derive(names::RUNNER_NAME, Value::Text(format!("{prefix}-{suffix}")));
+    let name = Value::Text(format!("{prefix}-{suffix}"));
+    if is_random {
+        reading.derive_from(names::RUNNER_NAME, name, names::RANDOM_RUNNER_SUFFIX);
+    } else {
+        reading.derive(names::RUNNER_NAME, name);
+    }
 }
 
 /// The name that was set wins over all that would make one up.
 fn settle(reading: &Reading, warnings: &mut Vec<Warning>, known: Option<&str>) {
-    for name in [names::RUNNER_NAME_PREFIX, names::RANDOM_RUNNER_SUFFIX] {
-        if reading.get(names::RANDOM_RUNNER_SUFFIX) == Some(true) || name == names::RUNNER_NAME_PREFIX {
-            ignored(reading, warnings, name, "RUNNER_NAME is set");
-        }
+    ignored(reading, warnings, names::RUNNER_NAME_PREFIX, "RUNNER_NAME is set");
+    if reading.get(names::RANDOM_RUNNER_SUFFIX) == Some(true) {
+        ignored(reading, warnings, names::RANDOM_RUNNER_SUFFIX, "RUNNER_NAME is set");
     }
     let name: Option<String> = reading.get(names::RUNNER_NAME);
     if known.is_some_and(|known| name.is_some_and(|name| name != known)) {
