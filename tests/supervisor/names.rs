@@ -13,6 +13,8 @@ const RESULTS: [(&str, &str); 4] = [
     ("SucceededWithIssues", "success"),
 ];
 
+const STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
+
 /// Jobs of these names, with results in turn, and the results expected of them.
 fn jobs(names: &[String]) -> (Vec<Value>, Vec<&'static str>) {
     let results = || RESULTS.iter().cycle();
@@ -21,22 +23,26 @@ fn jobs(names: &[String]) -> (Vec<Value>, Vec<&'static str>) {
     (steps, results().take(names.len()).map(|(_, status)| *status).collect())
 }
 
+/// Jobs begun, and jobs over by status, on `/metrics`.
+fn counters(s: &Supervised) -> Vec<f64> {
+    let over = STATUSES.map(|status| format!("github_runner_jobs_total{{status=\"{status}\"}}"));
+    let series = ["github_runner_jobs_started_total".to_owned()].into_iter().chain(over);
+    series.map(|series| s.metric(&series).expect("it is seeded")).collect()
+}
+
 #[track_caller]
 fn all_are_counted_once(s: &mut Supervised, expected: &[&str]) {
-    s.until("all jobs are over", |s| {
+    // A row comes before its counter, and both after the line: so first the line, then as many counted as there are jobs.
+    s.until("the runner is done", |s| {
         String::from_utf8_lossy(&s.out()).contains("THE END") && s.state() == "idle"
     });
+    s.until("all jobs are over", |s| s.results().len() >= expected.len());
+    let count = |status: &str| expected.iter().filter(|e| **e == status).count();
+    let jobs = [expected.len()].into_iter().chain(STATUSES.map(count));
+    let wanted: Vec<f64> = jobs.map(|jobs| f64::from(u32::try_from(jobs).expect("few"))).collect();
+    s.until("the rows are counted", |s| counters(s).iter().sum::<f64>() >= wanted.iter().sum());
     assert_eq!(s.results(), expected, "{:#?}\n{}", s.table(), s.log());
-    for status in ["success", "failed", "skipped", "cancelled", "abandoned"] {
-        let count = expected.iter().filter(|e| **e == status).count();
-        let metric = s.metric(&format!("github_runner_jobs_total{{status=\"{status}\"}}"));
-        #[expect(clippy::cast_precision_loss, reason = "a few jobs")]
-        let wanted = Some(count as f64);
-        assert_eq!(metric, wanted, "{status}");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a few jobs")]
-    let all = Some(expected.len() as f64);
-    assert_eq!(s.metric("github_runner_jobs_started_total"), all);
+    assert_eq!(counters(s), wanted);
 }
 
 fn the_end() -> Value {
