@@ -223,7 +223,7 @@ impl Supervised {
         request(&self.address, &format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"))
     }
 
-    /// The value of one series, as written: `name{label="value"}` with the labels besides `runner_name` and `runner_type`.
+    /// The value of one series, as written: `name{label="value"}` with labels besides `runner_name` and `runner_type`.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let page = self.get("/metrics").body;
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));

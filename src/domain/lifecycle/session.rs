@@ -15,13 +15,12 @@ const GHOST_GRACE: Duration = Duration::from_secs(30);
 impl Lifecycle {
     pub(super) fn said(&mut self, reading: Reading, worker: Worker, now: Now) -> Vec<Action> {
         let Some(reading) = self.echo.hear(reading, now.up) else { return Vec::new() };
-        let event = reading.event;
-        let changes = self.jobs.hear(&event, worker, now);
+        let changes = self.jobs.hear(&reading, worker, now);
         let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
         let finished = changes.iter().any(|c| matches!(c, JobChange::Finished(_)));
         let mut actions: Vec<Action> = changes.into_iter().map(change_to_action).collect();
         if believed {
-            actions.extend(self.hear_session(event, now).map(Action::Notify));
+            actions.extend(self.hear_session(reading.event, now).map(Action::Notify));
         }
         let drained = finished && self.jobs.open().is_none();
         if drained && matches!(self.phase, Phase::Draining { .. }) {
@@ -32,6 +31,8 @@ impl Lifecycle {
 
     fn hear_session(&mut self, event: RunnerEvent, now: Now) -> Option<Notice> {
         match event {
+            // The listener says it before it listens. Within a job it is a job's name that says so, and would be a label.
+            RunnerEvent::Version(_) if self.jobs.open().is_some() => None,
             RunnerEvent::Version(version) => {
                 self.version = Some(version.clone());
                 Some(Notice::VersionSeen { version })
