@@ -2,6 +2,7 @@
 
 use crate::supervised::{Supervised, job, plan, runner};
 use crate::{ns, require};
+use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 use runner_init::sim::hostile_names;
 use serde_json::{Value, json};
 
@@ -125,5 +126,22 @@ fn a_completion_that_never_comes_is_an_abandoned_job() {
     let mut s = runner(&steps).start();
     all_are_counted_once(&mut s, &["abandoned", "abandoned", "success"]);
     assert_eq!(s.table()[1].duration, "", "nobody saw its end");
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_supervisor_that_was_held_up_hears_everything_late_and_right() {
+    require!("namespace");
+    let short = |name: &str| json!({ "job": { "name": name, "ms": 100, "result": "Failed" } });
+    let pause = || json!({ "idle_ms": 1000 });
+    let steps = [pause(), short("a"), pause(), short("b"), pause(), job("c", 2500), the_end()];
+    let mut s = runner(&steps).start();
+    s.until_log("event=session_created");
+    ns::send(s.supervisor(), SIGSTOP);
+    // Two jobs are over and the third one's worker runs before a word of it is read.
+    let begun = s.path("runner/sim-state.json");
+    s.until("the third job", |s| ns::read(&begun).contains("\"jobs\":3") && !s.processes("node").is_empty());
+    ns::send(s.supervisor(), SIGCONT);
+    all_are_counted_once(&mut s, &["failed", "failed", "success"]);
     assert_eq!(s.stop(), 0);
 }
