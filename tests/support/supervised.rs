@@ -248,7 +248,7 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
     let all = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&all);
     std::thread::spawn(move || {
-        let mut chunk = [0; 65536];
+        let mut chunk = vec![0; 65536];
         while let Ok(count @ 1..) = pipe.read(&mut chunk) {
             sink.lock().expect("no panic").extend_from_slice(&chunk[..count]);
         }
