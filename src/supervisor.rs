@@ -80,6 +80,8 @@ struct Supervisor {
     words: mpsc::UnboundedReceiver<Word>,
     telemetry: Telemetry,
     hall: Hall,
+    /// Rows handed over and not acknowledged.
+    unwritten: u64,
     recent: VecDeque<JobRecord>,
     shown: Arc<Status>,
     sample_every: Duration,
@@ -178,7 +180,7 @@ impl Supervisor {
                 let dir = self.launch.dir.clone();
                 self.update = Some(tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT)));
             }
-            Action::Append(row) => self.scribe.iter().for_each(|scribe| scribe.write(row.clone())),
+            Action::Append(row) => self.write(row),
             Action::Notify(notice) => self.telemetry.emit(&notice),
             Action::Leave(code) => self.leaving = Some(code),
         }

@@ -28,7 +28,7 @@ impl Supervisor {
             match tokio::time::timeout_at(limit, self.words.recv()).await {
                 Ok(Some(word)) => self.journal_said(word),
                 Ok(None) => return,
-                Err(_) => return self.telemetry.emit(&Notice::RowsLost { rows: 0 }),
+                Err(_) => return self.telemetry.emit(&Notice::RowsLost { rows: self.unwritten }),
             }
         }
     }

@@ -10,7 +10,16 @@ use crate::sys::scribe::Word;
 const RECENT: usize = 50;
 
 impl Supervisor {
+    /// Hands a row over; it is told once the thread says that it is written.
+    pub(super) fn write(&mut self, row: JobRecord) {
+        if let Some(scribe) = &self.scribe {
+            self.unwritten += 1;
+            scribe.write(row);
+        }
+    }
+
     pub(super) fn journal_said(&mut self, word: Word) {
+        self.unwritten -= u64::from(matches!(word, Word::Written(_)));
         let notice = match word {
             Word::Written(row) if row.status == RowStatus::Running => Notice::JobStarted(*row),
             Word::Written(row) => {
@@ -40,7 +49,7 @@ impl Supervisor {
         for row in replay.unclosed {
             let status = RowStatus::Finished(JobStatus::Abandoned);
             let row = JobRecord { timestamp: utc_now(), status, duration: None, ..row };
-            self.scribe.iter().for_each(|scribe| scribe.write(row.clone()));
+            self.write(row);
         }
         self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });
         self.show();

@@ -177,6 +177,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         words,
         telemetry,
         hall,
+        unwritten: 0,
         recent: VecDeque::new(),
         shown,
         sample_every: config.metrics.update_interval,

@@ -141,7 +141,7 @@ impl Supervised {
         request(&self.address, &format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"))
     }
 
-    /// The value of one series, as written: `name{label="value"}` with labels besides `runner_name` and `runner_type`.
+    /// The value of one series, as written: `name{label="value"}` with the labels besides `runner_name` and `runner_type`.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let page = self.get("/metrics").body;
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
@@ -248,7 +248,7 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
     let all = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&all);
     std::thread::spawn(move || {
-        let mut chunk = vec![0; 65536];
+        let mut chunk = [0; 8192];
         while let Ok(count @ 1..) = pipe.read(&mut chunk) {
             sink.lock().expect("no panic").extend_from_slice(&chunk[..count]);
         }
