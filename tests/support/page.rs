@@ -127,7 +127,8 @@ fn check_histogram(family: &Family) -> Result<(), String> {
     if last != (f64::INFINITY, count) {
         return Err(format!("+Inf holds {} of {count}", last.1));
     }
-    if (count == 0.0) != (sum == 0.0) { Err(format!("a sum of {sum} for {count}")) } else { Ok(()) }
+    let fits = (count == 0.0) == (sum == 0.0);
+    if fits { Ok(()) } else { Err(format!("a sum of {sum} for {count}")) }
 }
 
 fn sample(line: &str) -> Result<Series, String> {
