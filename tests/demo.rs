@@ -78,7 +78,7 @@ fn files(dir: &Path) -> Vec<String> {
 
 #[test]
 fn it_shows_everything_and_leaves_nothing() {
-    let demo = Demo::start(&["--speed", "20"], &[("METRICS_PORT", "0")]);
+    let demo = Demo::start(&["--speed", "10"], &[("METRICS_PORT", "0")]);
     let supervisor = demo.tree.pid();
     wait_until(SHOW, "every ending", || {
         ["success", "failed", "cancelled", "abandoned"].into_iter().all(|status| demo.jobs(status) >= 1.0)
