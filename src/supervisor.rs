@@ -205,7 +205,7 @@ impl Supervisor {
             Heard::Sentence { launch, reading } if launch == self.launches => {
                 let evidence = match (self.life.open_job(), &self.listener) {
                     (Some(job), Some(listener)) => {
-                        worker::evidence(listener.pid(), &self.launch.dir, job.started.utc)
+                        worker::evidence(listener.pid(), &self.launch.dir, job.worker_since)
                     }
                     (None, _) | (_, None) => crate::domain::event::Worker::Unknown,
                 };

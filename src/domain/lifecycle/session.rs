@@ -15,13 +15,12 @@ const GHOST_GRACE: Duration = Duration::from_secs(30);
 impl Lifecycle {
     pub(super) fn said(&mut self, reading: Reading, worker: Worker, now: Now) -> Vec<Action> {
         let Some(reading) = self.echo.hear(reading, now.up) else { return Vec::new() };
-        let event = reading.event;
-        let changes = self.jobs.hear(&event, worker, now);
+        let changes = self.jobs.hear(&reading, worker, now);
         let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
         let finished = changes.iter().any(|c| matches!(c, JobChange::Finished(_)));
         let mut actions: Vec<Action> = changes.into_iter().map(change_to_action).collect();
         if believed {
-            actions.extend(self.hear_session(event, now).map(Action::Notify));
+            actions.extend(self.hear_session(reading.event, now).map(Action::Notify));
         }
         let drained = finished && self.jobs.open().is_none();
         if drained && matches!(self.phase, Phase::Draining { .. }) {
