@@ -50,7 +50,8 @@ impl Stage {
 
     pub(crate) fn launch(&mut self) {
         if let Some(due) = self.life.next_deadline() {
-            self.after(due.saturating_sub(self.now.up));
+            let whole_minutes = Duration::from_secs(due.as_secs().div_ceil(60) * 60);
+            self.after(whole_minutes.saturating_sub(self.now.up));
         }
         self.give(Input::Deadline);
         self.give(Input::Started { pid: 7 });
@@ -92,6 +93,10 @@ impl Stage {
                     self.note(&format!("row {}", told(&row)));
                     self.rows.push(row);
                 }
+                // How long is the restart policy's, and not the subject here.
+                Action::Notify(Notice::RestartScheduled { reason, .. }) => {
+                    self.note(&format!("RestartScheduled {reason:?}"));
+                }
                 Action::Notify(notice) => self.note(&format!("{notice:?}")),
                 Action::Spawn
                 | Action::Interrupt
@@ -118,12 +123,6 @@ impl Stage {
                 (pair[1].job_name.as_str(), end.as_str())
             })
             .collect()
-    }
-
-    pub(crate) fn doubts(&self) -> usize {
-        self.log
-            .matches(&format!("{:?}", Notice::LineDoubted(runner_init::domain::job::Doubt::OtherName))[..11])
-            .count()
     }
 }
 
