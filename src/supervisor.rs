@@ -13,7 +13,7 @@ use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::record::JobRecord;
-use crate::domain::registration::Removal;
+use crate::domain::registration::{Removal, Standing};
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::registrar::{Enrolled, Registrar};
@@ -86,6 +86,7 @@ struct Supervisor {
     hall: Hall,
     registrar: Option<Arc<Registrar>>,
     errands: JoinSet<Done>,
+    standing_checks: Option<tokio::time::Interval>,
     /// Rows handed over and not acknowledged.
     unwritten: u64,
     recent: VecDeque<JobRecord>,
@@ -114,6 +115,7 @@ enum Happened {
     Sample,
     Pulse(oneshot::Sender<()>),
     Updated(bool),
+    StandingDue,
     Done(Done),
 }
 
@@ -122,6 +124,7 @@ enum Done {
     Enrolled(Enrolled),
     Unlabelled(Result<(), String>),
     Removed(Removal),
+    Asked(Option<Standing>),
 }
 
 impl Supervisor {
@@ -150,6 +153,7 @@ impl Supervisor {
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
+            () = tick(self.standing_checks.as_mut()) => Happened::StandingDue,
             Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
         }
     }
@@ -165,6 +169,9 @@ impl Supervisor {
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
+            Happened::StandingDue => {
+                self.send(|registrar| async move { Done::Asked(registrar.standing().await) });
+            }
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Updated(finished) => {
@@ -234,6 +241,8 @@ impl Supervisor {
             }
             Done::Enrolled(Enrolled { result: Err(fault), .. }) => self.feed(Input::NotRegistered(fault)),
             Done::Removed(removal) => self.feed(Input::Deregistered(removal)),
+            Done::Asked(Some(standing)) => self.feed(Input::Asked(standing)),
+            Done::Asked(None) => {}
             Done::Unlabelled(result) => self.telemetry.emit(&Notice::Unlabelled(result)),
         }
     }
@@ -328,6 +337,13 @@ async fn wait(listener: Option<&mut Listener>) -> std::io::Result<Exit> {
 async fn updated(task: Option<&mut JoinHandle<std::io::Result<bool>>>) -> bool {
     match task {
         Some(task) => matches!(task.await, Ok(Ok(true))),
+        None => std::future::pending().await,
+    }
+}
+
+async fn tick(interval: Option<&mut tokio::time::Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
         None => std::future::pending().await,
     }
 }

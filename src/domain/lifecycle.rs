@@ -11,7 +11,7 @@ use super::job::{JobTracker, OpenJob};
 use super::notice::Notice;
 use super::parse::Reading;
 use super::record::JobRecord;
-use super::registration::{Registered, RegistrationFault, Removal};
+use super::registration::{Registered, RegistrationFault, Removal, Standing};
 use super::restart::{RestartReason, StopReason};
 use super::status::State;
 use std::borrow::Cow;
@@ -71,6 +71,8 @@ pub enum Input {
     NotRegistered(RegistrationFault),
     /// The removal has ended.
     Deregistered(Removal),
+    /// GitHub was asked what it thinks of us.
+    Asked(Standing),
     /// [`Lifecycle::next_deadline`] has passed.
     Deadline,
 }
@@ -138,6 +140,8 @@ pub struct Lifecycle {
     registered: bool,
     attempted: bool,
     void: bool,
+    /// How often in a row GitHub has said that we are offline while we believe that we are idle.
+    disagreements: u32,
     jobs: JobTracker,
     echo: EchoFilter,
     version: Option<String>,
@@ -160,6 +164,7 @@ impl Lifecycle {
             registered: !settings.registers,
             attempted: false,
             void: false,
+            disagreements: 0,
             jobs: JobTracker::default(),
             echo: EchoFilter::default(),
             version: None,
@@ -231,6 +236,8 @@ impl Lifecycle {
                 actions
             }
             (_, Input::Deregistered(_)) => Vec::new(),
+            (Phase::Running, Input::Asked(standing)) => self.asked(standing, now),
+            (_, Input::Asked(_)) => Vec::new(),
 
             (Phase::Launching { due, reason }, Input::Deadline) if now.up >= due => self.launch(reason, now),
             (Phase::Registering { until, .. }, Input::Deadline) if now.up >= until => {

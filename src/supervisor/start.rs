@@ -24,6 +24,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -188,6 +189,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         hall,
         registrar: registrar.map(Arc::new),
         errands: JoinSet::new(),
+        standing_checks: config.registration.status_check.map(standing_checks),
         unwritten: 0,
         recent: VecDeque::new(),
         shown,
@@ -217,6 +219,13 @@ fn launch(config: &Config, mut environment: Vec<(OsString, OsString)>) -> Result
     }
     environment.extend(enlist::given_jit(config));
     Ok(Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment })
+}
+
+/// The first look is one interval away: a runner that has just come needs time to be seen.
+fn standing_checks(every: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval_at(Instant::now() + every, every);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
 fn journal_settings(config: &Config) -> journal::Settings {
