@@ -85,7 +85,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "config",
         ours: &["domain"],
-        crates: &["humantime", "strsim", "subtle", "zeroize"],
+        crates: &["base64", "humantime", "serde", "serde_json", "strsim", "subtle", "zeroize"],
         never: NO_OS,
     },
     Room {
