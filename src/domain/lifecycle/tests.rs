@@ -1,9 +1,11 @@
 //! The table, row by row; time is an argument, so nothing here waits.
 
 use super::*;
-use crate::domain::event::{RunnerEvent, Stream, TaskResult};
+use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
+use crate::domain::parse::Reading;
 use crate::domain::parse::parse;
 use crate::domain::record::{JobStatus, RowStatus};
+use crate::domain::registration::{Registered, RegistrationFault, Removal};
 use chrono::DateTime;
 
 fn now(seconds: u64) -> Now {
