@@ -270,11 +270,10 @@ fn a_token_that_is_no_good_ends_it_at_once() {
     require!("namespace", "python3");
     let (fake, token) = repository();
     fake.grant(&token, Access::Revoked);
-    let begun = Instant::now();
     let mut s = with_pat(&fake, &token, runner(&[])).start();
     assert_eq!(s.exit_code(), 69);
-    assert!(begun.elapsed() < Duration::from_secs(15), "no back-off: {:?}", begun.elapsed());
     let log = s.log();
+    assert!(!log.contains("event=restart_scheduled"), "{log}");
     let line = log.lines().find(|line| line.contains("event=registration_failed")).unwrap();
     assert!(line.contains("401") && line.contains("will_retry=false"), "{line}");
     assert!(!log.contains(&token), "{log}");
@@ -325,11 +324,19 @@ fn a_registration_that_was_kept_is_used_again_but_not_for_something_else() {
     let id = local_id(&first);
     assert_eq!(fake.runners().iter().map(|r| Some(r.id)).collect::<Vec<_>>(), [id]);
 
-    let plan = at(&fake, runner(&[])).env("GITHUB_TOKEN", &token).env("GITHUB_REPOSITORY", "o/other");
+    let other = Fake::start(Shape::Dotcom, "/repos/o/other");
+    other.grant(&token, Access::Full);
+    assert_eq!(Some(other.add_runner("theirs", &[])), id, "it counts for itself");
+    let plan = at(&other, runner(&[])).env("GITHUB_TOKEN", &token).env("GITHUB_REPOSITORY", "o/other");
     let mut strange = plan.in_dir_of(&first).start();
     assert_eq!(strange.exit_code(), 69);
     assert!(strange.log().contains("holds a registration for another target than"), "{}", strange.log());
     assert_eq!((local_id(&strange), kinds(&strange)), (id, "R".to_owned()), "neither used nor thrown away");
+    assert_eq!(
+        (asked(&other), other.runners().len()),
+        (Vec::new(), 1),
+        "the runner of that id there is not ours"
+    );
 
     let mut second = with_pat(&fake, &token, runner(&[])).in_dir_of(&first).start();
     second.until_state("idle");
@@ -340,18 +347,42 @@ fn a_registration_that_was_kept_is_used_again_but_not_for_something_else() {
     assert_eq!(kinds(&second), "RD");
 }
 
+/// A job that ends when [`let_go`] says so.
+fn held(name: &str) -> Value {
+    let script = "until [ -e \"$RUNNER_WORKSPACE/../../go\" ]; do sleep 0.05; done";
+    json!({ "job": { "name": name, "steps": [{ "run": script }] } })
+}
+
+fn let_go(s: &Supervised) {
+    std::fs::write(s.path("runner/go"), "").unwrap();
+}
+
 #[test]
 fn a_drain_takes_the_labels_away_and_lets_the_job_end() {
-    require!("namespace", "python3");
+    require!("namespace", "python3", "bash");
     let (fake, token) = repository();
-    let mut s = with_pat(&fake, &token, runner(&[job("long", 2500)])).start();
+    let mut s = with_pat(&fake, &token, runner(&[held("long")])).start();
     s.until_state("busy");
     s.signal(SIGTERM);
-    s.until("its labels are gone", |_| fake.runners()[0].labels.is_empty());
+    s.until_log("event=labels_taken_away");
+    assert!(fake.runners()[0].labels.is_empty());
     assert_eq!(s.state(), "draining");
+    let_go(&s);
     assert_eq!((s.exit_code(), s.results()), (0, vec!["success".to_owned()]));
     assert!(fake.runners().is_empty());
-    assert!(s.log().contains("event=labels_taken_away"), "{}", s.log());
+}
+
+#[test]
+fn a_job_that_slips_into_a_drain_ends_in_peace_too() {
+    require!("namespace", "python3", "bash");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[held("long"), job("next", 300)])).start();
+    s.until_state("busy");
+    s.signal(SIGTERM);
+    s.until_log("event=labels_taken_away");
+    let_go(&s);
+    assert_eq!((s.exit_code(), s.results()), (0, vec!["success".to_owned(); 2]), "{}", s.log());
+    assert!(fake.runners().is_empty());
 }
 
 #[test]
@@ -423,6 +454,31 @@ fn a_just_in_time_configuration_reaches_the_listener_alone() {
     assert!(seen.contains("GITHUB_ACTIONS=true") && !seen.contains(&jit), "{seen}");
     assert!(calls(&s).is_empty(), "no config.sh");
     assert!(fake.take_log().is_empty() && !s.log().contains(&jit));
+}
+
+#[test]
+fn a_just_in_time_configuration_that_we_ask_for_needs_no_config_sh() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let just_in_time = |steps: &[Value]| {
+        let scenario = json!({ "record_calls": true, "launches": [{ "connect_ms": 10, "steps": steps }] });
+        with_pat(&fake, &token, plan(scenario)).env("RUNNER_JIT", "true")
+    };
+    let mut s = just_in_time(&[job("only", 100)]).start();
+    assert_eq!((s.exit_code(), s.results()), (0, vec!["success".to_owned()]), "{}", s.log());
+    let labels = &fake.runners()[0].labels;
+    assert!(labels.starts_with(&["self-hosted".into(), "Linux".into()]), "{labels:?}");
+    assert!(labels.ends_with(&["gpu".into(), "big".into()]), "{labels:?}");
+    assert!(ns::read(&s.path("runner/config-calls.jsonl")).is_empty());
+    assert_eq!(lines(&s.path("runner/sim-calls.jsonl"))[0]["argv"], json!(["run"]));
+
+    // As GitHub does when the job is done.
+    fake.clear_runners();
+    let mut s = just_in_time(&[]).start();
+    s.until_state("idle");
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty(), "it never had its job: {}", s.log());
+    kept(&s, &token);
 }
 
 #[test]

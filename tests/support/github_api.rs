@@ -290,7 +290,11 @@ impl State {
             return said(409, "Already exists - A runner with the same name already exists.");
         }
         let id = self.add_runner(name, labels, true);
-        let encoded = STANDARD.encode(random("jit"));
+        let file = json!({"AgentId": id.to_string(), "AgentName": name, "Ephemeral": "True",
+            "GitHubUrl": "https://github.com/o/r"});
+        let files =
+            json!({".runner": STANDARD.encode(file.to_string()), ".credentials": STANDARD.encode("{}")});
+        let encoded = STANDARD.encode(files.to_string());
         let runner = self.runner(id).map(show);
         ok(201, json!({"runner": runner, "encoded_jit_config": encoded}))
     }
