@@ -22,6 +22,8 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(60);
 const LABELS_LIMIT: Duration = Duration::from_secs(30);
 /// Of a removal's time, at most so much is kept for the API if `config.sh remove` hangs.
 const FALLBACK: Duration = Duration::from_secs(3);
+/// A removal answers so much before its limit: whoever waits for it knows no more than that it is late.
+const MARGIN: Duration = Duration::from_millis(200);
 const DEFAULT_GROUP: u64 = 1;
 
 /// What lets us register.
@@ -181,11 +183,16 @@ impl Registrar {
 
     /// Removes the registration: `config.sh remove` with a fresh token, else by its id; inside `limit`.
     pub async fn remove(&self, limit: Duration) -> Removal {
+        let limit = limit.saturating_sub(MARGIN);
         let deadline = Instant::now() + limit;
         let script_deadline = deadline - FALLBACK.min(limit / 3);
         let Some(file) = runner_file::read(&self.dir) else {
             return self.remove_unfinished(deadline).await;
         };
+        // There its id may be that of somebody else's runner.
+        if !file.url.is_empty() && !self.target.same_as(&self.host, &file.url) {
+            return Removal::LeftBehind(format!("runner {} is registered for another target", file.name));
+        }
         let by_script = match timeout_at(script_deadline, self.remove_by_script(script_deadline)).await {
             Ok(Ok(())) => return Removal::Removed,
             Ok(Err(says)) => says,

@@ -258,6 +258,11 @@ impl Fake {
         self.state().jobs = jobs;
     }
 
+    /// A registration token as somebody else would have fetched it.
+    pub fn registration_token(&self) -> String {
+        self.state().new_token("R")
+    }
+
     /// What `config.sh` does: the id, or the status it is refused with.
     ///
     /// # Errors

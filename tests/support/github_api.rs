@@ -222,9 +222,15 @@ impl State {
     }
 
     fn issue(&mut self, prefix: &str) -> Reply {
+        let token = self.new_token(prefix);
+        ok(201, json!({"token": token, "expires_at": shown(self.now() + hour())}))
+    }
+
+    /// A token for `config.sh`, good from now on.
+    pub fn new_token(&mut self, prefix: &str) -> String {
         let (token, now) = (random(prefix), self.now());
         self.tokens.insert(token.clone(), now);
-        ok(201, json!({"token": token, "expires_at": shown(now + hour())}))
+        token
     }
 
     /// Whether the token was issued for this, not more than an hour ago.
@@ -259,9 +265,10 @@ impl State {
         Ok(self.add_runner(name, labels, ephemeral))
     }
 
+    /// A registration token removes too: `actions-runner-controller` stops its runners with it.
     pub fn remove(&mut self, token: &str, name: &str) -> Result<(), u16> {
-        let runner =
-            self.runners.iter().find(|runner| runner.name == name).filter(|_| self.is_good(token, "D"));
+        let good = self.is_good(token, "D") || self.is_good(token, "R");
+        let runner = self.runners.iter().find(|runner| runner.name == name).filter(|_| good);
         match runner {
             None => Err(404),
             Some(runner) if runner.busy => Err(422),
@@ -283,7 +290,11 @@ impl State {
             return said(409, "Already exists - A runner with the same name already exists.");
         }
         let id = self.add_runner(name, labels, true);
-        let encoded = STANDARD.encode(random("jit"));
+        let file = json!({"AgentId": id.to_string(), "AgentName": name, "Ephemeral": "True",
+            "GitHubUrl": "https://github.com/o/r"});
+        let files =
+            json!({".runner": STANDARD.encode(file.to_string()), ".credentials": STANDARD.encode("{}")});
+        let encoded = STANDARD.encode(files.to_string());
         let runner = self.runner(id).map(show);
         ok(201, json!({"runner": runner, "encoded_jit_config": encoded}))
     }
