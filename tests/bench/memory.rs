@@ -60,8 +60,8 @@ fn server(kind: Kind, plan: &Plan, report: &mut Report, jobs: usize, scrapes: us
         return rows;
     }
     drop(idle);
-    let job = json!({"job": {"name": "build", "ms": 0}});
-    let busy = json!({"speed": 100.0, "launches": [{"connect_ms": 0, "steps": [job]}], "then": "repeat", "max_jobs": jobs});
+    let job = json!({"job": {"name": "build", "ms": 200}});
+    let busy = json!({"speed": 20.0, "launches": [{"connect_ms": 0, "steps": [job]}], "then": "repeat", "max_jobs": jobs});
     let busy = setup().scenario(busy).start(kind, plan);
     let manner = if kind == Kind::Ours { load::Manner::KeepGzip } else { load::Manner::Keep };
     let half = load::Until::Answered(scrapes / 2);
