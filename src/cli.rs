@@ -167,10 +167,8 @@ fn check() -> i32 {
 fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
     let path = if ready { "/readyz" } else { "/healthz" };
     // A configuration with faults must not keep the check from asking: the supervisor may run with an older one.
-    let loaded = Config::from_lookup(&Environment).ok();
     let target = if let Some(url) = url {
-        let token = loaded.and_then(|l| l.config.metrics.auth_token).map(|t| t.expose().to_owned());
-        Target::Url(url, token)
+        Target::Url(url, Config::auth_token(&Environment).map(|token| token.expose().to_owned()))
     } else {
         let dir = Environment.get(names::RUNNER_RUN_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let dirs = run_dir::candidates(dir.as_deref());
