@@ -1,5 +1,7 @@
 //! What the kernel says about a process: memory, processor time, context switches.
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use std::fs::read_to_string;
 
 /// kB of one field of `smaps_rollup` or `status`; 0 if the process is gone.
@@ -55,4 +57,10 @@ pub(crate) fn children_cpu_ns(pid: i32) -> u64 {
 /// How often its threads gave the processor away of their own accord: each is a wait, and so a wake-up.
 pub(crate) fn waits(pid: i32) -> u64 {
     tasks(pid).iter().map(|task| kilobytes(&format!("{task}/status"), "voluntary_ctxt_switches:")).sum()
+}
+
+/// Processor milliseconds of everything this program has started and waited for, and of what that has.
+pub(crate) fn children_used_ms() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("a figure");
+    (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 / 1e3
 }

@@ -3,8 +3,6 @@
 use super::report::{Report, Target, median, millis, number, table};
 use super::server::{Kind, script, setup};
 use super::{Plan, process};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -125,14 +123,10 @@ fn predecessor_update(rows: usize) -> f64 {
         let _ = writeln!(text, "2026-01-01T00:00:00Z,{row},success,{},0", row * 7919 % 5000);
     }
     std::fs::write(setup.log(), text).expect("a job log");
-    let used = || {
-        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("a figure");
-        (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 / 1e3
-    };
-    let before = used();
+    let before = process::children_used_ms();
     let metrics: &Path = &setup.log().with_file_name("metrics.prom");
     let mut command = Command::new("bash");
     command.args([&script("collector.sh"), "once"]).env("JOBS_LOG", setup.log()).env("METRICS_FILE", metrics);
     assert!(command.status().expect("starts").success());
-    used() - before
+    process::children_used_ms() - before
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
             "The server keeps to processor 0, the scraper to processor 1; {rounds} rounds of {} s each, medians. `kept`: connections \
              stay, as Prometheus does it; `gzip`: and the answer is compressed, as Prometheus asks; `new`: one connection per \
              scrape. `CPU us` is the server's own processor time per scrape, and `per CPU s` how many one core could give, \
-             whatever else the machine does.",
+             whatever else the machine does. node_exporter refuses more than 40 scrapes at once.",
             time.as_secs_f64()
         ),
     );

@@ -1,7 +1,7 @@
 //! The listener's output on its way through us, beside the same through `cat`.
 
-use super::Plan;
 use super::report::{Report, Target, median, number, table};
+use super::{Plan, process};
 use runner_init::sim;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -47,8 +47,8 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
         "Tee",
         &format!(
             "MiB/s of {mib} MiB of lines from one producer to one consumer, from the first byte seen to the last: through the \
-             supervisor, and through `cat`; median of {rounds}, taken in turns. `CPU` is milliseconds of processor time of all that \
-             lies between."
+             supervisor, and through `cat`; median of {rounds}, taken in turns. `CPU` is milliseconds of processor time, the \
+             producer's included, the consumer's not. More than two busy processes share two cores: what else runs decides much."
         ),
     );
     let mut rows = Vec::new();
@@ -58,20 +58,22 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
             ours.push(through_us(plan, kind, mib));
             cat.push(through_cat(kind, mib));
         }
-        let (ours, cat) = (median(ours), median(cat));
+        let of = |runs: &[Flow], figure: fn(&Flow) -> f64| median(runs.iter().map(figure).collect());
+        let [cpu, cat_cpu] = [&ours, &cat].map(|runs| of(runs, |flow| flow.cpu));
+        let [ours, cat] = [&ours, &cat].map(|runs| of(runs, |flow| flow.speed));
         let mut row = vec![format!("{kind} lines")];
-        row.extend([ours, cat, ours / cat].map(number));
+        row.extend([ours, cat, cpu, cat_cpu, ours / cat].map(number));
         row.extend(report.judge(&format!("tee, {kind} lines"), ours / cat, Target::AtLeast(0.8, "x cat")));
         rows.push(row);
     }
-    table(&["", "runner-init", "cat", "ratio", "target", "met"], &rows);
+    table(&["", "runner-init", "cat", "CPU", "cat's CPU", "ratio", "target", "met"], &rows);
 }
 
 fn producer(kind: &str, mib: usize) -> String {
     format!("{} produce {kind} {mib}", std::env::current_exe().expect("this program").display())
 }
 
-fn through_us(plan: &Plan, kind: &str, mib: usize) -> f64 {
+fn through_us(plan: &Plan, kind: &str, mib: usize) -> Flow {
     let dir = TempDir::new().expect("a temporary directory");
     let root = dir.path().join("runner");
     sim::install(&root, &plan.binary, &sim::Scenario::default()).expect("a runner directory");
@@ -86,14 +88,23 @@ fn through_us(plan: &Plan, kind: &str, mib: usize) -> f64 {
     consume(&mut command, mib)
 }
 
-fn through_cat(kind: &str, mib: usize) -> f64 {
+fn through_cat(kind: &str, mib: usize) -> Flow {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{} | cat", producer(kind, mib))]);
     consume(&mut command, mib)
 }
 
-/// MiB/s from the first byte to the last; every byte must come.
-fn consume(command: &mut Command, mib: usize) -> f64 {
+/// One run.
+struct Flow {
+    /// MiB/s from the first byte to the last.
+    speed: f64,
+    /// Milliseconds of all processes started.
+    cpu: f64,
+}
+
+/// Takes everything `command` prints; every byte must come.
+fn consume(command: &mut Command, mib: usize) -> Flow {
+    let before = process::children_used_ms();
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
     let mut pipe = child.stdout.take().expect("piped");
@@ -106,5 +117,6 @@ fn consume(command: &mut Command, mib: usize) -> f64 {
     }
     child.wait().expect("ours");
     assert_eq!(total, mib * MIB, "bytes were lost");
-    mib as f64 / (ended - began.expect("some bytes")).as_secs_f64()
+    let speed = mib as f64 / (ended - began.expect("some bytes")).as_secs_f64();
+    Flow { speed, cpu: process::children_used_ms() - before }
 }
