@@ -116,6 +116,7 @@ const ROOMS: &[Room] = &[
         ours: &["domain"],
         crates: &[
             "chrono",
+            "flate2",
             "metrics",
             "metrics_exporter_prometheus",
             "metrics_process",
@@ -232,6 +233,7 @@ const EXTERNAL: &[&str] = &[
     "crc32fast",
     "csv",
     "fastrand",
+    "flate2",
     "http_body_util",
     "humantime",
     "hyper",
