@@ -202,6 +202,11 @@ impl Config {
         let settings = check::settings(&reading, lookup);
         Ok(Loaded { config, warnings, used: reading.used, settings })
     }
+
+    /// The endpoint's token alone, whatever else is wrong: a health check must be able to ask even then.
+    pub fn auth_token(lookup: &dyn Lookup) -> Option<Secret> {
+        Reading::of(lookup).get(names::METRICS_AUTH_TOKEN)
+    }
 }
 
 /// Takes every value out of a reading without faults.

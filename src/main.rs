@@ -11,5 +11,7 @@ fn main() {
     }
     // Before anything else: nobody of our uid may read our memory or environment. Where it fails there was no such protection.
     let _ = nix::sys::prctl::set_dumpable(false);
+    // Re-executed by PID 1 as /proc/self/exe it would be called `exe`.
+    let _ = nix::sys::prctl::set_name(c"runner-init");
     std::process::exit(cli::main(&argv));
 }

@@ -1,6 +1,8 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
 
 mod hall;
+mod leave;
+mod ledger;
 mod start;
 
 pub use start::{Setup, StartError, Tcp};
@@ -8,11 +10,10 @@ pub use start::{Setup, StartError, Tcp};
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
-use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::record::JobRecord;
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::sys::child::{Heard, Launch, Listener, Output};
-use crate::sys::journal::Replay;
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
 use crate::sys::{update, worker};
@@ -29,8 +30,6 @@ use tokio::time::Instant;
 
 /// Exit is not end of file: a grandchild may hold the pipe, but what the listener wrote is in it by now.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Finished jobs shown to the world.
-const RECENT: usize = 50;
 
 /// Runs the supervisor until the listener has ended for good; the container's exit code.
 ///
@@ -81,6 +80,8 @@ struct Supervisor {
     words: mpsc::UnboundedReceiver<Word>,
     telemetry: Telemetry,
     hall: Hall,
+    /// Rows handed over and not acknowledged.
+    unwritten: u64,
     recent: VecDeque<JobRecord>,
     shown: Arc<Status>,
     sample_every: Duration,
@@ -179,7 +180,7 @@ impl Supervisor {
                 let dir = self.launch.dir.clone();
                 self.update = Some(tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT)));
             }
-            Action::Append(row) => self.scribe.iter().for_each(|scribe| scribe.write(row.clone())),
+            Action::Append(row) => self.write(row),
             Action::Notify(notice) => self.telemetry.emit(&notice),
             Action::Leave(code) => self.leaving = Some(code),
         }
@@ -242,50 +243,6 @@ impl Supervisor {
         self.listener = None;
     }
 
-    fn journal_said(&mut self, word: Word) {
-        let notice = match word {
-            Word::Written(row) if row.status == RowStatus::Running => Notice::JobStarted(*row),
-            Word::Written(row) => {
-                self.remember(JobRecord::clone(&row));
-                Notice::JobFinished(*row)
-            }
-            Word::Fault { kind, detail } => Notice::JournalFault { kind, detail },
-            Word::Opened(replay) => return self.replayed(*replay),
-            Word::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept },
-            Word::Ended { unwritten: 0 } => return,
-            Word::Ended { unwritten } => Notice::RowsLost { rows: unwritten as u64 },
-        };
-        self.telemetry.emit(&notice);
-        self.show();
-    }
-
-    /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.
-    fn replayed(&mut self, replay: Replay) {
-        self.telemetry.restore(&replay.totals);
-        for fault in replay.faults {
-            for _ in 0..fault.count {
-                self.telemetry.emit(&Notice::JournalFault { kind: fault.kind, detail: fault.detail.clone() });
-            }
-        }
-        let newer = std::mem::take(&mut self.recent);
-        replay.recent.into_iter().chain(newer).for_each(|row| self.remember(row));
-        for row in replay.unclosed {
-            let status = RowStatus::Finished(JobStatus::Abandoned);
-            let row = JobRecord { timestamp: utc_now(), status, duration: None, ..row };
-            self.scribe.iter().for_each(|scribe| scribe.write(row.clone()));
-        }
-        self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });
-        self.show();
-    }
-
-    fn remember(&mut self, row: JobRecord) {
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(row);
-        self.hall.recent = self.recent.iter().cloned().collect();
-    }
-
     /// Tells HTTP and metrics, if there is anything new.
     fn show(&mut self) {
         let status = Status { recent: Arc::clone(&self.hall.recent), ..self.life.status(self.clock.now()) };
@@ -306,34 +263,6 @@ impl Supervisor {
             }
         }
         self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines });
-    }
-
-    /// The last scrape, the last rows, the last lines: each has its limit, and a signal ends all waiting.
-    async fn wrap_up(&mut self) {
-        self.sample();
-        if !self.life.was_asked() && !self.linger.is_zero() {
-            tokio::select! {
-                () = self.hall.scrapes.next() => {}
-                () = tokio::time::sleep(self.linger) => {}
-                _ = self.signals.next() => {}
-            }
-        }
-        self.scribe = None;
-        let limit = Instant::now() + self.wrap_up_limit;
-        loop {
-            match tokio::time::timeout_at(limit, self.words.recv()).await {
-                Ok(Some(word)) => self.journal_said(word),
-                Ok(None) => break,
-                Err(_) => {
-                    self.telemetry.emit(&Notice::RowsLost { rows: 0 });
-                    break;
-                }
-            }
-        }
-        self.hall.close(limit).await;
-        for outlet in &self.output.outlets {
-            outlet.flush(limit.saturating_duration_since(Instant::now()));
-        }
     }
 }
 

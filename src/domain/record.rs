@@ -86,6 +86,8 @@ pub struct JobRecord {
     pub deployment: Option<bool>,
 }
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod fields;
 mod row;
 

@@ -147,8 +147,8 @@ impl Totals {
         }
     }
 
-    /// Adds one row. A job counts as started once: by its `Running` row, or by a final row that has none. The two are
-    /// the same job if `started_at` is the same, or, where one has none, `job_id`.
+    /// Adds one row. A job counts as started once: by its `Running` row, or by a final row that has none (see
+    /// [`JobRecord::closes`]).
     pub fn fold(&mut self, record: &JobRecord) {
         match record.status {
             RowStatus::Running => self.start(record),
@@ -161,11 +161,11 @@ impl Totals {
         if self.open.len() == MAX_OPEN {
             self.open.remove(0);
         }
-        self.open.push(record.clone());
+        self.open.push(record.as_written());
     }
 
     fn finish(&mut self, record: &JobRecord, status: JobStatus) {
-        match self.open.iter().rposition(|open| same_job(open, record)) {
+        match self.open.iter().rposition(|open| record.closes(open)) {
             Some(at) => drop(self.open.remove(at)),
             None => self.started += 1,
         }
@@ -178,14 +178,6 @@ impl Totals {
         if let Some(queue_time) = known(record.queue_time) {
             self.queue_time.observe(queue_time);
         }
-    }
-}
-
-fn same_job(open: &JobRecord, end: &JobRecord) -> bool {
-    match (open.started_at, end.started_at) {
-        // Milliseconds, as the log keeps them: one of the two may come from there.
-        (Some(open), Some(end)) => open.timestamp_millis() == end.timestamp_millis(),
-        (None, _) | (_, None) => open.job_id == end.job_id,
     }
 }
 
@@ -222,5 +214,174 @@ mod rows {
             Ok(record)
         };
         Vec::<String>::deserialize(from)?.iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::arbitrary;
+    use super::*;
+    use chrono::DateTime;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    const BOUNDS: [f64; 5] = [0.1, 10.0, 60.0, 300.5, 3600.0];
+
+    fn durations() -> impl Strategy<Value = Vec<Duration>> {
+        vec(
+            prop_oneof![
+                (0..5_000_000_u64).prop_map(Duration::from_millis),
+                (0..100_u64).prop_map(|n| Duration::from_secs(n * 30)),
+            ],
+            0..60,
+        )
+    }
+
+    fn observed(durations: &[Duration]) -> Buckets {
+        let mut buckets = Buckets::new(BOUNDS.to_vec());
+        for duration in durations {
+            buckets.observe(*duration);
+        }
+        buckets
+    }
+
+    fn row(id: &str, status: RowStatus, started: Option<i64>) -> JobRecord {
+        let started_at = started.and_then(DateTime::from_timestamp_millis);
+        JobRecord { job_id: id.into(), status, started_at, ..JobRecord::blank() }
+    }
+
+    const RUNNING: RowStatus = RowStatus::Running;
+    const FAILED: RowStatus = RowStatus::Finished(JobStatus::Failed);
+
+    #[test]
+    fn ticks_keep_whole_seconds_and_bounds() {
+        assert_eq!(to_ticks(Duration::from_secs(60)), 60 * 1024);
+        assert_eq!(to_ticks(Duration::from_millis(500)), 512);
+        assert_eq!(to_ticks(Duration::from_millis(1)), 1);
+        assert_eq!(to_ticks(Duration::from_micros(1999)), 1, "the log keeps milliseconds");
+        assert_eq!(to_ticks(Duration::MAX), to_ticks(LONGEST));
+        let buckets =
+            observed(&[Duration::from_secs(10), Duration::from_millis(10_001), Duration::from_secs(9999)]);
+        assert_eq!(buckets.cells.iter().map(|cell| cell.count).collect::<Vec<_>>(), [0, 1, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_job_is_started_once() {
+        for (rows, started, open) in [
+            (vec![row("a", RUNNING, Some(1)), row("b", FAILED, Some(1))], 1, 0),
+            (vec![row("a", RUNNING, Some(1)), row("a", FAILED, Some(2))], 2, 1),
+            (vec![row("a", RUNNING, Some(1)), row("a", FAILED, None)], 1, 0),
+            (vec![row("a", RUNNING, None), row("a", FAILED, Some(1))], 1, 0),
+            (vec![row("a", RUNNING, None), row("b", FAILED, None)], 2, 1),
+            (vec![row("a", FAILED, Some(1))], 1, 0),
+            (vec![row("a", FAILED, Some(1)), row("a", RUNNING, Some(1))], 2, 1),
+            (vec![row("a", RUNNING, Some(1)), row("a", FAILED, Some(1)), row("a", FAILED, Some(1))], 2, 0),
+        ] {
+            let mut totals = Totals::new(vec![], vec![]);
+            for row in &rows {
+                totals.fold(row);
+            }
+            assert_eq!((totals.started, totals.open.len()), (started, open), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn open_jobs_are_bounded() {
+        let mut totals = Totals::new(vec![], vec![]);
+        for n in 0..=MAX_OPEN {
+            totals.fold(&row(&n.to_string(), RUNNING, i64::try_from(n).ok()));
+        }
+        assert_eq!((totals.open.len(), totals.open[0].job_id.as_str()), (MAX_OPEN, "1"));
+    }
+
+    #[test]
+    fn statuses_are_counted_in_label_order_and_unknown_is_no_observation() {
+        let mut totals = Totals::new(vec![1.0], vec![1.0]);
+        for (n, status) in JobStatus::ALL.into_iter().enumerate() {
+            let before = totals.finished[n];
+            totals.fold(&row("", RowStatus::Finished(status), None));
+            assert_eq!(totals.finished[n], before + 1, "{status:?}");
+        }
+        assert_eq!((totals.duration.count(), totals.queue_time.count()), (0, 0));
+        let long = JobRecord { duration: Some(LONGEST + Duration::from_secs(1)), ..row("", FAILED, None) };
+        totals.fold(&long);
+        totals.fold(&JobRecord { queue_time: Some(Duration::ZERO), ..row("", FAILED, None) });
+        assert_eq!((totals.duration.count(), totals.queue_time.count()), (0, 1));
+    }
+
+    #[test]
+    fn bounds_are_put_in_order() {
+        assert_eq!(Buckets::new(vec![5.0, f64::INFINITY, 1.0, f64::NAN, 5.0]), Buckets::new(vec![1.0, 5.0]));
+    }
+
+    #[test]
+    fn a_histogram_that_does_not_add_up_is_not_sound() {
+        let cell = |count, ticks| Cell { count, ticks };
+        let buckets =
+            |bounds: &[f64], cells: &[Cell]| Buckets { bounds: bounds.to_vec(), cells: cells.to_vec() };
+        assert!(buckets(&[1.0], &[cell(1, 5), cell(0, 0)]).is_sound());
+        assert!(!buckets(&[1.0], &[cell(1, 5)]).is_sound());
+        assert!(!buckets(&[1.0], &[cell(0, 5), cell(0, 0)]).is_sound());
+        assert!(!buckets(&[2.0, 1.0], &[cell(0, 0); 3]).is_sound());
+        assert!(!buckets(&[f64::NAN], &[cell(0, 0); 2]).is_sound());
+        assert!(!buckets(&[1.0], &[cell(1, u64::MAX), cell(0, 0)]).is_sound());
+    }
+
+    proptest! {
+        #[test]
+        fn samples_stand_for_their_cell_exactly(durations in durations()) {
+            let buckets = observed(&durations);
+            let mut cells = vec![Cell::default(); buckets.cells.len()];
+            let mut per_cell = vec![0; cells.len()];
+            for (value, count) in buckets.samples() {
+                let ticks = value * f64::from(TICKS_PER_SECOND);
+                prop_assert!(ticks.fract() == 0.0);
+                // The bucket Prometheus would choose for this value.
+                let at = BOUNDS.iter().position(|bound| value <= *bound).unwrap_or(BOUNDS.len());
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and not negative")]
+                let ticks = ticks as u64;
+                cells[at].count += count;
+                cells[at].ticks += ticks * count;
+                per_cell[at] += 1;
+            }
+            prop_assert_eq!(cells, buckets.cells);
+            prop_assert!(per_cell.into_iter().all(|values| values <= 2));
+        }
+
+        #[test]
+        #[expect(clippy::float_cmp, reason = "exactness is what is tested")]
+        fn sums_are_the_same_in_any_order(durations in durations()) {
+            let value = |duration: &Duration| to_seconds(to_ticks(*duration));
+            let forward: f64 = durations.iter().map(value).sum();
+            let backward: f64 = durations.iter().rev().map(value).sum();
+            let from_samples: f64 =
+                observed(&durations).samples().flat_map(|(value, count)| (0..count).map(move |_| value)).sum();
+            prop_assert_eq!(forward, backward);
+            prop_assert_eq!(forward, from_samples);
+            prop_assert_eq!(forward, observed(&durations).sum());
+        }
+
+        #[test]
+        fn other_bounds_change_no_total(durations in durations(), bounds in vec(0.0..5000.0, 0..5)) {
+            let buckets = observed(&durations);
+            let moved = buckets.rebucket(bounds);
+            prop_assert!(moved.is_sound());
+            prop_assert_eq!((moved.count(), moved.sum()), (buckets.count(), buckets.sum()));
+            prop_assert_eq!(buckets.rebucket(BOUNDS.to_vec()), buckets);
+        }
+
+        #[test]
+        fn totals_do_not_change_in_json_or_by_writing_the_rows(rows in vec(arbitrary::record(), 0..12)) {
+            let bounds = vec![0.1 + 0.2, 10.0, 1e300];
+            let mut totals = Totals::new(bounds, vec![]);
+            let mut as_written = totals.clone();
+            for row in &rows {
+                totals.fold(row);
+                as_written.fold(&row.as_written());
+            }
+            prop_assert_eq!(&totals, &as_written);
+            let json = serde_json::to_string(&totals).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Totals>(&json).unwrap(), totals);
+        }
     }
 }

@@ -107,5 +107,5 @@ async fn healthz(State(view): State<View>) -> Response {
 
 fn answer_with(verdict: &Verdict) -> Response {
     let code = if verdict.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, [(header::CACHE_CONTROL, "no-store")], format!("{}\n", verdict.reason)).into_response()
+    (code, format!("{}\n", verdict.reason)).into_response()
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tower::ServiceExt;
@@ -26,6 +26,8 @@ pub const MAX_CONNECTIONS: usize = 256;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A request head may be this large before hyper gives up on it.
 const HEAD_BUFFER: usize = 80 * 1024;
+/// Connections the kernel keeps until they are accepted; beyond, a scrape would wait a second for its next try.
+const BACKLOG: u32 = 1024;
 /// After a failed accept (no descriptors left): do not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -40,9 +42,11 @@ impl Bound {
     /// # Errors
     /// If the address is taken or not ours.
     pub fn tcp(address: SocketAddr) -> io::Result<Bound> {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(Bound { listener: TcpListener::from_std(listener)? })
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A port whose connections are still closing is free; one that is listened on is not.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Bound { listener: socket.listen(BACKLOG)? })
     }
 
     /// Where; the port is the real one if 0 was asked for.
@@ -143,8 +147,8 @@ impl Guests {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if self.seats.len() >= MAX_CONNECTIONS {
-            self.make_room();
+        if self.seats.len() >= MAX_CONNECTIONS && !self.make_room() {
+            return;
         }
         let arrival = self.clock.fetch_add(1, Ordering::Relaxed);
         let last = Arc::new(AtomicU64::new(arrival));
@@ -171,14 +175,16 @@ impl Guests {
         self.seats.retain(|_, seat| !seat.task.is_finished());
     }
 
-    /// Ends the connection that has been silent longest and is not being answered.
-    fn make_room(&mut self) {
+    /// Ends the connection that has been silent longest and is not being answered; `false` if there is none.
+    fn make_room(&mut self) -> bool {
         self.tidy();
+        if self.seats.len() < MAX_CONNECTIONS {
+            return true;
+        }
         let silent = self.seats.iter().filter(|(_, seat)| !seat.served.load(Ordering::Relaxed));
         let longest = silent.min_by_key(|(_, seat)| seat.last.load(Ordering::Relaxed)).map(|(id, _)| *id);
-        if let Some(seat) = longest.and_then(|id| self.seats.remove(&id)) {
-            seat.task.abort();
-        }
+        let left = longest.and_then(|id| self.seats.remove(&id));
+        left.inspect(|seat| seat.task.abort()).is_some()
     }
 }
 

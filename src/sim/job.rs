@@ -131,14 +131,14 @@ impl Listener {
             Ok(running) => running,
             Err(error) => return self.refuse(&[&format!("An error occurred: {error}")], 2),
         };
-        self.attend(&mut running)?;
+        self.attend(job, &mut running)?;
         self.conclude(job, &id, &mut running)
     }
 
     /// Starts the Worker as the real dispatcher does: two anonymous pipes, cwd `bin`, output captured.
     fn start_worker(&self, job: &Job, id: &str, plan: &str) -> io::Result<Running> {
         let (command_read, command_write) = pipe2(OFlag::O_CLOEXEC)?;
-        let (_answers, answer_write) = pipe2(OFlag::O_CLOEXEC)?;
+        let (answers, answer_write) = pipe2(OFlag::O_CLOEXEC)?;
         for end in [&command_read, &answer_write] {
             fcntl(end.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
@@ -149,7 +149,7 @@ impl Listener {
         let mut child = command.current_dir(&bin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         self.relay(child.stdout.take());
         self.relay(child.stderr.take());
-        self.watch(&child);
+        self.watch(&child, File::from(answers));
         let message = Message::NewJobRequest(Box::new(Assignment {
             job: job.clone(),
             context: self.scenario.context.for_job(self.state.jobs, &job.context, clock::utc())?,
@@ -164,10 +164,10 @@ impl Listener {
         let commands = File::from(command_write);
         let mut running = Running { child, commands, due, cut: None, told: false, exit_after: None };
         running.tell(&message);
-        self.plan(job, &mut running);
         Ok(running)
     }
 
+    /// Plans the rest of the job; its times count from here, so that a slow start of the Worker changes nothing.
     fn plan(&self, job: &Job, running: &mut Running) {
         let now = clock::instant();
         let mut add = |ms, due| running.due.push((now + self.pace.ms(ms), due));
@@ -196,8 +196,15 @@ impl Listener {
         });
     }
 
-    /// Tells the event loop when the Worker has ended, but leaves it to be reaped there, so its pid stays its own.
-    fn watch(&self, child: &Child) {
+    /// Tells the event loop when the Worker is ready, and when it has ended; it is left to be reaped there, so its pid
+    /// stays its own.
+    fn watch(&self, child: &Child, mut answers: File) {
+        let ready = self.sender.clone();
+        std::thread::spawn(move || {
+            if answers.read(&mut [0]).is_ok_and(|count| count == 1) {
+                _ = ready.send(Event::WorkerReady);
+            }
+        });
         let sender = self.sender.clone();
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid is positive and fits"));
         std::thread::spawn(move || {
@@ -209,12 +216,13 @@ impl Listener {
     }
 
     /// Waits for the Worker's end and does meanwhile what falls due.
-    fn attend(&mut self, running: &mut Running) -> Flow {
+    fn attend(&mut self, job: &Job, running: &mut Running) -> Flow {
         loop {
             let cap = self.stop.and_then(|stop| stop.deadline);
             let end = running.next().into_iter().chain(cap).min();
             match self.next_event(end) {
                 Some(Event::WorkerEnded) => return ControlFlow::Continue(()),
+                Some(Event::WorkerReady) => self.plan(job, running),
                 Some(Event::Signal(signal)) => {
                     self.heed(signal)?;
                     running.shut_down();

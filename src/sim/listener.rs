@@ -33,6 +33,8 @@ pub(crate) type Flow = ControlFlow<i32>;
 pub(crate) enum Event {
     /// A signal arrived.
     Signal(i32),
+    /// The Worker has made its workspace and goes on to the first step.
+    WorkerReady,
     /// The Worker has ended and waits to be reaped.
     WorkerEnded,
 }
@@ -244,7 +246,7 @@ impl Listener {
             let end = cap.map_or(done, |cap| done.min(cap));
             match self.next_event(Some(end)) {
                 Some(Event::Signal(signal)) => self.heed(signal)?,
-                Some(Event::WorkerEnded) => {}
+                Some(Event::WorkerReady | Event::WorkerEnded) => {}
                 None => break,
             }
         }

@@ -2,6 +2,17 @@
 //!
 //! It is JSON at `<root>/sim.json`. Every field has a default, so `{}` is a runner that connects and idles. Durations
 //! are milliseconds as the real runner would take them; all of them are divided by [`Scenario::speed`].
+//!
+//! ```json
+//! { "speed": 20, "launches": [
+//!   { "steps": [
+//!     { "idle_ms": 500 },
+//!     { "job": { "name": "build (x, 1)", "ms": 2000, "result": "Failed" } },
+//!     { "job": { "name": "deploy / production", "steps": [{ "run": "env > env.txt" }], "cancel_after_ms": 900 } },
+//!     { "disconnect": { "ms": 3000, "recovery": "silent" } },
+//!     { "job": { "ms": 9000, "during": [{ "idle_ms": 4000 }, { "signal": 9 }] } } ] },
+//!   { "session": { "conflict": { "clears_after_ms": 60000 } }, "steps": [{ "exit": 2 }] } ] }
+//! ```
 
 mod context;
 mod job;
@@ -211,3 +222,48 @@ pub struct Remove {
 
 /// The fields of a [`Context`] that differ for one job.
 pub type ContextChange = Map<String, Value>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn load(scenario: &Value) -> io::Result<Scenario> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("sim.json"), scenario.to_string()).unwrap();
+        Scenario::load(dir.path())
+    }
+
+    #[test]
+    fn nothing_is_a_runner_that_idles() {
+        assert_eq!(load(&json!({})).unwrap(), Scenario::default());
+        assert_eq!(Scenario::load(Path::new("/nonexistent")).unwrap(), Scenario::default());
+    }
+
+    #[test]
+    fn a_scenario_survives_being_written_and_read() {
+        let steps = json!([{ "idle_ms": 5 }, { "job": { "name": "x", "during": [{ "signal": 9 }] } }, { "update": {} },
+            { "deleted_on_server": {} }]);
+        let session = json!({ "conflict": { "clears_after_ms": 5 } });
+        let scenario = load(&json!({ "launches": [{ "session": session, "steps": steps }] })).unwrap();
+        assert_eq!(load(&serde_json::to_value(&scenario).unwrap()).unwrap(), scenario);
+    }
+
+    #[test]
+    fn a_misspelt_field_is_an_error_also_in_a_job_s_context() {
+        assert!(load(&json!({ "speeed": 2 })).is_err());
+        let job = |context| json!({ "launches": [{ "steps": [{ "job": { "context": context } }] }] });
+        assert!(load(&job(json!({ "event": {}, "ref": "refs/tags/v1" }))).is_ok());
+        assert!(load(&job(json!({ "evnt": {} }))).is_err());
+        assert!(load(&job(json!({ "run_id": "text" }))).is_err());
+    }
+
+    #[test]
+    fn launches_past_the_end_idle_or_repeat() {
+        let launch = Launch { connect_ms: 7, ..Launch::default() };
+        let mut scenario = Scenario { launches: vec![launch.clone()], ..Scenario::default() };
+        assert_eq!((scenario.launch(0), scenario.launch(1)), (launch.clone(), Launch::default()));
+        scenario.then = Then::Repeat;
+        assert_eq!(scenario.launch(5), launch);
+    }
+}

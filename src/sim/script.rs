@@ -7,7 +7,7 @@ use super::terminal::Stream;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ops::ControlFlow;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 /// One thing to do now; a [`Step`] that takes time is several of these with pauses between them.
 #[derive(Clone, Debug)]
@@ -147,8 +147,9 @@ impl Listener {
     fn hold_output(&self, ms: u64) {
         let mut command = self.env.command(self.root.join("externals/node20/bin/node"));
         let millis = self.pace.ms(ms).as_millis().to_string();
-        if let Err(error) = command.args(["sleep", &millis]).stdin(Stdio::null()).spawn() {
-            self.terminal.error(&format!("An error occurred: {error}"));
+        match command.args(["sleep", &millis]).stdin(Stdio::null()).spawn() {
+            Ok(child) => reap_later(child),
+            Err(error) => self.terminal.error(&format!("An error occurred: {error}")),
         }
     }
 
@@ -177,6 +178,11 @@ impl Listener {
         };
         self.refuse(&[&text], code)
     }
+}
+
+/// Reaps a child whenever it ends, as the .NET runtime does.
+pub(crate) fn reap_later(mut child: Child) {
+    std::thread::spawn(move || child.wait());
 }
 
 /// Ends this process by a signal, past any handler.

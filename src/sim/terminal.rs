@@ -13,6 +13,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Diagnostics files of a kind that are kept.
+const KEPT: usize = 200;
+
 /// Which pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -150,6 +153,7 @@ impl Trace {
     pub(crate) fn open(root: &Path, kind: &'static str, env: &Environment) -> io::Result<Trace> {
         let dir = root.join("_diag");
         std::fs::create_dir_all(&dir)?;
+        prune(&dir, kind);
         let name = format!("{kind}_{}-utc.log", clock::utc().format("%Y%m%d-%H%M%S"));
         let file = OpenOptions::new().create(true).append(true).open(dir.join(name))?;
         let printed = env.is_true("ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT");
@@ -186,6 +190,19 @@ impl Trace {
 
     fn header(&self, level: &str, source: &str) -> String {
         format!("[{} {} {level} {source}] ", self.kind.to_uppercase(), clock::stamp())
+    }
+}
+
+/// Deletes all but the newest files of a kind. The real runner keeps them for 30 days; a simulation can play more jobs
+/// in an hour than a runner in a month.
+fn prune(dir: &Path, kind: &str) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.retain(|name| name.starts_with(kind));
+    names.sort();
+    for old in names.iter().rev().skip(KEPT - 1) {
+        // Somebody else may have deleted it.
+        _ = std::fs::remove_file(dir.join(old));
     }
 }
 
@@ -269,6 +286,19 @@ mod tests {
         assert_eq!((cut[0].len(), cut[1]), (255, "😀end"));
         assert_eq!(pieces(""), [""]);
         assert_eq!(pieces(&"y".repeat(600)).iter().map(|p| p.len()).collect::<Vec<_>>(), [256, 256, 88]);
+    }
+
+    #[test]
+    fn only_the_newest_files_of_a_kind_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..KEPT + 5 {
+            std::fs::write(dir.path().join(format!("Worker_{number:04}")), "").unwrap();
+        }
+        std::fs::write(dir.path().join("Runner_0000"), "").unwrap();
+        prune(dir.path(), "Worker");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), KEPT);
+        assert!(dir.path().join("Runner_0000").exists() && !dir.path().join("Worker_0005").exists());
+        assert!(dir.path().join(format!("Worker_{:04}", KEPT + 4)).exists());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::install;
 use super::job::Running;
 use super::listener::{Flow, Listener};
 use super::scenario::{Update, UpdateOutcome};
+use super::script::reap_later;
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
@@ -89,7 +90,8 @@ impl Listener {
         let flag = if update.outcome == UpdateOutcome::Ok { "flag" } else { "none" };
         let mut bash = self.env.command("bash");
         bash.arg(script).args([&std::process::id().to_string(), &old, &update.version]);
-        bash.args([&seconds(2000), &seconds(1000), flag]).stdin(Stdio::null()).spawn()?;
+        bash.args([&seconds(2000), &seconds(1000), flag]).stdin(Stdio::null());
+        reap_later(bash.spawn()?);
         if update.outcome == UpdateOutcome::Ok {
             self.state.version = Some(update.version.clone());
             self.state.save(&self.root)?;

@@ -22,6 +22,7 @@ use logs::JobLog;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::SIGTERM;
+use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -67,6 +68,8 @@ struct WorkerRun {
     log: JobLog,
     events: Receiver<Event>,
     sender: Sender<Event>,
+    /// Where the listener hears that the workspace is made.
+    answers: File,
     stop: Option<Stop>,
     failed: bool,
     crash_at: Option<Instant>,
@@ -101,9 +104,8 @@ fn start(args: &[String]) -> io::Result<WorkerRun> {
             _ = terminator.send(Event::Terminate);
         }
     })?;
-    let pipe = wire::open(commands)?;
-    // The double has nothing to answer.
-    drop(wire::open(answers)?);
+    let pipe = wire::open(commands, false)?;
+    let answers = wire::open(answers, true)?;
     let mut messages = wire::messages(pipe);
     let Some(Message::NewJobRequest(task)) = messages.next() else {
         return Err(io::Error::other("no job message"));
@@ -131,6 +133,7 @@ fn start(args: &[String]) -> io::Result<WorkerRun> {
         log,
         events,
         sender,
+        answers,
         stop: None,
         failed: false,
         crash_at,
@@ -148,7 +151,7 @@ impl WorkerRun {
         }
         let result = self.result();
         self.info("JobRunner", &format!("Job result after all job steps finish: {result:?}"));
-        self.complete();
+        self.complete()?;
         let result = self.result();
         self.info("JobRunner", &format!("Completing the job execution context, job result code: {result:?}"));
         ControlFlow::Continue(result)
@@ -161,15 +164,17 @@ impl WorkerRun {
         self.log.line(&format!("Runner name: '{}'", self.task.runner_name));
         self.log.line("Prepare workflow directory");
         self.log.line(&format!("Complete job name: {}", self.task.job.name));
+        let ready = match self.task.job.worker.setup {
+            Setup::Ok => self.workspace.create(&self.task.context).map_err(|error| error.to_string()),
+            Setup::Fail => Err("Unable to resolve action `octo-org/gone@v1`, repository not found".into()),
+        };
+        // A listener that has died does not want to know.
+        _ = self.answers.write_all(b"\n");
         let end = self.pace.deadline(self.task.job.worker.setup_ms);
         let mut going = true;
         while going && self.stop.is_none() {
             going = self.next_event(Some(end))?.is_some();
         }
-        let ready = match self.task.job.worker.setup {
-            Setup::Ok => self.workspace.create(&self.task.context).map_err(|error| error.to_string()),
-            Setup::Fail => Err("Unable to resolve action `octo-org/gone@v1`, repository not found".into()),
-        };
         if let Err(problem) = &ready {
             self.log.line(&format!("##[error]{problem}"));
             self.failed = true;
@@ -179,7 +184,7 @@ impl WorkerRun {
     }
 
     /// `Complete job`: orphans are killed, the temporary directory is emptied, the log files are closed.
-    fn complete(&mut self) {
+    fn complete(&mut self) -> ControlFlow<i32> {
         self.log.begin(&clock::guid());
         if !self.task.job.worker.keep_orphans && self.workspace.is_created() {
             self.log.line("Cleaning up orphan processes");
@@ -189,7 +194,10 @@ impl WorkerRun {
             }
         }
         self.workspace.empty_temp();
+        let end = self.pace.deadline(self.task.job.worker.upload_ms);
+        while self.next_event(Some(end))?.is_some() {}
         self.log.close();
+        ControlFlow::Continue(())
     }
 
     /// What the job has come to so far.

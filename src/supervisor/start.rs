@@ -177,6 +177,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         words,
         telemetry,
         hall,
+        unwritten: 0,
         recent: VecDeque::new(),
         shown,
         sample_every: config.metrics.update_interval,
@@ -258,12 +259,15 @@ fn open_hall(
         scrapes: Arc::clone(&scrapes),
     };
     let mut doors = JoinSet::new();
-    if let Tcp::Bound(bound) = tcp {
-        if let Ok(address) = bound.address() {
-            tracing::info!(event = "serving", address = %address);
+    match tcp {
+        Tcp::Off => tracing::info!(event = "not_serving", because = "METRICS_ENABLED=false"),
+        Tcp::Bound(bound) => {
+            if let Ok(address) = bound.address() {
+                tracing::info!(event = "serving", address = %address);
+            }
+            let router = http::router(view.clone(), config.metrics.auth_token.clone());
+            doors.spawn(bound.serve(router, stopped.clone()));
         }
-        let router = http::router(view.clone(), config.metrics.auth_token.clone());
-        doors.spawn(bound.serve(router, stopped.clone()));
     }
     // The health check's own door is guarded by its directory, not by the token.
     let candidates = run_dir::candidates(config.run_dir.as_deref());

@@ -61,6 +61,7 @@ impl Journal {
         let unusable = |source| OpenError::Unusable { path: path.clone(), source };
         files::create_dir(&paths.dir).map_err(unusable)?;
         let lock = lock(&paths, &path)?;
+        files::sweep(&paths);
         let log = files::open_append(&paths.log).map_err(unusable)?;
         let mut faults = Vec::new();
         let (base, covers) = base(&settings, &paths, &mut faults);
@@ -296,3 +297,6 @@ fn foreign_fault(survey: &Survey) -> Option<Fault> {
 fn write_failed(error: &io::Error) -> Fault {
     Fault { kind: FaultKind::WriteFailed, count: 1, detail: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,6 +119,9 @@ pub static PROCESS_CPU: Metric = Metric {
     help: "Total user and system CPU time spent in seconds.",
 };
 
+/// Families where the library writes 0 for "no limit", which is no limit of 0.
+pub static PROCESS_LIMITS: [&str; 2] = ["process_max_fds", "process_virtual_memory_max_bytes"];
+
 #[cfg(test)]
 mod tests {
     use super::*;

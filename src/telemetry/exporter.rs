@@ -100,7 +100,7 @@ fn arrange(text: &str) -> String {
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             current = rest.split(' ').next().unwrap_or_default();
             families.entry(current).or_default().kind = rest.split(' ').nth(1).unwrap_or("untyped");
-        } else if !line.is_empty() && !line.ends_with(" NaN") {
+        } else if !line.is_empty() && !is_unknown(current, line) {
             families.entry(current).or_default().series.push(line);
         }
     }
@@ -111,6 +111,11 @@ fn arrange(text: &str) -> String {
         }
     }
     out
+}
+
+/// NaN stands for what is not known, and the library's 0 for a limit there is not.
+fn is_unknown(family: &str, line: &str) -> bool {
+    line.ends_with(" NaN") || (line.ends_with(" 0") && catalog::PROCESS_LIMITS.contains(&family))
 }
 
 #[derive(Default)]
@@ -152,6 +157,7 @@ mod tests {
     fn families_are_sorted_and_what_is_unknown_is_absent() {
         let raw = "# HELP b Second.\n# TYPE b gauge\nb{x=\"2\"} 1\nb{x=\"1\"} NaN\n\n\
                    # HELP c Gone.\n# TYPE c gauge\nc NaN\n\n\
+                   # HELP process_max_fds Limit.\n# TYPE process_max_fds gauge\nprocess_max_fds 0\n\n\
                    # HELP process_cpu_seconds_total CPU.\n# TYPE process_cpu_seconds_total gauge\nprocess_cpu_seconds_total 0.5\n\n\
                    # HELP a First.\n# TYPE a histogram\na_bucket{le=\"10\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 3\na_count 1\n";
         let want = "# HELP a First.\n# TYPE a histogram\na_bucket{le=\"10\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 3\na_count 1\n\

@@ -10,12 +10,15 @@
 
 use super::ns;
 use runner_init::sim;
+use serde_json::json;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -29,11 +32,31 @@ pub struct Plan {
     env: Vec<(String, String)>,
     dir: Option<Arc<TempDir>>,
     namespace: bool,
+    configured: bool,
+    user: Option<u32>,
+    reads_stdout: bool,
 }
 
 /// A scenario and the defaults of the tests: a port of its own, a short update interval, a long stop grace.
 pub fn plan(scenario: serde_json::Value) -> Plan {
-    Plan { scenario, env: Vec::new(), dir: None, namespace: true }
+    let (env, dir, user) = (Vec::new(), None, None);
+    Plan { scenario, env, dir, namespace: true, configured: true, user, reads_stdout: true }
+}
+
+/// [`plan`] for a runner that connects at once and plays these steps.
+pub fn runner(steps: &[serde_json::Value]) -> Plan {
+    launches(&[steps])
+}
+
+/// [`plan`] for a runner whose launches each connect at once and play their steps.
+pub fn launches(launches: &[&[serde_json::Value]]) -> Plan {
+    let launch = |steps| json!({ "connect_ms": 10, "shutdown_ms": 10, "steps": steps });
+    plan(json!({ "launches": launches.iter().map(launch).collect::<Vec<_>>() }))
+}
+
+/// A job of one step that takes so long.
+pub fn job(name: &str, ms: u64) -> serde_json::Value {
+    json!({ "job": { "name": name, "ms": ms } })
 }
 
 impl Plan {
@@ -54,13 +77,58 @@ impl Plan {
         self
     }
 
-    /// Starts it and waits for its port.
-    pub fn start(self) -> Supervised {
-        let dir = self.dir.unwrap_or_else(|| Arc::new(TempDir::new().expect("a temporary directory")));
+    /// Over a runner that is not configured.
+    pub fn unconfigured(mut self) -> Plan {
+        self.configured = false;
+        self
+    }
+
+    /// Run by an unprivileged user: everything belongs to it, the program included.
+    pub fn owned_by(mut self, uid: u32) -> Plan {
+        self.user = Some(uid);
+        self
+    }
+
+    /// With nobody reading its stdout before [`Supervised::read_stdout`].
+    pub fn with_stdout_unread(mut self) -> Plan {
+        self.reads_stdout = false;
+        self
+    }
+
+    /// Makes the runner's directory; the program to start.
+    fn install(&mut self, dir: &Path) -> PathBuf {
+        let exe = match self.user {
+            // Where the tests were built may be closed to others.
+            Some(_) => dir.join("runner-init"),
+            None => PathBuf::from(BIN),
+        };
+        if self.user.is_some() {
+            std::fs::copy(BIN, &exe).expect("a copy of the program");
+        }
+        let scenario = serde_json::from_value(self.scenario.take()).expect("a scenario");
+        let root = dir.join("runner");
+        sim::install(&root, &exe, &scenario).expect("a simulated runner");
+        if !self.configured {
+            std::fs::remove_file(root.join(".runner")).expect("it was there");
+        }
+        self.user.into_iter().for_each(|uid| give(dir, uid));
+        exe
+    }
+
+    /// Starts it and waits for its port, or for its refusal to start.
+    pub fn start(mut self) -> Supervised {
+        let dir = self.dir.take().unwrap_or_else(|| Arc::new(TempDir::new().expect("a temporary directory")));
+        let exe = self.install(dir.path()).into_os_string();
         let root = dir.path().join("runner");
-        let scenario = serde_json::from_value(self.scenario).expect("a scenario");
-        sim::install(&root, BIN.as_ref(), &scenario).expect("a simulated runner");
-        let argv = [BIN.to_owned()];
+        let user = self.user.map(|uid| uid.to_string());
+        let argv: Vec<OsString> = match &user {
+            Some(id) => ["setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--"]
+                .map(OsString::from)
+                .into_iter()
+                .chain([exe])
+                .collect(),
+            None => vec![exe],
+        };
         let mut command =
             if self.namespace { ns::in_pid_namespace(&argv) } else { std::process::Command::new(BIN) };
         command.env_clear().env("PATH", std::env::var_os("PATH").expect("PATH"));
@@ -73,10 +141,15 @@ impl Plan {
         command.env("RUNNER_STOP_GRACE", "120s").envs(self.env);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("the supervisor starts");
-        let stdout = collect(process.stdout.take().expect("piped"));
-        let stderr = collect(process.stderr.take().expect("piped"));
+        let pipe = process.stdout.take().expect("piped");
+        let stderr = Reader::of(process.stderr.take().expect("piped"));
+        let (address, namespace) = (String::new(), self.namespace);
+        let stdout = Reader::default();
         let mut supervised =
-            Supervised { process, dir, stdout, stderr, address: String::new(), namespace: self.namespace };
+            Supervised { process, dir, unread: Some(pipe), stdout, stderr, address, namespace };
+        if self.reads_stdout {
+            supervised.read_stdout();
+        }
         supervised.find_address();
         supervised
     }
@@ -85,8 +158,9 @@ impl Plan {
 pub struct Supervised {
     process: Child,
     dir: Arc<TempDir>,
-    stdout: Arc<Mutex<Vec<u8>>>,
-    stderr: Arc<Mutex<Vec<u8>>>,
+    unread: Option<ChildStdout>,
+    stdout: Reader,
+    stderr: Reader,
     address: String,
     namespace: bool,
 }
@@ -101,14 +175,12 @@ pub struct Answer {
 impl Supervised {
     fn find_address(&mut self) {
         let mut found = None;
-        self.until("it serves", |s| {
+        self.until("it serves, or runs without a port, or has refused to start", |s| {
+            let ended = s.process.try_wait().expect("our child").is_some();
             let log = s.log();
-            let exited = log.contains("METRICS_ENABLED=false") || log.contains("runner-init: ");
-            found = log
-                .split("event=serving address=")
-                .nth(1)
-                .and_then(|t| t.split_whitespace().next().map(str::to_owned));
-            found.is_some() || exited
+            let address = log.split("event=serving address=").nth(1);
+            found = address.and_then(|t| t.split_whitespace().next().map(str::to_owned));
+            found.is_some() || ended || log.contains("event=listener_started")
         });
         self.address = found.unwrap_or_default();
     }
@@ -124,12 +196,22 @@ impl Supervised {
 
     /// What it has said on stderr so far, the runner's stderr included.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&self.stderr.lock().expect("reader lives")).into_owned()
+        String::from_utf8_lossy(&self.stderr.bytes()).into_owned()
+    }
+
+    /// What it has said on stderr so far, byte for byte.
+    pub fn err(&self) -> Vec<u8> {
+        self.stderr.bytes()
     }
 
     /// What the runner has said on stdout so far.
     pub fn out(&self) -> Vec<u8> {
-        self.stdout.lock().expect("reader lives").clone()
+        self.stdout.bytes()
+    }
+
+    /// Begins to read what nobody has read.
+    pub fn read_stdout(&mut self) {
+        self.stdout = Reader::of(self.unread.take().expect("not read before"));
     }
 
     /// `GET path`; panics if nobody answers.
@@ -141,7 +223,7 @@ impl Supervised {
         request(&self.address, &format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"))
     }
 
-    /// The value of one series, as written: `name{label="value"}` with the labels besides runner_name and runner_type.
+    /// The value of one series, as written: `name{label="value"}` with labels besides `runner_name` and `runner_type`.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let page = self.get("/metrics").body;
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
@@ -163,6 +245,24 @@ impl Supervised {
         line.split("state=\"").nth(1).and_then(|t| t.split('"').next()).unwrap_or("none").to_owned()
     }
 
+    /// The job log as a table, without its header. A row that is being written now has no end yet and is left out.
+    pub fn table(&self) -> Vec<Row> {
+        let mut text = std::fs::read(self.path("state/jobs.log")).unwrap_or_default();
+        text.truncate(memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1));
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_slice());
+        let row = |record: csv::ByteRecord| {
+            let field =
+                |at| record.get(at).map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
+            Row { job_id: field(1), status: field(2), duration: field(3), name: field(5) }
+        };
+        reader.byte_records().map(|record| row(record.expect("a row"))).collect()
+    }
+
+    /// How the finished jobs ended, oldest first.
+    pub fn results(&self) -> Vec<String> {
+        self.table().into_iter().map(|row| row.status).filter(|status| status != "running").collect()
+    }
+
     /// The job log's rows without the header.
     pub fn rows(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.path("state/jobs.log")).unwrap_or_default();
@@ -173,6 +273,26 @@ impl Supervised {
     pub fn pid(&self) -> i32 {
         let outer = self.process.id().cast_signed();
         if self.namespace { *ns::children(outer).first().expect("it lives") } else { outer }
+    }
+
+    /// PID of the supervisor, the child of our PID 1.
+    pub fn supervisor(&self) -> i32 {
+        *ns::children(self.pid()).first().expect("it lives")
+    }
+
+    /// Every process in the namespace below PID 1.
+    pub fn all_processes(&self) -> Vec<i32> {
+        ns::descendants(self.pid())
+    }
+
+    /// Waits for a process of this command name.
+    pub fn until_process(&mut self, comm: &str) -> i32 {
+        let mut found = None;
+        self.until(&format!("there is a {comm}"), |s| {
+            found = s.processes(comm).first().copied();
+            found.is_some()
+        });
+        found.expect("just seen")
     }
 
     /// Processes in the namespace whose command name is `comm`, as seen from here.
@@ -213,6 +333,10 @@ impl Supervised {
             code = status.map(|s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or_default()));
             code.is_some()
         });
+        if self.namespace {
+            // All who could hold its output are gone, so what it said is complete at once.
+            self.until("its output ends", |s| s.stdout.ended() && s.stderr.ended());
+        }
         code.expect("it has ended")
     }
 
@@ -244,14 +368,53 @@ pub fn request(address: &str, text: &str) -> std::io::Result<Answer> {
     Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
-    let all = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&all);
-    std::thread::spawn(move || {
-        let mut chunk = [0; 65536];
-        while let Ok(count @ 1..) = pipe.read(&mut chunk) {
-            sink.lock().expect("no panic").extend_from_slice(&chunk[..count]);
+/// One row of the job log, as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub job_id: String,
+    pub status: String,
+    pub duration: String,
+    pub name: String,
+}
+
+/// Collects a pipe in the background.
+#[derive(Default)]
+struct Reader {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    fn of(mut pipe: impl Read + Send + 'static) -> Reader {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&bytes);
+        let thread = std::thread::spawn(move || {
+            let mut chunk = vec![0; 65536];
+            while let Ok(count @ 1..) = pipe.read(&mut chunk) {
+                sink.lock().expect("no panic").extend_from_slice(&chunk[..count]);
+            }
+        });
+        Reader { bytes, thread: Some(thread) }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().expect("reader lives").clone()
+    }
+
+    fn ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+/// Everything in `dir`, and `dir`, to this user.
+fn give(dir: &Path, uid: u32) {
+    std::os::unix::fs::lchown(dir, Some(uid), Some(uid)).expect("root may");
+    for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry")) {
+        let path = entry.path();
+        if entry.file_type().expect("a type").is_dir() {
+            give(&path, uid);
+        } else {
+            std::os::unix::fs::lchown(&path, Some(uid), Some(uid)).expect("root may");
         }
-    });
-    all
+    }
 }

@@ -31,6 +31,8 @@ impl Lifecycle {
 
     fn hear_session(&mut self, event: RunnerEvent, now: Now) -> Option<Notice> {
         match event {
+            // The listener says it before it listens. Within a job it is a job's name that says so, and would be a label.
+            RunnerEvent::Version(_) if self.jobs.open().is_some() => None,
             RunnerEvent::Version(version) => {
                 self.version = Some(version.clone());
                 Some(Notice::VersionSeen { version })

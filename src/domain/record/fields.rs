@@ -3,6 +3,7 @@
 use super::row::MAX_TEXT;
 use super::{JobStatus, RowStatus};
 use chrono::{DateTime, Datelike, NaiveDateTime, SecondsFormat, Timelike, Utc};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Longest duration of a row: no job takes ten years, more than that is a broken clock.
@@ -108,15 +109,26 @@ pub(super) fn duration_text(duration: Option<Duration>) -> String {
     duration.map(|d| format!("{}.{:03}", d.as_secs(), d.subsec_millis())).unwrap_or_default()
 }
 
-pub(super) fn text_as_written(text: &str) -> String {
+/// Control characters become spaces, so a row stays one line; what is too long is cut.
+pub(super) fn text_as_written(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_TEXT && !has_control(text) {
+        return Cow::Borrowed(text);
+    }
     text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `None` if the field is not UTF-8 or holds control characters: our own rows never do.
 pub(super) fn read_text(field: &[u8], text: &mut String) -> Option<()> {
     text.clear();
-    let read = std::str::from_utf8(field).ok().filter(|t| !t.chars().any(char::is_control))?;
-    let end = read.char_indices().nth(MAX_TEXT).map_or(read.len(), |(at, _)| at);
-    text.push_str(&read[..end]);
+    let read = std::str::from_utf8(field).ok().filter(|t| !has_control(t))?;
+    // As many bytes are at most as many characters.
+    let cut = if read.len() > MAX_TEXT { read.char_indices().nth(MAX_TEXT) } else { None };
+    text.push_str(&read[..cut.map_or(read.len(), |(at, _)| at)]);
     Some(())
+}
+
+/// Nearly every text is printable ASCII, which is quick to see.
+fn has_control(text: &str) -> bool {
+    let printable = |byte: u8| (b' '..=b'~').contains(&byte);
+    !text.bytes().all(printable) && text.chars().any(char::is_control)
 }

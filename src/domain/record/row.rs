@@ -35,21 +35,30 @@ impl JobRecord {
     pub fn as_written(&self) -> JobRecord {
         JobRecord {
             timestamp: instant_as_written(self.timestamp),
-            job_id: text_as_written(&self.job_id),
+            job_id: text_as_written(&self.job_id).into_owned(),
             status: self.status,
             duration: duration_as_written(self.duration),
             queue_time: duration_as_written(self.queue_time),
-            job_name: text_as_written(&self.job_name),
-            workflow: text_as_written(&self.workflow),
-            repository: text_as_written(&self.repository),
-            run_id: text_as_written(&self.run_id),
-            run_attempt: text_as_written(&self.run_attempt),
-            event: text_as_written(&self.event),
-            git_ref: text_as_written(&self.git_ref),
-            sha: text_as_written(&self.sha),
+            job_name: text_as_written(&self.job_name).into_owned(),
+            workflow: text_as_written(&self.workflow).into_owned(),
+            repository: text_as_written(&self.repository).into_owned(),
+            run_id: text_as_written(&self.run_id).into_owned(),
+            run_attempt: text_as_written(&self.run_attempt).into_owned(),
+            event: text_as_written(&self.event).into_owned(),
+            git_ref: text_as_written(&self.git_ref).into_owned(),
+            sha: text_as_written(&self.sha).into_owned(),
             started_at: self.started_at.map(instant_as_written),
             lead_time: duration_as_written(self.lead_time),
             deployment: self.deployment,
+        }
+    }
+
+    /// Whether this final row closes that `Running` row: `started_at` is the same, or, where one has none, `job_id`.
+    /// Both are compared as written: one of the two may come from the log.
+    pub fn closes(&self, open: &JobRecord) -> bool {
+        match (self.started_at, open.started_at) {
+            (Some(end), Some(open)) => instant_as_written(end) == instant_as_written(open),
+            (None, _) | (_, None) => text_as_written(&self.job_id) == text_as_written(&open.job_id),
         }
     }
 
@@ -92,7 +101,8 @@ impl JobRecord {
         writer.into_inner().expect("memory takes every row")
     }
 
-    /// Reads one row: sixteen columns, or the predecessor's five (its queue time was never known, so its 0 is `None`).
+    /// Reads one row: sixteen columns, or the predecessor's five (its queue time was never known, and no job
+    /// it saw running had a duration yet: those 0s are `None`).
     ///
     /// # Errors
     /// The first reason found; see [`RowFaultKind`].
@@ -140,6 +150,7 @@ impl JobRecord {
         self.duration = optional(&row[3], duration).ok_or(fault(RowFaultKind::Duration))?;
         self.queue_time = optional(&row[4], duration).ok_or(fault(RowFaultKind::QueueTime))?;
         if old {
+            self.duration = self.duration.filter(|_| self.status != RowStatus::Running);
             self.queue_time = self.queue_time.filter(|d| !d.is_zero());
         }
         let column = |n: usize| row.get(n).unwrap_or_default();
@@ -191,6 +202,9 @@ impl RowReader {
         if line.len() > MAX_ROW {
             return Err(RowFault { kind: RowFaultKind::TooLong });
         }
+        if memchr::memchr(b'\n', line).is_some() {
+            return Err(RowFault { kind: RowFaultKind::Text });
+        }
         let input = self.csv.get_mut();
         input.set_position(0);
         input.get_mut().clear();
@@ -214,4 +228,173 @@ fn line_reader() -> csv::Reader<Cursor<Vec<u8>>> {
         .flexible(true)
         .terminator(Terminator::Any(b'\n'))
         .from_reader(Cursor::new(Vec::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arbitrary;
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn read(line: &str) -> Result<JobRecord, RowFaultKind> {
+        let mut record = JobRecord::blank();
+        RowReader::new().read(line.as_bytes(), &mut record).map(|_| record).map_err(|fault| fault.kind)
+    }
+
+    fn full() -> JobRecord {
+        JobRecord {
+            timestamp: "2026-11-22T20:18:00.123456Z".parse().unwrap(),
+            job_id: "41".into(),
+            status: RowStatus::Finished(JobStatus::Success),
+            duration: Some(Duration::from_micros(73_004_999)),
+            queue_time: Some(Duration::from_secs(3)),
+            job_name: "build (a, \"b\")\n# x".into(),
+            workflow: "CI".into(),
+            repository: "o/r".into(),
+            run_id: "9".into(),
+            run_attempt: "1".into(),
+            event: "push".into(),
+            git_ref: "refs/heads/main".into(),
+            sha: "abc".into(),
+            started_at: Some("2026-11-22T21:16:46.5+01:00".parse().unwrap()),
+            lead_time: None,
+            deployment: Some(false),
+        }
+    }
+
+    #[test]
+    fn a_row_is_written_as_the_contract_says() {
+        let row = "2026-11-22T20:18:00.123Z,41,success,73.004,3.000,\"build (a, \"\"b\"\") # x\",CI,o/r,9,1,push,\
+                   refs/heads/main,abc,2026-11-22T20:16:46.500Z,,false\n";
+        assert_eq!(String::from_utf8(full().to_csv_row()).unwrap(), row);
+        assert_eq!(HEADER.split(',').count(), COLUMNS);
+        assert_eq!(read(row.trim_end()).unwrap(), full().as_written());
+    }
+
+    #[test]
+    fn unknown_is_empty() {
+        let row = JobRecord::blank().to_csv_row();
+        assert_eq!(row, b"1970-01-01T00:00:00.000Z,,abandoned,,,,,,,,,,,,,\n");
+    }
+
+    #[test]
+    fn rows_of_the_predecessor_are_read() {
+        let utc = |text: &str| text.parse::<DateTime<chrono::Utc>>().unwrap();
+        for (time, expected) in [
+            ("2024-05-06T07:08:09Z", "2024-05-06T07:08:09Z"),
+            ("2024-05-06T07:08:09.25Z", "2024-05-06T07:08:09.25Z"),
+            ("2024-05-06T07:08:09+02:00", "2024-05-06T05:08:09Z"),
+            ("2024-05-06T07:08:09", "2024-05-06T07:08:09Z"),
+            ("2024-05-06 07:08:09", "2024-05-06T07:08:09Z"),
+            ("1714979289", "2024-05-06T07:08:09Z"),
+        ] {
+            assert_eq!(read(&format!("{time},7,success,08,0")).unwrap().timestamp, utc(expected), "{time}");
+        }
+        for (word, status) in [
+            ("success", Some(JobStatus::Success)),
+            ("Succeeded", Some(JobStatus::Success)),
+            ("COMPLETED", Some(JobStatus::Success)),
+            ("failed", Some(JobStatus::Failed)),
+            ("failure", Some(JobStatus::Failed)),
+            ("cancelled", Some(JobStatus::Cancelled)),
+            ("canceled", Some(JobStatus::Cancelled)),
+            ("skipped", Some(JobStatus::Skipped)),
+            ("abandoned", Some(JobStatus::Abandoned)),
+            ("running", None),
+            ("started", None),
+            ("in_progress", None),
+        ] {
+            let expected = status.map_or(RowStatus::Running, RowStatus::Finished);
+            assert_eq!(read(&format!("1,7,{word},,")).unwrap().status, expected, "{word}");
+        }
+        for (seconds, millis) in [("08", 8_000), ("12", 12_000), ("12.5", 12_500), ("0", 0), ("0.0019", 1)] {
+            let record = read(&format!("1,7,success,{seconds},0")).unwrap();
+            assert_eq!(record.duration, Some(Duration::from_millis(millis)), "{seconds}");
+            assert_eq!(record.queue_time, None, "its 0 was never measured");
+        }
+        assert_eq!(read("1,7,success,1,2.5").unwrap().queue_time, Some(Duration::from_millis(2_500)));
+    }
+
+    #[test]
+    fn our_own_queue_time_of_zero_is_a_measurement() {
+        let record = JobRecord { queue_time: Some(Duration::ZERO), ..full() };
+        let row = String::from_utf8(record.to_csv_row()).unwrap();
+        assert_eq!(read(row.trim_end()).unwrap().queue_time, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_no_row_is_a_typed_fault() {
+        let ours = |n: usize, value: &str| {
+            let row =
+                String::from_utf8(JobRecord { job_name: String::new(), ..full() }.to_csv_row()).unwrap();
+            let mut fields: Vec<&str> = row.trim_end().split(',').collect();
+            fields[n] = value;
+            fields.join(",")
+        };
+        assert!(read(&ours(6, "fine")).is_ok());
+        for (line, kind) in [
+            (String::new(), RowFaultKind::Columns),
+            ("hello".into(), RowFaultKind::Columns),
+            ("1,2,success,4".into(), RowFaultKind::Columns),
+            (HEADER.into(), RowFaultKind::Timestamp),
+            (ours(0, "yesterday"), RowFaultKind::Timestamp),
+            (ours(0, "1714979289"), RowFaultKind::Timestamp),
+            (ours(0, "9999-12-31T23:59:59-23:00"), RowFaultKind::Timestamp),
+            ("99999999999,7,success,1,0".into(), RowFaultKind::Timestamp),
+            (ours(2, "ok"), RowFaultKind::Status),
+            (ours(3, "-1"), RowFaultKind::Duration),
+            (ours(3, "NaN"), RowFaultKind::Duration),
+            (ours(3, "1e3"), RowFaultKind::Duration),
+            (ours(3, "+5"), RowFaultKind::Duration),
+            (ours(3, "5."), RowFaultKind::Duration),
+            (ours(3, "1.1234567890x"), RowFaultKind::Duration),
+            (ours(3, "315360001"), RowFaultKind::Duration),
+            (ours(3, "99999999999999999999999"), RowFaultKind::Duration),
+            (ours(4, "inf"), RowFaultKind::QueueTime),
+            (ours(13, "x"), RowFaultKind::StartedAt),
+            (ours(14, "x"), RowFaultKind::LeadTime),
+            (ours(15, "yes"), RowFaultKind::Deployment),
+            (ours(5, "a\0b"), RowFaultKind::Text),
+            (ours(5, "\"a"), RowFaultKind::Quoting),
+            ("x".repeat(MAX_ROW + 1), RowFaultKind::TooLong),
+        ] {
+            assert_eq!(read(&line), Err(kind), "{}", &line[..line.len().min(200)]);
+        }
+        let mut record = JobRecord::blank();
+        let fault = RowReader::new().read(b"1,\xff,success,1,0", &mut record).unwrap_err();
+        assert_eq!(fault.kind, RowFaultKind::Text);
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_is_one_line_and_reads_back(record in arbitrary::record()) {
+            let row = record.to_csv_row();
+            prop_assert_eq!(memchr::memchr(b'\n', &row), Some(row.len() - 1));
+            prop_assert!(row.len() < MAX_ROW);
+            let mut read = JobRecord::blank();
+            prop_assert_eq!(RowReader::new().read(&row[..row.len() - 1], &mut read), Ok(COLUMNS));
+            prop_assert_eq!(&read, &record.as_written());
+            prop_assert_eq!(&read.as_written(), &read);
+            prop_assert_eq!(read.to_csv_row(), row);
+        }
+
+        #[test]
+        fn no_line_breaks_the_reader_or_reaches_into_the_next(
+            lines in proptest::collection::vec(proptest::collection::vec(
+                prop_oneof![Just(b'"'), Just(b','), Just(b'\r'), Just(b'1'), Just(b'\n'), any::<u8>()], 0..40), 1..6),
+            record in arbitrary::record(),
+        ) {
+            let mut reader = RowReader::new();
+            let mut read = JobRecord::blank();
+            let row = record.to_csv_row();
+            for line in &lines {
+                if reader.read(line, &mut read).is_ok() {
+                    prop_assert_eq!(&read.as_written(), &read);
+                }
+                prop_assert_eq!(reader.read(&row[..row.len() - 1], &mut read), Ok(COLUMNS));
+                prop_assert_eq!(&read, &record.as_written());
+            }
+        }
+    }
 }

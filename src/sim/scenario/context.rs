@@ -198,3 +198,29 @@ impl Context {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_counted_and_ages_become_times() {
+        let now = "2026-08-17T13:00:00Z".parse().unwrap();
+        let base = Context { event_age_ms: Some(60_000), ..Context::default() };
+        let third = base.for_job(3, &ContextChange::new(), now).unwrap();
+        assert_eq!(third.run_id, base.run_id + 2);
+        assert_eq!((third.event_time.as_str(), third.event_age_ms), ("2026-08-17T12:59:00Z", None));
+        let own = json!({ "run_id": 5, "ref": "refs/tags/v1" });
+        let own = base.for_job(3, own.as_object().unwrap(), now).unwrap();
+        assert_eq!((own.run_id, own.ref_name()), (5, "v1"));
+    }
+
+    #[test]
+    fn a_given_body_is_kept_and_a_push_has_unix_times() {
+        let body = json!({ "x": 1 });
+        assert_eq!(Context { event: Some(body.clone()), ..Context::default() }.event_body(), body);
+        let push = Context::default().event_body();
+        assert_eq!(push["repository"]["pushed_at"], json!(1_786_971_483));
+        assert_eq!(push["head_commit"]["timestamp"], push["repository"]["updated_at"]);
+    }
+}

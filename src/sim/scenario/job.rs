@@ -59,11 +59,11 @@ pub struct Job {
     pub completion: Completion,
     /// From the Worker's exit to the completion line.
     pub completion_ms: u64,
-    /// The server cancels the job after so long.
+    /// The server cancels the job so long after the Worker has made its workspace.
     pub cancel_after_ms: Option<u64>,
     /// The server's cancel timeout; the Worker is killed at max(it, 60 s) − 15 s.
     pub cancel_timeout_ms: u64,
-    /// The lock is lost after so long: the job is cancelled and told as `Abandoned`.
+    /// The lock is lost so long after the Worker has made its workspace: the job is cancelled and told as `Abandoned`.
     pub lose_lock_after_ms: Option<u64>,
     /// The fields of the context that differ for this job, for example `{"event_name": "schedule"}`.
     pub context: ContextChange,
@@ -71,7 +71,8 @@ pub struct Job {
     pub worker: Worker,
     /// The steps of the job.
     pub steps: Vec<JobStep>,
-    /// What the listener does meanwhile, from the start of the Worker on; what is left when the Worker ends is dropped.
+    /// What the listener does meanwhile, from the moment the Worker has made its workspace; what is left when the Worker
+    /// ends is dropped.
     pub during: Vec<Step>,
 }
 
@@ -113,8 +114,10 @@ pub enum Completion {
 pub struct Worker {
     /// How setting up the job goes.
     pub setup: Setup,
-    /// How long setting up takes.
+    /// How long setting up goes on after the workspace is made; a cancel in this time skips every step and both hooks.
     pub setup_ms: u64,
+    /// How long uploading the logs takes at the end, which nothing shortens.
+    pub upload_ms: u64,
     /// The Worker breaks in the middle of the job.
     pub crash: Option<Crash>,
     /// `process.clean=false`: orphans are left alone.

@@ -26,14 +26,14 @@ pub(crate) enum Message {
     RunnerShutdown,
 }
 
-/// Opens the pipe with this inherited descriptor number, and keeps it from the Worker's own children.
+/// Opens the pipe with this inherited descriptor number, for writing or for reading, and keeps it from the Worker's own children.
 ///
 /// # Errors
 /// If there is no such descriptor.
-pub(crate) fn open(descriptor: &str) -> io::Result<File> {
+pub(crate) fn open(descriptor: &str, write: bool) -> io::Result<File> {
     let number: i32 = descriptor.parse().map_err(io::Error::other)?;
     // A second opening of the same pipe, which Rust closes on exec; the inherited one goes.
-    let pipe = File::open(format!("/proc/self/fd/{number}"))?;
+    let pipe = File::options().read(!write).write(write).open(format!("/proc/self/fd/{number}"))?;
     nix::unistd::close(number)?;
     Ok(pipe)
 }

@@ -99,10 +99,15 @@ pub(super) fn sync(file: &File) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Names are on disk.
+/// Names are on disk, where the file system can say so: some shared folders cannot sync a directory.
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     step()?;
-    File::open(dir)?.sync_all()
+    match File::open(dir)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 pub(super) fn truncate(file: &File, len: u64) -> io::Result<()> {
@@ -122,6 +127,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Removes what a crash left behind. Not being able to is no harm: both are made anew when needed.
+pub(super) fn sweep(paths: &Paths) {
+    let _ = remove(&paths.log_new);
+    let _ = remove(&paths.snapshot_new);
 }
 
 #[cfg(not(test))]

@@ -1,0 +1,65 @@
+//! What the job log says: a row is told only once it is on disk, and a replayed log is counted as if its jobs had just ended.
+
+use super::{Supervisor, utc_now};
+use crate::domain::notice::Notice;
+use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::sys::journal::Replay;
+use crate::sys::scribe::Word;
+
+/// Finished jobs shown to the world.
+const RECENT: usize = 50;
+
+impl Supervisor {
+    /// Hands a row over; it is told once the thread says that it is written.
+    pub(super) fn write(&mut self, row: JobRecord) {
+        if let Some(scribe) = &self.scribe {
+            self.unwritten += 1;
+            scribe.write(row);
+        }
+    }
+
+    pub(super) fn journal_said(&mut self, word: Word) {
+        self.unwritten -= u64::from(matches!(word, Word::Written(_)));
+        let notice = match word {
+            Word::Written(row) if row.status == RowStatus::Running => Notice::JobStarted(*row),
+            Word::Written(row) => {
+                self.remember(JobRecord::clone(&row));
+                Notice::JobFinished(*row)
+            }
+            Word::Fault { kind, detail } => Notice::JournalFault { kind, detail },
+            Word::Opened(replay) => return self.replayed(*replay),
+            Word::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept },
+            Word::Ended { unwritten: 0 } => return,
+            Word::Ended { unwritten } => Notice::RowsLost { rows: unwritten as u64 },
+        };
+        self.telemetry.emit(&notice);
+        self.show();
+    }
+
+    /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.
+    pub(super) fn replayed(&mut self, replay: Replay) {
+        self.telemetry.restore(&replay.totals);
+        for fault in replay.faults {
+            for _ in 0..fault.count {
+                self.telemetry.emit(&Notice::JournalFault { kind: fault.kind, detail: fault.detail.clone() });
+            }
+        }
+        let newer = std::mem::take(&mut self.recent);
+        replay.recent.into_iter().chain(newer).for_each(|row| self.remember(row));
+        for row in replay.unclosed {
+            let status = RowStatus::Finished(JobStatus::Abandoned);
+            let row = JobRecord { timestamp: utc_now(), status, duration: None, ..row };
+            self.write(row);
+        }
+        self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });
+        self.show();
+    }
+
+    fn remember(&mut self, row: JobRecord) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(row);
+        self.hall.recent = self.recent.iter().cloned().collect();
+    }
+}

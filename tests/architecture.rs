@@ -1,0 +1,428 @@
+//! The walls of the house, read from its source: who may import whom, what a file must open with, how long it may be.
+#![allow(clippy::disallowed_methods, reason = "a test reads the source tree")]
+
+#[path = "support/source.rs"]
+mod source;
+
+use source::Source;
+use std::path::Path;
+
+/// One room of `src/` and what it may see.
+struct Room {
+    name: &'static str,
+    /// Of ours: rooms, or single modules of a room. The room itself always.
+    ours: &'static [&'static str],
+    /// Other crates besides `std`.
+    crates: &'static [&'static str],
+    /// Paths it may not spell all the same.
+    never: &'static [&'static str],
+}
+
+/// Rooms that touch nothing of the operating system.
+const NO_OS: &[&str] = &[
+    "std::fs",
+    "std::env",
+    "std::net::Tcp",
+    "std::process",
+    "std::thread",
+    "std::os",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "chrono::Utc::now",
+    "chrono::Local",
+];
+/// What is left to `domain`: not even types of the network.
+const PURE: &[&str] = &[
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::os",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "chrono::Utc::now",
+    "chrono::Local",
+];
+
+const ROOMS: &[Room] = &[
+    Room { name: "main", ours: &["cli", "sim"], crates: &["nix"], never: &[] },
+    Room { name: "lib", ours: &[], crates: &[], never: &[] },
+    Room { name: "build", ours: &[], crates: &[], never: &[] },
+    Room {
+        name: "cli",
+        ours: &[
+            "config",
+            "demo",
+            "domain::event",
+            "http::client",
+            "http::server",
+            "init",
+            "supervisor",
+            "sys::outlet",
+            "sys::run_dir",
+            "sys::scribe",
+            "telemetry::log",
+            "telemetry::reference",
+        ],
+        crates: &["clap", "hyper", "tokio", "tracing"],
+        never: &[],
+    },
+    Room {
+        name: "demo",
+        ours: &["cli", "config", "sim", "supervisor"],
+        crates: &["clap", "tempfile"],
+        never: &[],
+    },
+    Room { name: "init", ours: &["spawn"], crates: &["nix", "signal_hook"], never: &[] },
+    Room { name: "spawn", ours: &[], crates: &["nix"], never: &[] },
+    Room {
+        name: "supervisor",
+        ours: &["config", "domain", "github", "http", "sys", "telemetry"],
+        crates: &["chrono", "metrics_exporter_prometheus", "thiserror", "tokio", "tracing"],
+        never: &["std::fs", "std::env::var"],
+    },
+    Room {
+        name: "config",
+        ours: &["domain"],
+        crates: &["humantime", "strsim", "subtle", "zeroize"],
+        never: NO_OS,
+    },
+    Room {
+        name: "domain",
+        ours: &[],
+        crates: &["chrono", "csv", "fastrand", "memchr", "serde", "thiserror"],
+        never: PURE,
+    },
+    Room {
+        name: "http",
+        ours: &["domain", "telemetry::exporter", "config::Secret"],
+        crates: &[
+            "axum",
+            "chrono",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "serde",
+            "thiserror",
+            "tokio",
+            "tower",
+            "tower_http",
+        ],
+        never: &["std::env", "std::process", "std::thread", "chrono::Utc::now"],
+    },
+    Room {
+        name: "telemetry",
+        ours: &["domain"],
+        crates: &[
+            "chrono",
+            "metrics",
+            "metrics_exporter_prometheus",
+            "metrics_process",
+            "serde_json",
+            "tracing",
+            "tracing_subscriber",
+        ],
+        never: &[
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::thread",
+            "std::time::Instant",
+            "std::time::SystemTime",
+        ],
+    },
+    Room {
+        name: "sys",
+        ours: &["domain", "spawn"],
+        crates: &[
+            "chrono",
+            "crc32fast",
+            "memchr",
+            "nix",
+            "procfs",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+        ],
+        never: &["std::env::var", "std::net"],
+    },
+    Room {
+        name: "sim",
+        ours: &[],
+        crates: &["base64", "chrono", "nix", "serde", "serde_json", "signal_hook"],
+        never: &["std::net"],
+    },
+];
+
+/// What a wall would forbid and is right all the same: file, path, reason.
+const DOORS: &[(&str, &str, &str)] = &[
+    ("config/lookup.rs", "std::env::var_os", "the one door to the process's own variables"),
+    ("config/lookup.rs", "std::env::vars_os", "the one door to the process's own variables"),
+    ("config/lookup.rs", "std::fs::File", "NAME_FILE names a file"),
+    ("config/lookup.rs", "nix::unistd", "the hostname is the default of RUNNER_NAME"),
+];
+
+/// Files that may be longer, and why.
+const LONG: &[(&str, usize, &str)] = &[];
+const LIMIT: usize = 300;
+
+/// Where unsafe code is: between fork and exec, and what nix cannot say of real-time signals.
+const UNSAFE: &[&str] = &["init/raw.rs", "spawn.rs"];
+
+/// Every fault of one file, in words.
+fn check(source: &Source) -> Vec<String> {
+    let mut faults = imports(source);
+    let mut fault = |what: String| faults.push(format!("{}: {what}", source.path));
+    if !source.text.starts_with("//! ") {
+        fault("does not open with its law".into());
+    }
+    let lines = code_lines(&source.text);
+    let limit = LONG.iter().find(|(path, _, _)| *path == source.path).map_or(LIMIT, |(_, limit, _)| *limit);
+    if lines > limit && !is_test(&source.path) {
+        fault(format!("{lines} lines of code, at most {limit}"));
+    }
+    if source.tokens.iter().any(|t| t == "unsafe") && !UNSAFE.contains(&source.path.as_str()) {
+        fault("unsafe code".into());
+    }
+    if names_a_metric(&source.text) && source.path != "telemetry/catalog.rs" {
+        fault("a metric's name outside the catalogue".into());
+    }
+    for attribute in attributes(&source.tokens, &["expect", "allow"]) {
+        if !attribute.iter().any(|t| t == "reason") {
+            fault(format!("no reason for {}", attribute.concat()));
+        }
+    }
+    faults
+}
+
+fn imports(source: &Source) -> Vec<String> {
+    let name = source.path.split(['/', '.']).next().unwrap_or_default();
+    let Some(room) = ROOMS.iter().find(|room| room.name == name) else {
+        return vec![format!("{}: no such room: say in ROOMS what it may see", source.path)];
+    };
+    if is_test(&source.path) {
+        return Vec::new();
+    }
+    let is_open = |path: &str| DOORS.iter().any(|(file, door, _)| *file == source.path && is_in(path, door));
+    let forbidden = |path: &String| !may_see(room, path) && !is_open(path);
+    source.imports().into_iter().filter(forbidden).map(|path| format!("{}: {path}", source.path)).collect()
+}
+
+fn may_see(room: &Room, path: &str) -> bool {
+    // `runner_init::` is how the binary calls the library.
+    let ours = path.strip_prefix("crate::").or_else(|| path.strip_prefix("runner_init::"));
+    if let Some(ours) = ours {
+        return is_in(ours, room.name) || room.ours.iter().any(|open| is_in(ours, open) || is_in(open, ours));
+    }
+    if room.never.iter().any(|never| path.starts_with(never)) {
+        return false;
+    }
+    let first = path.split("::").next().unwrap_or_default();
+    !EXTERNAL.contains(&first) || room.crates.contains(&first)
+}
+
+/// Crates of `Cargo.toml`; what begins with another name is the file's own, or the language's.
+const EXTERNAL: &[&str] = &[
+    "axum",
+    "base64",
+    "chrono",
+    "clap",
+    "crc32fast",
+    "csv",
+    "fastrand",
+    "http_body_util",
+    "humantime",
+    "hyper",
+    "hyper_util",
+    "memchr",
+    "metrics",
+    "metrics_exporter_prometheus",
+    "metrics_process",
+    "nix",
+    "procfs",
+    "serde",
+    "serde_json",
+    "signal_hook",
+    "strsim",
+    "subtle",
+    "tempfile",
+    "thiserror",
+    "tokio",
+    "tower",
+    "tower_http",
+    "tracing",
+    "tracing_subscriber",
+    "zeroize",
+];
+
+fn is_in(path: &str, place: &str) -> bool {
+    path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
+/// Lines before the tests, which stand last.
+fn code_lines(text: &str) -> usize {
+    text.lines().take_while(|line| *line != "#[cfg(test)]").count()
+}
+
+/// A name in a text, not in a comment; `github_runner_` alone is a prefix and names nothing.
+fn names_a_metric(text: &str) -> bool {
+    text.lines().map(str::trim_start).any(|line| !line.starts_with("//") && line.contains("github_runner_"))
+}
+
+/// The tokens of every attribute that begins with one of `names`.
+fn attributes(tokens: &[String], names: &[&str]) -> Vec<Vec<String>> {
+    let begins = |at: &usize| {
+        let name = if tokens[at + 1] == "!" { at + 3 } else { at + 2 };
+        tokens[*at] == "#" && tokens.get(name).is_some_and(|t| names.contains(&t.as_str()))
+    };
+    let take = |at: usize| {
+        let mut depth = 0;
+        let mut end = at;
+        loop {
+            match tokens[end].as_str() {
+                "[" => depth += 1,
+                "]" => depth -= 1,
+                _ => {}
+            }
+            end += 1;
+            if (depth == 0 && end > at + 2) || end == tokens.len() {
+                return tokens[at..end].to_vec();
+            }
+        }
+    };
+    (0..tokens.len().saturating_sub(3)).filter(begins).map(take).collect()
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(dir: &Path, below: &str, out: &mut Vec<Source>) {
+        for entry in std::fs::read_dir(dir).expect("src is there") {
+            let entry = entry.expect("an entry");
+            let name = format!("{below}{}", entry.file_name().to_string_lossy());
+            if entry.path().is_dir() {
+                walk(&entry.path(), &format!("{name}/"), out);
+            } else if entry.path().extension().is_some_and(|e| e == "rs") {
+                out.push(Source::new(&name, &std::fs::read_to_string(entry.path()).expect("UTF-8")));
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut out);
+    out
+}
+
+#[test]
+fn the_walls_stand() {
+    let sources = sources();
+    assert!(sources.len() > 80, "only {} files were read", sources.len());
+    let faults: Vec<String> = sources.iter().flat_map(check).collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn exceptions_are_still_needed() {
+    let sources = sources();
+    for (file, door, _) in DOORS {
+        let source = sources.iter().find(|s| s.path == *file).unwrap_or_else(|| panic!("no {file}"));
+        assert!(source.imports().iter().any(|path| is_in(path, door)), "{file} does not use {door}");
+    }
+    for (file, _, _) in LONG {
+        let source = sources.iter().find(|s| s.path == *file).unwrap_or_else(|| panic!("no {file}"));
+        assert!(code_lines(&source.text) > LIMIT, "{file} is short enough");
+    }
+    for file in UNSAFE {
+        assert!(sources.iter().any(|s| s.path == *file && s.tokens.iter().any(|t| t == "unsafe")), "{file}");
+    }
+    for room in ROOMS {
+        let is_of = |s: &&Source| s.path.split(['/', '.']).next() == Some(room.name);
+        let imports: Vec<String> = sources.iter().filter(is_of).flat_map(Source::imports).collect();
+        assert!(!imports.is_empty() || room.name == "lib" || room.name == "build", "{} is empty", room.name);
+        let unused: Vec<_> =
+            room.crates.iter().filter(|name| !imports.iter().any(|p| is_in(p, name))).collect();
+        assert!(unused.is_empty(), "{} no longer uses {unused:?}", room.name);
+    }
+}
+
+#[test]
+fn every_crate_is_known_here() {
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+        .expect("a manifest");
+    let table =
+        manifest.split("[dependencies]").nth(1).and_then(|t| t.split("\n[").next()).expect("dependencies");
+    let names = table
+        .lines()
+        .filter_map(|line| line.split(" =").next())
+        .filter(|n| !n.is_empty() && !n.starts_with('#'));
+    let names: Vec<String> = names.map(|n| n.replace('-', "_")).collect();
+    for name in &names {
+        assert!(EXTERNAL.contains(&name.as_str()), "{name} is in Cargo.toml and not in EXTERNAL");
+    }
+}
+
+#[test]
+fn the_version_is_written_once() {
+    let version =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("VERSION")).expect("VERSION");
+    assert_eq!(version.trim_end(), env!("CARGO_PKG_VERSION"));
+}
+
+/// Each planted fault is seen, and the same thing where it belongs is not.
+#[test]
+fn a_breach_is_seen() {
+    let law = "//! A law.\n";
+    let bad = [
+        ("domain/x.rs", "use tokio::time;", "tokio::time"),
+        ("domain/x.rs", "use std::{fmt, fs};", "std::fs"),
+        ("domain/x.rs", "use super::super::sys::child;", "crate::sys::child"),
+        ("domain/x/y.rs", "use crate::{domain::event, http::View};", "crate::http::View"),
+        ("domain/x.rs", "use chrono::Utc;\nfn f() { let _ = Utc::now(); }", "chrono::Utc::now"),
+        (
+            "domain/x.rs",
+            "use std::time;\nfn f() { let _ = time::Instant::now(); }",
+            "std::time::Instant::now",
+        ),
+        ("domain/x.rs", "fn f() { std::thread::yield_now(); }", "std::thread::yield_now"),
+        ("domain/x.rs", "pub use metrics::counter as c;", "metrics::counter"),
+        ("config/x.rs", "use crate::sys::journal;", "crate::sys::journal"),
+        ("config/x.rs", "fn f() { std::env::var(\"X\"); }", "std::env::var"),
+        ("http/x.rs", "use crate::telemetry::emit::Telemetry;", "crate::telemetry::emit::Telemetry"),
+        ("http/x.rs", "use crate::config::Config;", "crate::config::Config"),
+        ("telemetry/x.rs", "use crate::http::View;", "crate::http::View"),
+        ("sys/x.rs", "use crate::telemetry::catalog;", "crate::telemetry::catalog"),
+        ("init/x.rs", "use tokio::runtime;", "tokio::runtime"),
+        ("init/x.rs", "use crate::domain::event;", "crate::domain::event"),
+        ("sim/x.rs", "use crate::domain::parse;", "crate::domain::parse"),
+        ("cellar/x.rs", "", "no such room"),
+        ("sys/x.rs", "fn f() { unsafe { g() } }", "unsafe code"),
+        ("sys/x.rs", "const N: &str = \"github_runner_x\";", "a metric's name"),
+        ("sys/x.rs", "#[expect(dead_code)]\nfn f() {}", "no reason"),
+        ("sys/x.rs", "#![allow(clippy::disallowed_methods)]", "no reason"),
+    ];
+    for (path, text, want) in bad {
+        let faults = check(&Source::new(path, &format!("{law}{text}\n")));
+        assert!(faults.len() == 1 && faults[0].contains(want), "{path}: {text}\n{faults:?}");
+    }
+    let faults = check(&Source::new("sys/x.rs", "fn f() {}\n"));
+    assert_eq!(faults, ["sys/x.rs: does not open with its law"]);
+    let long = format!("{law}{}#[cfg(test)]\nmod tests {{}}\n", "fn f() {}\n".repeat(LIMIT));
+    assert_eq!(check(&Source::new("sys/x.rs", &long)), ["sys/x.rs: 301 lines of code, at most 300"]);
+    let good = [
+        ("sys/x.rs", "use tokio::process;\n#[expect(dead_code, reason = \"] x\")]\nfn f() {}"),
+        ("domain/x.rs", "// use tokio::time; unsafe github_runner_x\nconst S: &str = \"std::fs::read\";"),
+        (
+            "domain/x.rs",
+            "const S: &str = r#\"\"std::fs::read\"#; const C: char = '\"'; fn f<'a>(_: &'a str) {}",
+        ),
+        ("domain/x.rs", "/* /* std::fs::read */ tokio::x */ use super::event::Exit;"),
+        ("domain/x.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n use std::fs;\n fn g() { unsafe { h() } }\n}"),
+        ("domain/x.rs", "enum fs { A }\nfn f() { let _ = fs::A; }"),
+    ];
+    for (path, text) in good {
+        assert_eq!(check(&Source::new(path, &format!("{law}{text}\n"))), Vec::<String>::new(), "{text}");
+    }
+}

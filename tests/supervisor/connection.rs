@@ -1,0 +1,71 @@
+//! The connection to GitHub: its loss and its return are seen, told or not.
+
+use crate::supervised::{job, plan, runner};
+use crate::{ns, require};
+use serde_json::json;
+
+#[test]
+fn a_loss_that_is_told_to_be_over() {
+    require!("namespace");
+    let lost = json!({ "disconnect": { "ms": 2500, "message": "no route to host" } });
+    let mut s = runner(&[json!({ "idle_ms": 300 }), lost]).start();
+    s.until_state("disconnected");
+    assert_eq!((s.get("/readyz").status, s.get("/healthz").status), (503, 200), "GitHub's fault is not ours");
+    assert_eq!(s.metric("github_runner_status"), Some(0.0));
+    assert_eq!(s.metric("github_runner_connection_errors_total"), Some(1.0));
+    s.until_state("idle");
+    assert_eq!(s.metric("github_runner_reconnects_total"), Some(1.0));
+    assert_eq!((s.get("/readyz").status, s.metric("github_runner_status")), (200, Some(1.0)));
+    assert!(s.log().contains("event=connection_lost message=\"no route to host\""), "{}", s.log());
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_loss_whose_end_is_not_told_ends_with_the_next_job() {
+    require!("namespace");
+    let lost = json!({ "disconnect": { "ms": 1500, "recovery": "silent" } });
+    let mut s = runner(&[lost, job("proof", 1000)]).start();
+    s.until_state("disconnected");
+    s.until_state("busy");
+    s.until_state("idle");
+    assert_eq!(s.metric("github_runner_reconnects_total"), Some(1.0));
+    assert_eq!(s.metric("github_runner_connection_errors_total"), Some(1.0));
+    assert_eq!(s.stop(), 0);
+    assert_eq!(s.results(), ["success"]);
+}
+
+#[test]
+fn a_loss_during_a_job_leaves_it_busy() {
+    require!("namespace");
+    let lost = json!({ "disconnect": { "ms": 600 } });
+    let busy = json!({ "job": { "name": "long", "ms": 3000, "during": [{ "idle_ms": 200 }, lost] } });
+    let mut s = runner(&[busy]).start();
+    s.until_log("event=connection_lost");
+    assert_eq!((s.state().as_str(), s.get("/readyz").status), ("busy", 200));
+    s.until_log("event=reconnected");
+    s.until_state("idle");
+    assert_eq!(s.stop(), 0);
+    assert_eq!(s.results(), ["success"]);
+}
+
+#[test]
+fn a_session_conflict_that_clears_is_waited_out() {
+    require!("namespace");
+    let session = json!({ "conflict": { "clears_after_ms": 60_000 } });
+    let mut s = plan(json!({ "speed": 30, "launches": [{ "connect_ms": 10, "session": session }] })).start();
+    s.until_log("event=session_conflicted");
+    assert_ne!(s.state(), "idle", "a banner proves no session");
+    s.until_state("idle");
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_session_created_anew_is_no_restart() {
+    require!("namespace");
+    let mut s = runner(&[json!({ "idle_ms": 100 }), json!({ "banner": {} }), job("after", 100)]).start();
+    s.until("two sessions and a job", |s| {
+        s.log().matches("event=session_created").count() == 2 && s.results() == ["success"]
+    });
+    assert_eq!(s.log().matches("event=listener_started").count(), 1);
+    assert_eq!(s.stop(), 0);
+}

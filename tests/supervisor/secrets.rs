@@ -1,0 +1,56 @@
+//! A job sees none of our secrets: not in its environment, not in the listener's, not in ours through `/proc`.
+
+use crate::supervised::runner;
+use crate::{ns, require};
+use serde_json::json;
+
+const SECRETS: [(&str, &str); 4] = [
+    ("METRICS_AUTH_TOKEN", "sesame-open-now-please"),
+    ("GITHUB_TOKEN", "ghp_neverToBeSeen"),
+    ("ACCESS_TOKEN", "ghp_neverToBeSeen"),
+    ("ACTIONS_RUNNER_INPUT_TOKEN", "AABBneverToBeSeen"),
+];
+
+/// What a thief would try; each answer goes to a file beside the workspace.
+const SCRIPT: &str = r#"
+worker=$PPID
+read -r _ _ _ listener _ < /proc/$worker/stat
+read -r _ _ _ supervisor _ < /proc/$listener/stat
+cd "$RUNNER_WORKSPACE"
+env > own
+cat /proc/$worker/environ > worker
+cat /proc/$listener/environ > listener
+for pid in 1 $supervisor; do
+  for file in environ maps fd/0 root/etc/passwd; do
+    if cat /proc/$pid/$file > /dev/null 2> /dev/null; then echo "$pid $file" >> read; else echo "$pid $file" >> denied; fi
+  done
+done
+echo "$supervisor" > supervisor
+"#;
+
+#[test]
+fn of_the_same_user_a_job_reads_nothing_of_ours() {
+    require!("namespace", "root", "setpriv", "bash");
+    let thief = json!({ "job": { "name": "thief", "steps": [{ "run": SCRIPT }] } });
+    let mut plan = runner(&[thief]).owned_by(65534).env("HARMLESS", "may pass");
+    for (name, value) in SECRETS {
+        plan = plan.env(name, value);
+    }
+    let mut s = plan.start();
+    s.until("the thief is done", |s| s.results().len() == 1);
+    assert_eq!(s.results(), ["success"], "{}", s.log());
+    let file = |name: &str| ns::read(&s.path(&format!("runner/_work/widgets/{name}")));
+    for place in ["own", "worker", "listener"] {
+        let text = file(place);
+        assert!(text.contains("HARMLESS=may pass"), "{place} could be read: {text}");
+        for (name, value) in SECRETS {
+            assert!(!text.contains(name) && !text.contains(value), "{name} in {place}: {text}");
+        }
+    }
+    assert_eq!(file("supervisor"), "2\n", "the thief has looked at the right process");
+    assert_eq!(file("read"), "", "nothing of PID 1 and the supervisor can be read");
+    assert_eq!(file("denied").lines().count(), 8);
+    let all = [s.log(), String::from_utf8_lossy(&s.out()).into_owned()].concat();
+    assert!(SECRETS.iter().all(|(_, value)| !all.contains(value)), "nor do we say it: {all}");
+    assert_eq!(s.stop(), 0);
+}
