@@ -9,9 +9,6 @@ use super::event::{GhostCause, RunnerEvent, Stream, TaskResult, UpdateStep};
 use std::borrow::Cow;
 
 const COMPLETED: &str = " completed with result: ";
-/// At least as long as `: SucceededWithIssues`.
-const LONGEST_END: usize = 24;
-
 /// What a line said, and through which of the listener's two voices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {

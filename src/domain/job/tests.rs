@@ -1,4 +1,10 @@
 //! One rule each; time and evidence are arguments.
+#![allow(
+    clippy::unnecessary_wraps,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    reason = "tables and short names read best here"
+)]
 
 use super::*;
 use crate::domain::event::{GhostCause, Stream};
