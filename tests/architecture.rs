@@ -144,6 +144,7 @@ const ROOMS: &[Room] = &[
         ours: &["domain"],
         crates: &[
             "chrono",
+            "flate2",
             "metrics",
             "metrics_exporter_prometheus",
             "metrics_process",
@@ -260,6 +261,7 @@ const EXTERNAL: &[&str] = &[
     "crc32fast",
     "csv",
     "fastrand",
+    "flate2",
     "http_body_util",
     "humantime",
     "hyper",

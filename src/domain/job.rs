@@ -13,6 +13,8 @@
 mod claim;
 mod name;
 mod open;
+#[cfg(test)]
+mod tests;
 
 pub use open::OpenJob;
 

@@ -39,6 +39,11 @@ impl Claims {
         same_name(last, name).then(|| std::mem::take(&mut self.0))
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// They cannot be told from lines of the open job's name.
     pub(super) fn forget(&mut self) {
         self.0.clear();
