@@ -1,6 +1,7 @@
 //! The runner's sentences word for word, what only looks like them, and a second reader made of regular expressions.
 #![allow(
     clippy::unnecessary_wraps,
+    clippy::type_complexity,
     clippy::too_many_lines,
     clippy::similar_names,
     reason = "tables and short names read best here"
