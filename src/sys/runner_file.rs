@@ -86,7 +86,9 @@ mod tests {
     #[test]
     fn forgetting_leaves_nothing_of_it() {
         let dir = tempfile::tempdir().expect("a directory");
-        FILES.iter().for_each(|file| std::fs::write(dir.path().join(file), "{}").expect("a file"));
+        for file in FILES {
+            std::fs::write(dir.path().join(file), "{}").expect("a file");
+        }
         assert!(is_configured(dir.path()));
         forget(dir.path()).expect("deleted");
         assert!(!is_configured(dir.path()));
