@@ -3,7 +3,7 @@
 use crate::config::Secret;
 use crate::domain::configure::{Registration, TOKEN, fault};
 use crate::domain::event::Exit;
-use crate::domain::registration::{Registered, RegistrationFault, Removal};
+use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
 use crate::domain::target::{Host, Target};
 use crate::github::{self, ApiError, Client, ErrorKind, NewRunner};
 use crate::sys::child::Launch;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 /// For the token that registering begins with; `config.sh` has a limit of its own.
 const TOKEN_LIMIT: Duration = Duration::from_secs(60);
-/// For the labels, while a job drains.
+/// For the labels while a job drains, and for a look at our own standing.
 const LABELS_LIMIT: Duration = Duration::from_secs(30);
 /// Of a removal's time, at most so much is kept for the API if `config.sh remove` hangs.
 const FALLBACK: Duration = Duration::from_secs(3);
@@ -240,6 +240,18 @@ impl Registrar {
                 Err(error) => Removal::LeftBehind(left(&runner.name, &error.to_string())),
             },
             Err(error) => Removal::LeftBehind(left(&self.wish.name, &error.to_string())),
+        }
+    }
+
+    /// Asks GitHub what it thinks of this runner; `None` if it could not be asked.
+    pub async fn standing(&self) -> Option<Standing> {
+        let id = runner_file::read(&self.dir)?.id?;
+        let Access::Api(client) = &self.access else { return None };
+        match client.runner(id, Instant::now() + LABELS_LIMIT).await {
+            Ok(Some(runner)) if runner.status == "online" => Some(Standing::Online),
+            Ok(Some(_)) => Some(Standing::Offline),
+            Ok(None) => Some(Standing::Unknown),
+            Err(_counted) => None,
         }
     }
 

@@ -1,29 +1,33 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
 
 mod enlist;
+mod errands;
+mod fault;
 mod hall;
 mod leave;
 mod ledger;
+mod maybe;
 mod start;
 
-pub use start::{Setup, StartError, Tcp};
+pub use fault::StartError;
+pub use start::{Setup, Tcp};
 
-use crate::config::names;
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::record::JobRecord;
-use crate::domain::registration::Removal;
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
-use crate::registrar::{Enrolled, Registrar};
+use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
 use crate::sys::{runner_file, update, worker};
 use crate::telemetry::emit::{Sample, Telemetry};
 use chrono::{DateTime, Utc};
+use errands::Done;
 use hall::Hall;
+use maybe::{tick, until, updated, wait};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -86,6 +90,7 @@ struct Supervisor {
     hall: Hall,
     registrar: Option<Arc<Registrar>>,
     errands: JoinSet<Done>,
+    standing_checks: Option<tokio::time::Interval>,
     /// Rows handed over and not acknowledged.
     unwritten: u64,
     recent: VecDeque<JobRecord>,
@@ -114,14 +119,8 @@ enum Happened {
     Sample,
     Pulse(oneshot::Sender<()>),
     Updated(bool),
+    StandingDue,
     Done(Done),
-}
-
-/// How an errand to GitHub ended.
-enum Done {
-    Enrolled(Enrolled),
-    Unlabelled(Result<(), String>),
-    Removed(Removal),
 }
 
 impl Supervisor {
@@ -150,6 +149,7 @@ impl Supervisor {
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
+            () = tick(self.standing_checks.as_mut()) => Happened::StandingDue,
             Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
         }
     }
@@ -165,6 +165,9 @@ impl Supervisor {
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
+            Happened::StandingDue => {
+                self.send(|registrar| async move { Done::Asked(registrar.standing().await) });
+            }
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Updated(finished) => {
@@ -190,14 +193,14 @@ impl Supervisor {
     fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
             Action::Register { anew } => {
-                self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) })
+                self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) });
             }
             Action::AbortRegistration => self.errands.abort_all(),
             Action::Unlabel => {
-                self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) })
+                self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) });
             }
             Action::Deregister(limit) => {
-                self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) })
+                self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) });
             }
             Action::Spawn => return Some(self.spawn()),
             Action::Interrupt => self.listener.iter().for_each(Listener::interrupt),
@@ -211,31 +214,6 @@ impl Supervisor {
             Action::Leave(code) => self.leaving = Some(code),
         }
         None
-    }
-
-    /// Sends the registrar on an errand; its end comes back as [`Happened::Done`].
-    fn send<F>(&mut self, errand: impl FnOnce(Arc<Registrar>) -> F)
-    where
-        F: Future<Output = Done> + Send + 'static,
-    {
-        if let Some(registrar) = &self.registrar {
-            self.errands.spawn(errand(Arc::clone(registrar)));
-        }
-    }
-
-    fn errand_done(&mut self, done: Done) {
-        match done {
-            Done::Enrolled(Enrolled { result: Ok(registered), jit }) => {
-                if let Some(jit) = jit {
-                    self.launch.env.retain(|(name, _)| name != names::JITCONFIG);
-                    self.launch.env.push((names::JITCONFIG.into(), jit.expose().into()));
-                }
-                self.feed(Input::Registered(registered));
-            }
-            Done::Enrolled(Enrolled { result: Err(fault), .. }) => self.feed(Input::NotRegistered(fault)),
-            Done::Removed(removal) => self.feed(Input::Deregistered(removal)),
-            Done::Unlabelled(result) => self.telemetry.emit(&Notice::Unlabelled(result)),
-        }
     }
 
     fn spawn(&mut self) -> Input {
@@ -314,27 +292,5 @@ impl Supervisor {
             }
         }
         self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines });
-    }
-}
-
-async fn wait(listener: Option<&mut Listener>) -> std::io::Result<Exit> {
-    match listener {
-        Some(listener) => listener.wait().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The updater's marker was seen; `false` if it cannot be watched for, then the deadline decides.
-async fn updated(task: Option<&mut JoinHandle<std::io::Result<bool>>>) -> bool {
-    match task {
-        Some(task) => matches!(task.await, Ok(Ok(true))),
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

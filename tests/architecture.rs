@@ -85,7 +85,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "config",
         ours: &["domain"],
-        crates: &["humantime", "strsim", "subtle", "zeroize"],
+        crates: &["base64", "humantime", "serde", "serde_json", "strsim", "subtle", "zeroize"],
         never: NO_OS,
     },
     Room {
@@ -306,7 +306,7 @@ fn sources() -> Vec<Source> {
             let name = format!("{below}{}", entry.file_name().to_string_lossy());
             if entry.path().is_dir() {
                 walk(&entry.path(), &format!("{name}/"), out);
-            } else if name.ends_with(".rs") {
+            } else if entry.path().extension().is_some_and(|e| e == "rs") {
                 out.push(Source::new(&name, &std::fs::read_to_string(entry.path()).expect("UTF-8")));
             }
         }

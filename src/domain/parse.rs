@@ -31,6 +31,10 @@ pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
     let text = strip_ansi(String::from_utf8_lossy(line));
     match trace_message(&text) {
         Some(Trace::Terminal(origin, sentence)) => read(origin, sentence, true),
+        Some(Trace::Further(line)) => {
+            let reading = read(Stream::Stdout, line, true)?;
+            Some(Reading { event: RunnerEvent::NameLine(Box::new(reading.event)), ..reading })
+        }
         Some(Trace::Other(message)) => {
             let event = closing(&text).or_else(|| ghost_in_trace(message))?;
             Some(Reading { event, stamp: None, traced: false })
@@ -182,6 +186,8 @@ fn is_stamp(bytes: &[u8]) -> bool {
 
 enum Trace<'a> {
     Terminal(Stream, &'a str),
+    /// Not the first line of a sentence: by its shape it can only be the rest of a name.
+    Further(&'a str),
     Other(&'a str),
 }
 
@@ -194,10 +200,11 @@ fn trace_message(line: &str) -> Option<Trace<'_>> {
     if split_trace_source(head)? != "Terminal" {
         return Some(Trace::Other(message));
     }
-    Some(match message.strip_prefix("WRITE ERROR: ") {
-        Some(sentence) => Trace::Terminal(Stream::Stderr, sentence),
-        None => Trace::Terminal(Stream::Stdout, message.strip_prefix("WRITE LINE: ").unwrap_or(message)),
-    })
+    if let Some(sentence) = message.strip_prefix("WRITE LINE: ") {
+        return Some(Trace::Terminal(Stream::Stdout, sentence));
+    }
+    let sentence = message.strip_prefix("WRITE ERROR: ");
+    Some(sentence.map_or(Trace::Further(message), |sentence| Trace::Terminal(Stream::Stderr, sentence)))
 }
 
 /// `2026-08-17 13:15:44Z INFO Source` → the source.

@@ -35,11 +35,13 @@ pub enum RestartReason {
     RegistrationFailed,
     /// The server had dropped the registration; a new one was made.
     Reregistered,
+    /// We were idle and GitHub said twice that we are offline.
+    StandingDisagreed,
 }
 
 impl RestartReason {
     /// Every reason, in label order.
-    pub const ALL: [RestartReason; 9] = [
+    pub const ALL: [RestartReason; 10] = [
         RestartReason::RetryableError,
         RestartReason::RunnerUpdating,
         RestartReason::RunOnceRunnerUpdating,
@@ -49,6 +51,7 @@ impl RestartReason {
         RestartReason::SpawnFailed,
         RestartReason::RegistrationFailed,
         RestartReason::Reregistered,
+        RestartReason::StandingDisagreed,
     ];
 
     /// The label value.
@@ -63,6 +66,7 @@ impl RestartReason {
             RestartReason::SpawnFailed => "spawn_failed",
             RestartReason::RegistrationFailed => "registration_failed",
             RestartReason::Reregistered => "reregistered",
+            RestartReason::StandingDisagreed => "standing_disagreed",
         }
     }
 
@@ -97,6 +101,8 @@ pub enum StopReason {
     Asked,
     /// The runner could not be registered.
     Unregistered,
+    /// GitHub says that we are offline: the listener is launched again.
+    Disagreed,
 }
 
 impl StopReason {
@@ -114,6 +120,7 @@ impl StopReason {
             StopReason::Ghost => "ghost",
             StopReason::Asked => "asked",
             StopReason::Unregistered => "unregistered",
+            StopReason::Disagreed => "disagreed",
         }
     }
 }

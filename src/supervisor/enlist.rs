@@ -1,6 +1,6 @@
 //! From the configuration to a registrar: who we are, where we register, and what the listener is given instead of a registration.
 
-use super::start::StartError;
+use super::fault::StartError;
 use crate::config::{Config, Credential, names};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;

@@ -1,6 +1,7 @@
 //! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
 use super::enlist;
+use super::fault::StartError;
 use super::hall::Hall;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
@@ -8,10 +9,9 @@ use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
-use crate::github::{KeyFault, ProxyFault, SetupError};
 use crate::http::{self, Scrapes, View, api, server};
 use crate::sys::child::{Launch, Output};
-use crate::sys::journal::{self, OpenError};
+use crate::sys::journal;
 use crate::sys::outlet::Outlet;
 use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
@@ -20,10 +20,9 @@ use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -76,69 +75,6 @@ pub struct Setup {
     pub outlets: [Outlet; 2],
 }
 
-/// Why the supervisor could not begin.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The port is taken, or the address not ours.
-    #[error("cannot listen on {address} (METRICS_BIND, METRICS_PORT)")]
-    Bind {
-        /// What was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No runner there.
-    #[error("{}: expected an unpacked runner in {}, but {missing} is not there", names::RUNNER_DIR, .dir.display())]
-    NoRunner {
-        /// The directory.
-        dir: PathBuf,
-        /// The missing file.
-        missing: &'static str,
-    },
-    /// Registration was skipped but the runner is not configured.
-    #[error("{}: expected a configured runner in {}, but it holds no .runner: run config.sh there, or mount its files",
-        names::RUNNER_DIR, .dir.display())]
-    NotConfigured {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// Another supervisor writes the job log.
-    #[error("{}", names::JOBS_LOG)]
-    JobLog(#[source] OpenError),
-    /// The operating system refused something we cannot do without.
-    #[error("the operating system refused {what}")]
-    Os {
-        /// What for.
-        what: &'static str,
-        /// What it said.
-        source: io::Error,
-    },
-    /// The App's private key cannot be used.
-    #[error("{}", names::APP_PRIVATE_KEY)]
-    AppKey(#[source] KeyFault),
-    /// A proxy variable cannot be used.
-    #[error("the proxy")]
-    Proxy(#[source] ProxyFault),
-    /// GitHub's API cannot be spoken to from here.
-    #[error("GitHub's API")]
-    Api(#[source] SetupError),
-    /// A defect of ours.
-    #[error("cannot set up the metrics registry")]
-    Registry(#[source] metrics_exporter_prometheus::BuildError),
-}
-
-impl StartError {
-    /// The documented exit code.
-    pub fn code(&self) -> i32 {
-        match self {
-            StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
-            StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => 64,
-            StartError::Registry(_) => 70,
-            StartError::Bind { .. } | StartError::Os { .. } => 71,
-        }
-    }
-}
-
 pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let Setup { config, environment, tcp, outlets } = setup;
     let os = |what| move |source| StartError::Os { what, source };
@@ -151,12 +87,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
     let exporter =
         Exporter::install(&identity(&config), &config.metrics.buckets).map_err(StartError::Registry)?;
-    let build = Build {
-        init_version: env!("CARGO_PKG_VERSION"),
-        arch: std::env::consts::ARCH,
-        ephemeral: config.runner.ephemeral,
-    };
-    let telemetry = Telemetry::new(exporter.clone(), build, now.utc);
+    let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
     let registrar = enlist::registrar(&config, &launch.env, &outlets, ApiMeter::new(exporter.clone()))?;
     let settings_of_life = lifecycle_settings(&config, registrar.is_some(), now.utc.timestamp_subsec_nanos());
     let life = Lifecycle::new(settings_of_life, now);
@@ -188,6 +119,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         hall,
         registrar: registrar.map(Arc::new),
         errands: JoinSet::new(),
+        standing_checks: config.registration.status_check.map(standing_checks),
         unwritten: 0,
         recent: VecDeque::new(),
         shown,
@@ -219,12 +151,27 @@ fn launch(config: &Config, mut environment: Vec<(OsString, OsString)>) -> Result
     Ok(Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment })
 }
 
+/// The first look is one interval away: a runner that has just come needs time to be seen.
+fn standing_checks(every: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval_at(Instant::now() + every, every);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}
+
 fn journal_settings(config: &Config) -> journal::Settings {
     journal::Settings {
         path: config.job_log.path.clone(),
         max_records: config.job_log.max_records,
         duration_bounds: config.metrics.buckets.clone(),
         queue_bounds: QUEUE_BOUNDS.to_vec(),
+    }
+}
+
+fn build(config: &Config) -> Build {
+    Build {
+        init_version: env!("CARGO_PKG_VERSION"),
+        arch: std::env::consts::ARCH,
+        ephemeral: config.runner.ephemeral,
     }
 }
 

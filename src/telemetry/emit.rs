@@ -5,7 +5,7 @@ use super::exporter::Exporter;
 use crate::domain::event::{Exit, StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
-use crate::domain::registration::Removal;
+use crate::domain::registration::{Removal, Standing};
 use crate::domain::restart::RestartReason;
 use crate::domain::status::{State, Status};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
@@ -86,6 +86,7 @@ impl Telemetry {
             }
             Notice::Unlabelled(Ok(())) => info!(event = "labels_taken_away"),
             Notice::Unlabelled(Err(says)) => warn!(event = "labels_stay", says),
+            Notice::StandingDisagreed(standing) => standing_disagreed(*standing),
             Notice::DeregistrationStarted => info!(event = "deregistration_started"),
             Notice::Deregistered(removal) => deregistered(removal),
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),
@@ -210,6 +211,11 @@ fn listener_started(pid: u32, restart: Option<RestartReason>) {
         counter!(c::RESTARTS.name, "reason" => reason.as_str()).increment(1);
     }
     info!(event = "listener_started", pid, reason = restart.map_or("first", RestartReason::as_str));
+}
+
+fn standing_disagreed(standing: Standing) {
+    counter!(c::DISAGREEMENTS.name).increment(1);
+    warn!(event = "standing_disagreed", we_believe = "online", github_says = standing.as_str());
 }
 
 fn deregistered(removal: &Removal) {

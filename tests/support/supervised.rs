@@ -92,8 +92,8 @@ impl Plan {
         self
     }
 
-    /// As an unprivileged user: everything belongs to it, the program included.
-    pub fn as_user(mut self, uid: u32) -> Plan {
+    /// Run by an unprivileged user: everything belongs to it, the program included.
+    pub fn owned_by(mut self, uid: u32) -> Plan {
         self.user = Some(uid);
         self
     }
@@ -410,7 +410,7 @@ impl Reader {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&bytes);
         let thread = std::thread::spawn(move || {
-            let mut chunk = [0; 65536];
+            let mut chunk = vec![0; 65536];
             while let Ok(count @ 1..) = pipe.read(&mut chunk) {
                 sink.lock().expect("no panic").extend_from_slice(&chunk[..count]);
             }

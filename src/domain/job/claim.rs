@@ -1,6 +1,6 @@
 //! What was said and not believed is kept until it is proven, and believed then as if at the time it was said.
 
-use super::same_name;
+use super::open::same_name;
 use crate::domain::event::{Now, RunnerEvent, TaskResult};
 use crate::domain::parse::Reading;
 

@@ -4,7 +4,7 @@ use super::session::change_to_action;
 use super::{Action, Lifecycle, Phase, Session};
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
-use crate::domain::registration::{Registered, RegistrationFault, Removal};
+use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
 use crate::domain::restart::{Decision, RestartReason, Situation, StopReason, UPDATE_WAIT, decide};
 use std::time::Duration;
 
@@ -94,6 +94,24 @@ impl Lifecycle {
             }
         };
         actions.extend(self.follow(decision, now));
+        actions
+    }
+
+    /// Neither side is trusted alone (actions/runner#3458, #3448): only an idle runner, and only the second time.
+    pub(super) fn asked(&mut self, standing: Standing, now: Now) -> Vec<Action> {
+        let idle = self.session == Session::Live && self.jobs.open().is_none() && self.ghost.is_none();
+        if !idle || standing == Standing::Online {
+            self.disagreements = 0;
+            return Vec::new();
+        }
+        self.disagreements += 1;
+        let mut actions = vec![Action::Notify(Notice::StandingDisagreed(standing))];
+        if self.disagreements >= 2 {
+            self.disagreements = 0;
+            let unknown = standing == Standing::Unknown;
+            self.leaving = Some(if unknown { StopReason::Ghost } else { StopReason::Disagreed });
+            actions.extend(self.interrupt(now));
+        }
         actions
     }
 
@@ -196,6 +214,12 @@ impl Lifecycle {
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit })];
         actions.extend(self.jobs.listener_exited(now).map(change_to_action));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
+        if reason == StopReason::Disagreed {
+            self.leaving = None;
+            actions
+                .extend(self.follow(Decision::Retry(RestartReason::StandingDisagreed, Duration::ZERO), now));
+            return actions;
+        }
         if reason == StopReason::Ghost && self.may_reregister() {
             self.leaving = None;
             actions.extend(self.reregister(now));

@@ -1,9 +1,11 @@
 //! The table, row by row; time is an argument, so nothing here waits.
 
 use super::*;
-use crate::domain::event::{RunnerEvent, Stream, TaskResult};
+use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
+use crate::domain::parse::Reading;
 use crate::domain::parse::parse;
 use crate::domain::record::{JobStatus, RowStatus};
+use crate::domain::registration::{Registered, RegistrationFault, Removal};
 use chrono::DateTime;
 
 fn now(seconds: u64) -> Now {
@@ -436,4 +438,21 @@ fn the_drain_takes_the_labels_away_once() {
     let mut stage = registered().with(started("build"), 5);
     assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), [Action::Unlabel]);
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 20), []);
+}
+
+#[test]
+fn an_idle_runner_that_github_calls_offline_twice_is_launched_again() {
+    use crate::domain::registration::Standing::{Offline, Online, Unknown};
+    let mut stage = registered();
+    assert_eq!(stage.deeds(Input::Asked(Offline), 10), []);
+    assert_eq!(stage.deeds(Input::Asked(Online), 20), []);
+    assert_eq!(stage.deeds(Input::Asked(Offline), 30), [], "not in a row");
+    assert_eq!(stage.deeds(Input::Asked(Offline), 40), [Action::Interrupt]);
+    assert_eq!(stage.deeds(exited(0), 41), []);
+    assert_eq!(stage.deeds(Input::Deadline, 41), [Action::Spawn]);
+    let mut gone = registered().with(Input::Asked(Unknown), 10).with(Input::Asked(Unknown), 20);
+    assert_eq!(gone.deeds(exited(0), 21), []);
+    assert_eq!(gone.deeds(Input::Deadline, 99), [Action::Register { anew: true }]);
+    let mut busy = registered().with(started("build"), 5).with(Input::Asked(Offline), 10);
+    assert_eq!(busy.deeds(Input::Asked(Offline), 20), [], "never under a job");
 }
