@@ -15,8 +15,9 @@ const UNAVAILABLE: i32 = 69;
 const REGISTRATION: Duration = Duration::from_secs(180);
 /// The least a removal gets when nobody waits to kill us.
 const UNHURRIED: Duration = Duration::from_secs(10);
-/// How long after a drained job's end the listener is heard before it is interrupted.
-const SETTLE: Duration = Duration::from_millis(20);
+/// How long after a drained job's end the listener is heard before it is interrupted: on a busy machine the next job's line
+/// comes tens of milliseconds after the last one's end, and interrupting then would cancel that job.
+const SETTLE: Duration = Duration::from_millis(500);
 
 impl Lifecycle {
     /// Nothing is sent: the job may end in peace. Without a job there is nothing to wait for.
