@@ -225,7 +225,7 @@ fn ten_thousand_jobs_make_no_series() {
     let build = Build { init_version: "1", arch: "x", ephemeral: false };
     let telemetry = Telemetry::new(exporter.clone(), build, chrono::Utc::now());
     let mut random = fastrand::Rng::with_seed(7);
-    let before = names(&Page::read(&exporter.page()).expect("a page"));
+    let before = names(&Page::read(std::str::from_utf8(&exporter.page()).expect("UTF-8")).expect("a page"));
     let mut total = 0.0;
     for number in 0..10_000 {
         let text = |random: &mut fastrand::Rng| (0..20).map(|_| random.char(..)).collect::<String>();
@@ -245,10 +245,14 @@ fn ten_thousand_jobs_make_no_series() {
         let status = RowStatus::Finished(JobStatus::ALL[number % 5]);
         telemetry.emit(&Notice::JobFinished(JobRecord { status, ..row }));
         if number % 500 == 0 {
-            assert_eq!(names(&Page::read(&exporter.page()).expect("a page")), before, "after {number} jobs");
+            assert_eq!(
+                names(&Page::read(std::str::from_utf8(&exporter.page()).expect("UTF-8")).expect("a page")),
+                before,
+                "after {number} jobs"
+            );
         }
     }
-    let page = Page::read(&exporter.page()).expect("a page");
+    let page = Page::read(std::str::from_utf8(&exporter.page()).expect("UTF-8")).expect("a page");
     assert_eq!(names(&page), before);
     assert!(before.len() <= BUDGET, "{} series", before.len());
     assert_eq!(page.value(JOBS, Some(("status", "failed"))), Some(2000.0));

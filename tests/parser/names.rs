@@ -149,7 +149,7 @@ impl Printer {
         let head = format!("[RUNNER {} INFO Terminal] ", self.stamp());
         let text = format!("WRITE LINE: {text}");
         match self.mode {
-            Mode::Trace => text.split('\n').map(|line| format!("{head}{line}\n")).collect(),
+            Mode::Trace => text.split('\n').fold(String::new(), |all, line| all + &head + line + "\n"),
             Mode::Plain | Mode::TraceFirstLineOnly => format!("{head}{text}\n"),
         }
     }
