@@ -246,15 +246,14 @@ impl Config {
         Ok(Loaded { config, warnings, used: reading.used, settings })
     }
 
+    /// Whether the runner's registration is to be removed when it leaves, and can be.
+    pub fn deregisters(&self) -> bool {
+        registration::removes(self.credential.as_ref(), self.registration.skip, self.registration.keep)
+    }
+
     /// The endpoint's token alone, whatever else is wrong: a health check must be able to ask even then.
     pub fn auth_token(lookup: &dyn Lookup) -> Option<Secret> {
         Reading::of(lookup).get(names::METRICS_AUTH_TOKEN)
-    }
-
-    /// Whether the runner's registration is to be removed when it leaves, and can be.
-    pub fn deregisters(&self) -> bool {
-        let can_remove = self.credential.as_ref().is_some_and(Credential::can_remove);
-        can_remove && !self.registration.skip && !self.registration.keep
     }
 }
 

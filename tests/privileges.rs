@@ -84,12 +84,12 @@ fn root_s_group_is_not_given_for_docker() {
 #[test]
 fn only_root_becomes_somebody_else() {
     require!("namespace", "root", "setpriv");
-    let mut s = runner(&[]).as_user(RUNNER).env("RUNNER_USER", "4242:4242").start();
+    let mut s = runner(&[]).owned_by(RUNNER).env("RUNNER_USER", "4242:4242").start();
     assert_eq!(s.exit_code(), 64);
     let says = "runner-init: RUNNER_USER: asks for uid 4242, but this container runs as uid 1001";
     assert!(s.log().contains(says), "{}", s.log());
 
-    let mut s = runner(&[job("own", 10)]).as_user(RUNNER).env("RUNNER_USER", "1001:1001").start();
+    let mut s = runner(&[job("own", 10)]).owned_by(RUNNER).env("RUNNER_USER", "1001:1001").start();
     s.until("the job is done", |s| s.results() == ["success"]);
     assert_eq!(s.stop(), 0);
 
@@ -106,7 +106,7 @@ fn a_directory_the_runner_cannot_write_is_named_with_the_fix() {
     for (dir, variable, plan) in [
         ("_work", "RUNNER_WORK_DIR", runner(&[]).with_runner_user(RUNNER).after(&owned("_work"))),
         ("_diag", "RUNNER_DIR", runner(&[]).with_runner_user(RUNNER).after(&owned("_diag"))),
-        ("_work", "RUNNER_WORK_DIR", runner(&[]).as_user(RUNNER).after(&owned("_work"))),
+        ("_work", "RUNNER_WORK_DIR", runner(&[]).owned_by(RUNNER).after(&owned("_work"))),
     ] {
         let mut s = plan.start();
         assert_eq!(s.exit_code(), 64, "{}", s.log());

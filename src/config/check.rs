@@ -74,7 +74,10 @@ fn registration(config: &Config) -> Vec<String> {
         facts.push(format!("at {} ({target})", target.runner_url(&config.host)));
     }
     match &config.credential {
-        Some(credential) => facts.push(format!("with {credential}, API {}", config.api_url)),
+        Some(credential) if credential.can_ask() => {
+            facts.push(format!("with {credential}, API {}", config.api_url));
+        }
+        Some(credential) => facts.push(format!("with {credential}")),
         None => facts.push("without a credential".into()),
     }
     let how = match &config.credential {
@@ -86,7 +89,11 @@ fn registration(config: &Config) -> Vec<String> {
         Some(_) | None => "by config.sh, unless RUNNER_DIR is configured for this target already",
     };
     facts.push(how.into());
-    let end = if config.deregisters() { "removed when the runner leaves" } else { "not removed by us" };
+    let end = match &config.credential {
+        _ if !config.deregisters() => "not removed by us",
+        Some(Credential::RegistrationToken(_)) => "removed when the runner leaves, within the token's hour",
+        Some(_) | None => "removed when the runner leaves",
+    };
     facts.push(end.into());
     facts
 }

@@ -7,7 +7,7 @@ mod place;
 use super::fault::Warning;
 use super::lookup::Lookup;
 use super::reading::Reading;
-use super::registration::Credential;
+use super::registration::{Credential, removes};
 use super::value::{Value, show_duration};
 use super::{RunnerType, names};
 use crate::domain::budget::Budget;
@@ -62,7 +62,9 @@ fn registration(reading: &mut Reading, warnings: &mut Vec<Warning>, credential: 
     const CONFIGURE: [&str; 4] =
         [names::RUNNER_LABELS, names::NO_DEFAULT_LABELS, names::RUNNER_GROUP, names::RUNNER_REPLACE_EXISTING];
     if let Some(why) = settled(reading) {
-        CONFIGURE.iter().for_each(|name| ignored(reading, warnings, name, why));
+        for name in CONFIGURE {
+            ignored(reading, warnings, name, why);
+        }
     } else if reading.get(names::NO_DEFAULT_LABELS) == Some(true) && !reading.is_given(names::RUNNER_LABELS) {
         reading
             .refuse(names::NO_DEFAULT_LABELS, "needs RUNNER_LABELS: a runner without any label gets no job");
@@ -74,14 +76,6 @@ fn registration(reading: &mut Reading, warnings: &mut Vec<Warning>, credential: 
     if let Some(why) = why {
         ignored(reading, warnings, names::RUNNER_STATUS_CHECK_INTERVAL, why);
     }
-}
-
-/// Whether this configuration removes a registration as it leaves.
-fn deregisters(reading: &Reading, credential: Option<&Credential>) -> bool {
-    let is_on = |name| reading.get(name) == Some(true);
-    credential.is_some_and(Credential::can_remove)
-        && !is_on(names::RUNNER_SKIP_REGISTRATION)
-        && !is_on(names::DISABLE_AUTOMATIC_DEREGISTRATION)
 }
 
 /// A secret that can be read on its way; within one machine there is no way.
@@ -96,8 +90,8 @@ fn warn_of_plain_http(
         return;
     };
     if credential.is_some() && !LOCAL.iter().any(|local| url.starts_with(local)) {
-        let name = [names::GITHUB_API_URL, names::GITHUB_API_HOST, names::RUNNER_URL];
-        let name = name.into_iter().find(|name| reading.is_set(name)).unwrap_or(names::GITHUB_HOST);
+        let name = [names::GITHUB_API_URL, names::GITHUB_API_HOST, names::GITHUB_HOST];
+        let name = name.into_iter().find(|name| reading.is_set(name)).unwrap_or(names::RUNNER_URL);
         let says = "sends the credential unencrypted: use https://".into();
         warnings.push(Warning { var: reading.spelt(name).to_owned(), says });
     }
@@ -109,7 +103,10 @@ fn stop_budget(
     warnings: &mut Vec<Warning>,
     credential: Option<&Credential>,
 ) -> Option<Budget> {
-    let deregisters = deregisters(reading, credential);
+    let is_on = |name| reading.get(name) == Some(true);
+    let (skip, keep) =
+        (is_on(names::RUNNER_SKIP_REGISTRATION), is_on(names::DISABLE_AUTOMATIC_DEREGISTRATION));
+    let deregisters = removes(credential, skip, keep);
     if [names::RUNNER_STOP_GRACE, names::RUNNER_DRAIN_TIMEOUT].iter().any(|name| reading.is_faulty(name)) {
         return None;
     }
@@ -117,7 +114,8 @@ fn stop_budget(
     let grace = match drain {
         Some(drain) if !reading.is_set(names::RUNNER_STOP_GRACE) => {
             let grace = Budget::needed_grace(drain, deregisters);
-            warnings.push(unstated_grace(grace));
+            let var = reading.spelt(names::RUNNER_DRAIN_TIMEOUT).to_owned();
+            warnings.push(unstated_grace(var, grace));
             reading.derive_from(
                 names::RUNNER_STOP_GRACE,
                 Value::Duration(grace),
@@ -144,13 +142,13 @@ fn stop_budget(
     }
 }
 
-fn unstated_grace(grace: Duration) -> Warning {
+fn unstated_grace(var: String, grace: Duration) -> Warning {
     let seconds = grace.as_secs_f64().ceil();
     let says = format!(
         "needs an orchestrator that waits at least {seconds} seconds between TERM and KILL (docker --stop-timeout, \
          stop_grace_period, terminationGracePeriodSeconds): set RUNNER_STOP_GRACE to what it waits"
     );
-    Warning { var: names::RUNNER_DRAIN_TIMEOUT.into(), says }
+    Warning { var, says }
 }
 
 fn derive_jobs_log(reading: &mut Reading) {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroize as _;
@@ -64,7 +65,9 @@ impl Lookup for Environment {
     }
 
     fn random(&self) -> u64 {
-        fastrand::u64(..)
+        // The standard library takes the keys of its hash maps from the system; a clock would be the same in a fleet that
+        // starts at once.
+        RandomState::new().build_hasher().finish()
     }
 }
 

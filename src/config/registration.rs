@@ -59,6 +59,11 @@ impl fmt::Display for Credential {
     }
 }
 
+/// Whether what this credential has registered is removed when the runner leaves.
+pub(super) fn removes(credential: Option<&Credential>, skip: bool, keep: bool) -> bool {
+    credential.is_some_and(Credential::can_remove) && !skip && !keep
+}
+
 /// As whom the runner runs, when we are root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunAs {

@@ -2,6 +2,7 @@
 
 use super::registration::RunAs;
 use super::secret::Secret;
+use crate::domain::target::{self, Target};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -31,6 +32,21 @@ pub(super) fn labels(text: &str) -> Option<Vec<String>> {
         }
     }
     (1..=LABELS_LIMIT).contains(&labels.len()).then_some(labels)
+}
+
+/// `OWNER/REPOSITORY` or `REPOSITORY`.
+pub(super) fn repository(word: &str) -> Option<String> {
+    match word.split_once('/') {
+        Some(_) => Target::repository(word).ok().map(|_| word.to_owned()),
+        None => target::name(word).ok(),
+    }
+}
+
+/// `/` and plain names with `/` between them; no `/` at the end.
+pub(super) fn url_path(word: &str) -> Option<String> {
+    let path = word.strip_prefix('/')?;
+    let segments = path.split('/').filter(|segment| !segment.is_empty()).map(target::name);
+    Some(format!("/{}", segments.collect::<Result<Vec<_>, _>>().ok()?.join("/")))
 }
 
 /// A number, or a client id such as `Iv1.8a61f9b3a7aba766`: nothing a token could be taken for.

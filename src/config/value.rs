@@ -3,7 +3,7 @@
 use super::registration::RunAs;
 use super::secret::Secret;
 use super::shape;
-use crate::domain::target::{self, Host, Target};
+use crate::domain::target::{self, Host};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ impl Kind {
             Kind::Repository => "expected OWNER/REPOSITORY (a URL belongs in RUNNER_URL)".into(),
             Kind::Account => "expected a name of letters, digits, '.', '_' and '-'".into(),
             Kind::Base => {
-                "expected a URL such as https://github.com/owner/repository, without user, ? and #".into()
+                "expected a URL such as https://ghes.example.com:8443/path, without user, ? and #".into()
             }
             Kind::UrlPath => "expected a path such as /api/v3, or / for none".into(),
             Kind::User => "expected a user name, UID or UID:GID".into(),
@@ -167,10 +167,10 @@ impl Kind {
             Kind::Line { max } => shape::line(text, max).map(Value::Text),
             Kind::Labels => shape::labels(text).map(Value::Labels),
             Kind::Host => Host::parse(word).ok().map(Value::Host),
-            Kind::Repository => repository(word).map(Value::Text),
+            Kind::Repository => shape::repository(word).map(Value::Text),
             Kind::Account => target::name(word).ok().map(Value::Text),
             Kind::Base => target::base_url(word).ok().map(Value::Text),
-            Kind::UrlPath => url_path(word).map(Value::Text),
+            Kind::UrlPath => shape::url_path(word).map(Value::Text),
             Kind::User => shape::run_as(word).map(Value::User),
             Kind::Path => path(text).map(Value::Path),
             Kind::Port => word.parse().ok().map(Value::Port),
@@ -205,20 +205,6 @@ fn flag(word: &str) -> Option<bool> {
     const FALSE: [&str; 5] = ["0", "false", "no", "off", ""];
     let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
     if is(&TRUE) { Some(true) } else { is(&FALSE).then_some(false) }
-}
-
-/// `OWNER/REPOSITORY` or `REPOSITORY`.
-fn repository(word: &str) -> Option<String> {
-    match word.split_once('/') {
-        Some(_) => Target::repository(word).ok().map(|_| word.to_owned()),
-        None => target::name(word).ok(),
-    }
-}
-
-fn url_path(word: &str) -> Option<String> {
-    let path = word.strip_prefix('/')?;
-    let segments = path.split('/').filter(|segment| !segment.is_empty()).map(target::name);
-    Some(format!("/{}", segments.collect::<Result<Vec<_>, _>>().ok()?.join("/")))
 }
 
 fn path(text: &str) -> Option<PathBuf> {

@@ -187,6 +187,9 @@ pub enum RunnerEvent {
         /// The runner's word.
         result: TaskResult,
     },
+    /// In the trace on stdout: not the first line of a sentence. Only a name with newlines has further lines; this is what the
+    /// line would mean by itself
+    NameLine(Box<RunnerEvent>),
     /// `TS: Runner reconnected.`
     Reconnected,
     /// `TS: Runner connect error: …. Retrying until reconnected.`

@@ -12,6 +12,11 @@
 
 mod claim;
 mod name;
+mod open;
+#[cfg(test)]
+mod tests;
+
+pub use open::OpenJob;
 
 use super::event::{Now, RunnerEvent, TaskResult, Worker};
 use super::parse::Reading;
@@ -19,28 +24,10 @@ use super::record::{JobRecord, JobStatus, RowStatus};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use claim::{Claim, Claims};
 use name::{Part, Told, can_be_in_a_name};
+use open::same_name;
 use std::time::Duration;
 
-/// A line this soon after `Running job`, before any worker was seen, can only be a further line of the name.
-const NAME_CONTINUES: Duration = Duration::from_millis(500);
-/// Names are told apart by this much of them: a line over the decoder's cap has lost its middle.
-const COMPARED: usize = 1024;
 const MILLISECOND: TimeDelta = TimeDelta::milliseconds(1);
-
-/// The job that runs now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenJob {
-    /// Display name, or its first line.
-    pub name: String,
-    /// When its `Running job` line was read.
-    pub started: Now,
-    /// A `_diag/Worker_*.log` written since then is this job's: the runner's own time of the start, which is whole seconds but
-    /// cannot be late, unless the job before was still open then.
-    pub worker_since: DateTime<Utc>,
-    stamp: Option<String>,
-    told: Told,
-    claims: Claims,
-}
 
 /// What a line did to the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +71,10 @@ pub struct JobTracker {
     open: Option<OpenJob>,
     last_start: Option<DateTime<Utc>>,
     last_end: Option<DateTime<Utc>>,
+    /// The name of the job that ended last: its other voice may follow.
+    ended: Told,
+    /// Lines of a name whose first line has not been heard: the trace's was damaged, the terminal's will follow.
+    ahead: Told,
     tracing: bool,
 }
 
@@ -104,12 +95,16 @@ impl JobTracker {
             Part::Name => vec![JobChange::Doubted(Doubt::NameContinues)],
             Part::End(result) => {
                 let elapsed = job.elapsed(now);
+                self.ended = std::mem::take(&mut job.told);
                 self.close(status_of(result), Some(elapsed), now).into_iter().collect()
             }
-            Part::Other => match job.doubt(worker, now) {
-                Some(doubt) => self.disbelieve(reading, doubt, now),
-                None => self.believe(reading, now),
-            },
+            Part::Other => {
+                job.may_tell(reading, worker, now);
+                match job.doubt(worker, now) {
+                    Some(doubt) => self.disbelieve(reading, doubt, now),
+                    None => self.believe(reading, now),
+                }
+            }
         }
     }
 
@@ -120,8 +115,20 @@ impl JobTracker {
     }
 
     fn hear_idle(&mut self, reading: &Reading, now: Now) -> Vec<JobChange> {
+        if matches!(reading.event, RunnerEvent::NameLine(_)) {
+            self.ahead.keep(reading);
+            return Vec::new();
+        }
+        let ahead = std::mem::take(&mut self.ahead);
+        if self.ended.has(reading) {
+            return vec![JobChange::Doubted(Doubt::NameContinues)];
+        }
         if let RunnerEvent::JobStarted { name } = &reading.event {
-            vec![self.begin(name, reading.stamp.as_deref(), now)]
+            let started = self.begin(name, reading.stamp.as_deref(), now);
+            if let Some(job) = self.open.as_mut().filter(|_| !reading.traced) {
+                job.told = ahead;
+            }
+            vec![started]
         } else if let RunnerEvent::JobCompleted { .. } = &reading.event {
             vec![JobChange::Doubted(Doubt::NoOpenJob)]
         } else {
@@ -137,11 +144,10 @@ impl JobTracker {
             changes.push(self.begin(name, reading.stamp.as_deref(), now));
             return changes;
         }
-        if let RunnerEvent::JobCompleted { name, result } = &reading.event {
+        if let Some(job) = self.open.as_mut().filter(|job| job.is_ended_by(&reading.event)) {
+            job.begin_end();
+        } else if let RunnerEvent::JobCompleted { name, result } = &reading.event {
             return self.complete(name, *result, now);
-        }
-        if let RunnerEvent::CompletionHead { name } = &reading.event {
-            self.open.iter_mut().filter(|job| same_name(&job.name, name)).for_each(OpenJob::begin_end);
         }
         if reading.event == RunnerEvent::Listening {
             return self.close(JobStatus::Abandoned, None, now).into_iter().collect();
@@ -155,8 +161,12 @@ impl JobTracker {
         if let Some(job) = self.open.as_mut().filter(|_| is_change && !self.tracing) {
             job.claims.keep(reading, now);
         }
-        let is_rest_of_name =
-            matches!(reading.event, RunnerEvent::CompletionHead { .. } | RunnerEvent::CompletionTail { .. });
+        let is_rest_of_name = matches!(
+            reading.event,
+            RunnerEvent::CompletionHead { .. }
+                | RunnerEvent::CompletionTail { .. }
+                | RunnerEvent::NameLine(_)
+        );
         // A session can be renewed while the worker runs, but not before a worker has had time to begin. A version never changes.
         let doubted = is_change
             || matches!(reading.event, RunnerEvent::Version(_))
@@ -214,6 +224,7 @@ impl JobTracker {
         };
         let row = job.row(RowStatus::Running, None, job.started.utc);
         self.open = Some(job);
+        self.ended = Told::default();
         JobChange::Started(row)
     }
 
@@ -221,57 +232,6 @@ impl JobTracker {
         let job = self.open.take()?;
         self.last_end = Some(now.utc);
         Some(JobChange::Finished(job.row(RowStatus::Finished(status), duration, now.utc)))
-    }
-}
-
-impl OpenJob {
-    fn elapsed(&self, now: Now) -> Duration {
-        now.up.saturating_sub(self.started.up)
-    }
-
-    /// The same sentence again: the trace's copy, cut elsewhere because it is over the decoder's cap.
-    fn is_own_start(&self, reading: &Reading) -> bool {
-        self.stamp.is_some()
-            && self.stamp == reading.stamp
-            && matches!(&reading.event, RunnerEvent::JobStarted { name } if same_name(&self.name, name))
-    }
-
-    /// Its name has newlines, so what was claimed so far may have been the name.
-    fn begin_end(&mut self) {
-        self.told.begin_again();
-        self.claims.forget();
-    }
-
-    /// Why a line that would end the job cannot be true; `None` if it can.
-    fn doubt(&self, worker: Worker, now: Now) -> Option<Doubt> {
-        match worker {
-            Worker::Alive => Some(Doubt::WorkerAlive),
-            Worker::NotSeen if self.elapsed(now) < NAME_CONTINUES => Some(Doubt::NameContinues),
-            Worker::NotSeen | Worker::Gone | Worker::Unknown => None,
-        }
-    }
-
-    fn row(&self, status: RowStatus, duration: Option<Duration>, at: DateTime<Utc>) -> JobRecord {
-        JobRecord {
-            timestamp: at,
-            // Ours until the run's own id is known; no two jobs of one runner start in the same millisecond.
-            job_id: format!("local-{}", self.started.utc.timestamp_millis()),
-            status,
-            duration,
-            queue_time: None,
-            job_name: self.name.clone(),
-            workflow: String::new(),
-            repository: String::new(),
-            run_id: String::new(),
-            run_attempt: String::new(),
-            event: String::new(),
-            git_ref: String::new(),
-            sha: String::new(),
-            started_at: Some(self.started.utc),
-            lead_time: None,
-            deployment: None,
-            cause: String::new(),
-        }
     }
 }
 
@@ -288,13 +248,4 @@ fn status_of(result: TaskResult) -> JobStatus {
         TaskResult::Skipped => JobStatus::Skipped,
         TaskResult::Abandoned => JobStatus::Abandoned,
     }
-}
-
-/// The start line has lost a carriage return at its end, which the completion still has.
-fn same_name(open: &str, said: &str) -> bool {
-    open == said
-        || said.strip_suffix('\r') == Some(open)
-        || (open.len() > COMPARED
-            && said.len() > COMPARED
-            && open.as_bytes()[..COMPARED] == said.as_bytes()[..COMPARED])
 }

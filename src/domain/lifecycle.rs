@@ -2,111 +2,20 @@
 
 mod session;
 mod steps;
+mod terms;
 #[cfg(test)]
 mod tests;
 
-use super::death::Cause;
+pub use terms::{Action, Input, Settings};
+
 use super::echo::EchoFilter;
-use super::event::{Exit, GhostCause, Now, StopKind, Worker};
+use super::event::{GhostCause, Now, StopKind};
 use super::job::JobTracker;
 use super::notice::Notice;
-use super::parse::Reading;
-use super::record::JobRecord;
-use super::registration::{Registered, RegistrationFault, Removal};
 use super::restart::{RestartReason, StopReason};
 use super::status::State;
 use std::borrow::Cow;
 use std::time::Duration;
-
-/// What the table needs to know of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// How long an open job may go on after a stop was asked; zero: not at all.
-    pub drain: Duration,
-    /// How long the listener has from SIGINT to KILL.
-    pub stopping: Duration,
-    /// Most launches in a row without a session; `None` is unlimited.
-    pub max_restarts: Option<u32>,
-    /// Something must be prepared before the first launch.
-    pub prepares: bool,
-    /// The runner is registered by us before the first launch; otherwise it is configured already.
-    pub registers: bool,
-    /// A registration that the server has dropped can be made anew.
-    pub reregisters: bool,
-    /// How long the removal of the registration may take at a stop; `None`: it stays.
-    pub removal: Option<Duration>,
-    /// Seeds the back-off's jitter.
-    pub seed: u64,
-}
-
-/// What can happen to the supervisor.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// An operator's signal.
-    Stop(StopKind),
-    /// The listener said something; `worker` is the evidence at that moment.
-    Said(Reading, Worker),
-    /// Everything is prepared for the first launch, or as good as it gets.
-    Prepared,
-    /// The spawn succeeded.
-    Started {
-        /// The listener's process id.
-        pid: u32,
-    },
-    /// The spawn failed.
-    NotStarted {
-        /// What the operating system said.
-        error: String,
-    },
-    /// The listener is gone and all it wrote has been heard.
-    Exited {
-        /// How.
-        exit: Exit,
-        /// `.runner` is still there.
-        configured: bool,
-        /// Why, as far as the system tells.
-        cause: Cause,
-    },
-    /// `update.finished` has appeared (and was deleted).
-    UpdateFinished,
-    /// The runner is known to the server.
-    Registered(Registered),
-    /// It is not.
-    NotRegistered(RegistrationFault),
-    /// The removal has ended.
-    Deregistered(Removal),
-    /// [`Lifecycle::next_deadline`] has passed.
-    Deadline,
-}
-
-/// What the supervisor must do, in order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Prepare the first launch; answer with `Prepared`.
-    Prepare,
-    /// Register the runner; answer with `Registered` or `NotRegistered`.
-    Register,
-    /// Stop registering, at once; no answer is wanted.
-    AbortRegistration,
-    /// Make the runner unattractive to the server while it drains, if that can be done.
-    Unlabel,
-    /// Remove the registration within this time; answer with `Deregistered`.
-    Deregister(Duration),
-    /// Start the listener; answer with `Started` or `NotStarted`.
-    Spawn,
-    /// SIGINT to the listener alone.
-    Interrupt,
-    /// SIGKILL to the listener's process group.
-    KillGroup,
-    /// Look for `update.finished`; answer with `UpdateFinished`.
-    WatchUpdate,
-    /// Write the row; once it is on disk it is a notice.
-    Append(JobRecord),
-    /// Tell the world.
-    Notify(Notice),
-    /// Leave with this code.
-    Leave(i32),
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -139,9 +48,11 @@ pub struct Lifecycle {
     leaving: Option<StopReason>,
     last_ask: Option<Duration>,
     failures: u32,
-    prepared: bool,
     registered: bool,
     attempted: bool,
+    void: bool,
+    /// How often in a row GitHub has said that we are offline while we believe that we are idle.
+    disagreements: u32,
     jobs: JobTracker,
     echo: EchoFilter,
     version: Option<String>,
@@ -161,9 +72,10 @@ impl Lifecycle {
             leaving: None,
             last_ask: None,
             failures: 0,
-            prepared: !settings.prepares,
             registered: !settings.registers,
             attempted: false,
+            void: false,
+            disagreements: 0,
             jobs: JobTracker::default(),
             echo: EchoFilter::default(),
             version: None,
@@ -230,6 +142,8 @@ impl Lifecycle {
                 actions
             }
             (_, Input::Deregistered(_)) => Vec::new(),
+            (Phase::Running, Input::Asked(standing)) => self.asked(standing, now),
+            (_, Input::Asked(_)) => Vec::new(),
 
             (Phase::Launching { due, reason }, Input::Deadline) if now.up >= due => self.launch(reason, now),
             (Phase::Registering { until, .. }, Input::Deadline) if now.up >= until => {

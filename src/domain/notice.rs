@@ -4,7 +4,7 @@ use super::death::Cause;
 use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::Doubt;
 use super::record::{FaultKind, JobRecord};
-use super::registration::{Registered, RegistrationFault, Removal};
+use super::registration::{Registered, RegistrationFault, Removal, Standing};
 use super::restart::{RestartReason, StopReason};
 use std::time::Duration;
 
@@ -109,6 +109,10 @@ pub enum Notice {
     Registered(Registered),
     /// It is not.
     RegistrationFailed(RegistrationFault),
+    /// The custom labels were taken away, so that no further job comes while draining; or why not.
+    Unlabelled(Result<(), String>),
+    /// We believe that we are idle and online; GitHub says otherwise.
+    StandingDisagreed(Standing),
     /// The registration is being removed.
     DeregistrationStarted,
     /// What became of it.

@@ -9,9 +9,6 @@ use super::event::{GhostCause, RunnerEvent, Stream, TaskResult, UpdateStep};
 use std::borrow::Cow;
 
 const COMPLETED: &str = " completed with result: ";
-/// At least as long as `: SucceededWithIssues`.
-const LONGEST_END: usize = 24;
-
 /// What a line said, and through which of the listener's two voices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -31,6 +28,10 @@ pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
     let text = strip_ansi(String::from_utf8_lossy(line));
     match trace_message(&text) {
         Some(Trace::Terminal(origin, sentence)) => read(origin, sentence, true),
+        Some(Trace::Further(line)) => {
+            let reading = read(Stream::Stdout, line, true)?;
+            Some(Reading { event: RunnerEvent::NameLine(Box::new(reading.event)), ..reading })
+        }
         Some(Trace::Other(message)) => {
             let event = closing(&text).or_else(|| ghost_in_trace(message))?;
             Some(Reading { event, stamp: None, traced: false })
@@ -43,15 +44,37 @@ pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
 ///
 /// Colour can hide both ends, so a line with any of it goes on.
 fn may_matter(stream: Stream, line: &[u8]) -> bool {
-    match (stream, line.first()) {
-        (_, None) => false,
-        (Stream::Stderr, Some(_)) => true,
-        (Stream::Stdout, Some(first)) => {
-            matches!(first, b'0'..=b'9' | b'[' | b'C' | b'D' | b'E' | b'G' | b'R' | b'W' | 0xe2)
-                || memchr::memmem::find(&line[line.len().saturating_sub(LONGEST_END)..], b": ").is_some()
-                || memchr::memchr(0x1b, line).is_some()
-        }
+    match (stream, line) {
+        (_, []) => false,
+        (Stream::Stderr, [..]) => true,
+        (Stream::Stdout, [first, .., last]) if has_head(*first, line) || has_result(*last, line) => true,
+        // Colour can hide both ends.
+        (Stream::Stdout, [..]) => memchr::memchr(0x1b, line).is_some(),
     }
+}
+
+/// It begins like a sentence: with a time stamp, or with the first words of one that has none.
+fn has_head(first: u8, line: &[u8]) -> bool {
+    let begins = |words: &str| line.starts_with(words.as_bytes());
+    match first {
+        b'0'..=b'9' => line.get(19..22) == Some(b"Z: "),
+        b'[' => begins("[RUNNER "),
+        b'C' => begins("Current runner "),
+        b'D' => begins("Downloading "),
+        b'E' => begins("Exiting..."),
+        b'G' => begins("Generate and "),
+        b'R' => begins("Runner "),
+        b'W' => begins("Waiting for "),
+        _ => begins("√ Removed "),
+    }
+}
+
+/// It ends like `: Succeeded`: every [`TaskResult`] ends in one of two letters.
+fn has_result(last: u8, line: &[u8]) -> bool {
+    /// At least as long as `: SucceededWithIssues`.
+    const LONGEST: usize = 24;
+    matches!(last, b'd' | b's')
+        && memchr::memmem::find(&line[line.len().saturating_sub(LONGEST)..], b": ").is_some()
 }
 
 fn read(stream: Stream, sentence: &str, traced: bool) -> Option<Reading> {
@@ -182,6 +205,8 @@ fn is_stamp(bytes: &[u8]) -> bool {
 
 enum Trace<'a> {
     Terminal(Stream, &'a str),
+    /// Not the first line of a sentence: by its shape it can only be the rest of a name.
+    Further(&'a str),
     Other(&'a str),
 }
 
@@ -194,10 +219,11 @@ fn trace_message(line: &str) -> Option<Trace<'_>> {
     if split_trace_source(head)? != "Terminal" {
         return Some(Trace::Other(message));
     }
-    Some(match message.strip_prefix("WRITE ERROR: ") {
-        Some(sentence) => Trace::Terminal(Stream::Stderr, sentence),
-        None => Trace::Terminal(Stream::Stdout, message.strip_prefix("WRITE LINE: ").unwrap_or(message)),
-    })
+    if let Some(sentence) = message.strip_prefix("WRITE LINE: ") {
+        return Some(Trace::Terminal(Stream::Stdout, sentence));
+    }
+    let sentence = message.strip_prefix("WRITE ERROR: ");
+    Some(sentence.map_or(Trace::Further(message), |sentence| Trace::Terminal(Stream::Stderr, sentence)))
 }
 
 /// `2026-08-17 13:15:44Z INFO Source` → the source.

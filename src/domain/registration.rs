@@ -28,6 +28,28 @@ pub struct RegistrationFault {
     pub says: String,
 }
 
+/// What GitHub says of our own runner when it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is online there.
+    Online,
+    /// It is known and offline.
+    Offline,
+    /// There is no such runner.
+    Unknown,
+}
+
+impl Standing {
+    /// The word for log lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Standing::Online => "online",
+            Standing::Offline => "offline",
+            Standing::Unknown => "unknown",
+        }
+    }
+}
+
 /// What became of the registration at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {

@@ -40,11 +40,13 @@ pub enum RestartReason {
     RegistrationFailed,
     /// The server had dropped the registration; a new one was made.
     Reregistered,
+    /// We were idle and GitHub said twice that we are offline.
+    StandingDisagreed,
 }
 
 impl RestartReason {
     /// Every reason, in label order.
-    pub const ALL: [RestartReason; 11] = [
+    pub const ALL: [RestartReason; 12] = [
         RestartReason::RetryableError,
         RestartReason::RunnerUpdating,
         RestartReason::RunOnceRunnerUpdating,
@@ -56,6 +58,7 @@ impl RestartReason {
         RestartReason::SpawnFailed,
         RestartReason::RegistrationFailed,
         RestartReason::Reregistered,
+        RestartReason::StandingDisagreed,
     ];
 
     /// The label value.
@@ -72,6 +75,7 @@ impl RestartReason {
             RestartReason::SpawnFailed => "spawn_failed",
             RestartReason::RegistrationFailed => "registration_failed",
             RestartReason::Reregistered => "reregistered",
+            RestartReason::StandingDisagreed => "standing_disagreed",
         }
     }
 
@@ -121,6 +125,8 @@ pub enum StopReason {
     Asked,
     /// The runner could not be registered.
     Unregistered,
+    /// GitHub says that we are offline: the listener is launched again.
+    Disagreed,
 }
 
 impl StopReason {
@@ -138,6 +144,7 @@ impl StopReason {
             StopReason::Ghost => "ghost",
             StopReason::Asked => "asked",
             StopReason::Unregistered => "unregistered",
+            StopReason::Disagreed => "disagreed",
         }
     }
 }

@@ -98,6 +98,15 @@ impl Target {
         Ok((host, target))
     }
 
+    /// How far it reaches.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Target::Repository { .. } => Scope::Repository,
+            Target::Organization(_) => Scope::Organization,
+            Target::Enterprise(_) => Scope::Enterprise,
+        }
+    }
+
     /// What `config.sh --url` takes.
     pub fn runner_url(&self, host: &Host) -> String {
         let host = host.url();
@@ -136,6 +145,17 @@ impl Target {
         let same_kind = std::mem::discriminant(self) == std::mem::discriminant(other);
         same_kind && self.api_path().eq_ignore_ascii_case(&other.api_path())
     }
+}
+
+/// How far a registration reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// One repository.
+    Repository,
+    /// Every repository of an organisation that its runner groups allow.
+    Organization,
+    /// Every organisation of an enterprise that its runner groups allow.
+    Enterprise,
 }
 
 impl fmt::Display for Target {

@@ -1,24 +1,51 @@
 //! The preparation of the first launch goes on beside the loop, which hears of it as of everything else.
 
+use super::Supervisor;
+use super::enlist;
+use super::fault::StartError;
 use crate::config::Config;
+use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
+use crate::registrar::Registrar;
 use crate::sys::child::{Launch, Output};
+use crate::sys::outlet::Outlet;
 use crate::sys::prepare::{self, Wishes};
+use crate::telemetry::emit::ApiMeter;
+use std::sync::Arc;
 use tokio::sync::mpsc;
+
+/// Makes the registrar anew: the one that is there trusts the authorities of the store as it was.
+type Renew = Box<dyn FnOnce(&Launch, &Output) -> Option<Registrar>>;
 
 /// What is to be done, and the news of it.
 pub(super) struct Preparation {
     wishes: Wishes,
     told: Option<mpsc::UnboundedReceiver<Notice>>,
+    renew: Option<Renew>,
 }
 
 impl Preparation {
-    pub(super) fn new(config: &Config) -> Preparation {
+    /// The preparation, and the registrar as it can be before it, if there is anything to register.
+    pub(super) fn new(
+        config: &Config,
+        launch: &Launch,
+        outlets: &[Outlet; 2],
+        meter: &ApiMeter,
+    ) -> Result<(Preparation, Option<Registrar>), StartError> {
         let wishes = Wishes {
             wait_for_docker: config.runner.wait_for_docker,
             update_certificates: config.runner.update_ca_certs,
         };
-        Preparation { wishes, told: None }
+        let registrar = enlist::registrar(config, launch, outlets, meter.clone())?;
+        let renew = wishes.update_certificates.then(|| {
+            let (config, meter) = (config.clone(), meter.clone());
+            let renew: Renew = Box::new(move |launch, output| {
+                // It was possible a moment ago.
+                enlist::registrar(&config, launch, &output.outlets, meter).ok().flatten()
+            });
+            renew
+        });
+        Ok((Preparation { wishes, told: None, renew }, registrar))
     }
 
     /// Whether there is anything to do.
@@ -41,5 +68,15 @@ impl Preparation {
             self.told = None;
         }
         notice.map(Box::new)
+    }
+}
+
+impl Supervisor {
+    pub(super) fn prepared(&mut self) {
+        let renewed = self.preparation.renew.take().and_then(|renew| renew(&self.launch, &self.output));
+        if let Some(registrar) = renewed {
+            self.registrar = Some(Arc::new(registrar));
+        }
+        self.feed(Input::Prepared);
     }
 }

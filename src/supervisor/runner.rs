@@ -1,6 +1,7 @@
 //! What there must be before a runner can be launched: its program, its registration, its user, and directories that user can write.
 
-use super::start::StartError;
+use super::enlist;
+use super::fault::StartError;
 use crate::config::{Config, names};
 use crate::sys::child::Launch;
 use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
@@ -19,17 +20,22 @@ pub(super) fn launch(
     if !dir.join(LISTENER).exists() {
         return Err(StartError::NoRunner { dir, missing: LISTENER });
     }
-    if !runner_file::is_configured(&dir) {
+    if config.registration.skip && !runner_file::is_configured(&dir) {
         return Err(StartError::NotConfigured { dir });
     }
     let user = user(config)?;
     let work_dir = runner_file::work_folder(&dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
+    if !config.registration.skip {
+        // `.runner` and the credentials are written there, and deleted.
+        check(names::RUNNER_DIR, &dir, user.as_ref())?;
+    }
     check(names::RUNNER_DIR, &diag, user.as_ref())?;
     check(names::RUNNER_WORK_DIR, &work_dir, user.as_ref())?;
     if let Some(user) = &user {
         user.dress(&mut environment);
     }
+    environment.extend(enlist::given_jit(config));
     oom::tell(&mut environment);
     let user = user.map(|user| user.ids);
     let launch =

@@ -174,6 +174,8 @@ async fn hear(
     let mut readings = Vec::new();
     loop {
         let read = tokio::select! {
+            // No timer is set while there is something to read.
+            biased;
             read = pipe.read_buf(&mut buffer) => read,
             () = tokio::time::sleep(PATIENCE), if !buffer.is_empty() => {
                 buffer = pass(&output.outlets[index], buffer, true).await;

@@ -1,12 +1,13 @@
 //! One happening, one `emit`: the log line and the metrics move together, and nothing else moves either.
 
+mod around;
+
 use super::catalog as c;
 use super::exporter::Exporter;
-use crate::domain::death::Cause;
-use crate::domain::event::{Exit, StopKind, Stream};
+use crate::domain::event::{StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
-use crate::domain::registration::Removal;
+use crate::domain::registration::{Removal, Standing};
 use crate::domain::restart::RestartReason;
 use crate::domain::status::{State, Status};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
@@ -64,19 +65,10 @@ impl Telemetry {
         match notice {
             Notice::ListenerStarted { pid, restart } => listener_started(*pid, *restart),
             Notice::ListenerNotStarted { error } => error!(event = "listener_not_started", error),
-            Notice::DockerAwaited { at_most } => {
-                let says = "Waiting for docker to be ready.";
-                info!(event = "docker_awaited", says, at_most_seconds = at_most.as_secs());
-            }
-            Notice::DockerWaitEnded { says: None } => {
-                info!(event = "docker_ready", says = "Docker is ready.");
-            }
-            Notice::DockerWaitEnded { says: Some(says) } => warn!(event = "docker_not_ready", says),
-            Notice::CertificatesUpdated { says: None } => info!(event = "certificates_updated"),
-            Notice::CertificatesUpdated { says: Some(says) } => {
-                warn!(event = "certificates_not_updated", says);
-            }
-            Notice::ListenerExited { exit, cause } => listener_exited(*exit, *cause),
+            Notice::DockerAwaited { at_most } => around::docker_awaited(*at_most),
+            Notice::DockerWaitEnded { says } => around::docker_wait_ended(says.as_deref()),
+            Notice::CertificatesUpdated { says } => around::certificates_updated(says.as_deref()),
+            Notice::ListenerExited { exit, cause } => around::listener_exited(*exit, *cause),
             Notice::VersionSeen { version } => self.version_seen(version),
             Notice::SessionCreated => info!(event = "session_created"),
             Notice::ConnectionLost { message } => connection_lost(message),
@@ -98,6 +90,9 @@ impl Telemetry {
             Notice::RegistrationFailed(fault) => {
                 error!(event = "registration_failed", will_retry = fault.retry, says = fault.says);
             }
+            Notice::Unlabelled(Ok(())) => info!(event = "labels_taken_away"),
+            Notice::Unlabelled(Err(says)) => warn!(event = "labels_stay", says),
+            Notice::StandingDisagreed(standing) => standing_disagreed(*standing),
             Notice::DeregistrationStarted => info!(event = "deregistration_started"),
             Notice::Deregistered(removal) => deregistered(removal),
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),
@@ -196,6 +191,31 @@ impl Telemetry {
     }
 }
 
+/// Counts calls of GitHub's API; may be asked from anywhere.
+#[derive(Clone)]
+pub struct ApiMeter {
+    exporter: Exporter,
+}
+
+impl ApiMeter {
+    /// Counts into this registry.
+    pub fn new(exporter: Exporter) -> ApiMeter {
+        ApiMeter { exporter }
+    }
+
+    /// One attempt has ended. Both labels are words of bounded lists.
+    pub fn call(&self, endpoint: &'static str, code: &'static str, rate_limit_remaining: Option<u64>) {
+        counter!(c::API_REQUESTS.name, "endpoint" => endpoint, "code" => code).increment(1);
+        if let Some(remaining) = rate_limit_remaining {
+            // GitHub's limits are far below 2^52.
+            #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+            gauge!(c::API_REMAINING.name).set(remaining as f64);
+        }
+        debug!(event = "github_api_call", endpoint, code, rate_limit_remaining);
+        self.exporter.touch();
+    }
+}
+
 fn listener_started(pid: u32, restart: Option<RestartReason>) {
     if let Some(reason) = restart {
         counter!(c::RESTARTS.name, "reason" => reason.as_str()).increment(1);
@@ -203,13 +223,9 @@ fn listener_started(pid: u32, restart: Option<RestartReason>) {
     info!(event = "listener_started", pid, reason = restart.map_or("first", RestartReason::as_str));
 }
 
-fn listener_exited(exit: Exit, cause: Cause) {
-    // The others say what the exit says.
-    let cause = matches!(cause, Cause::Oom | Cause::DiskFull | Cause::Stopped).then(|| cause.to_string());
-    match exit {
-        Exit::Code(code) => info!(event = "listener_exited", code, cause),
-        Exit::Signal(signal) => warn!(event = "listener_died", signal, cause),
-    }
+fn standing_disagreed(standing: Standing) {
+    counter!(c::DISAGREEMENTS.name).increment(1);
+    warn!(event = "standing_disagreed", we_believe = "online", github_says = standing.as_str());
 }
 
 fn deregistered(removal: &Removal) {

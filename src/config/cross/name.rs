@@ -35,10 +35,16 @@ pub(super) fn derive(
         return;
     }
     let is_random: bool = reading.get(names::RANDOM_RUNNER_SUFFIX).unwrap_or(is_constant);
-    let suffix = if is_random || hostname.is_empty() { random(lookup.random()) } else { hostname };
+    let is_random = is_random || hostname.is_empty();
+    let suffix = if is_random { random(lookup.random()) } else { hostname };
     let room = NAME_LIMIT - 1 - prefix.chars().count();
     let suffix: String = suffix.chars().take(room).collect();
-    reading.derive(names::RUNNER_NAME, Value::Text(format!("{prefix}-{suffix}")));
+    let name = Value::Text(format!("{prefix}-{suffix}"));
+    if is_random {
+        reading.derive_from(names::RUNNER_NAME, name, names::RANDOM_RUNNER_SUFFIX);
+    } else {
+        reading.derive(names::RUNNER_NAME, name);
+    }
 }
 
 /// The name that was set wins over all that would make one up.

@@ -1,4 +1,5 @@
-//! One target on one host: every variable that names one must name the same, or RUNNER_SCOPE says which is meant.
+//! One target on one host: every variable that names one must name the same, or `RUNNER_SCOPE` says which is
+//! meant.
 
 use super::{ignored, settled};
 use crate::config::fault::Warning;
@@ -74,7 +75,9 @@ pub(super) fn check(reading: &mut Reading, warnings: &mut Vec<Warning>) -> Optio
     let from_url = url(reading);
     let target = match settled(reading) {
         Some(why) => {
-            NAMING.iter().for_each(|name| ignored(reading, warnings, name, why));
+            for name in NAMING {
+                ignored(reading, warnings, name, why);
+            }
             None
         }
         None => target(reading, warnings, from_url),
@@ -164,6 +167,7 @@ fn scope(reading: &mut Reading) -> Option<Scope> {
     }
     if scope.is_some_and(|scope| scope != Scope::Organization) {
         reading.refuse(names::ORG_RUNNER, "contradicts RUNNER_SCOPE: keep one");
+        return None;
     }
     Some(Scope::Organization)
 }
@@ -194,13 +198,11 @@ fn repository(reading: &mut Reading) -> Option<Target> {
     if text.contains('/') {
         return Target::repository(&text).ok();
     }
-    match reading.get::<String>(names::GITHUB_OWNER) {
-        Some(owner) => Some(Target::Repository { owner, name: text }),
-        None => {
-            reading.refuse(names::GITHUB_REPOSITORY, "expected OWNER/REPOSITORY, or GITHUB_OWNER beside it");
-            None
-        }
+    let owner: Option<String> = reading.get(names::GITHUB_OWNER);
+    if owner.is_none() {
+        reading.refuse(names::GITHUB_REPOSITORY, "expected OWNER/REPOSITORY, or GITHUB_OWNER beside it");
     }
+    owner.map(|owner| Target::Repository { owner, name: text })
 }
 
 /// The runner would not heed it: a repository's runners are in one group.

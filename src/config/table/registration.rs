@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Variable] = &[
     credential(
         names::APP_PRIVATE_KEY,
         Kind::PrivateKey,
-        "Private key of the GitHub App: PEM with line ends or \\n, or base64 of it.",
+        "Private key of the GitHub App: PEM with line ends or `\\n`, or base64 of it.",
     )
     .aliases(&[alias("GITHUB_APP_PRIVATE_KEY", LABBS)]),
     credential(

@@ -1,6 +1,6 @@
 //! What was said and not believed is kept until it is proven, and believed then as if at the time it was said.
 
-use super::same_name;
+use super::open::same_name;
 use crate::domain::event::{Now, RunnerEvent, TaskResult};
 use crate::domain::parse::Reading;
 
@@ -37,6 +37,11 @@ impl Claims {
     pub(super) fn leading_to(&mut self, name: &str) -> Option<Vec<Claim>> {
         let last = self.0.iter().rev().find_map(Claim::started)?;
         same_name(last, name).then(|| std::mem::take(&mut self.0))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// They cannot be told from lines of the open job's name.

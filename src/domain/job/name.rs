@@ -2,8 +2,11 @@
 //!
 //! So the end of such a name is found without knowing where the name ended the first time: after `Job FIRST LINE`, sentences
 //! that repeat what followed `Running job: FIRST LINE` are the name, and the first other line with a result behind it is its
-//! last line. Only the order and a mark of each sentence are kept. A name with more than [`MOST`] lines that are sentences of the
-//! runner's is told apart by its first [`MOST`] only.
+//! last line. Only a mark of each sentence is kept. Of a name with more than [`MOST`] lines that are sentences of the runner's,
+//! the first [`MOST`] are known.
+//!
+//! With the runner's trace on stdout each telling comes twice, once in each voice, and the first line of either can be lost; so
+//! the two are kept apart.
 
 use crate::domain::event::{GhostCause, RunnerEvent, TaskResult, UpdateStep};
 use crate::domain::parse::{Reading, split_result};
@@ -11,11 +14,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 const MOST: usize = 256;
 
-/// What was said since the job's start, and how much of it has been said again since its completion began.
+/// What was said as the job started, and what of it has not been said again since its completion began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
-    first: Vec<u64>,
-    again: Option<usize>,
+    voices: [Vec<u64>; 2],
+    left: Option<[Vec<u64>; 2]>,
 }
 
 /// What a sentence is in the telling of a name.
@@ -25,31 +28,39 @@ pub(super) enum Part {
     Name,
     /// The last line of the name, and the result.
     End(TaskResult),
-    /// Nothing the name has said, or its first telling.
+    /// Nothing the name has said.
     Other,
 }
 
 impl Told {
-    /// The completion has begun: from now on the name is told again.
-    pub(super) fn begin_again(&mut self) {
-        self.again.get_or_insert(0);
+    /// A sentence of the first telling.
+    pub(super) fn keep(&mut self, reading: &Reading) {
+        let voice = &mut self.voices[usize::from(reading.traced)];
+        if voice.len() < MOST {
+            voice.push(mark(reading));
+        }
     }
 
-    /// Takes the next sentence.
+    /// The completion has begun: from now on the name is told again.
+    pub(super) fn begin_again(&mut self) {
+        self.left.get_or_insert_with(|| self.voices.clone());
+    }
+
+    /// What the next sentence is.
     pub(super) fn hear(&mut self, reading: &Reading) -> Part {
-        let mark = mark(reading);
-        match self.again {
-            None if self.first.len() < MOST => {
-                self.first.push(mark);
-                Part::Other
-            }
-            None => Part::Other,
-            Some(at) if self.first.get(at) == Some(&mark) => {
-                self.again = Some(at + 1);
-                Part::Name
-            }
-            Some(_) => result_behind(&reading.event).map_or(Part::Other, Part::End),
+        let Some(left) = &mut self.left else { return Part::Other };
+        let (voice, mark) = (&mut left[usize::from(reading.traced)], mark(reading));
+        if let Some(at) = voice.iter().position(|told| *told == mark) {
+            voice.remove(at);
+            return Part::Name;
         }
+        result_behind(&reading.event).map_or(Part::Other, Part::End)
+    }
+
+    /// Some voice has said this, be it often.
+    pub(super) fn has(&self, reading: &Reading) -> bool {
+        let mark = mark(reading);
+        self.voices.iter().flatten().any(|told| *told == mark)
     }
 }
 
@@ -71,6 +82,7 @@ pub(super) fn can_be_in_a_name(reading: &Reading) -> bool {
             | RunnerEvent::JobCompleted { .. }
             | RunnerEvent::CompletionHead { .. }
             | RunnerEvent::CompletionTail { .. }
+            | RunnerEvent::NameLine(_)
             | RunnerEvent::Reconnected
             | RunnerEvent::Exiting
             | RunnerEvent::ConfigRemoved => true,
@@ -80,7 +92,8 @@ pub(super) fn can_be_in_a_name(reading: &Reading) -> bool {
 /// The two voices of the runner say the same thing.
 fn mark(reading: &Reading) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&reading.event, &reading.stamp).hash(&mut hasher);
+    let event = if let RunnerEvent::NameLine(event) = &reading.event { event } else { &reading.event };
+    (event, &reading.stamp).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -90,6 +103,7 @@ fn result_behind(event: &RunnerEvent) -> Option<TaskResult> {
         RunnerEvent::JobCompleted { result, .. } | RunnerEvent::CompletionTail { result, .. } => {
             Some(*result)
         }
+        RunnerEvent::NameLine(event) => result_behind(event),
         RunnerEvent::JobStarted { name } => split_result(name).map(|(_, result)| result),
         RunnerEvent::Version(_)
         | RunnerEvent::Listening

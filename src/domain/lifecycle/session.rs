@@ -81,6 +81,7 @@ impl Lifecycle {
             RunnerEvent::JobCompleted { .. }
             | RunnerEvent::CompletionHead { .. }
             | RunnerEvent::CompletionTail { .. }
+            | RunnerEvent::NameLine(_)
             | RunnerEvent::SessionConflictGaveUp
             | RunnerEvent::Exiting
             | RunnerEvent::ConfigRemoved => None,

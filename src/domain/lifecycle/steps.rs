@@ -5,7 +5,7 @@ use super::{Action, Lifecycle, Phase, Session};
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
-use crate::domain::registration::{Registered, RegistrationFault, Removal};
+use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
 use crate::domain::restart::{Decision, RestartReason, Situation, StopReason, UPDATE_WAIT, decide};
 use std::time::Duration;
 
@@ -16,8 +16,9 @@ const UNAVAILABLE: i32 = 69;
 const REGISTRATION: Duration = Duration::from_secs(180);
 /// The least a removal gets when nobody waits to kill us.
 const UNHURRIED: Duration = Duration::from_secs(10);
-/// How long after a drained job's end the listener is heard before it is interrupted.
-const SETTLE: Duration = Duration::from_millis(20);
+/// How long after a drained job's end the listener is heard before it is interrupted: on a busy machine the next job's line
+/// comes tens of milliseconds after the last one's end, and interrupting then would cancel that job.
+const SETTLE: Duration = Duration::from_millis(500);
 
 impl Lifecycle {
     /// Nothing is sent: the job may end in peace. Without a job there is nothing to wait for.
@@ -62,7 +63,7 @@ impl Lifecycle {
 
     pub(super) fn launch(&mut self, reason: Option<RestartReason>, now: Now) -> Vec<Action> {
         self.session = Session::Starting;
-        if !self.prepared {
+        if self.settings.prepares {
             self.phase = Phase::Preparing;
             self.reason = "preparing the first launch".into();
             return vec![Action::Prepare];
@@ -74,11 +75,11 @@ impl Lifecycle {
         self.attempted = true;
         self.phase = Phase::Registering { until: now.up + REGISTRATION, reason };
         self.reason = "registering with GitHub".into();
-        vec![Action::Register, Action::Notify(Notice::RegistrationStarted)]
+        vec![Action::Register { anew: self.void }, Action::Notify(Notice::RegistrationStarted)]
     }
 
     pub(super) fn prepared(&mut self, now: Now) -> Vec<Action> {
-        self.prepared = true;
+        self.settings.prepares = false;
         self.phase = Phase::Launching { due: now.up, reason: None };
         Vec::new()
     }
@@ -90,6 +91,7 @@ impl Lifecycle {
         now: Now,
     ) -> Vec<Action> {
         self.registered = true;
+        self.void = false;
         self.ghost = None;
         self.phase = Phase::Launching { due: now.up, reason };
         vec![Action::Notify(Notice::Registered(how))]
@@ -105,6 +107,24 @@ impl Lifecycle {
             }
         };
         actions.extend(self.follow(decision, now));
+        actions
+    }
+
+    /// Neither side is trusted alone (actions/runner#3458, #3448): only an idle runner, and only the second time.
+    pub(super) fn asked(&mut self, standing: Standing, now: Now) -> Vec<Action> {
+        let idle = self.session == Session::Live && self.jobs.open().is_none() && self.ghost.is_none();
+        if !idle || standing == Standing::Online {
+            self.disagreements = 0;
+            return Vec::new();
+        }
+        self.disagreements += 1;
+        let mut actions = vec![Action::Notify(Notice::StandingDisagreed(standing))];
+        if self.disagreements >= 2 {
+            self.disagreements = 0;
+            let unknown = standing == Standing::Unknown;
+            self.leaving = Some(if unknown { StopReason::Ghost } else { StopReason::Disagreed });
+            actions.extend(self.interrupt(now));
+        }
         actions
     }
 
@@ -149,7 +169,7 @@ impl Lifecycle {
 
     /// The registration is void: what is left of it here goes, and a new one is made after a wait.
     fn reregister(&mut self, now: Now) -> Vec<Action> {
-        self.registered = false;
+        (self.registered, self.void) = (false, true);
         let after = match self.decide(Exit::Code(UNAVAILABLE), true) {
             Decision::Retry(_, after) => after,
             Decision::Stop(..) | Decision::AwaitUpdate(_) => {
@@ -180,7 +200,7 @@ impl Lifecycle {
             Decision::Retry(reason, after) => {
                 // The session on the server may outlive this registration, but not the next one (`--replace`).
                 if reason == RestartReason::SessionConflict && self.may_reregister() {
-                    self.registered = false;
+                    (self.registered, self.void) = (false, true);
                 }
                 self.failures += 1;
                 self.phase = Phase::Launching { due: now.up + after, reason: Some(reason) };
@@ -211,6 +231,12 @@ impl Lifecycle {
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
         actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
+        if reason == StopReason::Disagreed {
+            self.leaving = None;
+            actions
+                .extend(self.follow(Decision::Retry(RestartReason::StandingDisagreed, Duration::ZERO), now));
+            return actions;
+        }
         if reason == StopReason::Ghost && self.may_reregister() {
             self.leaving = None;
             actions.extend(self.reregister(now));

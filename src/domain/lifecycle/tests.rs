@@ -1,9 +1,12 @@
 //! The table, row by row; time is an argument, so nothing here waits.
 
 use super::*;
-use crate::domain::event::{RunnerEvent, Stream, TaskResult};
+use crate::domain::death::Cause;
+use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
+use crate::domain::parse::Reading;
 use crate::domain::parse::parse;
 use crate::domain::record::{JobStatus, RowStatus};
+use crate::domain::registration::{Registered, RegistrationFault, Removal};
 use chrono::DateTime;
 
 fn now(seconds: u64) -> Now {
@@ -347,7 +350,7 @@ fn registering() -> Stage {
     let settings =
         Settings { registers: true, reregisters: true, removal: Some(Duration::from_secs(3)), ..settings() };
     let mut life = Lifecycle::new(settings, now(0));
-    assert_eq!(life.handle(Input::Deadline, now(0))[0], Action::Register);
+    assert_eq!(life.handle(Input::Deadline, now(0))[0], Action::Register { anew: false });
     Stage(life)
 }
 
@@ -374,7 +377,7 @@ fn a_registration_that_fails_is_tried_again_or_given_up_with_69() {
     let mut stage = registering();
     assert_eq!(stage.deeds(fault(true), 5), []);
     assert_eq!(stage.state(), State::Backoff);
-    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register { anew: false }]);
     let gone = stage.deeds(fault(false), 61);
     assert_eq!(gone, [Action::Deregister(Duration::from_secs(10))], "nobody waits to kill us");
     assert_eq!(stage.deeds(Input::Deregistered(Removal::NothingLeft), 62), [Action::Leave(69)]);
@@ -419,18 +422,18 @@ fn a_dropped_registration_is_made_anew() {
     let mut stage = registered().with(said(RunnerEvent::Ghost(RegistrationDeleted)), 10);
     assert_eq!(stage.deeds(exited(1), 11), []);
     assert_eq!(stage.state(), State::Backoff);
-    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register { anew: true }]);
     let mut stays = registered().with(said(RunnerEvent::Ghost(RegistrationNotFound)), 10);
     assert_eq!(stays.deeds(Input::Deadline, 40), [Action::Interrupt]);
     assert_eq!(stays.deeds(exited(0), 41), []);
-    assert_eq!(stays.deeds(Input::Deadline, 90), [Action::Register]);
+    assert_eq!(stays.deeds(Input::Deadline, 90), [Action::Register { anew: true }]);
 }
 
 #[test]
 fn a_session_conflict_is_waited_out_and_then_registered_anew() {
     let mut stage = registered();
     assert_eq!(stage.deeds(exited(5), 10), [Action::KillGroup]);
-    assert_eq!(stage.deeds(Input::Deadline, 40), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Deadline, 40), [Action::Register { anew: true }]);
 }
 
 #[test]
@@ -451,10 +454,10 @@ fn what_must_be_prepared_comes_before_everything_else_and_once() {
     let mut stage = preparing();
     assert_eq!((stage.state(), stage.0.next_deadline()), (State::Starting, None));
     assert_eq!(stage.deeds(Input::Prepared, 5), []);
-    assert_eq!(stage.deeds(Input::Deadline, 5), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Deadline, 5), [Action::Register { anew: false }]);
     assert_eq!(stage.deeds(Input::Prepared, 6), []);
     stage.0.handle(Input::NotRegistered(RegistrationFault { retry: true, says: String::new() }), now(7));
-    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register]);
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register { anew: false }]);
 }
 
 #[test]
@@ -500,4 +503,21 @@ fn an_abandoned_job_always_has_a_cause() {
     let mut stage = Stage::busy();
     let done = completed("build", TaskResult::Failed);
     assert_eq!(cause_of(&stage.0.handle(done, now(20))), "", "whoever looks at the system says why");
+}
+
+#[test]
+fn an_idle_runner_that_github_calls_offline_twice_is_launched_again() {
+    use crate::domain::registration::Standing::{Offline, Online, Unknown};
+    let mut stage = registered();
+    assert_eq!(stage.deeds(Input::Asked(Offline), 10), []);
+    assert_eq!(stage.deeds(Input::Asked(Online), 20), []);
+    assert_eq!(stage.deeds(Input::Asked(Offline), 30), [], "not in a row");
+    assert_eq!(stage.deeds(Input::Asked(Offline), 40), [Action::Interrupt]);
+    assert_eq!(stage.deeds(exited(0), 41), []);
+    assert_eq!(stage.deeds(Input::Deadline, 41), [Action::Spawn]);
+    let mut gone = registered().with(Input::Asked(Unknown), 10).with(Input::Asked(Unknown), 20);
+    assert_eq!(gone.deeds(exited(0), 21), []);
+    assert_eq!(gone.deeds(Input::Deadline, 99), [Action::Register { anew: true }]);
+    let mut busy = registered().with(started("build"), 5).with(Input::Asked(Offline), 10);
+    assert_eq!(busy.deeds(Input::Asked(Offline), 20), [], "never under a job");
 }

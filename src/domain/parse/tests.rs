@@ -1,4 +1,11 @@
 //! The runner's sentences word for word, what only looks like them, and a second reader made of regular expressions.
+#![allow(
+    clippy::unnecessary_wraps,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    reason = "tables and short names read best here"
+)]
 
 use super::*;
 use proptest::prelude::*;
@@ -25,6 +32,10 @@ fn completed(name: &str, result: TaskResult) -> Option<RunnerEvent> {
 
 fn tail(name: &str, result: TaskResult) -> Option<RunnerEvent> {
     Some(RunnerEvent::CompletionTail { name: name.into(), result })
+}
+
+fn further(event: RunnerEvent) -> RunnerEvent {
+    RunnerEvent::NameLine(Box::new(event))
 }
 
 fn fatal(message: &str) -> Option<RunnerEvent> {
@@ -321,8 +332,9 @@ fn the_trace_on_stdout_is_heard_as_the_terminal_it_copies() {
     // Only the first line of a sentence has the words.
     assert_eq!(
         traced("INFO", "last line completed with result: Failed"),
-        tail("last line", TaskResult::Failed)
+        tail("last line", TaskResult::Failed).map(further)
     );
+    assert_eq!(traced("INFO", &format!("{TS}: Running job: b")), started("b").map(further));
     assert_eq!(traced("INFO", "WRITE LINE: "), None);
     assert_eq!(
         out(&format!("[RUNNER {TS} ERR  Runner] Registration 0f0f-1 was not found.")),
@@ -440,7 +452,9 @@ impl Reference {
                     Reference::first(std::slice::from_ref(&(self.tail.clone(), self.stdout[6].1)), sentence)
                         .or_else(|| Reference::first(&self.stderr, sentence))
                 }
-                _ => Reference::first(&self.stdout, sentence),
+                "WRITE LINE: " => Reference::first(&self.stdout, sentence),
+                _ => Reference::first(&self.stdout, sentence)
+                    .map(|event| RunnerEvent::NameLine(Box::new(event))),
             };
             return event.map(|event| (event, true));
         }
@@ -555,7 +569,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_two_readers_agree_on_composed_lines(stream in stream(), line in composed()) {

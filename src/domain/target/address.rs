@@ -5,7 +5,6 @@
 
 use super::TargetFault;
 use std::fmt;
-use std::net::Ipv6Addr;
 
 /// GitHub's own limit for a repository; accounts and enterprises are shorter.
 const NAME_LIMIT: usize = 100;
@@ -175,7 +174,8 @@ fn authority_of(text: &str, secure: bool) -> Result<String, TargetFault> {
 fn is_host(host: &str) -> bool {
     let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Some(address) = literal {
-        return address.parse::<Ipv6Addr>().is_ok();
+        // Whether it is an address is for who connects to say.
+        return address.contains(':') && address.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b));
     }
     // Container networks have names with underscores.
     let is_label = |label: &str| {
