@@ -117,7 +117,7 @@ fn busy_drains_in_silence_and_is_interrupted_the_moment_the_job_ends() {
     assert_eq!(stage.state(), State::Draining);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)));
     assert_eq!(rows(&stage.deeds(completed("build", TaskResult::Succeeded), 60)).len(), 1);
-    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(60_020)));
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(60_500)));
     assert_eq!(stage.deeds(Input::Deadline, 61), [Action::Interrupt]);
     assert_eq!(stage.deeds(exited(0), 61), [Action::Leave(0)]);
     assert_eq!(stage.state(), State::Stopped);
