@@ -129,21 +129,17 @@ fn the_page_is_right_in_every_state() {
 #[test]
 fn every_result_is_counted_and_nothing_else_changes_the_page() {
     require!("namespace", "promtool");
-    let job = |fields: Value| {
-        let mut job = json!({"name": "j", "ms": 50, "spawn_ms": 10});
-        job.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
-        json!({"job": job})
-    };
-    let script = json!([
-        job(json!({})),
-        job(json!({"result": "SucceededWithIssues"})),
-        job(json!({"result": "Failed"})),
-        job(json!({"result": "Skipped"})),
-        job(json!({"ms": 60_000, "cancel_after_ms": 100})),
-        job(json!({"ms": 60_000, "lose_lock_after_ms": 100})),
-        {"disconnect": {"ms": 100}},
-    ]);
-    let mut s = quiet(steps(&script)).start();
+    let jobs = [
+        json!({"name": "fine", "ms": 50}),
+        json!({"name": "grumbling", "ms": 50, "result": "SucceededWithIssues"}),
+        json!({"name": "broken", "ms": 50, "result": "Failed"}),
+        json!({"name": "skipped", "ms": 50, "result": "Skipped"}),
+        json!({"name": "cancelled", "ms": 60_000, "cancel_after_ms": 100}),
+        json!({"name": "disowned", "ms": 60_000, "lose_lock_after_ms": 100}),
+    ];
+    let mut script: Vec<Value> = jobs.iter().flat_map(brief).collect();
+    script.push(json!({"disconnect": {"ms": 100}}));
+    let mut s = quiet(steps(&json!(script))).start();
     s.until("all is over", |s| page(s).value("github_runner_reconnects_total", None) == Some(1.0));
     let (one, two) = (raw(&s), raw(&s));
     assert!(one == two, "nothing happened, so nothing changed");
