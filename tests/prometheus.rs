@@ -402,12 +402,12 @@ fn a_real_prometheus_sees_every_job_and_no_phantom() {
     let rows = |s: &Supervised, status: &str| {
         s.rows().iter().filter(|row| row.contains(&format!(",{status},"))).count()
     };
-    s.until("the jobs have ended", |s| rows(s, "success") + rows(s, "failed") == count + 1);
+    wait_until(LONG, "the end of the jobs", || rows(&s, "success") + rows(&s, "failed") == count + 1);
     let away = unix_now();
     assert_eq!(s.stop(), 0);
     let mut s = quiet(short_jobs(None, count, pause)).in_dir_of(&s).env("METRICS_PORT", &port).start();
     let back = unix_now();
-    s.until("the jobs have ended", |s| rows(s, "success") + rows(s, "failed") == 2 * count + 1);
+    wait_until(LONG, "the end of the jobs", || rows(&s, "success") + rows(&s, "failed") == 2 * count + 1);
     let last_job = unix_now();
     s.until("it has scraped once more", |_| {
         prometheus.samples("up").last().is_some_and(|(time, _)| *time > last_job)
