@@ -408,6 +408,9 @@ fn a_real_prometheus_sees_every_job_and_no_phantom() {
     let mut s = quiet(short_jobs(None, count, pause)).in_dir_of(&s).env("METRICS_PORT", &port).start();
     let back = unix_now();
     wait_until(LONG, "the end of the jobs", || rows(&s, "success") + rows(&s, "failed") == 2 * count + 1);
+    // A row is on disk before it is counted.
+    let counted = || page(&s).value("github_runner_job_duration_seconds_count", None);
+    wait_until(LONG, "their being counted", || counted() == Some((2 * count + 1) as f64));
     let last_job = unix_now();
     s.until("it has scraped once more", |_| {
         prometheus.samples("up").last().is_some_and(|(time, _)| *time > last_job)
@@ -422,7 +425,7 @@ fn check_scrapes(up: &[(f64, f64)], (away, back): (f64, f64)) {
     let failed: Vec<_> = up.iter().filter(|(time, value)| *value != 1.0 && !met_nobody(*time)).collect();
     assert!(failed.is_empty(), "{failed:?} of {up:?}, away from {away} to {back}");
     let longest = up.windows(2).map(|pair| pair[1].0 - pair[0].0).fold(0.0, f64::max);
-    assert!(up.len() > 10 && longest < 2.5, "{longest} s between two scrapes: {up:?}");
+    assert!(up.len() > 10 && longest < 5.0, "{longest} s between two scrapes: {up:?}");
 }
 
 fn check_increase(prometheus: &Prometheus, jobs: [usize; 2]) {
