@@ -57,7 +57,7 @@ enum Pace {
     Wait,
     /// The consumer stands still: they fill the [`ROOM`].
     Fill,
-    /// It is full: they are let go.
+    /// It is full: they are let go until half of it is free.
     Drop,
 }
 
@@ -190,8 +190,12 @@ impl Shared {
                 chunk.clear();
                 queue.spares.push(chunk);
             }
+            queue.pace = match queue.pace {
+                Pace::Drop if queue.bytes <= ROOM / 2 => Pace::Fill,
+                Pace::Fill if queue.bytes <= LOW => Pace::Wait,
+                same @ (Pace::Wait | Pace::Fill | Pace::Drop) => same,
+            };
             if queue.bytes <= LOW && queue.bytes + written > LOW {
-                queue.pace = Pace::Wait;
                 self.room.notify_one();
             }
         }
