@@ -12,6 +12,7 @@ use crate::telemetry::{log, reference};
 use crate::{config, demo};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// The command line is wrong, or the configuration (`EX_USAGE`).
@@ -85,10 +86,7 @@ pub fn main(argv: &[OsString]) -> i32 {
         Some(Call::Demo(options)) => demo::run(&options),
         Some(Call::Health { ready, url }) => health(ready, url),
         Some(Call::Check) => check(),
-        Some(Call::Metrics) => {
-            print!("{}", reference::markdown());
-            0
-        }
+        Some(Call::Metrics) => print(&reference::markdown()),
     }
 }
 
@@ -97,7 +95,7 @@ fn run() -> i32 {
     match Config::from_lookup(&lookup) {
         Ok(loaded) => supervise(loaded, child_environment(&lookup), Tcp::bind, |_| {}),
         Err(faults) => {
-            eprint!("{}", render_check(&Err(faults)));
+            complain(&render_check(&Err(faults)));
             USAGE
         }
     }
@@ -134,7 +132,7 @@ pub(crate) fn supervise(
     // A thread that still waits for the updater's marker has nothing left to tell.
     runtime.shutdown_background();
     outcome.unwrap_or_else(|error| {
-        eprintln!("runner-init: {}", chain(&error));
+        complain(&format!("runner-init: {}\n", chain(&error)));
         error.code()
     })
 }
@@ -153,15 +151,29 @@ fn install_log(config: &Config, stderr: Outlet) {
     log::install(format, level, move || stderr.clone());
 }
 
-fn refused(what: &str, error: &std::io::Error) -> i32 {
-    eprintln!("runner-init: {what}: {error}");
+pub(crate) fn refused(what: &str, error: &std::io::Error) -> i32 {
+    complain(&format!("runner-init: {what}: {error}\n"));
     OS
+}
+
+/// What was asked for; the exit code.
+fn print(text: &str) -> i32 {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => 0,
+        Err(error) => refused("cannot write to stdout", &error),
+    }
+}
+
+/// The exit code says the same to whoever does not read stderr.
+pub(crate) fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn check() -> i32 {
     let result = Config::from_lookup(&Environment);
-    print!("{}", render_check(&result));
-    if result.is_ok() { 0 } else { USAGE }
+    let written = print(&render_check(&result));
+    if result.is_ok() { written } else { USAGE }
 }
 
 fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
@@ -178,14 +190,11 @@ fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
         Ok(runtime) => runtime,
         Err(error) => return refused("cannot start", &error),
     };
-    match runtime.block_on(client::ask(&target, path)) {
-        Ok(verdict) => {
-            println!("{}", verdict.reason);
-            i32::from(!verdict.ok)
-        }
-        Err(error) => {
-            println!("{}", chain(&error));
-            1
-        }
-    }
+    let (reason, code) = match runtime.block_on(client::ask(&target, path)) {
+        Ok(verdict) => (verdict.reason, i32::from(!verdict.ok)),
+        Err(error) => (chain(&error), 1),
+    };
+    // The verdict is the exit code, whether or not its reason can be written.
+    let _ = writeln!(std::io::stdout(), "{reason}");
+    code
 }

@@ -1,11 +1,28 @@
 //! The real supervisor over a simulated runner: everything shown is real but GitHub.
 
-use crate::cli::{USAGE, supervise};
-use crate::config::{Config, Environment, Lookup, MapLookup, child_environment, names, render_check};
+use crate::cli::{USAGE, complain, refused, supervise};
+use crate::config::{
+    Config, Environment, Lookup, MapLookup, Variable, child_environment, describe, names, render_check,
+};
 use crate::sim;
 use crate::supervisor::{StartError, Tcp};
 use std::ffi::OsString;
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+
+/// How long the demo's first launch takes at speed 1, and the pause after its death, which is real; seconds.
+const OPENING: f64 = 36.0;
+const BACK_OFF: f64 = 6.0;
+/// The default of `METRICS_PORT`.
+const DEFAULT_PORT: u16 = 9091;
+/// What to open.
+const PLACES: [(&str, &str); 4] = [
+    ("/metrics", "what Prometheus sees: watch jobs_total, restarts_total, reconnects_total"),
+    ("/api/v1/status", "what it does right now"),
+    ("/api/v1/jobs", "the jobs that have ended"),
+    ("/readyz", "whether it could take a job, and why not"),
+];
 
 /// How to vary the demo.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -32,24 +49,24 @@ fn speed(text: &str) -> Result<f64, String> {
 pub fn run(options: &Options) -> i32 {
     let dir = match tempfile::Builder::new().prefix("runner-init-demo-").tempdir() {
         Ok(dir) => dir,
-        Err(error) => return failed("cannot make a temporary directory", &error),
+        Err(error) => return refused("cannot make a temporary directory", &error),
     };
     let runner = dir.path().join("runner");
     let scenario = sim::demo(options.jobs, options.speed, options.seed);
     if let Err(error) = sim::install(&runner, Path::new("/proc/self/exe"), &scenario) {
-        return failed("cannot set the simulated runner up", &error);
+        return refused("cannot set the simulated runner up", &error);
     }
     let lookup = environment(dir.path());
     match Config::from_lookup(&lookup) {
-        Ok(loaded) => supervise(loaded, child_environment(&lookup), bind, announce),
+        Ok(loaded) => supervise(loaded, child_environment(&lookup), bind, |tcp| announce(tcp, options)),
         Err(faults) => {
-            eprint!("{}", render_check(&Err(faults)));
+            complain(&render_check(&Err(faults)));
             USAGE
         }
     }
 }
 
-/// The caller's own variables, but for what makes it a demo.
+/// The caller's own variables, but for what makes it a demo: those may not come from outside under any of their names.
 fn environment(dir: &Path) -> MapLookup {
     const DEFAULTS: [(&str, &str); 4] = [
         (names::RUNNER_NAME, "demo-runner"),
@@ -57,21 +74,26 @@ fn environment(dir: &Path) -> MapLookup {
         (names::METRICS_UPDATE_INTERVAL, "5"),
         (names::RUNNER_STOP_GRACE, "60s"),
     ];
-    let paths = [
-        (names::RUNNER_DIR, "runner"),
-        (names::RUNNER_WORK_DIR, "runner/_work"),
-        (names::RUNNER_STATE_DIR, "state"),
-        (names::JOBS_LOG, "state/jobs.log"),
-    ];
     let is_set = |name: &str| Environment.get(name).is_some_and(|value| !value.is_empty());
-    let mut vars: Vec<(OsString, OsString)> = Environment.vars();
-    let defaults = DEFAULTS.iter().filter(|(name, _)| !is_set(name));
-    vars.extend(defaults.map(|(name, value)| (OsString::from(name), OsString::from(value))));
+    let mut ours = vec![
+        (names::RUNNER_DIR, dir.join("runner").into_os_string()),
+        (names::RUNNER_WORK_DIR, dir.join("runner/_work").into()),
+        (names::RUNNER_STATE_DIR, dir.join("state").into()),
+        (names::JOBS_LOG, dir.join("state/jobs.log").into()),
+        (names::RUNNER_SKIP_REGISTRATION, "true".into()),
+    ];
     if !is_set(names::RUNNER_RUN_DIR) {
-        vars.push((names::RUNNER_RUN_DIR.into(), dir.join("run").into()));
+        ours.push((names::RUNNER_RUN_DIR, dir.join("run").into()));
     }
-    vars.extend(paths.iter().map(|(name, path)| (OsString::from(name), dir.join(path).into_os_string())));
-    vars.push((names::RUNNER_SKIP_REGISTRATION.into(), "true".into()));
+    let defaults = DEFAULTS.into_iter().filter(|(name, _)| !is_set(name));
+    ours.extend(defaults.map(|(name, value)| (name, value.into())));
+    let is_ours = |name: &OsString| {
+        let rows = describe().iter().filter(|row| ours.iter().any(|(ours, _)| *ours == row.name));
+        rows.flat_map(Variable::names).any(|other| name == other)
+    };
+    let mut vars = Environment.vars();
+    vars.retain(|(name, _)| !is_ours(name));
+    vars.extend(ours.into_iter().map(|(name, value)| (OsString::from(name), value)));
     MapLookup::new(vars)
 }
 
@@ -87,16 +109,39 @@ fn bind(config: &Config) -> Result<Tcp, StartError> {
     }
 }
 
-fn announce(tcp: &Tcp) {
-    if let Some(address) = tcp.address() {
-        println!(
-            "runner-init demo: a simulated runner, real supervision. Open\n  http://{address}/metrics\n  \
-             http://{address}/api/v1/status\n  http://{address}/api/v1/jobs\nCtrl-C drains and leaves; twice insists.\n"
-        );
-    }
+/// What there is to see, before the runner says its first word.
+fn announce(tcp: &Tcp, options: &Options) {
+    let places = match tcp.address() {
+        Some(address) => places(address),
+        None => format!("  {}=false: there is nothing to open\n", names::METRICS_ENABLED),
+    };
+    let plot = match options.jobs {
+        Some(jobs) => format!("It takes {jobs} jobs, then it idles."),
+        None => format!(
+            "Within {} seconds: a success, a failure, a cancelled job, a lost connection, and a listener that is\n\
+             killed under a job and comes back. Then an ordinary day of jobs.",
+            (OPENING / options.speed).ceil() + BACK_OFF
+        ),
+    };
+    let text = format!(
+        "runner-init demo: real supervision of a simulated runner. No GitHub, no network.\n\n{places}\n{plot}\n\
+         Ctrl-C lets the running job finish, a second one cancels it. Below is what the runner prints; the lines that\n\
+         begin with ts= are runner-init's own.\n\n"
+    );
+    // Nobody reads it: the demo is the endpoint all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn failed(what: &str, error: &std::io::Error) -> i32 {
-    eprintln!("runner-init: {what}: {error}");
-    71
+fn places(mut address: SocketAddr) -> String {
+    let is_other = Environment.get(names::METRICS_PORT).is_none() && address.port() != DEFAULT_PORT;
+    let note = if is_other { format!("  (port {DEFAULT_PORT} is taken)\n") } else { String::new() };
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    let place = |(path, what): (&str, &str)| format!("  http://{address}{path:<16} {what}\n");
+    PLACES.into_iter().map(place).collect::<Vec<_>>().concat() + &note
 }

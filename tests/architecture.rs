@@ -78,14 +78,42 @@ const ROOMS: &[Room] = &[
     Room { name: "spawn", ours: &[], crates: &["nix"], never: &[] },
     Room {
         name: "supervisor",
-        ours: &["config", "domain", "github", "http", "sys", "telemetry"],
-        crates: &["chrono", "metrics_exporter_prometheus", "thiserror", "tokio", "tracing"],
+        ours: &["config", "domain", "github", "http", "registrar", "sys", "telemetry"],
+        crates: &["chrono", "metrics_exporter_prometheus", "nix", "thiserror", "tokio", "tracing"],
         never: &["std::fs", "std::env::var"],
+    },
+    Room {
+        name: "registrar",
+        ours: &["config::Secret", "domain", "github", "sys"],
+        crates: &["tokio"],
+        never: &["std::fs", "std::net", "std::process", "std::thread", "std::env::var"],
+    },
+    Room {
+        name: "github",
+        ours: &["config::Secret", "domain"],
+        crates: &[
+            "base64",
+            "chrono",
+            "fastrand",
+            "hyper_util",
+            "jsonwebtoken",
+            "reqwest",
+            "ring",
+            "rustls",
+            "rustls_native_certs",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "url",
+            "zeroize",
+        ],
+        never: &["std::process", "std::thread", "std::env::var", "chrono::Utc::now"],
     },
     Room {
         name: "config",
         ours: &["domain"],
-        crates: &["humantime", "strsim", "subtle", "zeroize"],
+        crates: &["base64", "humantime", "serde", "serde_json", "strsim", "subtle", "zeroize"],
         never: NO_OS,
     },
     Room {
@@ -238,12 +266,17 @@ const EXTERNAL: &[&str] = &[
     "humantime",
     "hyper",
     "hyper_util",
+    "jsonwebtoken",
     "memchr",
     "metrics",
     "metrics_exporter_prometheus",
     "metrics_process",
     "nix",
     "procfs",
+    "reqwest",
+    "ring",
+    "rustls",
+    "rustls_native_certs",
     "serde",
     "serde_json",
     "signal_hook",
@@ -256,6 +289,7 @@ const EXTERNAL: &[&str] = &[
     "tower_http",
     "tracing",
     "tracing_subscriber",
+    "url",
     "zeroize",
 ];
 
@@ -308,7 +342,7 @@ fn sources() -> Vec<Source> {
             let name = format!("{below}{}", entry.file_name().to_string_lossy());
             if entry.path().is_dir() {
                 walk(&entry.path(), &format!("{name}/"), out);
-            } else if name.ends_with(".rs") {
+            } else if entry.path().extension().is_some_and(|e| e == "rs") {
                 out.push(Source::new(&name, &std::fs::read_to_string(entry.path()).expect("UTF-8")));
             }
         }

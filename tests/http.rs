@@ -205,8 +205,8 @@ fn what_is_too_long_is_refused_and_said_so() {
         (200, 431, 431, 431, 431)
     );
     let many = |count: usize| {
-        let lines: String = (0..count).map(|n| format!("X{n}: 1\r\n")).collect();
-        say(&s, format!("GET /livez HTTP/1.1\r\n{lines}{CLOSE}")).status
+        let lines: Vec<String> = (0..count).map(|n| format!("X{n}: 1\r\n")).collect();
+        say(&s, format!("GET /livez HTTP/1.1\r\n{}{CLOSE}", lines.concat())).status
     };
     assert_eq!((many(90), many(101), many(5000)), (200, 431, 431));
     assert_eq!(get(&s, "/livez").status, 200);
@@ -261,9 +261,9 @@ fn a_connection_is_kept_as_long_as_the_client_wants() {
 
     // Requests sent ahead are answered in their order.
     let mut wire = Wire::to(s.address()).expect("a connection");
-    let ahead: String =
+    let ahead: Vec<String> =
         PATHS.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).collect();
-    wire.send(ahead.repeat(20)).expect("is sent");
+    wire.send(ahead.concat().repeat(20)).expect("is sent");
     for path in PATHS.iter().cycle().take(120) {
         let reply = wire.answer(false).expect("an answer");
         assert_eq!(reply.header("content-type") == Some(JSON), path.starts_with("/api"), "{path}");
@@ -319,6 +319,15 @@ fn half_a_head(address: &str) -> Option<TcpStream> {
 fn is_open(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).expect("is a socket");
     matches!(stream.read(&mut [0; 64]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// Sets the flag at the end, also at the end of a failed test: threads that look at it must not outlive it.
+struct Until<'a>(&'a AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Scrapes one after the other, each on a connection of its own; the longest it took.
@@ -382,11 +391,9 @@ fn attackers_that_keep_coming_back_do_not_stop_a_scrape() {
                 }
             });
         }
-        while attacks.load(Ordering::Relaxed) < 600 {
-            std::thread::yield_now();
-        }
+        let _end = Until(&over);
+        ns::wait_until(PATIENCE, "600 attacks", || attacks.load(Ordering::Relaxed) >= 600);
         let longest = scrapes(&address, 100);
-        over.store(true, Ordering::Relaxed);
         assert!(longest < Duration::from_secs(5), "a scrape took {longest:?}");
     });
     assert!(attacks.load(Ordering::Relaxed) >= 600);
@@ -436,11 +443,11 @@ fn a_head_that_never_ends_has_30_seconds() {
 #[test]
 fn a_token_guards_everything_but_livez() {
     require!("namespace");
-    const TOKEN: &str = "s3cret-token";
+    let token = "s3cret-token";
     let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), format!("{TOKEN}\n")).expect("is written");
+    std::fs::write(file.path(), format!("{token}\n")).expect("is written");
     let from_file = ("METRICS_AUTH_TOKEN_FILE", file.path().to_str().expect("UTF-8"));
-    for (name, value) in [("METRICS_AUTH_TOKEN", TOKEN), from_file] {
+    for (name, value) in [("METRICS_AUTH_TOKEN", token), from_file] {
         let mut s = quiet(&json!([])).env(name, value).start();
         s.until("it is ready", |s| {
             wire::get(s.address(), "/readyz", "Authorization: Bearer s3cret-token\r\n")
@@ -566,12 +573,14 @@ fn it_serves_whole_answers_until_it_is_gone() {
     let mut s = quiet(&steps).start();
     s.until_state("busy");
     let address = s.address().to_owned();
+    let over = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
+        let _end = Until(&over);
         let scraper = scope.spawn(|| {
             let mut states = Vec::new();
             // One that never sends the rest of its request does not hold up the end.
             let _silent = half_a_head(&address);
-            loop {
+            while !over.load(Ordering::Relaxed) {
                 let scrape = || {
                     let mut wire = Wire::to(&address)?;
                     wire.get("/metrics", "Accept-Encoding: gzip\r\nConnection: close\r\n")
@@ -589,10 +598,11 @@ fn it_serves_whole_answers_until_it_is_gone() {
                     Err(e) => {
                         let kind = e.kind();
                         assert_ne!(kind, std::io::ErrorKind::InvalidData, "{e}");
-                        return states;
+                        break;
                     }
                 }
             }
+            states
         });
         s.signal(Signal::SIGTERM);
         s.until("it drains", |s| wire::get(s.address(), "/readyz", "").is_ok_and(|r| r.status == 503));
@@ -640,7 +650,15 @@ fn livez_is_503_when_the_loop_does_not_answer() {
 
     let name = || "test".to_owned();
     let now = runner_init::domain::event::Now { up: Duration::ZERO, utc: chrono::Utc::now() };
-    let settings = Settings { drain: PATIENCE, stopping: PATIENCE, max_restarts: None, seed: 1 };
+    let settings = Settings {
+        drain: PATIENCE,
+        stopping: PATIENCE,
+        max_restarts: None,
+        registers: false,
+        reregisters: false,
+        removal: None,
+        seed: 1,
+    };
     let (_status, seen) = watch::channel(Arc::new(Lifecycle::new(settings, now).status(now)));
     let (pulse, mut questions) = mpsc::channel(8);
     let view = View {

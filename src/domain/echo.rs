@@ -3,6 +3,7 @@
 //! With its trace on stdout every terminal line comes twice: `[RUNNER … Terminal] WRITE LINE: X`, then X bare, and the two may
 //! swap places between the pipes. Either alone is enough: the bare one can be glued behind another record's head.
 
+use super::event::RunnerEvent;
 use super::parse::Reading;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,6 +23,15 @@ impl EchoFilter {
     /// `Some` the first time a sentence is heard, `None` for its echo. `up` is monotonic time.
     pub fn hear(&mut self, reading: Reading, up: Duration) -> Option<Reading> {
         self.tracing |= reading.traced;
+        // Half a sentence says nothing twice; which half counts is the tracker's to tell.
+        if matches!(
+            reading.event,
+            RunnerEvent::CompletionHead { .. }
+                | RunnerEvent::CompletionTail { .. }
+                | RunnerEvent::NameLine(_)
+        ) {
+            return Some(reading);
+        }
         self.waiting.retain(|(since, _)| up.saturating_sub(*since) < TWIN);
         let twin = self.waiting.iter().position(|(_, w)| {
             w.traced != reading.traced && w.stamp == reading.stamp && w.event == reading.event

@@ -138,7 +138,7 @@ impl GhostCause {
 }
 
 /// One step of the runner's self-update, in the order it prints them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UpdateStep {
     /// `Runner update in progress, do not shutdown runner.`
     InProgress,
@@ -157,7 +157,7 @@ pub enum UpdateStep {
 }
 
 /// What one line of the listener means. Names and messages are the runner's bytes made UTF-8: untrusted text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RunnerEvent {
     /// `Current runner version: '2.336.0'`
     Version(String),
@@ -180,11 +180,16 @@ pub enum RunnerEvent {
         /// First line of the display name.
         name: String,
     },
-    /// `… completed with result: RESULT` at the end of a line without a time stamp
+    /// `… completed with result: RESULT` at the end of any other line: the last line of a name that holds a newline
     CompletionTail {
+        /// Last line of the display name.
+        name: String,
         /// The runner's word.
         result: TaskResult,
     },
+    /// In the trace on stdout: not the first line of a sentence. Only a name with newlines has further lines; this is what the
+    /// line would mean by itself
+    NameLine(Box<RunnerEvent>),
     /// `TS: Runner reconnected.`
     Reconnected,
     /// `TS: Runner connect error: …. Retrying until reconnected.`

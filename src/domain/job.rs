@@ -2,25 +2,32 @@
 //!
 //! A display name is free text and may hold newlines, so any line may be a part of a name. What a name cannot do is start or end
 //! a process: a completion counts only once the worker is gone, and a line printed before the worker began is still the name.
+//!
+//! The evidence is gathered when a line is read, which may be late: the next job's worker may be alive by then. So a line that was
+//! not believed is kept as a claim, and a later whole completion with the worker gone proves it: only a name with newlines can
+//! forge a line, and the completion of such a name is never whole.
+//!
+//! Undecidable from the text, and left so: where neither `/proc` nor `_diag` can be read, a name with newlines is believed; and
+//! a job whose end and successor are both read late while the runner also prints its trace counts as abandoned.
+
+mod claim;
+mod name;
+mod open;
+#[cfg(test)]
+mod tests;
+
+pub use open::OpenJob;
 
 use super::event::{Now, RunnerEvent, TaskResult, Worker};
+use super::parse::Reading;
 use super::record::{JobRecord, JobStatus, RowStatus};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use claim::{Claim, Claims};
+use name::{Part, Told, can_be_in_a_name};
+use open::same_name;
 use std::time::Duration;
 
-/// A line this soon after `Running job`, before any worker was seen, can only be a further line of the name.
-const NAME_CONTINUES: Duration = Duration::from_millis(500);
-/// Names are told apart by this much of them: a line over the decoder's cap has lost its middle.
-const COMPARED: usize = 1024;
-
-/// The job that runs now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenJob {
-    /// Display name, or its first line.
-    pub name: String,
-    /// When its `Running job` line was read.
-    pub started: Now,
-    completion_head: bool,
-}
+const MILLISECOND: TimeDelta = TimeDelta::milliseconds(1);
 
 /// What a line did to the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +49,7 @@ pub enum Doubt {
     OtherName,
     /// The open job's worker still runs.
     WorkerAlive,
-    /// The open job's worker has not begun: the line is a part of the job's name.
+    /// The line is a part of the job's name: its worker has not begun, or its completion is being printed.
     NameContinues,
 }
 
@@ -62,6 +69,13 @@ impl Doubt {
 #[derive(Debug, Default)]
 pub struct JobTracker {
     open: Option<OpenJob>,
+    last_start: Option<DateTime<Utc>>,
+    last_end: Option<DateTime<Utc>>,
+    /// The name of the job that ended last: its other voice may follow.
+    ended: Told,
+    /// Lines of a name whose first line has not been heard: the trace's was damaged, the terminal's will follow.
+    ahead: Told,
+    tracing: bool,
 }
 
 impl JobTracker {
@@ -71,90 +85,159 @@ impl JobTracker {
     }
 
     /// Takes what the runner said; `worker` is the evidence at that moment.
-    pub fn hear(&mut self, event: &RunnerEvent, worker: Worker, now: Now) -> Vec<JobChange> {
-        match event {
-            RunnerEvent::JobStarted { name } => self.start(name, worker, now),
-            RunnerEvent::JobCompleted { name, result } => vec![self.complete(name, *result, worker, now)],
-            RunnerEvent::CompletionHead { name } => {
-                if let Some(job) = &mut self.open {
-                    job.completion_head = job.completion_head || same_name(&job.name, name);
-                }
-                Vec::new()
+    pub fn hear(&mut self, reading: &Reading, worker: Worker, now: Now) -> Vec<JobChange> {
+        self.tracing |= reading.traced;
+        let Some(job) = &mut self.open else { return self.hear_idle(reading, now) };
+        if !can_be_in_a_name(reading) || job.is_own_start(reading) {
+            return Vec::new();
+        }
+        match job.told.hear(reading) {
+            Part::Name => vec![JobChange::Doubted(Doubt::NameContinues)],
+            Part::End(result) => {
+                let elapsed = job.elapsed(now);
+                self.ended = std::mem::take(&mut job.told);
+                self.close(status_of(result), Some(elapsed), now).into_iter().collect()
             }
-            RunnerEvent::CompletionTail { result } => self.complete_split(*result, worker, now),
-            RunnerEvent::Listening => match self.interruption(worker, now) {
-                Some(_doubt) => Vec::new(),
-                None => self.abandon(None, now).into_iter().collect(),
-            },
-            RunnerEvent::Version(_)
-            | RunnerEvent::Reconnected
-            | RunnerEvent::ConnectionError { .. }
-            | RunnerEvent::Exiting
-            | RunnerEvent::SessionConflict
-            | RunnerEvent::SessionConflictGaveUp
-            | RunnerEvent::Ghost(_)
-            | RunnerEvent::ConfigRemoved
-            | RunnerEvent::Update(_)
-            | RunnerEvent::ClockSkew
-            | RunnerEvent::VersionDeprecated
-            | RunnerEvent::Fatal { .. } => Vec::new(),
+            Part::Other => {
+                job.may_tell(reading, worker, now);
+                match job.doubt(worker, now) {
+                    Some(doubt) => self.disbelieve(reading, doubt, now),
+                    None => self.believe(reading, now),
+                }
+            }
         }
     }
 
     /// The listener has exited: nobody will say how the open job ended, but its end is now.
     pub fn listener_exited(&mut self, now: Now) -> Option<JobChange> {
-        let ended_after = self.open.as_ref().map(|job| now.up.saturating_sub(job.started.up));
-        self.abandon(ended_after, now)
+        let ended_after = self.open.as_ref()?.elapsed(now);
+        self.close(JobStatus::Abandoned, Some(ended_after), now)
     }
 
-    fn start(&mut self, name: &str, worker: Worker, now: Now) -> Vec<JobChange> {
-        if let Some(doubt) = self.interruption(worker, now) {
-            return vec![JobChange::Doubted(doubt)];
+    fn hear_idle(&mut self, reading: &Reading, now: Now) -> Vec<JobChange> {
+        if matches!(reading.event, RunnerEvent::NameLine(_)) {
+            self.ahead.keep(reading);
+            return Vec::new();
         }
-        // The listener never runs two: the earlier one ended without a word, at a time nobody saw.
-        let mut changes: Vec<JobChange> = self.abandon(None, now).into_iter().collect();
-        let job = OpenJob { name: name.to_owned(), started: now, completion_head: false };
-        changes.push(JobChange::Started(row(&job, RowStatus::Running, None, now)));
-        self.open = Some(job);
+        let ahead = std::mem::take(&mut self.ahead);
+        if self.ended.has(reading) {
+            return vec![JobChange::Doubted(Doubt::NameContinues)];
+        }
+        if let RunnerEvent::JobStarted { name } = &reading.event {
+            let started = self.begin(name, reading.stamp.as_deref(), now);
+            if let Some(job) = self.open.as_mut().filter(|_| !reading.traced) {
+                job.told = ahead;
+            }
+            vec![started]
+        } else if let RunnerEvent::JobCompleted { .. } = &reading.event {
+            vec![JobChange::Doubted(Doubt::NoOpenJob)]
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn believe(&mut self, reading: &Reading, now: Now) -> Vec<JobChange> {
+        if let RunnerEvent::JobStarted { name } = &reading.event {
+            // The listener never runs two: the earlier one ended without a word, at a time nobody saw.
+            let mut changes: Vec<JobChange> =
+                self.close(JobStatus::Abandoned, None, now).into_iter().collect();
+            changes.push(self.begin(name, reading.stamp.as_deref(), now));
+            return changes;
+        }
+        if let Some(job) = self.open.as_mut().filter(|job| job.is_ended_by(&reading.event)) {
+            job.begin_end();
+        } else if let RunnerEvent::JobCompleted { name, result } = &reading.event {
+            return self.complete(name, *result, now);
+        }
+        if reading.event == RunnerEvent::Listening {
+            return self.close(JobStatus::Abandoned, None, now).into_iter().collect();
+        }
+        Vec::new()
+    }
+
+    fn disbelieve(&mut self, reading: &Reading, doubt: Doubt, now: Now) -> Vec<JobChange> {
+        let is_change =
+            matches!(reading.event, RunnerEvent::JobStarted { .. } | RunnerEvent::JobCompleted { .. });
+        if let Some(job) = self.open.as_mut().filter(|_| is_change && !self.tracing) {
+            job.claims.keep(reading, now);
+        }
+        let is_rest_of_name = matches!(
+            reading.event,
+            RunnerEvent::CompletionHead { .. }
+                | RunnerEvent::CompletionTail { .. }
+                | RunnerEvent::NameLine(_)
+        );
+        // A session can be renewed while the worker runs, but not before a worker has had time to begin. A version never changes.
+        let doubted = is_change
+            || matches!(reading.event, RunnerEvent::Version(_))
+            || (doubt == Doubt::NameContinues && !is_rest_of_name);
+        if doubted { vec![JobChange::Doubted(doubt)] } else { Vec::new() }
+    }
+
+    fn complete(&mut self, name: &str, result: TaskResult, now: Now) -> Vec<JobChange> {
+        let claims = self.open.as_mut().and_then(|job| job.claims.leading_to(name)).unwrap_or_default();
+        let mut changes: Vec<JobChange> = claims.into_iter().flat_map(|claim| self.grant(claim)).collect();
+        let Some(job) = self.open.as_ref().filter(|job| same_name(&job.name, name)) else {
+            changes.push(JobChange::Doubted(Doubt::OtherName));
+            return changes;
+        };
+        let elapsed = job.elapsed(now);
+        changes.extend(self.close(status_of(result), Some(elapsed), now));
         changes
     }
 
-    fn complete(&mut self, name: &str, result: TaskResult, worker: Worker, now: Now) -> JobChange {
-        let Some(job) = &self.open else { return JobChange::Doubted(Doubt::NoOpenJob) };
-        if !same_name(&job.name, name) {
-            return JobChange::Doubted(Doubt::OtherName);
-        }
-        if let Some(doubt) = self.interruption(worker, now) {
-            return JobChange::Doubted(doubt);
-        }
-        let elapsed = now.up.saturating_sub(job.started.up);
-        let finished = row(job, RowStatus::Finished(status_of(result)), Some(elapsed), now);
-        self.open = None;
-        JobChange::Finished(finished)
-    }
-
-    fn complete_split(&mut self, result: TaskResult, worker: Worker, now: Now) -> Vec<JobChange> {
-        match self.open.as_ref().filter(|job| job.completion_head).map(|job| job.name.clone()) {
-            Some(name) => vec![self.complete(&name, result, worker, now)],
-            None => Vec::new(),
-        }
-    }
-
-    /// Why a line that would end the open job cannot be true; `None` if it can, or if no job is open.
-    fn interruption(&self, worker: Worker, now: Now) -> Option<Doubt> {
-        let job = self.open.as_ref()?;
-        let elapsed = now.up.saturating_sub(job.started.up);
-        match worker {
-            Worker::Alive => Some(Doubt::WorkerAlive),
-            Worker::NotSeen if elapsed < NAME_CONTINUES => Some(Doubt::NameContinues),
-            Worker::NotSeen | Worker::Gone | Worker::Unknown => None,
+    /// Does what a claim said, at its time.
+    fn grant(&mut self, claim: Claim) -> Vec<JobChange> {
+        match claim {
+            Claim::Started { name, stamp, at } => {
+                let mut changes: Vec<JobChange> =
+                    self.close(JobStatus::Abandoned, None, at).into_iter().collect();
+                changes.push(self.begin(&name, stamp.as_deref(), at));
+                changes
+            }
+            Claim::Completed { name, result, at } => {
+                let open = self.open.as_ref().filter(|job| same_name(&job.name, &name));
+                let elapsed = open.map(|job| job.elapsed(at));
+                elapsed
+                    .and_then(|elapsed| self.close(status_of(result), Some(elapsed), at))
+                    .into_iter()
+                    .collect()
+            }
         }
     }
 
-    fn abandon(&mut self, ended_after: Option<Duration>, now: Now) -> Option<JobChange> {
+    fn begin(&mut self, name: &str, stamp: Option<&str>, now: Now) -> JobChange {
+        let utc = self
+            .last_start
+            .filter(|last| is_taken(*last, now.utc))
+            .map_or(now.utc, |last| last + MILLISECOND);
+        self.last_start = Some(utc);
+        let said = stamp.and_then(|s| NaiveDateTime::parse_from_str(s, "%Y-%m-%d %H:%M:%SZ").ok());
+        let since = said.map_or(now.utc, |said| said.and_utc()).min(now.utc);
+        let job = OpenJob {
+            name: name.to_owned(),
+            started: Now { utc, ..now },
+            worker_since: self.last_end.map_or(since, |end| since.max(end)),
+            stamp: stamp.map(str::to_owned),
+            told: Told::default(),
+            claims: Claims::default(),
+        };
+        let row = job.row(RowStatus::Running, None, job.started.utc);
+        self.open = Some(job);
+        self.ended = Told::default();
+        JobChange::Started(row)
+    }
+
+    fn close(&mut self, status: JobStatus, duration: Option<Duration>, now: Now) -> Option<JobChange> {
         let job = self.open.take()?;
-        Some(JobChange::Finished(row(&job, RowStatus::Finished(JobStatus::Abandoned), ended_after, now)))
+        self.last_end = Some(now.utc);
+        Some(JobChange::Finished(job.row(RowStatus::Finished(status), duration, now.utc)))
     }
+}
+
+/// A start is a job's name in the log, but several lines can be read within one millisecond.
+fn is_taken(last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (TimeDelta::zero()..TimeDelta::seconds(1)).contains(&(last + MILLISECOND - now))
 }
 
 fn status_of(result: TaskResult) -> JobStatus {
@@ -164,34 +247,5 @@ fn status_of(result: TaskResult) -> JobStatus {
         TaskResult::Canceled => JobStatus::Cancelled,
         TaskResult::Skipped => JobStatus::Skipped,
         TaskResult::Abandoned => JobStatus::Abandoned,
-    }
-}
-
-fn same_name(open: &str, said: &str) -> bool {
-    open == said
-        || (open.len() > COMPARED
-            && said.len() > COMPARED
-            && open.as_bytes()[..COMPARED] == said.as_bytes()[..COMPARED])
-}
-
-fn row(job: &OpenJob, status: RowStatus, duration: Option<Duration>, now: Now) -> JobRecord {
-    JobRecord {
-        timestamp: now.utc,
-        // Ours until the run's own id is known; one runner starts at most one job a millisecond.
-        job_id: format!("local-{}", job.started.utc.timestamp_millis()),
-        status,
-        duration,
-        queue_time: None,
-        job_name: job.name.clone(),
-        workflow: String::new(),
-        repository: String::new(),
-        run_id: String::new(),
-        run_attempt: String::new(),
-        event: String::new(),
-        git_ref: String::new(),
-        sha: String::new(),
-        started_at: Some(job.started.utc),
-        lead_time: None,
-        deployment: None,
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! The sentences are those of `actions/runner` (`Terminal.cs`, `Runner.cs`, `JobDispatcher.cs`, `MessageListener.cs`).
 
+#[cfg(test)]
+mod tests;
+
 use super::event::{GhostCause, RunnerEvent, Stream, TaskResult, UpdateStep};
 use std::borrow::Cow;
 
 const COMPLETED: &str = " completed with result: ";
-
 /// What a line said, and through which of the listener's two voices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -26,8 +28,12 @@ pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
     let text = strip_ansi(String::from_utf8_lossy(line));
     match trace_message(&text) {
         Some(Trace::Terminal(origin, sentence)) => read(origin, sentence, true),
+        Some(Trace::Further(line)) => {
+            let reading = read(Stream::Stdout, line, true)?;
+            Some(Reading { event: RunnerEvent::NameLine(Box::new(reading.event)), ..reading })
+        }
         Some(Trace::Other(message)) => {
-            let event = ghost_in_trace(message)?;
+            let event = closing(&text).or_else(|| ghost_in_trace(message))?;
             Some(Reading { event, stamp: None, traced: false })
         }
         None => read(stream, &text, false),
@@ -35,6 +41,8 @@ pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
 }
 
 /// A cheap look at the ends of the line: all but a handful of lines stop here, so a chatty log costs next to nothing.
+///
+/// Colour can hide both ends, so a line with any of it goes on.
 fn may_matter(stream: Stream, line: &[u8]) -> bool {
     match (stream, line) {
         (_, []) => false,
@@ -75,8 +83,10 @@ fn read(stream: Stream, sentence: &str, traced: bool) -> Option<Reading> {
         None => (None, sentence),
     };
     let event = match (stream, stamp) {
-        (Stream::Stdout, Some(_)) => stamped_stdout(rest),
-        (Stream::Stdout, None) => bare_stdout(rest),
+        (Stream::Stdout, Some(_)) => stamped_stdout(rest).or_else(|| closing(rest)),
+        (Stream::Stdout, None) => closing(rest).or_else(|| bare_stdout(rest)),
+        // Printed on stdout, where it can be a line of a name.
+        (Stream::Stderr, _) if traced && split_result(rest).is_some() => closing(rest),
         (Stream::Stderr, Some(_)) => stamped_stderr(rest).or_else(|| bare_stderr(rest)),
         (Stream::Stderr, None) => bare_stderr(rest),
     }?;
@@ -104,11 +114,10 @@ fn stamped_stdout(rest: &str) -> Option<RunnerEvent> {
 
 fn bare_stdout(line: &str) -> Option<RunnerEvent> {
     if let Some(version) = line.strip_prefix("Current runner version: '").and_then(|v| v.strip_suffix('\'')) {
-        return Some(RunnerEvent::Version(version.to_owned()));
+        return is_version(version).then(|| RunnerEvent::Version(version.to_owned()));
     }
     if let Some(version) = line.strip_prefix("Downloading ").and_then(|v| v.strip_suffix(" runner")) {
-        let is_one_word = !version.is_empty() && !version.contains(char::is_whitespace);
-        return is_one_word.then(|| RunnerEvent::Update(UpdateStep::Downloading(version.to_owned())));
+        return is_version(version).then(|| RunnerEvent::Update(UpdateStep::Downloading(version.to_owned())));
     }
     let step = match line {
         "Exiting..." => return Some(RunnerEvent::Exiting),
@@ -118,7 +127,7 @@ fn bare_stdout(line: &str) -> Option<RunnerEvent> {
         "Generate and execute update script." => UpdateStep::Generating,
         "Runner update process finished." => UpdateStep::Finished,
         other if other.starts_with("Runner will exit shortly for update") => UpdateStep::ExitingSoon,
-        other => return split_result(other).map(|(_, result)| RunnerEvent::CompletionTail { result }),
+        _ => return None,
     };
     Some(RunnerEvent::Update(step))
 }
@@ -163,46 +172,66 @@ fn bare_stderr(line: &str) -> Option<RunnerEvent> {
     Some(event)
 }
 
+/// A version becomes a label: it looks like one, or the line is not the runner's.
+fn is_version(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'))
+}
+
+/// Whatever a line is, it can also be the last line of a name, with the result behind it.
+fn closing(text: &str) -> Option<RunnerEvent> {
+    let (name, result) = split_result(text)?;
+    Some(RunnerEvent::CompletionTail { name: name.to_owned(), result })
+}
+
 /// `NAME completed with result: RESULT`: from the right, so the last marker wins whatever the name holds.
-fn split_result(text: &str) -> Option<(&str, TaskResult)> {
+pub(super) fn split_result(text: &str) -> Option<(&str, TaskResult)> {
     let (name, word) = text.rsplit_once(COMPLETED)?;
     Some((name, TaskResult::parse(word)?))
 }
 
 /// `2026-08-17 13:15:44Z: rest`: the .NET `u` format, then a colon and a space.
 fn split_stamp(line: &str) -> Option<(&str, &str)> {
-    const SHAPE: &[u8; 22] = b"0000-00-00 00:00:00Z: ";
-    let bytes = line.as_bytes().get(..SHAPE.len())?;
-    let fits = bytes.iter().zip(SHAPE).all(|(b, s)| if *s == b'0' { b.is_ascii_digit() } else { b == s });
-    fits.then(|| (&line[..20], &line[22..]))
+    let stamp = line.as_bytes().get(..STAMP.len()).filter(|bytes| is_stamp(bytes))?;
+    let (stamp, rest) = line.split_at(stamp.len());
+    Some((stamp, rest.strip_prefix(": ")?))
+}
+
+const STAMP: &[u8; 20] = b"0000-00-00 00:00:00Z";
+
+fn is_stamp(bytes: &[u8]) -> bool {
+    bytes.iter().zip(STAMP).all(|(b, s)| if *s == b'0' { b.is_ascii_digit() } else { b == s })
 }
 
 enum Trace<'a> {
     Terminal(Stream, &'a str),
+    /// Not the first line of a sentence: by its shape it can only be the rest of a name.
+    Further(&'a str),
     Other(&'a str),
 }
 
 /// `[RUNNER 2026-08-17 13:15:44Z INFO Terminal] WRITE LINE: text`: what `ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT` adds.
 ///
-/// `[WORKER …]` lines carry the job's own words and are never believed.
+/// Of a sentence of several lines each line has the head, but only the first the words `WRITE LINE: `. `[WORKER …]` lines carry
+/// the job's own words and are never believed.
 fn trace_message(line: &str) -> Option<Trace<'_>> {
     let (head, message) = line.strip_prefix("[RUNNER ")?.split_once("] ")?;
-    let (_, rest) = split_trace_head(head)?;
-    if rest != "Terminal" {
+    if split_trace_source(head)? != "Terminal" {
         return Some(Trace::Other(message));
     }
     if let Some(sentence) = message.strip_prefix("WRITE LINE: ") {
         return Some(Trace::Terminal(Stream::Stdout, sentence));
     }
-    let sentence = message.strip_prefix("WRITE ERROR: ")?;
-    Some(Trace::Terminal(Stream::Stderr, sentence))
+    let sentence = message.strip_prefix("WRITE ERROR: ");
+    Some(sentence.map_or(Trace::Further(message), |sentence| Trace::Terminal(Stream::Stderr, sentence)))
 }
 
-/// `2026-08-17 13:15:44Z INFO Source` → level and source.
-fn split_trace_head(head: &str) -> Option<(&str, &str)> {
-    let rest = head.get(20..)?.strip_prefix(' ')?;
-    let (level, source) = rest.split_once(' ')?;
-    matches!(level, "CRIT" | "ERR" | "WARN" | "INFO" | "VERB").then_some((level, source.trim_start()))
+/// `2026-08-17 13:15:44Z INFO Source` → the source.
+fn split_trace_source(head: &str) -> Option<&str> {
+    let rest = head.get(STAMP.len()..).filter(|_| is_stamp(&head.as_bytes()[..STAMP.len()]))?;
+    ["CRIT", "ERR ", "WARN", "INFO", "VERB"]
+        .iter()
+        .find_map(|level| rest.strip_prefix(' ')?.strip_prefix(level)?.strip_prefix(' '))
 }
 
 /// The phrase users grep for when a runner is dead and looks alive: only the listener's own trace may say it.

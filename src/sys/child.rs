@@ -182,7 +182,7 @@ async fn hear(
 }
 
 /// Hands whole lines to the outlet, or everything if `all` or if one line fills the buffer; returns what remains.
-async fn pass(outlet: &Outlet, mut buffer: Vec<u8>, all: bool) -> Vec<u8> {
+pub(super) async fn pass(outlet: &Outlet, mut buffer: Vec<u8>, all: bool) -> Vec<u8> {
     let end = memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1);
     let end = if all || (end == 0 && buffer.len() >= CHUNK) { buffer.len() } else { end };
     if end == 0 {

@@ -117,7 +117,7 @@ impl Client {
     /// Reads what has come; after a whole answer, asks again.
     fn proceed(&mut self, manner: Manner, outcome: &mut Outcome) {
         let Some(stream) = &mut self.stream else { return };
-        let mut chunk = [0; 65536];
+        let mut chunk = vec![0; 65536];
         let ended = match stream.read(&mut chunk) {
             Ok(0) => true,
             Ok(count) => {
@@ -175,7 +175,7 @@ fn fetch(address: SocketAddr) -> Option<Vec<u8>> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(Manner::Fresh.request()).ok()?;
     let mut answer = Vec::new();
-    let mut chunk = [0; 65536];
+    let mut chunk = vec![0; 65536];
     while matches!(state(&answer), State::Partial) {
         match stream.read(&mut chunk) {
             Ok(count @ 1..) => answer.extend_from_slice(&chunk[..count]),

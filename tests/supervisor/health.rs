@@ -1,4 +1,4 @@
-//! `runner-init health` asks over the socket and needs neither port nor token; METRICS_LINGER_SECONDS waits for a last scrape.
+//! `runner-init health` asks over the socket and needs neither port nor token; a spent runner may wait for a last scrape.
 
 use crate::supervised::{PATIENCE, Supervised, job, plan, runner};
 use crate::{ns, require};
@@ -37,9 +37,11 @@ fn in_every_state() {
     s.until_state("starting");
     check(&s, "starting", 0, 1);
     drop(s);
-    let mut s = runner(&[json!({ "idle_ms": 1500 }), job("long", 600_000)]).start();
+    let mut s = runner(&[]).start();
     s.until_state("idle");
     check(&s, "idle", 0, 0);
+    drop(s);
+    let mut s = runner(&[job("long", 600_000)]).start();
     s.until_state("busy");
     check(&s, "busy", 0, 0);
     s.signal(SIGTERM);

@@ -41,8 +41,8 @@ fn acknowledged(log: &str) -> Vec<String> {
 }
 
 /// One start over the log of the one before, and its death after a while.
-fn live_and_die(earlier: Option<Supervised>, moment: Duration) -> Supervised {
-    let next = match &earlier {
+fn live_and_die(earlier: Option<&Supervised>, moment: Duration) -> Supervised {
+    let next = match earlier {
         None => restless(),
         Some(earlier) => restless().in_dir_of(earlier),
     };
@@ -62,10 +62,10 @@ fn die_often(times: u32) {
     let began = Instant::now();
     let mut random = fastrand::Rng::new();
     let mut acks = Vec::new();
-    let mut last = None;
+    let mut last: Option<Supervised> = None;
     for _ in 0..times {
         let moment = Duration::from_micros(random.u64(0..150_000));
-        let s = live_and_die(last, moment);
+        let s = live_and_die(last.as_ref(), moment);
         acks.extend(acknowledged(&s.log()));
         last = Some(s);
     }

@@ -2,6 +2,7 @@
 
 use crate::supervised::{Supervised, job, plan, runner};
 use crate::{ns, require};
+use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 use runner_init::sim::hostile_names;
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ const RESULTS: [(&str, &str); 4] = [
     ("SucceededWithIssues", "success"),
 ];
 
+const STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
+
 /// Jobs of these names, with results in turn, and the results expected of them.
 fn jobs(names: &[String]) -> (Vec<Value>, Vec<&'static str>) {
     let results = || RESULTS.iter().cycle();
@@ -21,22 +24,26 @@ fn jobs(names: &[String]) -> (Vec<Value>, Vec<&'static str>) {
     (steps, results().take(names.len()).map(|(_, status)| *status).collect())
 }
 
+/// Jobs begun, and jobs over by status, on `/metrics`.
+fn counters(s: &Supervised) -> Vec<f64> {
+    let over = STATUSES.map(|status| format!("github_runner_jobs_total{{status=\"{status}\"}}"));
+    let series = ["github_runner_jobs_started_total".to_owned()].into_iter().chain(over);
+    series.map(|series| s.metric(&series).expect("it is seeded")).collect()
+}
+
 #[track_caller]
 fn all_are_counted_once(s: &mut Supervised, expected: &[&str]) {
-    s.until("all jobs are over", |s| {
+    // A row comes before its counter, and both after the line: so first the line, then as many counted as there are jobs.
+    s.until("the runner is done", |s| {
         String::from_utf8_lossy(&s.out()).contains("THE END") && s.state() == "idle"
     });
+    s.until("all jobs are over", |s| s.results().len() >= expected.len());
+    let count = |status: &str| expected.iter().filter(|e| **e == status).count();
+    let jobs = [expected.len()].into_iter().chain(STATUSES.map(count));
+    let wanted: Vec<f64> = jobs.map(|jobs| f64::from(u32::try_from(jobs).expect("few"))).collect();
+    s.until("the rows are counted", |s| counters(s).iter().sum::<f64>() >= wanted.iter().sum());
     assert_eq!(s.results(), expected, "{:#?}\n{}", s.table(), s.log());
-    for status in ["success", "failed", "skipped", "cancelled", "abandoned"] {
-        let count = expected.iter().filter(|e| **e == status).count();
-        let metric = s.metric(&format!("github_runner_jobs_total{{status=\"{status}\"}}"));
-        #[expect(clippy::cast_precision_loss, reason = "a few jobs")]
-        let wanted = Some(count as f64);
-        assert_eq!(metric, wanted, "{status}");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a few jobs")]
-    let all = Some(expected.len() as f64);
-    assert_eq!(s.metric("github_runner_jobs_started_total"), all);
+    assert_eq!(counters(s), wanted);
 }
 
 fn the_end() -> Value {
@@ -119,5 +126,22 @@ fn a_completion_that_never_comes_is_an_abandoned_job() {
     let mut s = runner(&steps).start();
     all_are_counted_once(&mut s, &["abandoned", "abandoned", "success"]);
     assert_eq!(s.table()[1].duration, "", "nobody saw its end");
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_supervisor_that_was_held_up_hears_everything_late_and_right() {
+    require!("namespace");
+    let short = |name: &str| json!({ "job": { "name": name, "ms": 100, "result": "Failed" } });
+    let pause = || json!({ "idle_ms": 1000 });
+    let steps = [pause(), short("a"), pause(), short("b"), pause(), job("c", 2500), the_end()];
+    let mut s = runner(&steps).start();
+    s.until_log("event=session_created");
+    ns::send(s.supervisor(), SIGSTOP);
+    // Two jobs are over and the third one's worker runs before a word of it is read.
+    let begun = s.path("runner/sim-state.json");
+    s.until("the third job", |s| ns::read(&begun).contains("\"jobs\":3") && !s.processes("node").is_empty());
+    ns::send(s.supervisor(), SIGCONT);
+    all_are_counted_once(&mut s, &["failed", "failed", "success"]);
     assert_eq!(s.stop(), 0);
 }

@@ -32,7 +32,7 @@ echo "$supervisor" > supervisor
 fn of_the_same_user_a_job_reads_nothing_of_ours() {
     require!("namespace", "root", "setpriv", "bash");
     let thief = json!({ "job": { "name": "thief", "steps": [{ "run": SCRIPT }] } });
-    let mut plan = runner(&[thief]).as_user(65534).env("HARMLESS", "may pass");
+    let mut plan = runner(&[thief]).owned_by(65534).env("HARMLESS", "may pass");
     for (name, value) in SECRETS {
         plan = plan.env(name, value);
     }

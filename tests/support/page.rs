@@ -1,5 +1,9 @@
 //! A strict reader of the text format 0.0.4: what Prometheus would tolerate in silence is a fault here.
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses the part it needs")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file is a crate of its own and uses the part it needs"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,8 +45,10 @@ impl Page {
             let fault = |what: &str| format!("{what}: {line}");
             let help = line.strip_prefix("# HELP ").ok_or(fault("a family begins with its help"))?;
             let (name, help) = help.split_once(' ').ok_or(fault("no help"))?;
-            let kind = lines.next().and_then(|l| l.strip_prefix("# TYPE ")).ok_or(fault("its type must follow"))?;
-            let kind = kind.strip_prefix(name).and_then(|k| k.strip_prefix(' ')).ok_or(fault("another type"))?;
+            let kind =
+                lines.next().and_then(|l| l.strip_prefix("# TYPE ")).ok_or(fault("its type must follow"))?;
+            let kind =
+                kind.strip_prefix(name).and_then(|k| k.strip_prefix(' ')).ok_or(fault("another type"))?;
             let mut series = Vec::new();
             while let Some(line) = lines.next_if(|l| !l.starts_with('#')) {
                 series.push(sample(line).map_err(|what| format!("{what}: {line}"))?);
@@ -73,7 +79,9 @@ impl Page {
 
     /// The value of the series of this name with this label, if there is one.
     pub fn value(&self, name: &str, label: Option<(&str, &str)>) -> Option<f64> {
-        let fits = |s: &&Series| s.name == name && label.is_none_or(|(n, v)| s.labels.get(n).is_some_and(|l| l == v));
+        let fits = |s: &&Series| {
+            s.name == name && label.is_none_or(|(n, v)| s.labels.get(n).is_some_and(|l| l == v))
+        };
         self.series().find(fits).map(|series| series.value)
     }
 }
@@ -88,7 +96,8 @@ fn check(family: &Family) -> Result<(), String> {
     }
     for series in &family.series {
         let suffix = series.name.strip_prefix(&family.name).ok_or("a series of another family")?;
-        let fits = if is_histogram { ["_bucket", "_sum", "_count"].contains(&suffix) } else { suffix.is_empty() };
+        let fits =
+            if is_histogram { ["_bucket", "_sum", "_count"].contains(&suffix) } else { suffix.is_empty() };
         if !fits || series.labels.contains_key("le") != (suffix == "_bucket") {
             return Err(format!("does not belong: {}", series.name));
         }
@@ -118,7 +127,8 @@ fn check_histogram(family: &Family) -> Result<(), String> {
     if last != (f64::INFINITY, count) {
         return Err(format!("+Inf holds {} of {count}", last.1));
     }
-    if (count == 0.0) != (sum == 0.0) { Err(format!("a sum of {sum} for {count}")) } else { Ok(()) }
+    let fits = (count == 0.0) == (sum == 0.0);
+    if fits { Ok(()) } else { Err(format!("a sum of {sum} for {count}")) }
 }
 
 fn sample(line: &str) -> Result<Series, String> {

@@ -16,7 +16,7 @@ pub struct Source {
 
 impl Source {
     pub fn new(path: &str, text: &str) -> Source {
-        let tokens = without_tests(tokens(text));
+        let tokens = without_tests(&tokens(text));
         Source { path: path.to_owned(), text: text.to_owned(), tokens }
     }
 
@@ -142,7 +142,7 @@ fn is_name(token: &str) -> bool {
 }
 
 /// Drops every item below `#[cfg(test)]`, up to its closing brace or its semicolon.
-fn without_tests(tokens: Vec<String>) -> Vec<String> {
+fn without_tests(tokens: &[String]) -> Vec<String> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::with_capacity(tokens.len());
     let mut at = 0;

@@ -1,0 +1,261 @@
+//! One rule each; time and evidence are arguments.
+#![allow(
+    clippy::unnecessary_wraps,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    reason = "tables and short names read best here"
+)]
+
+use super::*;
+use crate::domain::event::{GhostCause, Stream};
+use crate::domain::parse::parse;
+
+const TS: &str = "2026-08-17 13:15:44Z";
+
+fn now(millis: u64) -> Now {
+    let utc = DateTime::from_timestamp(1_786_972_544, 0).expect("in range");
+    Now { up: Duration::from_millis(millis), utc: utc + Duration::from_millis(millis) }
+}
+
+fn reading(line: &str) -> Reading {
+    parse(Stream::Stdout, line.as_bytes()).unwrap_or_else(|| panic!("a sentence: {line}"))
+}
+
+/// A tracker and what it did: `+name` began, `-status name` ended, `?doubt`.
+#[derive(Default)]
+struct Heard(JobTracker, Vec<String>);
+
+impl Heard {
+    /// Without a time stamp of its own the line gets one.
+    fn line(mut self, millis: u64, worker: Worker, line: &str) -> Heard {
+        let changes = self.0.hear(&reading(&line.replace("TS", TS)), worker, now(millis));
+        self.1.extend(changes.iter().map(|change| match change {
+            JobChange::Started(row) => format!("+{}", row.job_name),
+            JobChange::Finished(row) => {
+                let RowStatus::Finished(status) = row.status else { panic!("a final row") };
+                let seconds = row.duration.map_or("?".into(), |d| format!("{:.1}", d.as_secs_f64()));
+                format!("-{} {} {seconds}", status.as_str(), row.job_name)
+            }
+            JobChange::Doubted(doubt) => format!("?{}", doubt.as_str()),
+        }));
+        self
+    }
+
+    fn did(self, expected: &[&str]) {
+        assert_eq!(self.1, expected);
+    }
+}
+
+fn running(name: &str) -> Heard {
+    Heard::default().line(0, Worker::Unknown, &format!("TS: Running job: {name}"))
+}
+
+#[test]
+fn a_completion_is_believed_by_its_evidence() {
+    let at = |millis, worker| running("a").line(millis, worker, "TS: Job a completed with result: Failed");
+    at(499, Worker::NotSeen).did(&["+a", "?name_continues"]);
+    at(500, Worker::NotSeen).did(&["+a", "-failed a 0.5"]); // `_diag` was emptied, or the worker's log is not there
+    at(0, Worker::Gone).did(&["+a", "-failed a 0.0"]);
+    at(0, Worker::Unknown).did(&["+a", "-failed a 0.0"]);
+    at(0, Worker::Alive).did(&["+a", "?worker_alive"]);
+    at(3_600_000, Worker::Alive).did(&["+a", "?worker_alive"]);
+}
+
+#[test]
+fn a_start_ends_the_job_that_was_forgotten_and_a_session_does_too() {
+    for (line, began) in [("TS: Running job: b", true), ("TS: Listening for Jobs", false)] {
+        for (worker, believed) in
+            [(Worker::Alive, false), (Worker::NotSeen, true), (Worker::Gone, true), (Worker::Unknown, true)]
+        {
+            let heard = running("a").line(60_000, worker, line);
+            assert_eq!(
+                heard.0.open().map(|job| job.name.as_str()) != Some("a"),
+                believed,
+                "{line} {worker:?}"
+            );
+            assert_eq!(heard.1.contains(&"-abandoned a ?".to_owned()), believed);
+            assert_eq!(heard.1.contains(&"+b".to_owned()), believed && began);
+        }
+    }
+    // A session renewed while the job runs is news of the session only.
+    running("a").line(60_000, Worker::Alive, "TS: Listening for Jobs").did(&["+a"]);
+}
+
+#[test]
+fn two_jobs_of_one_name_are_two_jobs() {
+    running("a")
+        .line(9_000, Worker::Gone, "TS: Job a completed with result: Succeeded")
+        .line(9_000, Worker::Unknown, "2026-08-17 13:15:53Z: Running job: a")
+        .line(19_000, Worker::Gone, "TS: Job a completed with result: Failed")
+        .did(&["+a", "-success a 9.0", "+a", "-failed a 10.0"]);
+}
+
+#[test]
+fn a_name_that_begins_like_another_is_another() {
+    for (open, said) in [("a", "a b"), ("a b", "a"), ("", "a"), ("a", "")] {
+        running(open)
+            .line(9_000, Worker::Gone, &format!("TS: Job {said}"))
+            .line(9_000, Worker::Gone, "last line completed with result: Failed")
+            .line(9_000, Worker::Gone, &format!("TS: Job {open} completed with result: Succeeded"))
+            .did(&[&format!("+{open}"), &format!("-success {open} 9.0")]);
+    }
+}
+
+#[test]
+fn a_completion_in_several_lines_begins_and_ends_once() {
+    let head = "TS: Job a";
+    let tail = "z completed with result: Failed";
+    let heard = running("a").line(9_000, Worker::Gone, head).line(9_000, Worker::Gone, tail);
+    heard.line(9_000, Worker::Gone, tail).did(&["+a", "-failed a 9.0"]);
+    running("a").line(9_000, Worker::Gone, tail).did(&["+a"]);
+    running("a").line(9_000, Worker::Alive, head).line(9_000, Worker::Gone, tail).did(&["+a"]);
+    // Once the first line was believed, the next job's worker may be there.
+    running("a")
+        .line(9_000, Worker::Gone, head)
+        .line(9_000, Worker::Alive, tail)
+        .did(&["+a", "-failed a 9.0"]);
+}
+
+#[test]
+fn lines_of_the_name_are_known_when_they_come_again() {
+    let lines = ["x completed with result: Skipped", "TS: Job a completed with result: Failed", "TS: Job a"];
+    let mut heard = running("a");
+    for line in lines {
+        heard = heard.line(0, Worker::NotSeen, line);
+    }
+    heard = heard.line(9_000, Worker::Gone, "TS: Job a");
+    for line in lines {
+        heard = heard.line(9_000, Worker::Gone, line);
+        assert!(heard.0.open().is_some(), "ended by {line}");
+    }
+    heard = heard.line(9_000, Worker::Gone, "TS: Running job: a completed with result: Succeeded");
+    assert_eq!(heard.1.last().map(String::as_str), Some("-success a 9.0"));
+    assert!(heard.0.open().is_none());
+}
+
+#[test]
+fn a_start_that_the_name_did_not_say_is_the_next_job() {
+    running("a")
+        .line(9_000, Worker::Gone, "TS: Job a")
+        .line(9_000, Worker::Gone, "TS: Running job: b")
+        .did(&["+a", "-abandoned a ?", "+b"]);
+}
+
+#[test]
+fn a_name_is_no_news_of_the_session() {
+    for line in [
+        "TS: Runner reconnected.",
+        "Current runner version: '9.9.9'",
+        "√ Removed .runner",
+        "Runner update in progress, do not shutdown runner.",
+        "[RUNNER TS ERR  MessageListener] Registration 0f was not found",
+        "[RUNNER TS ERR  Terminal] WRITE ERROR: The runner no longer exists on the server.",
+    ] {
+        running("a").line(0, Worker::NotSeen, line).did(&["+a", "?name_continues"]);
+        running("a")
+            .line(0, Worker::NotSeen, line)
+            .line(9_000, Worker::Gone, "TS: Job a")
+            .line(9_000, Worker::Gone, line)
+            .did(&["+a", "?name_continues", "?name_continues"]);
+    }
+    running("a").line(9_000, Worker::Alive, "Current runner version: '9.9.9'").did(&["+a", "?worker_alive"]);
+    let gone = parse(Stream::Stderr, b"The runner no longer exists on the server.").expect("a sentence");
+    assert_eq!(gone.event, RunnerEvent::Ghost(GhostCause::NotOnServer));
+    let Heard(mut tracker, _) = running("a");
+    assert_eq!(tracker.hear(&gone, Worker::NotSeen, now(0)), [], "no name comes on stderr");
+}
+
+#[test]
+fn a_late_line_is_proven_by_the_next_whole_completion() {
+    let late = || {
+        running("a").line(9_000, Worker::Alive, "TS: Job a completed with result: Failed").line(
+            9_200,
+            Worker::Alive,
+            "TS: Running job: b",
+        )
+    };
+    late().line(20_000, Worker::Gone, "TS: Job b completed with result: Succeeded").did(&[
+        "+a",
+        "?worker_alive",
+        "?worker_alive",
+        "-failed a 9.0",
+        "+b",
+        "-success b 10.8",
+    ]);
+    // Not by another name, and not if the name has newlines: then it was the name that said so.
+    late().line(20_000, Worker::Gone, "TS: Job c completed with result: Succeeded").did(&[
+        "+a",
+        "?worker_alive",
+        "?worker_alive",
+        "?other_name",
+    ]);
+    let split = late().line(20_000, Worker::Gone, "TS: Job a");
+    split.line(20_000, Worker::Gone, "z completed with result: Canceled").did(&[
+        "+a",
+        "?worker_alive",
+        "?worker_alive",
+        "-cancelled a 20.0",
+    ]);
+}
+
+#[test]
+fn while_the_trace_is_printed_a_late_line_proves_nothing() {
+    // A step's output can stand bare on stdout then, if the lines of a record are not marked.
+    running("a")
+        .line(1_000, Worker::Alive, "[RUNNER TS INFO Terminal] WRITE LINE: Exiting...")
+        .line(9_000, Worker::Alive, "TS: Job a completed with result: Failed")
+        .line(9_000, Worker::Alive, "2026-08-17 13:15:53Z: Running job: a")
+        .line(20_000, Worker::Gone, "TS: Job a completed with result: Succeeded")
+        .did(&["+a", "?worker_alive", "?worker_alive", "-success a 20.0"]);
+}
+
+#[test]
+fn jobs_of_one_millisecond_have_ids_of_their_own() {
+    let Heard(mut tracker, _) = running("0");
+    let mut ids = vec![tracker.open().map(|job| job.started.utc)];
+    for _ in 0..20 {
+        tracker.hear(&reading("2026-08-17 13:15:44Z: Running job: next"), Worker::Gone, now(0));
+        let line = format!("{TS}: Running job: {}", ids.len());
+        tracker.hear(&reading(&line), Worker::Gone, now(0));
+        ids.push(tracker.open().map(|job| job.started.utc));
+    }
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+}
+
+#[test]
+fn the_worker_is_looked_for_since_the_runners_own_time_but_not_in_the_job_before() {
+    let since = |tracker: &JobTracker| tracker.open().map(|job| job.worker_since);
+    let at = |millis| Some(now(millis).utc);
+    let line = |stamp: &str, name: &str| reading(&format!("{stamp}: Running job: {name}"));
+    let mut tracker = JobTracker::default();
+    tracker.hear(&line("2026-08-17 13:15:46Z", "late"), Worker::Unknown, now(5_300));
+    assert_eq!(since(&tracker), at(2_000), "the line was read 3.3 s late");
+    let end = reading("2026-08-17 13:15:50Z: Job late completed with result: Failed");
+    tracker.hear(&end, Worker::Gone, now(6_700));
+    tracker.hear(&line("2026-08-17 13:15:50Z", "next"), Worker::Unknown, now(6_900));
+    assert_eq!(since(&tracker), at(6_700), "the job before may have written within that second");
+    tracker.hear(&line("2030-01-01 00:00:00Z", "ahead"), Worker::Gone, now(9_000));
+    assert_eq!(since(&tracker), at(9_000), "a clock that is ahead hides nothing");
+    tracker.hear(&line("2026-99-99 99:99:99Z", "no time"), Worker::Gone, now(11_000));
+    assert_eq!(since(&tracker), at(11_000));
+}
+
+#[test]
+fn what_is_remembered_of_a_job_is_bounded() {
+    let mut heard = running("a");
+    for index in 0..1_000 {
+        let line = format!("{TS}: Running job: {index}");
+        heard.0.hear(&reading(&line), Worker::NotSeen, now(0));
+        heard.0.hear(&reading(&format!("{index} completed with result: Failed")), Worker::NotSeen, now(0));
+    }
+    let job = heard.0.open().expect("still the first");
+    assert_eq!(job.told, {
+        let mut told = Told::default();
+        for index in 0..128 {
+            told.keep(&reading(&format!("{TS}: Running job: {index}")));
+            told.keep(&reading(&format!("{index} completed with result: Failed")));
+        }
+        told
+    });
+    assert_eq!(job.claims.len(), 16);
+}
