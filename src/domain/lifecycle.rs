@@ -39,6 +39,7 @@ enum Session {
 }
 
 /// The supervisor's mind.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, whatever the phase")]
 #[derive(Debug)]
 pub struct Lifecycle {
     settings: Settings,
@@ -48,6 +49,8 @@ pub struct Lifecycle {
     leaving: Option<StopReason>,
     last_ask: Option<Duration>,
     failures: u32,
+    /// A job came after the drain had begun.
+    slipped: bool,
     registered: bool,
     attempted: bool,
     void: bool,
@@ -72,6 +75,7 @@ impl Lifecycle {
             leaving: None,
             last_ask: None,
             failures: 0,
+            slipped: false,
             registered: !settings.registers,
             attempted: false,
             void: false,

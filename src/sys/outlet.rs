@@ -21,7 +21,10 @@ const LOW: usize = HIGH / 2;
 /// How long a consumer may stand still before the runner waits for it no longer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Buffers kept for reuse.
-const SPARES: usize = 8;
+const SPARES: usize = 3;
+/// What the kernel holds between two processes, where it lets us choose: fewer, longer steps. Users have a quota of 64 MiB for
+/// all their pipes, and over it every new one shrinks: runners of one user share it with their jobs.
+const PIPE: i32 = 256 * 1024;
 const STACK: usize = 64 * 1024;
 
 /// One of our two output streams. Clones share it.
@@ -57,7 +60,7 @@ enum Pace {
     Wait,
     /// The consumer stands still: they fill the [`ROOM`].
     Fill,
-    /// It is full: they are let go.
+    /// It is full: they are let go until half of it is free.
     Drop,
 }
 
@@ -71,6 +74,7 @@ impl Outlet {
             Stream::Stdout => io::stdout().as_fd().try_clone_to_owned()?,
             Stream::Stderr => io::stderr().as_fd().try_clone_to_owned()?,
         };
+        widen(fd.as_fd());
         let outlet = Outlet {
             shared: Arc::new(Shared {
                 queue: Mutex::default(),
@@ -190,12 +194,22 @@ impl Shared {
                 chunk.clear();
                 queue.spares.push(chunk);
             }
+            queue.pace = match queue.pace {
+                Pace::Drop if queue.bytes <= ROOM / 2 => Pace::Fill,
+                Pace::Fill if queue.bytes <= LOW => Pace::Wait,
+                same @ (Pace::Wait | Pace::Fill | Pace::Drop) => same,
+            };
             if queue.bytes <= LOW && queue.bytes + written > LOW {
-                queue.pace = Pace::Wait;
                 self.room.notify_one();
             }
         }
     }
+}
+
+/// Gives a pipe more room; what is no pipe, or may not grow, stays as it is.
+pub(crate) fn widen(pipe: BorrowedFd<'_>) {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
 }
 
 /// Like `write_all`, but a descriptor that somebody has made non-blocking is waited for.

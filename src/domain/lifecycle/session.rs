@@ -29,7 +29,7 @@ impl Lifecycle {
             actions.extend(self.hear_session(reading.event, now).map(Action::Notify));
         }
         if moved {
-            self.settle(now);
+            actions.extend(self.settle(now));
         }
         actions
     }

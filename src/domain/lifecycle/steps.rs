@@ -16,9 +16,9 @@ const UNAVAILABLE: i32 = 69;
 const REGISTRATION: Duration = Duration::from_secs(180);
 /// The least a removal gets when nobody waits to kill us.
 const UNHURRIED: Duration = Duration::from_secs(10);
-/// How long after a drained job's end the listener is heard before it is interrupted: on a busy machine the next job's line
-/// comes tens of milliseconds after the last one's end, and interrupting then would cancel that job.
-const SETTLE: Duration = Duration::from_millis(500);
+/// How long after a drained job's end the listener is heard before it is interrupted: a job that slipped in has its line right
+/// behind, on a busy machine tens of milliseconds later. Once only, or a full queue would be drained job by job.
+const SETTLE: Duration = Duration::from_millis(200);
 
 impl Lifecycle {
     /// Nothing is sent: the job may end in peace. Without a job there is nothing to wait for.
@@ -34,11 +34,31 @@ impl Lifecycle {
         unlabel.into_iter().chain([Action::Notify(notice)]).collect()
     }
 
-    /// The drained job has ended. Another may have slipped in: its line would be right behind, so hear that first.
-    pub(super) fn settle(&mut self, now: Now) {
-        if let Phase::Draining { until, .. } = self.phase {
-            let settle = self.jobs.open().is_none().then_some(now.up + SETTLE);
-            self.phase = Phase::Draining { until, settle };
+    /// The drained job has ended. Another may have slipped in: hear that first. After the one that did, none.
+    pub(super) fn settle(&mut self, now: Now) -> Vec<Action> {
+        match (self.phase, self.jobs.open()) {
+            (Phase::Draining { settle: Some(_), until }, Some(_)) => {
+                self.slipped = true;
+                self.phase = Phase::Draining { until, settle: None };
+                Vec::new()
+            }
+            (Phase::Draining { .. }, None) if self.slipped => self.interrupt(now),
+            (Phase::Draining { until, .. }, None) => {
+                self.phase = Phase::Draining { until, settle: Some(now.up + SETTLE) };
+                Vec::new()
+            }
+            (
+                Phase::Launching { .. }
+                | Phase::Registering { .. }
+                | Phase::Running
+                | Phase::Updating { .. }
+                | Phase::Draining { .. }
+                | Phase::Stopping { .. }
+                | Phase::Killing
+                | Phase::Deregistering { .. }
+                | Phase::Done,
+                _,
+            ) => Vec::new(),
         }
     }
 

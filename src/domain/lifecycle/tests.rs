@@ -119,7 +119,7 @@ fn busy_drains_in_silence_and_is_interrupted_the_moment_the_job_ends() {
     assert_eq!(stage.state(), State::Draining);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)));
     assert_eq!(rows(&stage.deeds(completed("build", TaskResult::Succeeded), 60)).len(), 1);
-    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(60_020)));
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(60_200)));
     assert_eq!(stage.deeds(Input::Deadline, 61), [Action::Interrupt]);
     assert_eq!(stage.deeds(exited(0), 61), [Action::Leave(0)]);
     assert_eq!(stage.state(), State::Stopped);
@@ -132,8 +132,8 @@ fn a_job_that_slips_in_during_the_drain_may_finish_too() {
     assert_eq!(rows(&stage.deeds(started("slipped in"), 20)), [("slipped in".into(), RowStatus::Running)]);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)), "within the same budget");
     assert_eq!(stage.deeds(Input::Deadline, 50), []);
-    stage.deeds(completed("slipped in", TaskResult::Succeeded), 60);
-    assert_eq!(stage.deeds(Input::Deadline, 61), [Action::Interrupt]);
+    let done = stage.deeds(completed("slipped in", TaskResult::Succeeded), 60);
+    assert_eq!(done.last(), Some(&Action::Interrupt), "one may slip in, not the whole queue");
 }
 
 #[test]
