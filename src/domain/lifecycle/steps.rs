@@ -48,7 +48,8 @@ impl Lifecycle {
                 Vec::new()
             }
             (
-                Phase::Launching { .. }
+                Phase::Preparing
+                | Phase::Launching { .. }
                 | Phase::Registering { .. }
                 | Phase::Running
                 | Phase::Updating { .. }
