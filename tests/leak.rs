@@ -1,6 +1,9 @@
 //! No secret reaches a job: not of the same user, not as root as a container engine makes it; and the search that says so finds what is there.
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers too")]
 
+#[path = "support/github.rs"]
+mod github;
 #[path = "support/ns.rs"]
 mod ns;
 #[path = "support/probe.rs"]
@@ -8,10 +11,12 @@ mod probe;
 #[path = "support/supervised.rs"]
 mod supervised;
 
+use github::api::Access;
+use github::{Fake, Shape};
 use probe::Report;
 use serde_json::json;
 use std::hash::{BuildHasher, RandomState};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use supervised::{Plan, Supervised, request, runner};
 use tempfile::TempDir;
 
@@ -59,7 +64,11 @@ struct Robbed {
 
 /// Runs the probe as a job's step, which has this uid.
 fn rob(uid: u32, plan: impl FnOnce(Plan) -> Plan) -> Robbed {
-    let values = secrets();
+    rob_of(secrets(), uid, plan)
+}
+
+/// The same; `values` are those of [`SECRETS`].
+fn rob_of(values: Vec<String>, uid: u32, plan: impl FnOnce(Plan) -> Plan) -> Robbed {
     let dir = open_dir();
     let home = dir.path().join("probe");
     let script = probe::install(&home, &values);
@@ -139,6 +148,25 @@ fn a_job_as_root_finds_nothing_as_long_as_it_may_not_trace() {
 fn a_job_of_another_user_finds_nothing() {
     require!("namespace", "root", "setpriv", "bash");
     rob(1001, |plan| plan.with_runner_user(1001)).and_searched(&["runner/.runner file"]).assert_clean(&ALL);
+}
+
+#[test]
+fn a_job_of_a_runner_registered_by_its_own_user_finds_nothing() {
+    require!("namespace", "root", "setpriv", "bash", "python3");
+    let fake = Fake::start(Shape::Dotcom, "/repos/o/r");
+    let values = secrets();
+    // The token is in use now, and stays so for the removal.
+    fake.grant(&values[SAME.0], Access::Full);
+    let python = ns::program("python3").expect("required");
+    let body = include_str!("support/config_sh.py").replace("@FAKE@", &format!("http://{}", fake.addr));
+    let script = format!("#!{}\n{body}", python.display());
+    let robbed = rob_of(values, 1001, |plan| {
+        let plan = plan.registering(script).with_runner_user(1001);
+        plan.env("GITHUB_API_URL", &fake.api_url()).env("GITHUB_REPOSITORY", "o/r")
+    });
+    let owner = std::fs::metadata(robbed.supervised.path("runner/.runner")).expect("it is registered").uid();
+    assert_eq!(owner, 1001, "config.sh has run as the runner");
+    robbed.and_searched(&["runner/.runner file"]).assert_clean(&ALL);
 }
 
 #[test]

@@ -99,12 +99,6 @@ impl Lifecycle {
         vec![Action::Register { anew: self.void }, Action::Notify(Notice::RegistrationStarted)]
     }
 
-    pub(super) fn prepared(&mut self, now: Now) -> Vec<Action> {
-        self.settings.prepares = false;
-        self.phase = Phase::Launching { due: now.up, reason: None };
-        Vec::new()
-    }
-
     pub(super) fn registered(
         &mut self,
         how: Registered,
