@@ -35,8 +35,8 @@ fn play(script: &[u8], split: usize) -> String {
         }
     }
     stage.print(stream, &text);
-    let state = stage.life.status(stage.now).state.as_str();
-    stage.note(&format!("state {state}"));
+    let shown = stage.life.status(stage.now).state.as_str();
+    stage.note(&format!("state {shown}"));
     stage.log
 }
 
