@@ -298,6 +298,10 @@ fn near_misses_mean_nothing() {
     ] {
         assert_eq!(out(line), None, "{line}");
     }
+}
+
+#[test]
+fn near_misses_on_stderr_mean_nothing() {
     for line in [
         "2026-08-17 13:15:44Z: Running job: build",
         "2026-08-17 13:15:44Z: Job build completed with result: Failed",
