@@ -9,10 +9,14 @@ mod check;
 mod child;
 mod cross;
 mod fault;
+mod foreign;
 mod lookup;
 pub mod names;
 mod reading;
+pub mod reference;
+mod registration;
 mod secret;
+mod shape;
 mod table;
 mod typo;
 mod value;
@@ -22,12 +26,15 @@ pub use check::render_check;
 pub use child::child_environment;
 pub use fault::{Fault, Faults, Used, Warning};
 pub use lookup::{Environment, Lookup, MapLookup};
+pub use registration::{Credential, Registration, RunAs};
 pub use secret::Secret;
 pub use table::describe;
 pub use value::Kind;
-pub use variable::{Alias, Fallback, Group, Variable};
+pub use variable::{Alias, Fallback, Group, Reach, Variable};
 
 use crate::domain::budget::Budget;
+use crate::domain::target::{Host, Target};
+use cross::Crossed;
 use reading::Reading;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -36,6 +43,16 @@ use std::time::Duration;
 /// Everything this program can be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// Who we are to GitHub; `None` only where registration is skipped.
+    pub credential: Option<Credential>,
+    /// Where the runner is registered; `None` where registration is skipped or done already.
+    pub target: Option<Target>,
+    /// Whose GitHub it is.
+    pub host: Host,
+    /// Where the REST API begins, without a trailing slash; what the host's rule says unless it was set.
+    pub api_url: String,
+    /// How the runner is registered, looked after and removed.
+    pub registration: Registration,
     /// The runner itself.
     pub runner: Runner,
     /// Stop and restart.
@@ -63,6 +80,31 @@ pub struct Runner {
     pub work_dir: PathBuf,
     /// Whether it leaves after one job.
     pub ephemeral: bool,
+    /// As whom it runs when we are root; `None` is as whom we do.
+    pub user: Option<RunAs>,
+    /// Whether it may run as root.
+    pub allow_root: bool,
+    /// How long to wait for the Docker daemon before the first start; zero does not.
+    pub wait_for_docker: Duration,
+    /// Whether the system's certificate store is brought up to date before the first start.
+    pub update_ca_certs: bool,
+}
+
+impl Runner {
+    /// Takes its fields out of a reading without faults.
+    fn of(reading: &Reading) -> Runner {
+        Runner {
+            dir: reading.take(names::RUNNER_DIR),
+            name: reading.take(names::RUNNER_NAME),
+            flavour: cross::flavour(reading).expect("the table takes only known words"),
+            work_dir: reading.take(names::RUNNER_WORK_DIR),
+            ephemeral: reading.take(names::RUNNER_EPHEMERAL),
+            user: reading.get(names::RUNNER_USER),
+            allow_root: reading.take(names::RUNNER_ALLOW_RUNASROOT),
+            wait_for_docker: reading.take(names::RUNNER_WAIT_FOR_DOCKER),
+            update_ca_certs: reading.take(names::RUNNER_UPDATE_CA_CERTS),
+        }
+    }
 }
 
 /// Stop and restart.
@@ -193,14 +235,20 @@ impl Config {
     pub fn from_lookup(lookup: &dyn Lookup) -> Result<Loaded, Faults> {
         let mut reading = Reading::of(lookup);
         let mut warnings = typo::warnings(lookup);
-        let budget = cross::check(&mut reading, &mut warnings, lookup);
+        warnings.extend(foreign::warnings(lookup));
+        let crossed = cross::check(&mut reading, &mut warnings, lookup);
         let faults = reading.faults();
-        let Some(budget) = budget.filter(|_| faults.is_empty()) else {
+        let Some(crossed) = crossed.filter(|_| faults.is_empty()) else {
             return Err(Faults { faults, warnings });
         };
-        let config = build(&reading, budget);
-        let settings = check::settings(&reading, lookup);
+        let config = build(&reading, crossed);
+        let settings = check::settings(&reading);
         Ok(Loaded { config, warnings, used: reading.used, settings })
+    }
+
+    /// Whether the runner's registration is to be removed when it leaves, and can be.
+    pub fn deregisters(&self) -> bool {
+        registration::removes(self.credential.as_ref(), self.registration.skip, self.registration.keep)
     }
 
     /// The endpoint's token alone, whatever else is wrong: a health check must be able to ask even then.
@@ -210,16 +258,17 @@ impl Config {
 }
 
 /// Takes every value out of a reading without faults.
-fn build(reading: &Reading, budget: Budget) -> Config {
+fn build(reading: &Reading, crossed: Crossed) -> Config {
+    let Crossed { credential, place, budget } = crossed;
     let word = |name| -> String { reading.take(name) };
+    let can_ask = place.target.is_some() && credential.as_ref().is_some_and(Credential::can_ask);
     Config {
-        runner: Runner {
-            dir: reading.take(names::RUNNER_DIR),
-            name: reading.take(names::RUNNER_NAME),
-            flavour: cross::flavour(reading).expect("the table takes only known words"),
-            work_dir: reading.take(names::RUNNER_WORK_DIR),
-            ephemeral: reading.take(names::RUNNER_EPHEMERAL),
-        },
+        credential,
+        target: place.target,
+        host: place.host,
+        api_url: place.api_url,
+        registration: Registration::of(reading, can_ask),
+        runner: Runner::of(reading),
         lifecycle: Lifecycle { budget, max_restarts: reading.take(names::RUNNER_MAX_RESTARTS) },
         metrics: Metrics {
             enabled: reading.take(names::METRICS_ENABLED),

@@ -1,11 +1,16 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
 
+mod enlist;
+mod errands;
+mod fault;
 mod hall;
 mod leave;
 mod ledger;
+mod maybe;
 mod start;
 
-pub use start::{Setup, StartError, Tcp};
+pub use fault::StartError;
+pub use start::{Setup, Tcp};
 
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
@@ -13,19 +18,22 @@ use crate::domain::notice::Notice;
 use crate::domain::record::JobRecord;
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
+use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
-use crate::sys::{update, worker};
+use crate::sys::{runner_file, update, worker};
 use crate::telemetry::emit::{Sample, Telemetry};
 use chrono::{DateTime, Utc};
+use errands::Done;
 use hall::Hall;
+use maybe::{tick, until, updated, wait};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 /// Exit is not end of file: a grandchild may hold the pipe, but what the listener wrote is in it by now.
@@ -80,6 +88,9 @@ struct Supervisor {
     words: mpsc::UnboundedReceiver<Word>,
     telemetry: Telemetry,
     hall: Hall,
+    registrar: Option<Arc<Registrar>>,
+    errands: JoinSet<Done>,
+    standing_checks: Option<tokio::time::Interval>,
     /// Rows handed over and not acknowledged.
     unwritten: u64,
     recent: VecDeque<JobRecord>,
@@ -108,6 +119,8 @@ enum Happened {
     Sample,
     Pulse(oneshot::Sender<()>),
     Updated(bool),
+    StandingDue,
+    Done(Done),
 }
 
 impl Supervisor {
@@ -136,6 +149,8 @@ impl Supervisor {
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
+            () = tick(self.standing_checks.as_mut()) => Happened::StandingDue,
+            Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
         }
     }
 
@@ -149,6 +164,10 @@ impl Supervisor {
             Happened::LastWords => self.listener_is_gone(),
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
+            Happened::Done(done) => self.errand_done(done),
+            Happened::StandingDue => {
+                self.send(|registrar| async move { Done::Asked(registrar.standing().await) });
+            }
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Updated(finished) => {
@@ -173,6 +192,16 @@ impl Supervisor {
 
     fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
+            Action::Register { anew } => {
+                self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) });
+            }
+            Action::AbortRegistration => self.errands.abort_all(),
+            Action::Unlabel => {
+                self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) });
+            }
+            Action::Deregister(limit) => {
+                self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) });
+            }
             Action::Spawn => return Some(self.spawn()),
             Action::Interrupt => self.listener.iter().for_each(Listener::interrupt),
             Action::KillGroup => self.listener.iter().for_each(Listener::kill_group),
@@ -238,7 +267,7 @@ impl Supervisor {
 
     fn listener_is_gone(&mut self) {
         let Some(Gone { exit, .. }) = self.gone.take() else { return };
-        let configured = start::is_configured(&self.launch.dir);
+        let configured = runner_file::is_configured(&self.launch.dir);
         self.feed(Input::Exited { exit, configured });
         self.listener = None;
     }
@@ -263,27 +292,5 @@ impl Supervisor {
             }
         }
         self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines });
-    }
-}
-
-async fn wait(listener: Option<&mut Listener>) -> std::io::Result<Exit> {
-    match listener {
-        Some(listener) => listener.wait().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The updater's marker was seen; `false` if it cannot be watched for, then the deadline decides.
-async fn updated(task: Option<&mut JoinHandle<std::io::Result<bool>>>) -> bool {
-    match task {
-        Some(task) => matches!(task.await, Ok(Ok(true))),
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

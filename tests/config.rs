@@ -4,10 +4,13 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads its own switch from the environment")]
 
 use proptest::prelude::*;
-use runner_init::config::{Config, Fallback, Lookup, MapLookup, Variable, describe, names, render_check};
+use runner_init::config::{
+    Config, Credential, Fallback, Lookup, MapLookup, Secret, Variable, describe, names, render_check,
+};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Registration is skipped, the machine is called `box`: the least that is valid.
 fn base() -> MapLookup {
@@ -40,49 +43,88 @@ fn least_that_is_valid() {
     check("least_that_is_valid", &base());
 }
 
+/// A value each variable takes, as far as they go together.
+const EVERY: [(&str, &str); 55] = [
+    ("GITHUB_TOKEN", "ghp_s3cr3t"),
+    ("GITHUB_REPOSITORY", "octo/cat"),
+    ("GITHUB_OWNER", "octo"),
+    ("RUNNER_URL", "https://ghes.example.com:8443/git/octo/cat"),
+    ("RUNNER_SCOPE", "Repo"),
+    ("ORG_RUNNER", "no"),
+    ("GITHUB_HOST", "https://GHES.example.com:8443/git/"),
+    ("GITHUB_API_URL", "https://api.example.com/github/"),
+    ("GITHUB_API_HOST", "api.example.com"),
+    ("GITHUB_API_PATH", "/github"),
+    ("RUNNER_DIR", "/opt/runner"),
+    ("RUNNER_NAME", "größter \"runner\""),
+    ("RUNNER_NAME_PREFIX", "grö"),
+    ("RANDOM_RUNNER_SUFFIX", "false"),
+    ("RUNNER_TYPE", "Chrome-Go"),
+    ("RUNNER_LABELS", " gpu, LARGE,Gpu,,x y "),
+    ("NO_DEFAULT_LABELS", "1"),
+    ("RUNNER_GROUP", "default"),
+    ("RUNNER_WORK_DIR", "/jobs"),
+    ("RUNNER_EPHEMERAL", "Yes"),
+    ("RUNNER_JIT", "on"),
+    ("RUNNER_REPLACE_EXISTING", "no"),
+    ("DISABLE_AUTO_UPDATE", "yes"),
+    ("RUNNER_USER", "1001:121"),
+    ("RUNNER_ALLOW_RUNASROOT", "1"),
+    ("RUNNER_WAIT_FOR_DOCKER_IN_SECONDS", "120"),
+    ("RUNNER_UPDATE_CA_CERTS", "1"),
+    ("RUNNER_SKIP_REGISTRATION", "off"),
+    ("RUNNER_PRINT_LOG", "on"),
+    ("RUNNER_STOP_GRACE", "1h30m"),
+    ("RUNNER_DRAIN_TIMEOUT", "1h"),
+    ("RUNNER_MAX_RESTARTS", "Unlimited"),
+    ("DISABLE_AUTOMATIC_DEREGISTRATION", "true"),
+    ("RUNNER_STATUS_CHECK_INTERVAL", "30"),
+    ("METRICS_ENABLED", "TRUE"),
+    ("METRICS_PORT", "0"),
+    ("METRICS_BIND", "::"),
+    ("METRICS_AUTH_TOKEN", "s3cr3t"),
+    ("METRICS_UPDATE_INTERVAL", "5"),
+    ("METRICS_LINGER_SECONDS", "20"),
+    ("JOB_DURATION_BUCKETS", "0.5, 1 2,1e3"),
+    ("RUNNER_STATE_DIR", "/state"),
+    ("JOBS_LOG", "/logs/jobs.csv"),
+    ("JOBS_LOG_MAX_RECORDS", "100"),
+    ("RUNNER_RUN_DIR", "/run/runner-init"),
+    ("LOG_FORMAT", "json"),
+    ("LOG_LEVEL", "DEBUG"),
+    // What would contradict the ones above, given as nothing.
+    ("RUNNER_TOKEN", ""),
+    ("APP_ID", ""),
+    ("APP_PRIVATE_KEY", ""),
+    ("APP_INSTALLATION_ID", ""),
+    ("APP_LOGIN", ""),
+    ("ACTIONS_RUNNER_INPUT_JITCONFIG", ""),
+    ("ORG_NAME", ""),
+    ("ENTERPRISE_NAME", ""),
+];
+
 #[test]
 fn every_variable_set() {
-    let lookup = base_and(&[
-        ("RUNNER_DIR", "/opt/runner"),
-        ("RUNNER_NAME", "größter \"runner\""),
-        ("RUNNER_TYPE", "Chrome-Go"),
-        ("RUNNER_WORK_DIR", "/jobs"),
-        ("RUNNER_EPHEMERAL", "Yes"),
-        ("RUNNER_PRINT_LOG", "on"),
-        ("RUNNER_STOP_GRACE", "1h30m"),
-        ("RUNNER_DRAIN_TIMEOUT", "1h"),
-        ("RUNNER_MAX_RESTARTS", "Unlimited"),
-        ("METRICS_ENABLED", "TRUE"),
-        ("METRICS_PORT", "0"),
-        ("METRICS_BIND", "::"),
-        ("METRICS_AUTH_TOKEN", "s3cr3t"),
-        ("METRICS_UPDATE_INTERVAL", "5"),
-        ("METRICS_LINGER_SECONDS", "20"),
-        ("JOB_DURATION_BUCKETS", "0.5, 1 2,1e3"),
-        ("RUNNER_STATE_DIR", "/state"),
-        ("JOBS_LOG", "/logs/jobs.csv"),
-        ("JOBS_LOG_MAX_RECORDS", "100"),
-        ("RUNNER_RUN_DIR", "/run/runner-init"),
-        ("LOG_FORMAT", "json"),
-        ("LOG_LEVEL", "DEBUG"),
-    ]);
-    let read = describe().iter().filter(|variable| variable.read);
-    for variable in read {
-        assert!(lookup.get(variable.name).is_some(), "{} is missing here", variable.name);
+    let lookup = EVERY.iter().fold(MapLookup::default(), |lookup, (name, value)| lookup.with(*name, *value));
+    for name in describe().iter().map(|variable| variable.name) {
+        assert!(lookup.get(name).is_some(), "{name} is missing here");
     }
     check("every_variable_set", &lookup);
 }
 
 #[test]
 fn every_variable_wrong() {
-    let lookup =
-        describe().iter().filter(|variable| variable.read).fold(MapLookup::default(), |lookup, variable| {
-            let wrong = if variable.name == names::RUNNER_NAME { "a\nb" } else { "wrong value" };
-            lookup.with(variable.name, wrong)
-        });
+    let wrong = |name: &str| match name {
+        names::RUNNER_NAME | names::RUNNER_NAME_PREFIX | names::RUNNER_GROUP | names::RUNNER_LABELS => "a\nb",
+        _ => "wrong value",
+    };
+    let lookup = describe()
+        .iter()
+        .fold(MapLookup::default(), |lookup, variable| lookup.with(variable.name, wrong(variable.name)));
     let faults = Config::from_lookup(&lookup).unwrap_err();
-    let named: Vec<&str> = faults.faults.iter().map(|fault| fault.var.as_str()).collect();
-    let expected: Vec<&str> = describe().iter().filter(|v| v.read).map(|variable| variable.name).collect();
+    let mut named: Vec<&str> = faults.faults.iter().map(|fault| fault.var.as_str()).collect();
+    named.dedup();
+    let expected: Vec<&str> = describe().iter().map(|variable| variable.name).collect();
     assert_eq!(named, expected);
     check("every_variable_wrong", &lookup);
 }
@@ -207,16 +249,6 @@ fn secret_file_of_64_kib_is_read() {
 }
 
 #[test]
-fn credentials_of_a_later_stage() {
-    let lookup = base_and(&[
-        ("ACCESS_TOKEN", "ghp_s3cr3t"),
-        ("APP_PRIVATE_KEY_FILE", "/run/secrets/key"),
-        ("ACTIONS_RUNNER_INPUT_JITCONFIG", "czNjcjN0"),
-    ]);
-    check("credentials_of_a_later_stage", &lookup);
-}
-
-#[test]
 fn not_utf_8() {
     let lookup = base().with("RUNNER_NAME", OsString::from_vec(vec![b'a', 0xff]));
     check("not_utf_8", &lookup.with("METRICS_AUTH_TOKEN", OsString::from_vec(vec![0xff])));
@@ -239,7 +271,7 @@ fn misspelt_names() {
         // Each of these has a meaning, or is none of ours.
         ("GITHUB_PATH", "1"),
         ("RUNNER_OS", "1"),
-        ("RUNNER_LABELS", "1"),
+        ("RUNNER_OS_VERSION", "1"),
         ("RUNNER_UID", "1"),
         ("APP_IP", "1"),
         ("PATH", "1"),
@@ -274,8 +306,18 @@ fn numbers_at_their_bounds() {
             &["0", "-1", "2,1", "1,1", "nan", "inf", "1;2", ","],
         ),
         ("RUNNER_TYPE", &["standard", "CHROME", "chrome-go"], &["firefox", "chrome go"]),
+        ("RUNNER_STATUS_CHECK_INTERVAL", &["0", "30", "1day"], &["29", "86401"]),
+        ("RUNNER_USER", &["runner", "1001", "0:0"], &["a b", "1:", "runner:docker"]),
+        ("RUNNER_LABELS", &["a", "a,b,"], &[",", "a\tb", "-a"]),
+        ("RUNNER_GROUP", &["Default", "a b"], &["-a", " "]),
+        ("APP_INSTALLATION_ID", &["1", "18446744073709551615"], &["-1", "+1", "x", "18446744073709551616"]),
+        ("GITHUB_API_URL", &["https://x/y", "x"], &["ftp://x", "https://a@b", "https://x?y", " "]),
+        ("GITHUB_API_PATH", &["/", "/api/v3/"], &["api", "/a b"]),
+        ("GITHUB_HOST", &["x", "https://x:1/"], &["https://", "github.com/o", "a b"]),
+        ("RUNNER_URL", &["https://x/o", "x/o/r"], &["https://x", "x/a/b/c", "https://t0k3n@github.com/o/r"]),
+        ("ORG_NAME", &["a", "a-b"], &["a/b", "ä"]),
         ("RUNNER_DIR", &["/", "/a b"], &["a", "./a", "~/a", "/a\n", " /a"]),
-        ("RUNNER_NAME", &["x", "a b"], &[" ", "a\tb"]),
+        ("RUNNER_NAME", &["x", "a b"], &[" ", "a\tb", "-x"]),
         ("METRICS_AUTH_TOKEN", &["x", "!~"], &["a b", "a\n", "ä"]),
         ("LOG_LEVEL", &["error", "WARN"], &["trace", "5"]),
     ];
@@ -310,8 +352,350 @@ fn what_check_prints_can_be_set_again() {
     });
     let second = Config::from_lookup(&again).unwrap();
     assert_eq!(first.config, second.config);
-    let defaults = describe().iter().filter(|v| v.read && v.fallback != Fallback::Unset).count();
+    let defaults = describe().iter().filter(|v| v.fallback != Fallback::Unset).count();
     assert_eq!(second.used.len(), defaults);
+}
+
+/// The least that registers.
+fn registering(vars: &[(&str, &str)]) -> MapLookup {
+    let least = [("GITHUB_TOKEN", "ghp_s3cr3t"), ("GITHUB_REPOSITORY", "octo/cat")];
+    with(least.iter().chain(vars))
+}
+
+fn with<'a>(vars: impl IntoIterator<Item = &'a (&'a str, &'a str)>) -> MapLookup {
+    let none = MapLookup::default().with_hostname("box").with_random(1 << 60);
+    vars.into_iter().fold(none, |lookup, (name, value)| lookup.with(*name, *value))
+}
+
+const KEY: &str = "-----BEGIN RSA PRIVATE KEY-----\\nczNjcjN0czNjcjN0\\n-----END RSA PRIVATE KEY-----\\n";
+/// `{".runner":"BOM{"agentId":7,"agentName":"arc-x7b2f-runner-9qk4z"}"}`
+const JIT: &str = "eyIucnVubmVyIjoiNzd1L2V5SmhaMlZ1ZEVsa0lqbzNMQ0poWjJWdWRFNWhiV1VpT2lKaGNtTXRlRGRpTW1ZdGNuVnVibVZ5TFRseGF6UjZJbjA9In0=";
+
+#[test]
+fn credentials() {
+    let app = |vars: &[(&str, &str)]| with([("APP_ID", "12345"), ("ORG_NAME", "octo")].iter().chain(vars));
+    check("pat_repository", &registering(&[]));
+    check(
+        "app_organisation_from_files",
+        &app(&[("APP_PRIVATE_KEY_FILE", "/run/secrets/key")])
+            .with_file("/run/secrets/key", KEY.replace("\\n", "\n")),
+    );
+    check(
+        "app_escaped",
+        &app(&[("APP_PRIVATE_KEY", KEY), ("APP_INSTALLATION_ID", "7"), ("APP_LOGIN", "octo")]),
+    );
+    check("app_id_alone", &app(&[]));
+    check("app_key_alone", &with(&[("APP_PRIVATE_KEY", KEY), ("ORG_NAME", "octo")]));
+    check("app_key_wrong", &app(&[("APP_PRIVATE_KEY", "s3cr3t")]));
+    check("pat_and_app", &app(&[("APP_PRIVATE_KEY", KEY), ("ACCESS_TOKEN", "ghp_s3cr3t")]));
+    check("pat_and_app_key", &registering(&[("APP_PRIVATE_KEY", KEY)]));
+    check("token", &with(&[("RUNNER_TOKEN", "AAS3CR3T"), ("GITHUB_REPOSITORY", "octo/cat")]));
+    check("token_beside_pat", &registering(&[("RUNNER_TOKEN", "AAS3CR3T"), ("APP_LOGIN", "octo")]));
+    check("no_credential", &with(&[("GITHUB_REPOSITORY", "octo/cat")]));
+    check("no_target", &with(&[("GITHUB_TOKEN", "ghp_s3cr3t")]));
+}
+
+#[test]
+fn just_in_time() {
+    check(
+        "arc_scale_set",
+        &with(&[
+            (names::JITCONFIG, JIT),
+            ("ACTIONS_RUNNER_CONTAINER_HOOKS", "/home/runner/k8s/index.js"),
+            ("RUNNER_WAIT_FOR_DOCKER_IN_SECONDS", "120"),
+            ("RUNNER_UPDATE_CA_CERTS", "1"),
+            ("DISABLE_AUTO_UPDATE", "true"),
+        ]),
+    );
+    check(
+        "jit_with_what_it_has_already",
+        &with(&[
+            (names::JITCONFIG, JIT),
+            ("RUNNER_NAME", "mine"),
+            ("RUNNER_LABELS", "gpu"),
+            ("RUNNER_GROUP", "big"),
+            ("NO_DEFAULT_LABELS", "false"),
+            ("REPO_URL", "https://github.com/octo/cat"),
+            ("EPHEMERAL", "false"),
+            ("RUNNER_JIT", "true"),
+            ("RUNNER_STATUS_CHECK_INTERVAL", "60"),
+        ]),
+    );
+    check(
+        "jit_and_other_credentials",
+        &registering(&[(names::JITCONFIG, JIT), ("RUNNER_TOKEN", "AAS3CR3T")]),
+    );
+    check("jit_asked_for", &registering(&[("RUNNER_JIT", "true"), ("RUNNER_LABELS", "gpu")]));
+    check("jit_asked_for_and_not_ephemeral", &registering(&[("RUNNER_JIT", "true"), ("EPHEMERAL", "0")]));
+    check(
+        "jit_asked_for_with_a_token",
+        &with(&[("RUNNER_JIT", "true"), ("RUNNER_TOKEN", "AAS3CR3T"), ("ORG_NAME", "octo")]),
+    );
+}
+
+#[test]
+fn targets() {
+    let pat = |vars: &[(&str, &str)]| with([("GITHUB_TOKEN", "ghp_s3cr3t")].iter().chain(vars));
+    check("enterprise", &pat(&[("ENTERPRISE_NAME", "big-corp"), ("RUNNER_GROUP", "gpu")]));
+    check("ghes", &registering(&[("GITHUB_HOST", "https://ghes.example.com/api/v3/")]));
+    check(
+        "ghes_with_port_and_path",
+        &pat(&[
+            ("GITHUB_HOST", "ghes.example.com:8443/git"),
+            ("RUNNER_URL", "https://ghes.example.com:8443/git/octo"),
+        ]),
+    );
+    check("ghes_from_url", &pat(&[("REPO_URL", "https://GHES.example.com/octo/cat.git/")]));
+    check("ghe_com", &registering(&[("GITHUB_HOST", "octo.ghe.com")]));
+    check("www", &pat(&[("RUNNER_URL", "http://www.github.com/enterprises/big-corp")]));
+    check(
+        "api_elsewhere_unencrypted",
+        &registering(&[("GITHUB_API_URL", "http://proxy.internal:8080/github/")]),
+    );
+    check(
+        "same_target_twice",
+        &registering(&[("REPO_URL", "https://github.com/Octo/Cat"), ("GITHUB_OWNER", "OCTO")]),
+    );
+    check("targets_contradict", &registering(&[("ORG_NAME", "octo"), ("RUNNER_ENTERPRISE", "big-corp")]));
+    check(
+        "hosts_contradict",
+        &pat(&[("GITHUB_HOST", "octo.ghe.com"), ("REPO_URL", "https://github.com/octo/cat")]),
+    );
+    check("apis_contradict", &registering(&[("GITHUB_API_URL", "https://a"), ("GITHUB_API_HOST", "b")]));
+    check("owners_contradict", &registering(&[("GITHUB_OWNER", "other")]));
+    check("repository_without_owner", &pat(&[("GITHUB_REPOSITORY", "cat")]));
+    check("url_with_token", &pat(&[("REPO_URL", "https://s3cr3t@github.com/octo/cat")]));
+    check("url_of_nothing", &pat(&[("REPO_URL", "https://github.com/octo/cat/settings")]));
+    check("scope_decides", &registering(&[("RUNNER_SCOPE", "ORG"), ("ORG_NAME", "octo")]));
+    check("scope_without_target", &registering(&[("ORG_RUNNER", "true")]));
+    check("scopes_contradict", &registering(&[("ORG_RUNNER", "true"), ("RUNNER_SCOPE", "repo")]));
+    check("group_of_a_repository", &registering(&[("RUNNER_GROUP", "gpu")]));
+    check("no_label_at_all", &registering(&[("NO_DEFAULT_LABELS", "true")]));
+}
+
+#[test]
+fn variables_of_myoung34() {
+    check(
+        "myoung34_repository",
+        &with(&[
+            ("ACCESS_TOKEN", "ghp_s3cr3t"),
+            ("REPO_URL", "https://github.com/octo/cat"),
+            ("RUNNER_NAME_PREFIX", "cat"),
+            ("RANDOM_RUNNER_SUFFIX", "true"),
+            ("RUNNER_WORKDIR", "/tmp/runner/work"),
+            ("LABELS", "linux,x64,gpu"),
+            ("EPHEMERAL", "1"),
+            ("DISABLE_AUTO_UPDATE", "1"),
+            ("RUN_AS_ROOT", "false"),
+            ("START_DOCKER_SERVICE", "true"),
+        ]),
+    );
+    check(
+        "myoung34_organisation",
+        &with(&[
+            ("APP_ID", "12345"),
+            ("APP_PRIVATE_KEY", KEY),
+            ("APP_LOGIN", "octo"),
+            ("RUNNER_SCOPE", "org"),
+            ("ORG_NAME", "octo"),
+            ("REPO_URL", "https://github.com/octo/cat"),
+            ("RUNNER_GROUP", "Default"),
+            ("DISABLE_AUTOMATIC_DEREGISTRATION", "true"),
+        ]),
+    );
+    check(
+        "myoung34_api",
+        &registering(&[
+            ("GITHUB_HOST", "octo.ghe.com"),
+            ("GITHUB_API_HOST", "api.octo.ghe.com"),
+            ("GITHUB_API_PATH", "/"),
+        ]),
+    );
+}
+
+#[test]
+fn variables_of_other_images() {
+    check(
+        "arc_legacy",
+        &with(&[
+            ("RUNNER_NAME", "octo-7x9k2-q5w8z"),
+            ("RUNNER_TOKEN", "AAS3CR3T"),
+            ("GITHUB_URL", "https://github.com/"),
+            ("RUNNER_ORG", "octo"),
+            ("RUNNER_REPO", ""),
+            ("RUNNER_ENTERPRISE", ""),
+            ("RUNNER_GROUPS", "gpu"),
+            ("RUNNER_LABELS", "gpu"),
+            ("RUNNER_EPHEMERAL", "true"),
+            ("DISABLE_RUNNER_UPDATE", "true"),
+            ("RUNNER_WORKDIR", "/runner/_work"),
+            ("RUNNER_GRACEFUL_STOP_TIMEOUT", "15"),
+        ]),
+    );
+    check(
+        "tcardonne",
+        &with(&[
+            ("GITHUB_ACCESS_TOKEN", "ghp_s3cr3t"),
+            ("RUNNER_ORGANIZATION_URL", "https://github.com/octo"),
+            ("RUNNER_REPOSITORY_URL", ""),
+            ("RUNNER_WORK_DIRECTORY", "/_work"),
+            ("RUNNER_REPLACE_EXISTING", "true"),
+        ]),
+    );
+    check(
+        "sanderknape_repository",
+        &with(&[("GITHUB_PAT", "ghp_s3cr3t"), ("GITHUB_OWNER", "octo"), ("GITHUB_REPOSITORY", "cat")]),
+    );
+    check("sanderknape_organisation", &with(&[("GITHUB_PAT", "ghp_s3cr3t"), ("GITHUB_OWNER", "octo")]));
+    check(
+        "labbs",
+        &with(&[
+            ("GITHUB_APP_ID", "Iv1.8a61f9b3a7aba766"),
+            ("GITHUB_APP_INSTALLATION_ID", "7"),
+            ("GITHUB_APP_PRIVATE_KEY", KEY),
+            ("ORG_NAME", "octo"),
+        ]),
+    );
+}
+
+#[test]
+fn registration_skipped() {
+    check(
+        "skipped_with_all_the_rest",
+        &base_and(&[
+            ("GITHUB_TOKEN", "ghp_s3cr3t"),
+            ("RUNNER_TOKEN", "AAS3CR3T"),
+            ("GITHUB_REPOSITORY", "octo/cat"),
+            ("RUNNER_LABELS", "gpu"),
+            ("RUNNER_JIT", "true"),
+            ("RUNNER_STATUS_CHECK_INTERVAL", "5m"),
+        ]),
+    );
+    check("skipped_with_jit", &base_and(&[(names::JITCONFIG, JIT)]));
+}
+
+#[test]
+fn everything_wrong_at_once() {
+    let lookup = with(&[
+        ("GITHUB_TOKEN", "ghp_s3cr3t with spaces"),
+        ("APP_ID", "ghp_s3cr3t"),
+        ("APP_PRIVATE_KEY_FILE", "/run/secrets/none"),
+        (names::JITCONFIG, "s3cr3t"),
+        ("GITHUB_REPOSITORY", "https://s3cr3t@github.com/octo/cat"),
+        ("ORG_NAME", "octo"),
+        ("ENTERPRISE_NAME", "big-corp"),
+        ("RUNNER_SCOPE", "team"),
+        ("GITHUB_HOST", "https://s3cr3t@ghes"),
+        ("RUNNER_NAME", "-s3cr3t"),
+        ("LABELS", ","),
+        ("EPHEMERAL", "s3cr3t"),
+        ("RUNNER_WORKDIR", "s3cr3t"),
+        ("RUNNER_DRAIN_TIMEOUT", "2h"),
+        ("RUNNER_STOP_GRACE", "1h"),
+        ("RUNNER_LABLES", "s3cr3t"),
+    ]);
+    let shown = everything_shown(&lookup);
+    assert!(!shown.contains("s3cr3t"), "{shown}");
+    check("everything_wrong_at_once", &lookup);
+}
+
+#[test]
+fn ephemeral_is_true_only_when_it_says_so() {
+    let table = [(None, Some(false)), (Some(""), Some(false)), (Some("maybe"), None), (Some("2"), None)];
+    let no = ["0", "false", "False", "FALSE", "no", "off", " 0 "].map(|value| (Some(value), Some(false)));
+    let yes = ["1", "true", "True", "yes", "on", "ON"].map(|value| (Some(value), Some(true)));
+    for (value, expected) in table.into_iter().chain(no).chain(yes) {
+        for name in ["RUNNER_EPHEMERAL", "EPHEMERAL"] {
+            let lookup = value.into_iter().fold(registering(&[]), |lookup, value| lookup.with(name, value));
+            let read = Config::from_lookup(&lookup).ok().map(|loaded| loaded.config.runner.ephemeral);
+            assert_eq!(read, expected, "{name}={value:?}");
+        }
+    }
+}
+
+#[test]
+fn a_name_differs_from_container_to_container() {
+    let name = |hostname: Option<&str>, vars: &[(&str, &str)]| {
+        let lookup = MapLookup::default().with(names::RUNNER_SKIP_REGISTRATION, "1").with_random(u64::MAX);
+        let lookup = hostname.into_iter().fold(lookup, MapLookup::with_hostname);
+        let lookup = vars.iter().fold(lookup, |lookup, (name, value)| lookup.with(*name, *value));
+        Config::from_lookup(&lookup).expect("valid").config.runner.name
+    };
+    let random = "3w5e11264sgsf";
+    assert_eq!(name(Some("0f3c9d"), &[]), "docker-runner-0f3c9d");
+    for constant in [None, Some(""), Some("localhost"), Some("LOCALHOST.localdomain")] {
+        assert_eq!(name(constant, &[]), format!("docker-runner-{random}"), "{constant:?}");
+    }
+    assert_eq!(name(None, &[("RUNNER_TYPE", "chrome-go")]), format!("chrome-runner-{random}"));
+    assert_eq!(name(Some("box"), &[("RANDOM_RUNNER_SUFFIX", "true")]), format!("docker-runner-{random}"));
+    assert_eq!(name(Some("localhost"), &[("RANDOM_RUNNER_SUFFIX", "false")]), "docker-runner-localhost");
+    assert_eq!(name(None, &[("RANDOM_RUNNER_SUFFIX", "false")]), format!("docker-runner-{random}"));
+    assert_eq!(name(Some("box"), &[("RUNNER_NAME_PREFIX", "ci")]), "ci-box");
+    assert_eq!(name(Some("box"), &[("RUNNER_NAME", "me"), ("RANDOM_RUNNER_SUFFIX", "1")]), "me");
+    let longest = "p".repeat(50);
+    assert_eq!(name(None, &[("RUNNER_NAME_PREFIX", &longest)]), format!("{longest}-{random}"));
+    assert_eq!(
+        name(Some(&"h".repeat(99)), &[("RUNNER_NAME_PREFIX", &longest)]),
+        format!("{longest}-{}", "h".repeat(13))
+    );
+}
+
+#[test]
+fn what_is_configured_is_what_is_used() {
+    let load = |lookup: &MapLookup| Config::from_lookup(lookup).expect("valid").config;
+    let config = load(&registering(&[("RUNNER_LABELS", "b, a,B"), ("RUNNER_STATUS_CHECK_INTERVAL", "1m")]));
+    assert_eq!(config.credential, Some(Credential::Pat(Secret::new("ghp_s3cr3t".into()))));
+    assert_eq!(config.target.map(|target| target.api_path()), Some("repos/octo/cat".into()));
+    assert_eq!(config.api_url, "https://api.github.com");
+    assert_eq!(config.registration.labels, ["b", "a"]);
+    assert_eq!(config.registration.status_check, Some(Duration::from_secs(60)));
+    assert!(config.registration.replace && !config.registration.disable_update && !config.registration.jit);
+
+    let config =
+        load(&with(&[("APP_ID", "1"), ("APP_PRIVATE_KEY", KEY), ("ORG_NAME", "octo"), ("RUNNER_JIT", "1")]));
+    let key = Secret::new(KEY.replace("\\n", "\n"));
+    assert_eq!(
+        config.credential,
+        Some(Credential::App { id: "1".into(), key, installation: None, login: None })
+    );
+    assert!(config.registration.jit && config.runner.ephemeral && config.registration.status_check.is_none());
+
+    let config = load(&with(&[(names::JITCONFIG, JIT)]));
+    assert_eq!(config.runner.name, "arc-x7b2f-runner-9qk4z");
+    assert!(config.runner.ephemeral && config.target.is_none() && !config.deregisters());
+}
+
+#[test]
+fn time_to_remove_is_kept_only_where_there_is_something_to_remove() {
+    let token = [("RUNNER_TOKEN", "AAS3CR3T"), ("ORG_NAME", "octo")];
+    let keep = [("DISABLE_AUTOMATIC_DEREGISTRATION", "true")];
+    let cases = [
+        (registering(&[]), true),
+        (registering(&[("RUNNER_JIT", "true")]), true),
+        (with(&token), true),
+        (registering(&keep), false),
+        (with(&[(names::JITCONFIG, JIT)]), false),
+        (base_and(&[("GITHUB_TOKEN", "ghp_s3cr3t")]), false),
+    ];
+    for (lookup, removes) in cases {
+        let config = Config::from_lookup(&lookup.with("RUNNER_STOP_GRACE", "60")).expect("valid").config;
+        assert_eq!(config.deregisters(), removes, "{config:?}");
+        assert_eq!(!config.lifecycle.budget.deregistration.is_zero(), removes, "{config:?}");
+    }
+}
+
+#[test]
+fn the_reference_is_what_the_table_says() {
+    let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "docs/CONFIGURATION.md"].iter().collect();
+    let rendered = runner_init::config::reference::markdown();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, &rendered).expect("the documentation is writable");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap_or_default(), rendered, "UPDATE_GOLDEN=1 rewrites it");
+    for line in rendered.lines().filter(|line| line.starts_with('|')) {
+        let columns = line.matches('|').count() - 1;
+        assert!(columns == 6 || columns == 4, "{columns} columns: {line}");
+    }
 }
 
 /// Everything that could be shown of an environment.
@@ -340,7 +724,7 @@ proptest! {
         let core: String = secret.chars().filter(|c| "qxz".contains(*c)).take(12).collect();
         let mut lookup = if broken { MapLookup::new([("METRICS_PORT", "none")]) } else { base() };
         for (row, name, how) in places {
-            let secrets: Vec<_> = describe().iter().filter(|variable| variable.secret).collect();
+            let secrets: Vec<_> = describe().iter().filter(|variable| variable.kind.is_secret()).collect();
             let variable = secrets[row % secrets.len()];
             let accepted: Vec<_> = variable.names().collect();
             let name = accepted[name % accepted.len()];

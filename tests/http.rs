@@ -321,6 +321,15 @@ fn is_open(stream: &mut TcpStream) -> bool {
     matches!(stream.read(&mut [0; 64]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
 }
 
+/// Sets the flag at the end, also at the end of a failed test: threads that look at it must not outlive it.
+struct Until<'a>(&'a AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Scrapes one after the other, each on a connection of its own; the longest it took.
 fn scrapes(address: &str, count: usize) -> Duration {
     let scrape = |_| {
@@ -382,11 +391,9 @@ fn attackers_that_keep_coming_back_do_not_stop_a_scrape() {
                 }
             });
         }
-        while attacks.load(Ordering::Relaxed) < 600 {
-            std::thread::yield_now();
-        }
+        let _end = Until(&over);
+        ns::wait_until(PATIENCE, "600 attacks", || attacks.load(Ordering::Relaxed) >= 600);
         let longest = scrapes(&address, 100);
-        over.store(true, Ordering::Relaxed);
         assert!(longest < Duration::from_secs(5), "a scrape took {longest:?}");
     });
     assert!(attacks.load(Ordering::Relaxed) >= 600);
@@ -566,12 +573,14 @@ fn it_serves_whole_answers_until_it_is_gone() {
     let mut s = quiet(&steps).start();
     s.until_state("busy");
     let address = s.address().to_owned();
+    let over = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
+        let _end = Until(&over);
         let scraper = scope.spawn(|| {
             let mut states = Vec::new();
             // One that never sends the rest of its request does not hold up the end.
             let _silent = half_a_head(&address);
-            loop {
+            while !over.load(Ordering::Relaxed) {
                 let scrape = || {
                     let mut wire = Wire::to(&address)?;
                     wire.get("/metrics", "Accept-Encoding: gzip\r\nConnection: close\r\n")
@@ -589,10 +598,11 @@ fn it_serves_whole_answers_until_it_is_gone() {
                     Err(e) => {
                         let kind = e.kind();
                         assert_ne!(kind, std::io::ErrorKind::InvalidData, "{e}");
-                        return states;
+                        break;
                     }
                 }
             }
+            states
         });
         s.signal(Signal::SIGTERM);
         s.until("it drains", |s| wire::get(s.address(), "/readyz", "").is_ok_and(|r| r.status == 503));
@@ -640,7 +650,15 @@ fn livez_is_503_when_the_loop_does_not_answer() {
 
     let name = || "test".to_owned();
     let now = runner_init::domain::event::Now { up: Duration::ZERO, utc: chrono::Utc::now() };
-    let settings = Settings { drain: PATIENCE, stopping: PATIENCE, max_restarts: None, seed: 1 };
+    let settings = Settings {
+        drain: PATIENCE,
+        stopping: PATIENCE,
+        max_restarts: None,
+        registers: false,
+        reregisters: false,
+        removal: None,
+        seed: 1,
+    };
     let (_status, seen) = watch::channel(Arc::new(Lifecycle::new(settings, now).status(now)));
     let (pulse, mut questions) = mpsc::channel(8);
     let view = View {

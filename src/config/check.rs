@@ -1,12 +1,10 @@
 //! What `runner-init check` prints: the whole configuration or every fault, and never a secret.
 
-use super::fault::Faults;
-use super::lookup::Lookup;
-use super::reading::{Reading, withheld};
+use super::fault::{Faults, printable};
+use super::reading::Reading;
 use super::table::describe;
 use super::value::show_duration;
-use super::variable::Variable;
-use super::{Loaded, names};
+use super::{Config, Credential, Loaded};
 use crate::domain::budget::Budget;
 use std::fmt::Write;
 
@@ -18,28 +16,18 @@ pub(super) struct Setting {
     remark: String,
 }
 
-/// The effective configuration, in the table's order. Credentials this program does not read appear when set.
-pub(super) fn settings(reading: &Reading, lookup: &dyn Lookup) -> Vec<Setting> {
-    describe().iter().filter_map(|variable| setting(variable, reading, lookup)).collect()
+/// The effective configuration, in the table's order; what has no value is left out.
+pub(super) fn settings(reading: &Reading) -> Vec<Setting> {
+    describe().iter().filter_map(|variable| setting(variable.name, reading)).collect()
 }
 
-fn setting(variable: &Variable, reading: &Reading, lookup: &dyn Lookup) -> Option<Setting> {
-    let name = variable.name;
-    if !variable.read {
-        let var = withheld(variable, lookup)?;
-        let remark = format!("{} (not used by this build; kept from jobs)", from(name, &var));
-        return Some(Setting { name, value: "(set, redacted)".into(), remark });
-    }
+fn setting(name: &'static str, reading: &Reading) -> Option<Setting> {
+    let value = reading.show(name)?;
     let used = reading.used.iter().find(|used| used.name == name);
-    let Some(value) = reading.show(name) else {
-        return Some(Setting { name, value: "(not set)".into(), remark: String::new() });
-    };
-    let remark = match used {
-        Some(used) => from(name, &used.var),
-        None if name == names::RUNNER_STOP_GRACE && reading.is_set(names::RUNNER_DRAIN_TIMEOUT) => {
-            " (derived from RUNNER_DRAIN_TIMEOUT)".into()
-        }
-        None => " (default)".into(),
+    let remark = match (used, reading.origin(name)) {
+        (_, Some(origin)) => format!(" (derived from {origin})"),
+        (Some(used), None) => from(name, &used.var),
+        (None, None) => " (default)".into(),
     };
     Some(Setting { name, value, remark })
 }
@@ -48,7 +36,7 @@ fn from(name: &str, var: &str) -> String {
     if name == var { String::new() } else { format!(" (from {var})") }
 }
 
-/// What `check` prints: on success one `NAME=value` line for each variable, the stop budget and the warnings; otherwise
+/// What `check` prints: on success one `NAME=value` line for each variable with a value, the registration, the stop budget and the warnings; otherwise
 /// every fault. Ends with a line end.
 pub fn render_check(result: &Result<Loaded, Faults>) -> String {
     match result {
@@ -62,6 +50,10 @@ fn render_loaded(loaded: &Loaded) -> String {
     for Setting { name, value, remark } in &loaded.settings {
         line(&mut out, format_args!("{name}={value}{remark}"));
     }
+    line(&mut out, format_args!("\nregistration:"));
+    for fact in registration(&loaded.config) {
+        line(&mut out, format_args!("  {fact}"));
+    }
     line(&mut out, format_args!("\nstop budget, from TERM to the last process gone:"));
     for (phase, length) in phases(&loaded.config.lifecycle.budget) {
         line(&mut out, format_args!("  {phase} {length}"));
@@ -73,6 +65,37 @@ fn render_loaded(loaded: &Loaded) -> String {
         line(&mut out, format_args!("warning: {warning}"));
     }
     out
+}
+
+/// Where, as whom, with what, how, and what becomes of it.
+fn registration(config: &Config) -> Vec<String> {
+    let mut facts = vec![format!("runner {}", printable(&config.runner.name))];
+    if let Some(target) = &config.target {
+        facts.push(format!("at {} ({target})", target.runner_url(&config.host)));
+    }
+    match &config.credential {
+        Some(credential) if credential.can_ask() => {
+            facts.push(format!("with {credential}, API {}", config.api_url));
+        }
+        Some(credential) => facts.push(format!("with {credential}")),
+        None => facts.push("without a credential".into()),
+    }
+    let how = match &config.credential {
+        _ if config.registration.skip => "as RUNNER_DIR is configured already",
+        Some(Credential::Jit(_)) => "as the just-in-time configuration says",
+        Some(_) | None if config.registration.jit => {
+            "by a just-in-time configuration, asked for at each start"
+        }
+        Some(_) | None => "by config.sh, unless RUNNER_DIR is configured for this target already",
+    };
+    facts.push(how.into());
+    let end = match &config.credential {
+        _ if !config.deregisters() => "not removed by us",
+        Some(Credential::RegistrationToken(_)) => "removed when the runner leaves, within the token's hour",
+        Some(_) | None => "removed when the runner leaves",
+    };
+    facts.push(end.into());
+    facts
 }
 
 fn phases(budget: &Budget) -> [(&'static str, String); 6] {

@@ -3,7 +3,7 @@
 //! | taken away | why |
 //! |---|---|
 //! | every secret of the table, its aliases, each with `_FILE`, in any case | a job could read it in its own environment; the runner reads `ACTIONS_RUNNER_INPUT_*` in any case |
-//! | every variable that only configures us, and its aliases | a program under test that listens on `METRICS_PORT` or obeys `LOG_LEVEL` would be configured by us |
+//! | every variable that only configures us, and its aliases | a program under test that listens on `METRICS_PORT` or obeys `LOG_LEVEL` would be configured by us; `GITHUB_REPOSITORY` and its like say where we register, the Worker sets its own for each job |
 //! | `DOTNET_SYSTEM_CONSOLE_ALLOW_ANSI_COLOR_REDIRECTION` | the listener would write colour codes for its stderr lines into its stdout |
 //! | `LC_ALL`, `LC_MESSAGES` that name a charset other than UTF-8 | they win over `LANG`, and the listener would replace what the charset lacks by `?` |
 //!
@@ -12,6 +12,8 @@
 //! | `ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT` to 0, or to 1 with `RUNNER_PRINT_LOG` | with it every line of the listener appears twice, and text of jobs among them; the official image sets it |
 //! | `LANG` to `C.UTF-8`, unless it names UTF-8 already | as above |
 //!
+//! `ACTIONS_RUNNER_INPUT_JITCONFIG` is taken away too: the listener alone is given it, by whoever starts it.
+//!
 //! Everything else passes untouched, the runner's own variables first of all. `FORCE_COLOR` stays although the
 //! listener heeds it too: the steps of a job may want it, and colour codes are stripped before a line is understood.
 
@@ -19,7 +21,7 @@ use super::lookup::Lookup;
 use super::names;
 use super::table::describe;
 use super::value::{Kind, Value};
-use super::variable::Variable;
+use super::variable::{Reach, Variable};
 use std::ffi::{OsStr, OsString};
 
 const PRINT_LOG: &str = "ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT";
@@ -52,7 +54,7 @@ fn withholds(variable: &Variable, name: &str) -> bool {
     let plain = lower.strip_suffix("_file").unwrap_or(&lower);
     variable.names().any(|known| {
         let is_secret = variable.secret && known.eq_ignore_ascii_case(plain);
-        is_secret || (variable.only_ours && known == name)
+        is_secret || (variable.reach == Reach::Ours && known == name)
     })
 }
 
@@ -107,9 +109,10 @@ mod tests {
 
     #[test]
     fn what_only_configures_us_is_withheld() {
-        for name in
-            ["METRICS_PORT", "RUNNER_STOP_GRACE", "EPHEMERAL", "RUNNER_GRACEFUL_STOP_TIMEOUT", "LOG_LEVEL"]
-        {
+        let names = "METRICS_PORT RUNNER_STOP_GRACE EPHEMERAL RUNNER_GRACEFUL_STOP_TIMEOUT LOG_LEVEL GITHUB_REPOSITORY GITHUB_HOST \
+             GITHUB_URL GITHUB_OWNER GITHUB_API_URL ORG_NAME RUNNER_ORG REPO_URL RUNNER_LABELS LABELS RUNNER_GROUP \
+             DISABLE_AUTO_UPDATE RUNNER_USER RUNNER_JIT";
+        for name in names.split_whitespace() {
             assert!(is_withheld(name), "{name}");
         }
     }

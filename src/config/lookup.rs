@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A secret's file may not be larger, in bytes.
 pub(super) const SECRET_FILE_LIMIT: u64 = 64 * 1024;
 
-/// Where variables, the files they name and the hostname come from.
+/// Where variables, the files they name, the hostname and chance come from.
 pub trait Lookup {
     /// The variable's value, or `None` if it is not set.
     fn get(&self, name: &str) -> Option<OsString>;
@@ -30,6 +31,9 @@ pub trait Lookup {
 
     /// This machine's name, if it has one.
     fn hostname(&self) -> Option<String>;
+
+    /// A number that nobody has to be unable to guess, another one each time.
+    fn random(&self) -> u64;
 }
 
 /// The process's own environment.
@@ -56,6 +60,12 @@ impl Lookup for Environment {
     fn hostname(&self) -> Option<String> {
         nix::unistd::gethostname().ok()?.into_string().ok()
     }
+
+    fn random(&self) -> u64 {
+        // The standard library takes the keys of its hash maps from the system; a clock would be the same in a fleet that
+        // starts at once.
+        RandomState::new().build_hasher().finish()
+    }
 }
 
 /// An environment made up of values.
@@ -64,6 +74,7 @@ pub struct MapLookup {
     vars: BTreeMap<OsString, OsString>,
     files: BTreeMap<PathBuf, Vec<u8>>,
     hostname: Option<String>,
+    random: u64,
 }
 
 impl MapLookup {
@@ -93,6 +104,13 @@ impl MapLookup {
         self.hostname = Some(hostname.into());
         self
     }
+
+    /// Decides what is left to chance, 0 until then.
+    #[must_use]
+    pub fn with_random(mut self, random: u64) -> MapLookup {
+        self.random = random;
+        self
+    }
 }
 
 impl Lookup for MapLookup {
@@ -111,6 +129,10 @@ impl Lookup for MapLookup {
     fn hostname(&self) -> Option<String> {
         self.hostname.clone()
     }
+
+    fn random(&self) -> u64 {
+        self.random
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +146,7 @@ mod tests {
         assert!(Environment.names().contains(&"PATH".into()));
         assert_eq!(Environment.get("RUNNER_INIT_NO_SUCH_VARIABLE"), None);
         assert!(Environment.hostname().is_some_and(|name| !name.is_empty()));
+        assert_ne!(Environment.random(), Environment.random());
     }
 
     #[test]

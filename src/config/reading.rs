@@ -16,6 +16,8 @@ pub(super) struct Reading {
     /// What was set and won, in table order.
     pub(super) used: Vec<Used>,
     faults: Vec<(usize, Fault)>,
+    /// Which variable decided a value that was not set.
+    origins: BTreeMap<&'static str, String>,
 }
 
 /// One name that was set, and what it says.
@@ -29,7 +31,7 @@ impl Reading {
     /// Reads the whole table.
     pub(super) fn of(lookup: &dyn Lookup) -> Reading {
         let mut reading = Reading::default();
-        for (index, variable) in describe().iter().enumerate().filter(|(_, variable)| variable.read) {
+        for (index, variable) in describe().iter().enumerate() {
             match resolve(variable, lookup) {
                 Ok(won) => reading.keep(variable, won),
                 Err(faults) => reading.faults.extend(faults.into_iter().map(|fault| (index, fault))),
@@ -73,6 +75,39 @@ impl Reading {
         self.values.insert(name, value);
     }
 
+    /// As [`Reading::derive`], and `check` says from which variable it was.
+    pub(super) fn derive_from(&mut self, name: &'static str, value: Value, from: &'static str) {
+        self.origins.insert(name, self.spelt(from).to_owned());
+        self.derive(name, value);
+    }
+
+    /// Takes a value away that has no meaning here.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
+    /// The variable a value that was not set comes from.
+    pub(super) fn origin(&self, name: &str) -> Option<&str> {
+        self.origins.get(name).map(String::as_str)
+    }
+
+    /// The variable as it was set; its own name if it was not, or wrongly.
+    pub(super) fn spelt<'a>(&'a self, name: &'a str) -> &'a str {
+        self.used.iter().find(|used| used.name == name).map_or(name, |used| &used.var)
+    }
+
+    /// Whether any of its names was set, rightly or wrongly.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.is_set(name) || self.is_faulty(name)
+    }
+
+    /// Whether its value is the one that holds when nothing is set.
+    pub(super) fn is_default(&self, name: &str) -> bool {
+        let variable = describe().iter().find(|variable| variable.name == name);
+        let fallback = variable.map(|variable| variable.fallback);
+        self.show(name).is_some_and(|shown| matches!(fallback, Some(Fallback::Value(text)) if text == shown))
+    }
+
     /// Whether any of its names was set, and rightly.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.used.iter().any(|used| used.name == name)
@@ -86,8 +121,7 @@ impl Reading {
     /// Adds a fault found by comparing variables.
     pub(super) fn refuse(&mut self, name: &'static str, problem: impl Into<String>) {
         let index = describe().iter().position(|variable| variable.name == name);
-        let var = self.used.iter().find(|used| used.name == name).map_or(name, |used| &used.var);
-        let fault = Fault { var: var.into(), problem: problem.into() };
+        let fault = Fault { var: self.spelt(name).to_owned(), problem: problem.into() };
         self.faults.push((index.expect("only names of the table are refused"), fault));
     }
 
@@ -104,7 +138,7 @@ fn resolve(variable: &Variable, lookup: &dyn Lookup) -> Result<Option<Candidate>
     let mut faults = Vec::new();
     let mut candidates = Vec::new();
     for name in variable.names() {
-        match candidate(variable.kind, name, lookup) {
+        match candidate(variable, name, lookup) {
             Ok(candidate) => candidates.extend(candidate),
             Err(fault) => faults.push(fault),
         }
@@ -120,10 +154,10 @@ fn resolve(variable: &Variable, lookup: &dyn Lookup) -> Result<Option<Candidate>
     if faults.is_empty() { Ok(first) } else { Err(faults) }
 }
 
-fn candidate(kind: Kind, name: &str, lookup: &dyn Lookup) -> Result<Option<Candidate>, Fault> {
+fn candidate(variable: &Variable, name: &str, lookup: &dyn Lookup) -> Result<Option<Candidate>, Fault> {
+    let kind = variable.kind;
     let set = text(name, lookup)?;
-    let set =
-        if kind.is_secret() { from_file(name, set, lookup)? } else { set.map(|t| (name.to_owned(), t)) };
+    let set = if variable.secret { from_file(name, set, lookup)? } else { set.map(|t| (name.to_owned(), t)) };
     let Some((var, text)) = set else { return Ok(None) };
     // Wiped once parsed: the value that is kept of a secret is another copy.
     let text = Zeroizing::new(text);
@@ -189,10 +223,4 @@ fn read_secret(path: &Path, lookup: &dyn Lookup) -> Result<String, String> {
         }
     }
     if text.is_empty() { Err("is empty".into()) } else { Ok(text) }
-}
-
-/// Whether any name of a secret this program does not read is set; the first such name.
-pub(super) fn withheld(variable: &Variable, lookup: &dyn Lookup) -> Option<String> {
-    let is_set = |name: &String| lookup.get(name).is_some_and(|value| !value.is_empty());
-    variable.names().flat_map(|name| [name.to_owned(), format!("{name}_FILE")]).find(is_set)
 }

@@ -1,6 +1,9 @@
 //! A text is a value or it is not: [`Kind`] says which values a variable takes, and never repeats the text it refuses.
 
+use super::registration::RunAs;
 use super::secret::Secret;
+use super::shape;
+use crate::domain::target::{self, Host};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +11,10 @@ use std::time::Duration;
 
 /// GitHub refuses longer runner names (actions/runner pull request 1710).
 pub(super) const NAME_LIMIT: usize = 64;
+/// 13 random characters: as many as write any `u64` in base 36.
+pub(super) const SUFFIX_LENGTH: usize = 13;
+/// Leaves room for `-` and the suffix.
+pub(super) const PREFIX_LIMIT: usize = NAME_LIMIT - 1 - SUFFIX_LENGTH;
 const BUCKET_LIMIT: usize = 30;
 
 /// Which values a variable takes.
@@ -15,8 +22,25 @@ const BUCKET_LIMIT: usize = 30;
 pub enum Kind {
     /// `1 true yes on` or `0 false no off` or nothing, in any case.
     Flag,
-    /// A runner's name.
-    Name,
+    /// One printable line of 1 to `max` characters that does not begin with `-`.
+    Line {
+        /// Longest accepted, in characters.
+        max: usize,
+    },
+    /// Labels, separated by commas.
+    Labels,
+    /// A host, with or without scheme, port and path.
+    Host,
+    /// `OWNER/REPOSITORY`, or the repository alone.
+    Repository,
+    /// An account's name, or an enterprise's.
+    Account,
+    /// A URL to which paths are added.
+    Base,
+    /// A path of plain names; `/` is none.
+    UrlPath,
+    /// A user's name, `UID` or `UID:GID`.
+    User,
     /// An absolute path.
     Path,
     /// A TCP port; 0 is any free one.
@@ -26,6 +50,13 @@ pub enum Kind {
     /// Plain seconds, or `90s`, `5m`, `1h30m`, within these bounds.
     Duration {
         /// Shortest accepted.
+        min: Duration,
+        /// Longest accepted.
+        max: Duration,
+    },
+    /// 0 for never, else as [`Kind::Duration`].
+    Interval {
+        /// Shortest accepted but for 0.
         min: Duration,
         /// Longest accepted.
         max: Duration,
@@ -43,8 +74,14 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A secret that travels in an HTTP header.
     Token,
-    /// A secret of any shape.
-    Secret,
+    /// A GitHub App's number or its client id.
+    AppId,
+    /// A number GitHub has given to something.
+    Id,
+    /// The PEM of an RSA private key.
+    PrivateKey,
+    /// A just-in-time configuration.
+    Jit,
 }
 
 /// A value that was accepted. Its `Display` is what `check` shows: a spelling the same kind accepts, or no secret.
@@ -57,6 +94,10 @@ pub(super) enum Value {
     Address(IpAddr),
     Duration(Duration),
     Count(usize),
+    Id(u64),
+    Labels(Vec<String>),
+    Host(Host),
+    User(RunAs),
     /// `None` is unlimited.
     Limit(Option<u32>),
     Buckets(Vec<f64>),
@@ -66,20 +107,39 @@ pub(super) enum Value {
 impl Kind {
     /// Whether the value must never be shown.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Kind::Token | Kind::Secret)
+        matches!(self, Kind::Token | Kind::PrivateKey | Kind::Jit)
     }
 
     /// What a fault says after the variable's name.
     pub fn expected(self) -> String {
         match self {
             Kind::Flag => "expected 1, true, yes or on, or 0, false, no or off".into(),
-            Kind::Name => format!("expected 1 to {NAME_LIMIT} characters, none of them a control character"),
+            Kind::Line { max } => {
+                format!("expected 1 to {max} characters, none of them a control character, the first no -")
+            }
+            Kind::Labels => "expected labels separated by commas, none of them beginning with -".into(),
+            Kind::Host => {
+                "expected a host such as github.com, acme.ghe.com or https://ghes.example.com:8443".into()
+            }
+            Kind::Repository => "expected OWNER/REPOSITORY (a URL belongs in RUNNER_URL)".into(),
+            Kind::Account => "expected a name of letters, digits, '.', '_' and '-'".into(),
+            Kind::Base => {
+                "expected a URL such as https://ghes.example.com:8443/path, without user, ? and #".into()
+            }
+            Kind::UrlPath => "expected a path such as /api/v3, or / for none".into(),
+            Kind::User => "expected a user name, UID or UID:GID".into(),
             Kind::Path => "expected an absolute path without control characters".into(),
             Kind::Port => "expected a port from 1 to 65535, or 0 for any free one".into(),
             Kind::Address => "expected an IPv4 or IPv6 address, not a host name".into(),
             Kind::Duration { min, max } => {
                 let (min, max) = (show_duration(min), show_duration(max));
                 format!("expected a duration from {min} to {max}, such as 90, 90s, 5m or 1h30m")
+            }
+            Kind::Interval { min, max } => {
+                let (min, max) = (show_duration(min), show_duration(max));
+                format!(
+                    "expected 0 for never, or a duration from {min} to {max}, such as 90, 90s, 5m or 1h30m"
+                )
             }
             Kind::Count { min } => format!("expected a whole number of at least {min}"),
             Kind::Limit => "expected a whole number or unlimited".into(),
@@ -88,7 +148,13 @@ impl Kind {
             ),
             Kind::Choice(words) => format!("expected one of {}", words.join(", ")),
             Kind::Token => "expected printable ASCII without spaces".into(),
-            Kind::Secret => "expected a text that is not blank".into(),
+            Kind::AppId => "expected the App's number or its client id".into(),
+            Kind::Id => "expected a number".into(),
+            Kind::PrivateKey => {
+                "expected the PEM of an unencrypted RSA private key, with line ends or \\n, or base64 of it"
+                    .into()
+            }
+            Kind::Jit => "expected base64 of a just-in-time configuration".into(),
         }
     }
 
@@ -98,12 +164,22 @@ impl Kind {
         let word = text.trim();
         match self {
             Kind::Flag => flag(word).map(Value::Flag),
-            Kind::Name => name(text).map(Value::Text),
+            Kind::Line { max } => shape::line(text, max).map(Value::Text),
+            Kind::Labels => shape::labels(text).map(Value::Labels),
+            Kind::Host => Host::parse(word).ok().map(Value::Host),
+            Kind::Repository => shape::repository(word).map(Value::Text),
+            Kind::Account => target::name(word).ok().map(Value::Text),
+            Kind::Base => target::base_url(word).ok().map(Value::Text),
+            Kind::UrlPath => shape::url_path(word).map(Value::Text),
+            Kind::User => shape::run_as(word).map(Value::User),
             Kind::Path => path(text).map(Value::Path),
             Kind::Port => word.parse().ok().map(Value::Port),
             Kind::Address => word.parse().ok().map(Value::Address),
             Kind::Duration { min, max } => {
                 duration(word).filter(|d| (min..=max).contains(d)).map(Value::Duration)
+            }
+            Kind::Interval { min, max } => {
+                duration(word).filter(|d| d.is_zero() || (min..=max).contains(d)).map(Value::Duration)
             }
             Kind::Count { min } => word.parse().ok().filter(|n| *n >= min).map(Value::Count),
             Kind::Limit if word.eq_ignore_ascii_case("unlimited") => Some(Value::Limit(None)),
@@ -116,7 +192,10 @@ impl Kind {
             Kind::Token => {
                 text.bytes().all(|b| b.is_ascii_graphic()).then(|| Value::Secret(Secret::new(text.into())))
             }
-            Kind::Secret => (!word.is_empty()).then(|| Value::Secret(Secret::new(text.into()))),
+            Kind::AppId => shape::app_id(word).map(Value::Text),
+            Kind::Id => word.parse().ok().filter(|_| word.bytes().all(|b| b.is_ascii_digit())).map(Value::Id),
+            Kind::PrivateKey => shape::private_key(text).map(Value::Secret),
+            Kind::Jit => shape::jit(text).map(Value::Secret),
         }
     }
 }
@@ -126,12 +205,6 @@ fn flag(word: &str) -> Option<bool> {
     const FALSE: [&str; 5] = ["0", "false", "no", "off", ""];
     let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
     if is(&TRUE) { Some(true) } else { is(&FALSE).then_some(false) }
-}
-
-fn name(text: &str) -> Option<String> {
-    let name = text.trim();
-    let fits = (1..=NAME_LIMIT).contains(&name.chars().count());
-    (fits && !name.chars().any(char::is_control)).then(|| name.to_owned())
 }
 
 fn path(text: &str) -> Option<PathBuf> {
@@ -168,6 +241,10 @@ impl fmt::Display for Value {
             Value::Port(port) => write!(f, "{port}"),
             Value::Address(address) => write!(f, "{address}"),
             Value::Duration(duration) => f.write_str(&show_duration(*duration)),
+            Value::Id(id) => write!(f, "{id}"),
+            Value::Labels(labels) => f.write_str(&labels.join(",")),
+            Value::Host(host) => write!(f, "{host}"),
+            Value::User(user) => write!(f, "{user}"),
             Value::Count(count) => write!(f, "{count}"),
             Value::Limit(Some(limit)) => write!(f, "{limit}"),
             Value::Limit(None) => f.write_str("unlimited"),
@@ -200,6 +277,10 @@ taken_as! {
     Address => IpAddr,
     Duration => Duration,
     Count => usize,
+    Id => u64,
+    Labels => Vec<String>,
+    Host => Host,
+    User => RunAs,
     Limit => Option<u32>,
     Buckets => Vec<f64>,
     Secret => Secret,

@@ -7,6 +7,8 @@ use super::value::Kind;
 pub enum Group {
     /// What proves who we are.
     Credentials,
+    /// Where the runner is registered.
+    Target,
     /// The runner itself.
     Runner,
     /// Start, stop and restart.
@@ -17,6 +19,34 @@ pub enum Group {
     JobLog,
     /// Our own log.
     Log,
+}
+
+impl Group {
+    /// Its heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Credentials => "Credentials",
+            Group::Target => "Target",
+            Group::Runner => "Runner",
+            Group::Lifecycle => "Start, stop and restart",
+            Group::Metrics => "HTTP endpoint and metrics",
+            Group::JobLog => "Files",
+            Group::Log => "Log",
+        }
+    }
+}
+
+/// Who has use for a variable besides us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Nobody: a child does not inherit it.
+    Ours,
+    /// A fact about the runner, harmless and perhaps useful to hooks and jobs: inherited.
+    Inherited,
+    /// The runner or its scripts read it as well: inherited untouched.
+    Runner,
+    /// The runner reads it too but no job may see it: given to `Runner.Listener` by itself.
+    Listener,
 }
 
 /// What holds when a variable is not set.
@@ -50,16 +80,15 @@ pub struct Variable {
     pub fallback: Fallback,
     /// Which values are accepted.
     pub kind: Kind,
-    /// Never shown, accepted from the file `NAME_FILE` names, and never inherited by a child.
+    /// Part of a credential: accepted from the file `NAME_FILE` names, and never inherited by a child in any case of its
+    /// letters. Shown only if its kind is no secret.
     pub secret: bool,
-    /// One sentence for the documentation.
+    /// For the documentation.
     pub help: &'static str,
     /// Heading in the documentation.
     pub group: Group,
-    /// It only configures us, so a child does not inherit it.
-    pub only_ours: bool,
-    /// Whether this program reads it; if not, the row exists to keep it from children.
-    pub read: bool,
+    /// Who else has use for it.
+    pub reach: Reach,
 }
 
 impl Variable {
@@ -74,9 +103,9 @@ impl Variable {
         self
     }
 
-    /// A fact about the runner, harmless and perhaps useful to its hooks: inherited by children.
-    pub(super) const fn inherited(mut self) -> Variable {
-        self.only_ours = false;
+    /// Somebody else has use for it.
+    pub(super) const fn reaches(mut self, reach: Reach) -> Variable {
+        self.reach = reach;
         self
     }
 }
@@ -90,13 +119,13 @@ pub(super) const fn row(
     help: &'static str,
 ) -> Variable {
     let secret = kind.is_secret();
-    Variable { name, aliases: &[], fallback, kind, secret, help, group, only_ours: true, read: true }
+    Variable { name, aliases: &[], fallback, kind, secret, help, group, reach: Reach::Ours }
 }
 
-/// A credential nobody here reads: kept from children all the same, since a job could misuse it.
-pub(super) const fn withheld(name: &'static str, help: &'static str) -> Variable {
-    let mut variable = row(Group::Credentials, name, Kind::Secret, Fallback::Unset, help);
-    variable.read = false;
+/// Part of a credential, secret or not.
+pub(super) const fn credential(name: &'static str, kind: Kind, help: &'static str) -> Variable {
+    let mut variable = row(Group::Credentials, name, kind, Fallback::Unset, help);
+    variable.secret = true;
     variable
 }
 

@@ -2,15 +2,16 @@
 
 mod session;
 mod steps;
+mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use terms::{Action, Input, Settings};
+
 use super::echo::EchoFilter;
-use super::event::{Exit, GhostCause, Now, StopKind, Worker};
+use super::event::{GhostCause, Now, StopKind};
 use super::job::{JobTracker, OpenJob};
 use super::notice::Notice;
-use super::parse::Reading;
-use super::record::JobRecord;
 use super::restart::{RestartReason, StopReason};
 use super::status::State;
 use std::borrow::Cow;
@@ -19,76 +20,16 @@ use std::time::Duration;
 /// Asks closer together than this are one ask: a signal sent to a process and to its group must not cost the job.
 const ONE_ASK: Duration = Duration::from_secs(1);
 
-/// What the table needs to know of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// How long an open job may go on after a stop was asked; zero: not at all.
-    pub drain: Duration,
-    /// How long the listener has from SIGINT to KILL.
-    pub stopping: Duration,
-    /// Most launches in a row without a session; `None` is unlimited.
-    pub max_restarts: Option<u32>,
-    /// Seeds the back-off's jitter.
-    pub seed: u64,
-}
-
-/// What can happen to the supervisor.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// An operator's signal.
-    Stop(StopKind),
-    /// The listener said something; `worker` is the evidence at that moment.
-    Said(Reading, Worker),
-    /// The spawn succeeded.
-    Started {
-        /// The listener's process id.
-        pid: u32,
-    },
-    /// The spawn failed.
-    NotStarted {
-        /// What the operating system said.
-        error: String,
-    },
-    /// The listener is gone and all it wrote has been heard.
-    Exited {
-        /// How.
-        exit: Exit,
-        /// `.runner` is still there.
-        configured: bool,
-    },
-    /// `update.finished` has appeared (and was deleted).
-    UpdateFinished,
-    /// [`Lifecycle::next_deadline`] has passed.
-    Deadline,
-}
-
-/// What the supervisor must do, in order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Start the listener; answer with `Started` or `NotStarted`.
-    Spawn,
-    /// SIGINT to the listener alone.
-    Interrupt,
-    /// SIGKILL to the listener's process group.
-    KillGroup,
-    /// Look for `update.finished`; answer with `UpdateFinished`.
-    WatchUpdate,
-    /// Write the row; once it is on disk it is a notice.
-    Append(JobRecord),
-    /// Tell the world.
-    Notify(Notice),
-    /// Leave with this code.
-    Leave(i32),
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Launching { due: Duration, reason: Option<RestartReason> },
+    Registering { until: Duration, reason: Option<RestartReason> },
     Running,
     Updating { until: Duration, reason: RestartReason },
-    Draining { until: Option<Duration> },
+    Draining { until: Option<Duration>, settle: Option<Duration> },
     Stopping { until: Duration },
     Killing,
+    Deregistering { until: Duration, stop: StopReason, code: i32 },
     Done,
 }
 
@@ -100,6 +41,7 @@ enum Session {
 }
 
 /// The supervisor's mind.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, whatever the phase")]
 #[derive(Debug)]
 pub struct Lifecycle {
     settings: Settings,
@@ -109,6 +51,13 @@ pub struct Lifecycle {
     leaving: Option<StopReason>,
     last_ask: Option<Duration>,
     failures: u32,
+    /// A job came after the drain had begun.
+    slipped: bool,
+    registered: bool,
+    attempted: bool,
+    void: bool,
+    /// How often in a row GitHub has said that we are offline while we believe that we are idle.
+    disagreements: u32,
     jobs: JobTracker,
     echo: EchoFilter,
     version: Option<String>,
@@ -128,6 +77,11 @@ impl Lifecycle {
             leaving: None,
             last_ask: None,
             failures: 0,
+            slipped: false,
+            registered: !settings.registers,
+            attempted: false,
+            void: false,
+            disagreements: 0,
             jobs: JobTracker::default(),
             echo: EchoFilter::default(),
             version: None,
@@ -141,8 +95,11 @@ impl Lifecycle {
     pub fn next_deadline(&self) -> Option<Duration> {
         match self.phase {
             Phase::Launching { due, .. } => Some(due),
-            Phase::Updating { until, .. } | Phase::Stopping { until } => Some(until),
-            Phase::Draining { until } => until,
+            Phase::Registering { until, .. }
+            | Phase::Updating { until, .. }
+            | Phase::Stopping { until }
+            | Phase::Deregistering { until, .. } => Some(until),
+            Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
             Phase::Running if self.jobs.open().is_none() => self.ghost.map(|(_, until)| until),
             Phase::Running | Phase::Killing | Phase::Done => None,
         }
@@ -178,28 +135,46 @@ impl Lifecycle {
                 Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing,
                 Input::Exited { exit, .. },
             ) => self.exited_leaving(exit, now),
-            (Phase::Launching { .. } | Phase::Updating { .. }, Input::Exited { .. }) => Vec::new(),
+            (Phase::Launching { .. } | Phase::Updating { .. }, Input::Exited { .. })
+            | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Exited { .. }) => Vec::new(),
 
             (Phase::Updating { reason, .. }, Input::UpdateFinished) => self.update_ended(true, reason, now),
             (Phase::Launching { .. } | Phase::Running | Phase::Killing, Input::UpdateFinished)
-            | (Phase::Draining { .. } | Phase::Stopping { .. }, Input::UpdateFinished) => Vec::new(),
+            | (Phase::Draining { .. } | Phase::Stopping { .. }, Input::UpdateFinished)
+            | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::UpdateFinished) => Vec::new(),
 
-            (Phase::Launching { due, .. }, Input::Deadline) if now.up >= due => self.launch(),
+            (Phase::Registering { reason, .. }, Input::Registered(how)) => self.registered(how, reason, now),
+            (Phase::Registering { .. }, Input::NotRegistered(fault)) => self.not_registered(fault, now),
+            // The answer of a registration that was given up.
+            (_, Input::Registered(_) | Input::NotRegistered(_)) => Vec::new(),
+            (Phase::Deregistering { stop, code, .. }, Input::Deregistered(removal)) => {
+                let mut actions = vec![Action::Notify(Notice::Deregistered(removal))];
+                actions.extend(self.leave(stop, code));
+                actions
+            }
+            (_, Input::Deregistered(_)) => Vec::new(),
+            (Phase::Running, Input::Asked(standing)) => self.asked(standing, now),
+            (_, Input::Asked(_)) => Vec::new(),
+
+            (Phase::Launching { due, reason }, Input::Deadline) if now.up >= due => self.launch(reason, now),
+            (Phase::Registering { until, .. }, Input::Deadline) if now.up >= until => {
+                self.registration_late(now)
+            }
+            (Phase::Deregistering { until, stop, code }, Input::Deadline) if now.up >= until => {
+                self.removal_cut_short(stop, code)
+            }
             (Phase::Updating { until, reason }, Input::Deadline) if now.up >= until => {
                 self.update_ended(false, reason, now)
             }
-            (Phase::Draining { until: Some(until) }, Input::Deadline) if now.up >= until => {
-                self.interrupt(now)
-            }
+            (Phase::Draining { .. }, Input::Deadline) if self.drain_is_over(now) => self.interrupt(now),
             (Phase::Stopping { until }, Input::Deadline) if now.up >= until => self.kill(),
             (Phase::Running, Input::Deadline) if self.ghost_is_overdue(now) => {
                 self.leaving = Some(StopReason::Ghost);
                 self.interrupt(now)
             }
             (Phase::Launching { .. } | Phase::Updating { .. } | Phase::Running, Input::Deadline)
-            | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline) => {
-                Vec::new()
-            }
+            | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline)
+            | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Deadline) => Vec::new(),
         };
         self.note_state(now);
         actions
@@ -212,17 +187,29 @@ impl Lifecycle {
             (Phase::Running, StopKind::Drain) => self.drain(None, now),
             (Phase::Running, StopKind::Insist) => self.interrupt(now),
             // After USR1 the first TERM still only asks: from now on the drain has an end.
-            (Phase::Draining { until: None }, StopKind::Ask) => self.drain(Some(self.settings.drain), now),
+            (Phase::Draining { until: None, .. }, StopKind::Ask) => {
+                self.drain(Some(self.settings.drain), now)
+            }
             (Phase::Draining { .. }, StopKind::Ask | StopKind::Insist) => self.interrupt(now),
             (Phase::Stopping { .. }, StopKind::Ask | StopKind::Insist) => self.kill(),
             (Phase::Draining { .. } | Phase::Stopping { .. }, StopKind::Drain) => Vec::new(),
             (Phase::Launching { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
-                self.leave(StopReason::Asked, 0)
+                self.depart(StopReason::Asked, 0, now)
+            }
+            (Phase::Registering { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
+                let mut actions = vec![Action::AbortRegistration];
+                actions.extend(self.depart(StopReason::Asked, 0, now));
+                actions
+            }
+            (Phase::Deregistering { .. }, StopKind::Drain) => Vec::new(),
+            (Phase::Deregistering { .. }, StopKind::Ask) if !again => Vec::new(),
+            (Phase::Deregistering { stop, code, .. }, StopKind::Ask | StopKind::Insist) => {
+                self.removal_cut_short(stop, code)
             }
             // The updater swaps directories: let it end, unless told twice.
             (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain) if !again => Vec::new(),
             (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
-                self.leave(StopReason::Asked, 0)
+                self.depart(StopReason::Asked, 0, now)
             }
             (Phase::Killing | Phase::Done, StopKind::Ask | StopKind::Drain | StopKind::Insist) => Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! The pure core: values and times go in, values come out; no clock, no file, no process, no environment.
 
 pub mod budget;
+pub mod configure;
 pub mod echo;
 pub mod event;
 pub mod job;
@@ -9,6 +10,8 @@ pub mod line;
 pub mod notice;
 pub mod parse;
 pub mod record;
+pub mod registration;
 pub mod restart;
 pub mod status;
+pub mod target;
 pub mod totals;

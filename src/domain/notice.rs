@@ -3,6 +3,7 @@
 use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::Doubt;
 use super::record::{FaultKind, JobRecord};
+use super::registration::{Registered, RegistrationFault, Removal, Standing};
 use super::restart::{RestartReason, StopReason};
 use std::time::Duration;
 
@@ -84,6 +85,20 @@ pub enum Notice {
     LineDoubted(Doubt),
     /// An operator asked us to go.
     StopAsked(StopKind),
+    /// The runner is being registered.
+    RegistrationStarted,
+    /// It is known to the server.
+    Registered(Registered),
+    /// It is not.
+    RegistrationFailed(RegistrationFault),
+    /// The custom labels were taken away, so that no further job comes while draining; or why not.
+    Unlabelled(Result<(), String>),
+    /// We believe that we are idle and online; GitHub says otherwise.
+    StandingDisagreed(Standing),
+    /// The registration is being removed.
+    DeregistrationStarted,
+    /// What became of it.
+    Deregistered(Removal),
     /// The job may finish.
     DrainStarted {
         /// For how long at most; `None` is for as long as it takes.

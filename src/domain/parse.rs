@@ -9,9 +9,6 @@ use super::event::{GhostCause, RunnerEvent, Stream, TaskResult, UpdateStep};
 use std::borrow::Cow;
 
 const COMPLETED: &str = " completed with result: ";
-/// At least as long as `: SucceededWithIssues`.
-const LONGEST_END: usize = 24;
-
 /// What a line said, and through which of the listener's two voices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -47,15 +44,37 @@ pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
 ///
 /// Colour can hide both ends, so a line with any of it goes on.
 fn may_matter(stream: Stream, line: &[u8]) -> bool {
-    match (stream, line.first()) {
-        (_, None) => false,
-        (Stream::Stderr, Some(_)) => true,
-        (Stream::Stdout, Some(first)) => {
-            matches!(first, b'0'..=b'9' | b'[' | b'C' | b'D' | b'E' | b'G' | b'R' | b'W' | 0xe2)
-                || memchr::memmem::find(&line[line.len().saturating_sub(LONGEST_END)..], b": ").is_some()
-                || memchr::memchr(0x1b, line).is_some()
-        }
+    match (stream, line) {
+        (_, []) => false,
+        (Stream::Stderr, [..]) => true,
+        (Stream::Stdout, [first, .., last]) if has_head(*first, line) || has_result(*last, line) => true,
+        // Colour can hide both ends.
+        (Stream::Stdout, [..]) => memchr::memchr(0x1b, line).is_some(),
     }
+}
+
+/// It begins like a sentence: with a time stamp, or with the first words of one that has none.
+fn has_head(first: u8, line: &[u8]) -> bool {
+    let begins = |words: &str| line.starts_with(words.as_bytes());
+    match first {
+        b'0'..=b'9' => line.get(19..22) == Some(b"Z: "),
+        b'[' => begins("[RUNNER "),
+        b'C' => begins("Current runner "),
+        b'D' => begins("Downloading "),
+        b'E' => begins("Exiting..."),
+        b'G' => begins("Generate and "),
+        b'R' => begins("Runner "),
+        b'W' => begins("Waiting for "),
+        _ => begins("√ Removed "),
+    }
+}
+
+/// It ends like `: Succeeded`: every [`TaskResult`] ends in one of two letters.
+fn has_result(last: u8, line: &[u8]) -> bool {
+    /// At least as long as `: SucceededWithIssues`.
+    const LONGEST: usize = 24;
+    matches!(last, b'd' | b's')
+        && memchr::memmem::find(&line[line.len().saturating_sub(LONGEST)..], b": ").is_some()
 }
 
 fn read(stream: Stream, sentence: &str, traced: bool) -> Option<Reading> {

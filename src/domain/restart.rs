@@ -31,11 +31,17 @@ pub enum RestartReason {
     Unknown,
     /// The operating system would not start it.
     SpawnFailed,
+    /// The registration did not succeed.
+    RegistrationFailed,
+    /// The server had dropped the registration; a new one was made.
+    Reregistered,
+    /// We were idle and GitHub said twice that we are offline.
+    StandingDisagreed,
 }
 
 impl RestartReason {
     /// Every reason, in label order.
-    pub const ALL: [RestartReason; 7] = [
+    pub const ALL: [RestartReason; 10] = [
         RestartReason::RetryableError,
         RestartReason::RunnerUpdating,
         RestartReason::RunOnceRunnerUpdating,
@@ -43,6 +49,9 @@ impl RestartReason {
         RestartReason::Killed,
         RestartReason::Unknown,
         RestartReason::SpawnFailed,
+        RestartReason::RegistrationFailed,
+        RestartReason::Reregistered,
+        RestartReason::StandingDisagreed,
     ];
 
     /// The label value.
@@ -55,6 +64,9 @@ impl RestartReason {
             RestartReason::Killed => "killed",
             RestartReason::Unknown => "unknown",
             RestartReason::SpawnFailed => "spawn_failed",
+            RestartReason::RegistrationFailed => "registration_failed",
+            RestartReason::Reregistered => "reregistered",
+            RestartReason::StandingDisagreed => "standing_disagreed",
         }
     }
 
@@ -87,6 +99,10 @@ pub enum StopReason {
     Ghost,
     /// We were asked to.
     Asked,
+    /// The runner could not be registered.
+    Unregistered,
+    /// GitHub says that we are offline: the listener is launched again.
+    Disagreed,
 }
 
 impl StopReason {
@@ -103,6 +119,8 @@ impl StopReason {
             StopReason::GaveUp => "gave_up",
             StopReason::Ghost => "ghost",
             StopReason::Asked => "asked",
+            StopReason::Unregistered => "unregistered",
+            StopReason::Disagreed => "disagreed",
         }
     }
 }

@@ -8,8 +8,9 @@ pub mod server;
 use crate::config::Secret;
 use crate::domain::status::{Status, Verdict, health, readiness};
 use crate::telemetry::exporter::{CONTENT_TYPE, Exporter};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
@@ -81,10 +82,15 @@ async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "not found\n").into_response()
 }
 
-async fn metrics(State(view): State<View>) -> Response {
-    let page = view.exporter.page();
+/// The page as it was drawn, without a copy. Who asks for gzip in more than the one word is served by the layer.
+async fn metrics(State(view): State<View>, request: HeaderMap) -> Response {
     view.scrapes.note();
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], page.to_string()).into_response()
+    let text = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::VARY, "accept-encoding")];
+    if guard::asks_for_gzip(&request) {
+        let body = Bytes::from_owner(view.exporter.page_gzip());
+        return (text, [(header::CONTENT_ENCODING, "gzip")], body).into_response();
+    }
+    (text, Bytes::from_owner(view.exporter.page())).into_response()
 }
 
 async fn livez(State(view): State<View>) -> Response {

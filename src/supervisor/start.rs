@@ -1,27 +1,28 @@
 //! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
+use super::enlist;
+use super::fault::StartError;
 use super::hall::Hall;
 use super::{Clock, Supervisor, utc_now};
-use crate::config::{Config, names};
+use crate::config::{Config, Credential, names};
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
 use crate::http::{self, Scrapes, View, api, server};
 use crate::sys::child::{Launch, Output};
-use crate::sys::journal::{self, OpenError};
+use crate::sys::journal;
 use crate::sys::outlet::Outlet;
-use crate::sys::run_dir;
 use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
-use crate::telemetry::emit::{Build, Telemetry};
+use crate::sys::{run_dir, runner_file};
+use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -74,64 +75,6 @@ pub struct Setup {
     pub outlets: [Outlet; 2],
 }
 
-/// Why the supervisor could not begin.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The port is taken, or the address not ours.
-    #[error("cannot listen on {address} (METRICS_BIND, METRICS_PORT)")]
-    Bind {
-        /// What was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No runner there.
-    #[error("{}: expected an unpacked runner in {}, but {missing} is not there", names::RUNNER_DIR, .dir.display())]
-    NoRunner {
-        /// The directory.
-        dir: PathBuf,
-        /// The missing file.
-        missing: &'static str,
-    },
-    /// Registration was skipped but the runner is not configured.
-    #[error("{}: expected a configured runner in {}, but it holds no .runner: run config.sh there, or mount its files",
-        names::RUNNER_DIR, .dir.display())]
-    NotConfigured {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// Another supervisor writes the job log.
-    #[error("{}", names::JOBS_LOG)]
-    JobLog(#[source] OpenError),
-    /// The operating system refused something we cannot do without.
-    #[error("the operating system refused {what}")]
-    Os {
-        /// What for.
-        what: &'static str,
-        /// What it said.
-        source: io::Error,
-    },
-    /// A defect of ours.
-    #[error("cannot set up the metrics registry")]
-    Registry(#[source] metrics_exporter_prometheus::BuildError),
-}
-
-impl StartError {
-    /// The documented exit code.
-    pub fn code(&self) -> i32 {
-        match self {
-            StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
-            StartError::Registry(_) => 70,
-            StartError::Bind { .. } | StartError::Os { .. } => 71,
-        }
-    }
-}
-
-/// `.runner`, or what a migration left in its place.
-pub(super) fn is_configured(dir: &Path) -> bool {
-    [".runner", ".runner_migrated"].iter().any(|file| dir.join(file).exists())
-}
-
 pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let Setup { config, environment, tcp, outlets } = setup;
     let os = |what| move |source| StartError::Os { what, source };
@@ -144,21 +87,18 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
     let exporter =
         Exporter::install(&identity(&config), &config.metrics.buckets).map_err(StartError::Registry)?;
-    let build = Build {
-        init_version: env!("CARGO_PKG_VERSION"),
-        arch: std::env::consts::ARCH,
-        ephemeral: config.runner.ephemeral,
-    };
-    let telemetry = Telemetry::new(exporter.clone(), build, now.utc);
-    let life = Lifecycle::new(lifecycle_settings(&config, now.utc.timestamp_subsec_nanos()), now);
+    let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
+    let registrar = enlist::registrar(&config, &launch.env, &outlets, ApiMeter::new(exporter.clone()))?;
+    let settings_of_life = lifecycle_settings(&config, registrar.is_some(), now.utc.timestamp_subsec_nanos());
+    let life = Lifecycle::new(settings_of_life, now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
 
     let (words_in, words) = mpsc::unbounded_channel();
-    let (journal, replay, trouble) = match opened {
-        Opened::Log(journal, replay) => (Some(journal), Some(replay), None),
-        Opened::Unusable(detail) => (None, None, Some(detail)),
+    let (journal, found) = match opened {
+        Opened::Log(journal, replay) => (Some(journal), Ok(replay)),
+        Opened::Unusable(detail) => (None, Err(detail)),
     };
     let scribe = Scribe::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
     let mut supervisor = Supervisor {
@@ -177,6 +117,9 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         words,
         telemetry,
         hall,
+        registrar: registrar.map(Arc::new),
+        errands: JoinSet::new(),
+        standing_checks: config.registration.status_check.map(standing_checks),
         unwritten: 0,
         recent: VecDeque::new(),
         shown,
@@ -185,26 +128,34 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         wrap_up_limit: config.lifecycle.budget.wrap_up,
         leaving: None,
     };
-    if let Some(replay) = replay {
-        supervisor.replayed(*replay);
-    }
-    if let Some(detail) = trouble {
-        supervisor.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
+    match found {
+        Ok(replay) => supervisor.replayed(*replay),
+        Err(detail) => {
+            supervisor.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
+        }
     }
     supervisor.sample();
     Ok(supervisor)
 }
 
-fn launch(config: &Config, environment: Vec<(OsString, OsString)>) -> Result<Launch, StartError> {
+fn launch(config: &Config, mut environment: Vec<(OsString, OsString)>) -> Result<Launch, StartError> {
     const LISTENER: &str = "bin/Runner.Listener";
     let dir = config.runner.dir.clone();
     if !dir.join(LISTENER).exists() {
         return Err(StartError::NoRunner { dir, missing: LISTENER });
     }
-    if !is_configured(&dir) {
+    if config.registration.skip && !runner_file::is_configured(&dir) {
         return Err(StartError::NotConfigured { dir });
     }
+    environment.extend(enlist::given_jit(config));
     Ok(Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment })
+}
+
+/// The first look is one interval away: a runner that has just come needs time to be seen.
+fn standing_checks(every: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval_at(Instant::now() + every, every);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
 fn journal_settings(config: &Config) -> journal::Settings {
@@ -216,6 +167,14 @@ fn journal_settings(config: &Config) -> journal::Settings {
     }
 }
 
+fn build(config: &Config) -> Build {
+    Build {
+        init_version: env!("CARGO_PKG_VERSION"),
+        arch: std::env::consts::ARCH,
+        ephemeral: config.runner.ephemeral,
+    }
+}
+
 fn identity(config: &Config) -> Identity {
     Identity {
         runner_name: config.runner.name.clone(),
@@ -223,11 +182,14 @@ fn identity(config: &Config) -> Identity {
     }
 }
 
-fn lifecycle_settings(config: &Config, noise: u32) -> Settings {
+fn lifecycle_settings(config: &Config, registers: bool, noise: u32) -> Settings {
     Settings {
         drain: config.lifecycle.budget.drain,
         stopping: config.lifecycle.budget.stopping,
         max_restarts: config.lifecycle.max_restarts,
+        registers,
+        reregisters: registers && config.credential.as_ref().is_some_and(Credential::can_ask),
+        removal: (registers && !config.registration.keep).then_some(config.lifecycle.budget.deregistration),
         // Only spreads the back-off of a fleet.
         seed: u64::from(noise) << 32 | u64::from(std::process::id()),
     }

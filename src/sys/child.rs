@@ -2,7 +2,7 @@
 //!
 //! Everything it writes is passed on, byte for byte and in whole lines; what it means travels to the supervisor.
 
-use super::outlet::Outlet;
+use super::outlet::{Outlet, widen};
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
 use crate::domain::parse::{Reading, parse};
@@ -23,9 +23,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 /// Read at most this much at once.
-const CHUNK: usize = 64 * 1024;
-/// The kernel's buffer between the listener and us; what it may write while we are busy.
-const PIPE: i32 = 1024 * 1024;
+const CHUNK: usize = 128 * 1024;
 /// An unfinished line is shown after this, so that a hanging process shows its last words.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -140,11 +138,6 @@ fn as_pid(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).expect("a pid fits"))
 }
 
-fn widen(pipe: std::os::fd::BorrowedFd<'_>) {
-    // Unprivileged users have a quota; the default 64 KiB work too.
-    let _ = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE));
-}
-
 /// Passes one pipe on and hears it, until everyone who holds its other end is gone.
 async fn hear(
     mut pipe: impl AsyncRead + Unpin,
@@ -159,6 +152,8 @@ async fn hear(
     let mut readings = Vec::new();
     loop {
         let read = tokio::select! {
+            // No timer is set while there is something to read.
+            biased;
             read = pipe.read_buf(&mut buffer) => read,
             () = tokio::time::sleep(PATIENCE), if !buffer.is_empty() => {
                 buffer = pass(&output.outlets[index], buffer, true).await;
@@ -187,7 +182,7 @@ async fn hear(
 }
 
 /// Hands whole lines to the outlet, or everything if `all` or if one line fills the buffer; returns what remains.
-async fn pass(outlet: &Outlet, mut buffer: Vec<u8>, all: bool) -> Vec<u8> {
+pub(super) async fn pass(outlet: &Outlet, mut buffer: Vec<u8>, all: bool) -> Vec<u8> {
     let end = memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1);
     let end = if all || (end == 0 && buffer.len() >= CHUNK) { buffer.len() } else { end };
     if end == 0 {

@@ -1,8 +1,8 @@
 //! Our own stdout and stderr: whole lines go out through a thread of their own, so that a consumer who stands still can stop
 //! neither the runner nor us.
 //!
-//! A slow consumer slows the runner down for a second at most, as any pipe would; after that, lines are let go and counted
-//! until it has caught up.
+//! A slow consumer slows the runner down, as any pipe would. One that stands still does so for a second: after that what is
+//! written waits in memory, and when that is full, lines are let go and counted until the consumer has caught up.
 
 use crate::domain::event::Stream;
 use std::collections::VecDeque;
@@ -12,12 +12,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Bytes that may wait for the consumer.
+/// Bytes that may wait for a consumer that stands still, log lines of ours included.
 const ROOM: usize = 8 * 1024 * 1024;
-/// How long a consumer may stand still before lines are let go.
+/// With more waiting than this the runner waits too; enough to keep a consumer busy, and small enough to keep.
+const HIGH: usize = 1024 * 1024;
+/// Until no more than this is left: one wake-up for many lines.
+const LOW: usize = HIGH / 2;
+/// How long a consumer may stand still before the runner waits for it no longer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Buffers kept for reuse.
-const SPARES: usize = 8;
+const SPARES: usize = 3;
+/// What the kernel holds between two processes, where it lets us choose: fewer, longer steps. Users have a quota of 64 MiB for
+/// all their pipes, and over it every new one shrinks: runners of one user share it with their jobs.
+const PIPE: i32 = 256 * 1024;
 const STACK: usize = 64 * 1024;
 
 /// One of our two output streams. Clones share it.
@@ -39,8 +46,22 @@ struct Queue {
     spares: Vec<Vec<u8>>,
     bytes: usize,
     writing: bool,
-    dropping: bool,
+    /// The writer waits for `filled`; a call that wakes nobody still costs a system call.
+    idle: bool,
+    pace: Pace,
     dropped: u64,
+}
+
+/// What becomes of more lines than the consumer takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pace {
+    /// Over [`HIGH`] their writer waits.
+    #[default]
+    Wait,
+    /// The consumer stands still: they fill the [`ROOM`].
+    Fill,
+    /// It is full: they are let go until half of it is free.
+    Drop,
 }
 
 impl Outlet {
@@ -53,6 +74,7 @@ impl Outlet {
             Stream::Stdout => io::stdout().as_fd().try_clone_to_owned()?,
             Stream::Stderr => io::stderr().as_fd().try_clone_to_owned()?,
         };
+        widen(fd.as_fd());
         let outlet = Outlet {
             shared: Arc::new(Shared {
                 queue: Mutex::default(),
@@ -69,10 +91,15 @@ impl Outlet {
         Ok(outlet)
     }
 
-    /// Passes whole lines on, waiting up to a second for room. Returns an empty buffer to fill next.
+    /// Passes whole lines on, waiting for room while the consumer moves. Returns an empty buffer to fill next.
     pub async fn pass(&self, lines: Vec<u8>) -> Vec<u8> {
-        if self.must_wait() && tokio::time::timeout(PATIENCE, self.room()).await.is_err() {
-            self.lock().dropping = true;
+        let mut ahead = self.ahead();
+        while ahead > HIGH && tokio::time::timeout(PATIENCE, self.room()).await.is_err() {
+            let before = std::mem::replace(&mut ahead, self.ahead());
+            if ahead >= before {
+                self.lock().pace = Pace::Fill;
+                break;
+            }
         }
         self.offer(lines)
     }
@@ -80,7 +107,8 @@ impl Outlet {
     /// Passes whole lines on, or lets them go at once if there is no room.
     pub fn offer(&self, mut lines: Vec<u8>) -> Vec<u8> {
         let mut queue = self.lock();
-        if queue.dropping || queue.bytes + lines.len() > ROOM {
+        if queue.pace == Pace::Drop || queue.bytes + lines.len() > ROOM {
+            queue.pace = Pace::Drop;
             queue.dropped += memchr::memchr_iter(b'\n', &lines).count() as u64;
             lines.clear();
             return lines;
@@ -88,8 +116,11 @@ impl Outlet {
         queue.bytes += lines.len();
         queue.chunks.push_back(lines);
         let spare = queue.spares.pop().unwrap_or_default();
+        let wake = std::mem::take(&mut queue.idle);
         drop(queue);
-        self.shared.filled.notify_one();
+        if wake {
+            self.shared.filled.notify_one();
+        }
         spare
     }
 
@@ -106,15 +137,18 @@ impl Outlet {
         !timeout.timed_out()
     }
 
-    fn must_wait(&self) -> bool {
+    /// Bytes the consumer has still to take, if it is waited for.
+    fn ahead(&self) -> usize {
         let queue = self.lock();
-        !queue.dropping && queue.bytes > ROOM / 2
+        if queue.pace == Pace::Wait { queue.bytes } else { 0 }
     }
 
     async fn room(&self) {
-        while self.must_wait() {
+        while self.ahead() > LOW {
             self.shared.room.notified().await;
         }
+        // An earlier launch's pipe may wait as well.
+        self.shared.room.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -143,7 +177,8 @@ impl Shared {
                 if let Some(chunk) = queue.chunks.pop_front() {
                     break chunk;
                 }
-                queue.dropping = false;
+                queue.pace = Pace::Wait;
+                queue.idle = true;
                 self.emptied.notify_all();
                 queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
             };
@@ -153,17 +188,28 @@ impl Shared {
             let _ = write_all(&mut file, &chunk);
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.writing = false;
-            queue.bytes -= chunk.len();
-            queue.dropping &= queue.bytes > ROOM / 2;
+            let written = chunk.len();
+            queue.bytes -= written;
             if queue.spares.len() < SPARES {
                 chunk.clear();
                 queue.spares.push(chunk);
             }
-            if queue.bytes <= ROOM / 2 {
+            queue.pace = match queue.pace {
+                Pace::Drop if queue.bytes <= ROOM / 2 => Pace::Fill,
+                Pace::Fill if queue.bytes <= LOW => Pace::Wait,
+                same @ (Pace::Wait | Pace::Fill | Pace::Drop) => same,
+            };
+            if queue.bytes <= LOW && queue.bytes + written > LOW {
                 self.room.notify_one();
             }
         }
     }
+}
+
+/// Gives a pipe more room; what is no pipe, or may not grow, stays as it is.
+pub(crate) fn widen(pipe: BorrowedFd<'_>) {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
 }
 
 /// Like `write_all`, but a descriptor that somebody has made non-blocking is waited for.

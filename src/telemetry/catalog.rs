@@ -50,7 +50,7 @@ pub struct Label {
 static STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
 static STATES: [&str; 9] =
     ["starting", "registering", "idle", "busy", "disconnected", "ghost", "draining", "backoff", "stopped"];
-static REASONS: [&str; 7] = [
+static REASONS: [&str; 10] = [
     "retryable_error",
     "runner_updating",
     "run_once_runner_updating",
@@ -58,6 +58,9 @@ static REASONS: [&str; 7] = [
     "killed",
     "unknown",
     "spawn_failed",
+    "registration_failed",
+    "reregistered",
+    "standing_disagreed",
 ];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
@@ -100,6 +103,12 @@ metrics! {
         "Times the listener found GitHub again after a connection error.";
     CONNECTION_ERRORS = "github_runner_connection_errors_total", Counter, [],
         "Connection errors the listener reported; it reports the first of a streak.";
+    API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
+        "Calls of GitHub's API by endpoint and status; code is network where no answer came.";
+    DISAGREEMENTS = "github_runner_status_disagreements_total", Counter, [],
+        "Times GitHub said that this idle runner is offline or unknown (RUNNER_STATUS_CHECK_INTERVAL).";
+    API_REMAINING = "github_runner_github_api_rate_limit_remaining", Gauge, [],
+        "Calls left of the credential's rate limit, as GitHub last said; absent until it has.";
     JOURNAL_FAULTS = "github_runner_journal_faults_total", Counter, ["kind": &FAULTS],
         "Faults of the job log: rows that could not be written or read, by kind.";
     OUTPUT_LINES = "github_runner_output_lines_total", Counter, ["stream": &STREAMS],

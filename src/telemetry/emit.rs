@@ -5,6 +5,7 @@ use super::exporter::Exporter;
 use crate::domain::event::{Exit, StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
+use crate::domain::registration::{Removal, Standing};
 use crate::domain::restart::RestartReason;
 use crate::domain::status::{State, Status};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
@@ -78,6 +79,16 @@ impl Telemetry {
             }
             Notice::JobStarted(row) => job_started(row),
             Notice::JobFinished(row) => job_finished(row),
+            Notice::RegistrationStarted => info!(event = "registration_started"),
+            Notice::Registered(how) => info!(event = "registered", how = how.as_str()),
+            Notice::RegistrationFailed(fault) => {
+                error!(event = "registration_failed", will_retry = fault.retry, says = fault.says);
+            }
+            Notice::Unlabelled(Ok(())) => info!(event = "labels_taken_away"),
+            Notice::Unlabelled(Err(says)) => warn!(event = "labels_stay", says),
+            Notice::StandingDisagreed(standing) => standing_disagreed(*standing),
+            Notice::DeregistrationStarted => info!(event = "deregistration_started"),
+            Notice::Deregistered(removal) => deregistered(removal),
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),
             Notice::StopAsked(kind) => info!(event = "stop_asked", how = stop_word(*kind)),
             Notice::DrainStarted { at_most, job } => {
@@ -170,11 +181,50 @@ impl Telemetry {
     }
 }
 
+/// Counts calls of GitHub's API; may be asked from anywhere.
+#[derive(Clone)]
+pub struct ApiMeter {
+    exporter: Exporter,
+}
+
+impl ApiMeter {
+    /// Counts into this registry.
+    pub fn new(exporter: Exporter) -> ApiMeter {
+        ApiMeter { exporter }
+    }
+
+    /// One attempt has ended. Both labels are words of bounded lists.
+    pub fn call(&self, endpoint: &'static str, code: &'static str, rate_limit_remaining: Option<u64>) {
+        counter!(c::API_REQUESTS.name, "endpoint" => endpoint, "code" => code).increment(1);
+        if let Some(remaining) = rate_limit_remaining {
+            // GitHub's limits are far below 2^52.
+            #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+            gauge!(c::API_REMAINING.name).set(remaining as f64);
+        }
+        debug!(event = "github_api_call", endpoint, code, rate_limit_remaining);
+        self.exporter.touch();
+    }
+}
+
 fn listener_started(pid: u32, restart: Option<RestartReason>) {
     if let Some(reason) = restart {
         counter!(c::RESTARTS.name, "reason" => reason.as_str()).increment(1);
     }
     info!(event = "listener_started", pid, reason = restart.map_or("first", RestartReason::as_str));
+}
+
+fn standing_disagreed(standing: Standing) {
+    counter!(c::DISAGREEMENTS.name).increment(1);
+    warn!(event = "standing_disagreed", we_believe = "online", github_says = standing.as_str());
+}
+
+fn deregistered(removal: &Removal) {
+    match removal {
+        Removal::Removed => info!(event = "deregistered", how = "config.sh"),
+        Removal::Deleted => info!(event = "deregistered", how = "api"),
+        Removal::NothingLeft => info!(event = "deregistered", how = "already_gone"),
+        Removal::LeftBehind(says) => error!(event = "registration_left_behind", says),
+    }
 }
 
 fn connection_lost(message: &str) {

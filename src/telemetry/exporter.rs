@@ -1,10 +1,13 @@
 //! The registry becomes a page: families sorted, absent things absent, the same bytes until something happens.
 
 use super::catalog::{self, Kind, Metric};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// `text/plain; version=0.0.4`, as the exporter crate writes it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -23,7 +26,15 @@ pub struct Identity {
 pub struct Exporter {
     handle: PrometheusHandle,
     changes: Arc<AtomicU64>,
-    page: Arc<Mutex<(u64, Arc<str>)>>,
+    drawn: Arc<Mutex<Drawn>>,
+}
+
+/// The page as it was after so many changes; compressed once somebody has asked for that.
+#[derive(Default)]
+struct Drawn {
+    changes: u64,
+    page: Arc<[u8]>,
+    gzip: Option<Arc<[u8]>>,
 }
 
 impl Exporter {
@@ -37,11 +48,7 @@ impl Exporter {
             .add_global_label("runner_type", &identity.runner_type)
             .set_buckets_for_metric(Matcher::Full(catalog::JOB_DURATION.name.to_owned()), duration_buckets)?
             .install_recorder()?;
-        let exporter = Exporter {
-            handle,
-            changes: Arc::new(AtomicU64::new(1)),
-            page: Arc::new(Mutex::new((0, Arc::from("")))),
-        };
+        let exporter = Exporter { handle, changes: Arc::new(AtomicU64::new(1)), drawn: Arc::default() };
         for metric in catalog::ALL {
             seed(metric);
         }
@@ -59,14 +66,31 @@ impl Exporter {
     }
 
     /// The page in text format 0.0.4.
-    pub fn page(&self) -> Arc<str> {
-        let changes = self.changes.load(Ordering::Relaxed);
-        let mut cached = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        if cached.0 != changes {
-            *cached = (changes, Arc::from(arrange(&self.handle.render())));
-        }
-        cached.1.clone()
+    pub fn page(&self) -> Arc<[u8]> {
+        Arc::clone(&self.drawn().page)
     }
+
+    /// The same as a gzip member: what a Prometheus asks for.
+    pub fn page_gzip(&self) -> Arc<[u8]> {
+        let mut drawn = self.drawn();
+        let Drawn { page, gzip, .. } = &mut *drawn;
+        Arc::clone(gzip.get_or_insert_with(|| compress(page)))
+    }
+
+    fn drawn(&self) -> MutexGuard<'_, Drawn> {
+        let changes = self.changes.load(Ordering::Relaxed);
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.changes != changes {
+            let page = Arc::from(arrange(&self.handle.render()).into_bytes());
+            *drawn = Drawn { changes, page, gzip: None };
+        }
+        drawn
+    }
+}
+
+fn compress(page: &[u8]) -> Arc<[u8]> {
+    let mut out = GzEncoder::new(Vec::with_capacity(page.len() / 4), Compression::fast());
+    out.write_all(page).and_then(|()| out.finish()).expect("memory takes every byte").into()
 }
 
 /// An unseeded counter hides its first increment from `increase()`.

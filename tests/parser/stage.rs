@@ -32,6 +32,9 @@ impl Stage {
             drain: Duration::from_secs(100),
             stopping: Duration::from_secs(35),
             max_restarts: None,
+            registers: false,
+            reregisters: false,
+            removal: None,
             seed: 1,
         };
         let now = Now { up: Duration::ZERO, utc: BEGIN };
@@ -98,7 +101,11 @@ impl Stage {
                     self.note(&format!("RestartScheduled {reason:?}"));
                 }
                 Action::Notify(notice) => self.note(&format!("{notice:?}")),
-                Action::Spawn
+                Action::Register { .. }
+                | Action::AbortRegistration
+                | Action::Unlabel
+                | Action::Deregister(_)
+                | Action::Spawn
                 | Action::Interrupt
                 | Action::KillGroup
                 | Action::WatchUpdate

@@ -17,9 +17,13 @@ fn busy(steps: &[serde_json::Value], grace: &str) -> Supervised {
     s
 }
 
-/// A job whose step heeds no signal.
-fn deaf() -> serde_json::Value {
-    json!({ "job": { "name": "deaf", "steps": [{ "ms": 600_000, "ignores": ["INT", "TERM"] }] } })
+/// A job whose step heeds no signal, by the time its `sleep` runs.
+fn deaf(grace: &str) -> Supervised {
+    let deaf = json!({ "job": { "name": "deaf", "steps": [{ "run": "trap '' INT TERM; sleep 600" }] } });
+    let mut s = runner(&[deaf]).env("RUNNER_STOP_GRACE", grace).start();
+    s.until_state("busy");
+    s.until_process("sleep");
+    s
 }
 
 /// Where `text` begins in what the runner said.
@@ -126,7 +130,10 @@ fn in_back_off_it_leaves_at_once() {
 #[test]
 fn during_a_self_update_the_updater_may_end() {
     require!("namespace", "bash");
-    let mut s = runner(&[json!({ "update": { "download_ms": 10 } })]).start();
+    // At this speed it takes between 2 and 5 s.
+    let launch =
+        json!({ "connect_ms": 10, "shutdown_ms": 10, "steps": [{ "update": { "download_ms": 10 } }] });
+    let mut s = plan(json!({ "speed": 0.6, "launches": [launch] })).start();
     s.until_log("event=update_awaited");
     assert_eq!(s.stop(), 0);
     assert!(s.log().contains("event=update_ended finished=true"), "{}", s.log());
@@ -138,7 +145,8 @@ fn during_a_self_update_the_updater_may_end() {
 #[test]
 fn during_a_self_update_the_second_ask_insists() {
     require!("namespace", "bash");
-    let mut s = runner(&[json!({ "update": { "download_ms": 10 } })]).start();
+    // It would be waited for for 31 s.
+    let mut s = runner(&[json!({ "update": { "download_ms": 10, "outcome": "no_flag" } })]).start();
     s.until_log("event=update_awaited");
     s.signal(SIGTERM);
     s.until_log("event=stop_asked");
@@ -167,9 +175,9 @@ fn at_any_moment_it_leaves_with_0_and_no_job_stays_open() {
 
 #[test]
 fn a_listener_that_does_not_stop_is_killed_with_its_group_in_time() {
-    require!("namespace");
+    require!("namespace", "bash");
     // 6 s are 3 s for the listener, 1 s and 2 s for ourselves.
-    let mut s = busy(&[deaf()], "6s");
+    let mut s = deaf("6s");
     let old = s.all_processes();
     let asked = Instant::now();
     assert_eq!(s.stop(), 137);
@@ -193,8 +201,8 @@ fn the_second_ask_insists() {
 
 #[test]
 fn the_third_ask_kills() {
-    require!("namespace");
-    let mut s = busy(&[deaf()], "120s");
+    require!("namespace", "bash");
+    let mut s = deaf("120s");
     s.signal(SIGTERM);
     s.until_log("event=drain_started");
     std::thread::sleep(APART);

@@ -24,6 +24,8 @@ use tempfile::TempDir;
 
 /// Far beyond anything that is right.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What a registration leaves in the runner's directory.
+const REGISTRATION: [&str; 3] = [".runner", ".credentials", ".credentials_rsaparams"];
 const BIN: &str = env!("CARGO_BIN_EXE_runner-init");
 
 /// How it is started.
@@ -33,14 +35,15 @@ pub struct Plan {
     dir: Option<Arc<TempDir>>,
     namespace: bool,
     configured: bool,
+    config_sh: Option<String>,
     user: Option<u32>,
     reads_stdout: bool,
 }
 
 /// A scenario and the defaults of the tests: a port of its own, a short update interval, a long stop grace.
 pub fn plan(scenario: serde_json::Value) -> Plan {
-    let (env, dir, user) = (Vec::new(), None, None);
-    Plan { scenario, env, dir, namespace: true, configured: true, user, reads_stdout: true }
+    let (env, dir, config_sh, user) = (Vec::new(), None, None, None);
+    Plan { scenario, env, dir, namespace: true, configured: true, config_sh, user, reads_stdout: true }
 }
 
 /// [`plan`] for a runner that connects at once and plays these steps.
@@ -83,6 +86,12 @@ impl Plan {
         self
     }
 
+    /// Registers with this `config.sh`, starting from no registration, or from that of the earlier run.
+    pub fn registering(mut self, config_sh: String) -> Plan {
+        self.config_sh = Some(config_sh);
+        self
+    }
+
     /// Run by an unprivileged user: everything belongs to it, the program included.
     pub fn owned_by(mut self, uid: u32) -> Plan {
         self.user = Some(uid);
@@ -107,7 +116,18 @@ impl Plan {
         }
         let scenario = serde_json::from_value(self.scenario.take()).expect("a scenario");
         let root = dir.join("runner");
+        let before = REGISTRATION.map(|name| (root.join(name), std::fs::read(root.join(name)).ok()));
         sim::install(&root, &exe, &scenario).expect("a simulated runner");
+        if let Some(script) = &self.config_sh {
+            for (path, content) in before {
+                let done = match content {
+                    Some(content) => std::fs::write(path, content),
+                    None => std::fs::remove_file(path),
+                };
+                done.expect("the directory is ours");
+            }
+            std::fs::write(root.join("config.sh"), script).expect("the mode stays");
+        }
         if !self.configured {
             std::fs::remove_file(root.join(".runner")).expect("it was there");
         }
@@ -132,7 +152,8 @@ impl Plan {
         let mut command =
             if self.namespace { ns::in_pid_namespace(&argv) } else { std::process::Command::new(BIN) };
         command.env_clear().env("PATH", std::env::var_os("PATH").expect("PATH"));
-        command.env("RUNNER_SKIP_REGISTRATION", "true").env("RUNNER_NAME", "test-runner");
+        command.env("RUNNER_SKIP_REGISTRATION", self.config_sh.is_none().to_string());
+        command.env("RUNNER_NAME", "test-runner");
         command.env("RUNNER_DIR", &root).env("RUNNER_WORK_DIR", root.join("_work"));
         command
             .env("RUNNER_STATE_DIR", dir.path().join("state"))

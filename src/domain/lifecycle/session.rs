@@ -17,14 +17,13 @@ impl Lifecycle {
         let Some(reading) = self.echo.hear(reading, now.up) else { return Vec::new() };
         let changes = self.jobs.hear(&reading, worker, now);
         let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
-        let finished = changes.iter().any(|c| matches!(c, JobChange::Finished(_)));
+        let moved = !changes.is_empty();
         let mut actions: Vec<Action> = changes.into_iter().map(change_to_action).collect();
         if believed {
             actions.extend(self.hear_session(reading.event, now).map(Action::Notify));
         }
-        let drained = finished && self.jobs.open().is_none();
-        if drained && matches!(self.phase, Phase::Draining { .. }) {
-            actions.extend(self.interrupt(now));
+        if moved {
+            actions.extend(self.settle(now));
         }
         actions
     }
@@ -98,7 +97,9 @@ impl Lifecycle {
         match (self.phase, self.session) {
             (Phase::Launching { reason: None, .. }, _) => State::Starting,
             (Phase::Launching { .. } | Phase::Updating { .. }, _) => State::Backoff,
+            (Phase::Registering { .. }, _) => State::Registering,
             (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, _) => State::Draining,
+            (Phase::Deregistering { .. }, _) => State::Draining,
             (Phase::Done, _) => State::Stopped,
             (Phase::Running, _) if self.jobs.open().is_some() => State::Busy,
             (Phase::Running, _) if self.ghost.is_some() => State::Ghost,
@@ -121,9 +122,9 @@ impl Lifecycle {
         let (launch_due, leave_by) = match self.phase {
             Phase::Launching { due, .. } => (Some(wall(due)), None),
             Phase::Updating { until, .. } => (Some(wall(until)), None),
-            Phase::Draining { until } => (None, until.map(wall)),
-            Phase::Stopping { until } => (None, Some(wall(until))),
-            Phase::Running | Phase::Killing | Phase::Done => (None, None),
+            Phase::Draining { until, .. } => (None, until.map(wall)),
+            Phase::Stopping { until } | Phase::Deregistering { until, .. } => (None, Some(wall(until))),
+            Phase::Registering { .. } | Phase::Running | Phase::Killing | Phase::Done => (None, None),
         };
         Status {
             state: self.shown.0,

@@ -4,10 +4,20 @@ use super::session::change_to_action;
 use super::{Action, Lifecycle, Phase, Session};
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
+use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
 use crate::domain::restart::{Decision, RestartReason, Situation, StopReason, UPDATE_WAIT, decide};
 use std::time::Duration;
 
 const SIGINT: i32 = 2;
+/// Registration is unavailable (`EX_UNAVAILABLE`).
+const UNAVAILABLE: i32 = 69;
+/// One attempt to register: a token, then `config.sh` with the retries of its own.
+const REGISTRATION: Duration = Duration::from_secs(180);
+/// The least a removal gets when nobody waits to kill us.
+const UNHURRIED: Duration = Duration::from_secs(10);
+/// How long after a drained job's end the listener is heard before it is interrupted: a job that slipped in has its line right
+/// behind, on a busy machine tens of milliseconds later. Once only, or a full queue would be drained job by job.
+const SETTLE: Duration = Duration::from_millis(200);
 
 impl Lifecycle {
     /// Nothing is sent: the job may end in peace. Without a job there is nothing to wait for.
@@ -16,9 +26,44 @@ impl Lifecycle {
             return self.interrupt(now);
         };
         let notice = Notice::DrainStarted { at_most, job: job.name.clone() };
-        self.phase = Phase::Draining { until: at_most.map(|d| now.up + d) };
+        let first = !matches!(self.phase, Phase::Draining { .. });
+        self.phase = Phase::Draining { until: at_most.map(|d| now.up + d), settle: None };
         self.reason = "letting the running job finish, then leaving".into();
-        vec![Action::Notify(notice)]
+        let unlabel = first.then_some(Action::Unlabel);
+        unlabel.into_iter().chain([Action::Notify(notice)]).collect()
+    }
+
+    /// The drained job has ended. Another may have slipped in: hear that first. After the one that did, none.
+    pub(super) fn settle(&mut self, now: Now) -> Vec<Action> {
+        match (self.phase, self.jobs.open()) {
+            (Phase::Draining { settle: Some(_), until }, Some(_)) => {
+                self.slipped = true;
+                self.phase = Phase::Draining { until, settle: None };
+                Vec::new()
+            }
+            (Phase::Draining { .. }, None) if self.slipped => self.interrupt(now),
+            (Phase::Draining { until, .. }, None) => {
+                self.phase = Phase::Draining { until, settle: Some(now.up + SETTLE) };
+                Vec::new()
+            }
+            (
+                Phase::Launching { .. }
+                | Phase::Registering { .. }
+                | Phase::Running
+                | Phase::Updating { .. }
+                | Phase::Draining { .. }
+                | Phase::Stopping { .. }
+                | Phase::Killing
+                | Phase::Deregistering { .. }
+                | Phase::Done,
+                _,
+            ) => Vec::new(),
+        }
+    }
+
+    pub(super) fn drain_is_over(&self, now: Now) -> bool {
+        let Phase::Draining { until, settle } = self.phase else { return false };
+        [until, settle].into_iter().flatten().any(|end| now.up >= end)
     }
 
     /// SIGINT, once: the listener cancels its job and leaves. Never TERM after it, that orphans the worker.
@@ -35,10 +80,67 @@ impl Lifecycle {
         vec![Action::KillGroup, Action::Notify(Notice::ListenerKilled)]
     }
 
-    pub(super) fn launch(&mut self) -> Vec<Action> {
+    pub(super) fn launch(&mut self, reason: Option<RestartReason>, now: Now) -> Vec<Action> {
         self.session = Session::Starting;
-        self.reason = "waiting for the listener's session".into();
-        vec![Action::Spawn]
+        if self.registered {
+            self.reason = "waiting for the listener's session".into();
+            return vec![Action::Spawn];
+        }
+        self.attempted = true;
+        self.phase = Phase::Registering { until: now.up + REGISTRATION, reason };
+        self.reason = "registering with GitHub".into();
+        vec![Action::Register { anew: self.void }, Action::Notify(Notice::RegistrationStarted)]
+    }
+
+    pub(super) fn registered(
+        &mut self,
+        how: Registered,
+        reason: Option<RestartReason>,
+        now: Now,
+    ) -> Vec<Action> {
+        self.registered = true;
+        self.void = false;
+        self.ghost = None;
+        self.phase = Phase::Launching { due: now.up, reason };
+        vec![Action::Notify(Notice::Registered(how))]
+    }
+
+    pub(super) fn not_registered(&mut self, fault: RegistrationFault, now: Now) -> Vec<Action> {
+        let retry = fault.retry;
+        let mut actions = vec![Action::Notify(Notice::RegistrationFailed(fault))];
+        let decision = match self.decide(Exit::Code(UNAVAILABLE), true) {
+            Decision::Retry(_, after) if retry => Decision::Retry(RestartReason::RegistrationFailed, after),
+            Decision::Retry(..) | Decision::Stop(..) | Decision::AwaitUpdate(_) => {
+                Decision::Stop(StopReason::Unregistered, UNAVAILABLE)
+            }
+        };
+        actions.extend(self.follow(decision, now));
+        actions
+    }
+
+    /// Neither side is trusted alone (actions/runner#3458, #3448): only an idle runner, and only the second time.
+    pub(super) fn asked(&mut self, standing: Standing, now: Now) -> Vec<Action> {
+        let idle = self.session == Session::Live && self.jobs.open().is_none() && self.ghost.is_none();
+        if !idle || standing == Standing::Online {
+            self.disagreements = 0;
+            return Vec::new();
+        }
+        self.disagreements += 1;
+        let mut actions = vec![Action::Notify(Notice::StandingDisagreed(standing))];
+        if self.disagreements >= 2 {
+            self.disagreements = 0;
+            let unknown = standing == Standing::Unknown;
+            self.leaving = Some(if unknown { StopReason::Ghost } else { StopReason::Disagreed });
+            actions.extend(self.interrupt(now));
+        }
+        actions
+    }
+
+    pub(super) fn registration_late(&mut self, now: Now) -> Vec<Action> {
+        let says = format!("config.sh did not end within {} s", REGISTRATION.as_secs());
+        let mut actions = vec![Action::AbortRegistration];
+        actions.extend(self.not_registered(RegistrationFault { retry: true, says }, now));
+        actions
     }
 
     pub(super) fn started(&mut self, pid: u32) -> Vec<Action> {
@@ -70,6 +172,18 @@ impl Lifecycle {
         actions
     }
 
+    /// The registration is void: what is left of it here goes, and a new one is made after a wait.
+    fn reregister(&mut self, now: Now) -> Vec<Action> {
+        (self.registered, self.void) = (false, true);
+        let after = match self.decide(Exit::Code(UNAVAILABLE), true) {
+            Decision::Retry(_, after) => after,
+            Decision::Stop(..) | Decision::AwaitUpdate(_) => {
+                return self.follow(Decision::Stop(StopReason::GaveUp, UNAVAILABLE), now);
+            }
+        };
+        self.follow(Decision::Retry(RestartReason::Reregistered, after), now)
+    }
+
     pub(super) fn decide(&mut self, exit: Exit, configured: bool) -> Decision {
         decide(Situation {
             exit,
@@ -84,8 +198,15 @@ impl Lifecycle {
     pub(super) fn follow(&mut self, decision: Decision, now: Now) -> Vec<Action> {
         self.session = Session::Starting;
         match decision {
-            Decision::Stop(reason, code) => self.leave(reason, code),
+            Decision::Stop(StopReason::Ghost | StopReason::RemovedByServer, _) if self.may_reregister() => {
+                self.reregister(now)
+            }
+            Decision::Stop(reason, code) => self.depart(reason, code, now),
             Decision::Retry(reason, after) => {
+                // The session on the server may outlive this registration, but not the next one (`--replace`).
+                if reason == RestartReason::SessionConflict && self.may_reregister() {
+                    (self.registered, self.void) = (false, true);
+                }
                 self.failures += 1;
                 self.phase = Phase::Launching { due: now.up + after, reason: Some(reason) };
                 self.reason = format!("the listener ended ({})", reason.as_str()).into();
@@ -103,7 +224,7 @@ impl Lifecycle {
     pub(super) fn update_ended(&mut self, finished: bool, reason: RestartReason, now: Now) -> Vec<Action> {
         let mut actions = vec![Action::Notify(Notice::UpdateEnded { finished })];
         if self.leaving.is_some() {
-            actions.extend(self.leave(StopReason::Asked, 0));
+            actions.extend(self.depart(StopReason::Asked, 0, now));
         } else {
             self.phase = Phase::Launching { due: now.up, reason: Some(reason) };
         }
@@ -114,13 +235,47 @@ impl Lifecycle {
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit })];
         actions.extend(self.jobs.listener_exited(now).map(change_to_action));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
+        if reason == StopReason::Disagreed {
+            self.leaving = None;
+            actions
+                .extend(self.follow(Decision::Retry(RestartReason::StandingDisagreed, Duration::ZERO), now));
+            return actions;
+        }
+        if reason == StopReason::Ghost && self.may_reregister() {
+            self.leaving = None;
+            actions.extend(self.reregister(now));
+            return actions;
+        }
         let code = match (reason, exit) {
             (StopReason::Ghost, _) => 1,
             // Interrupted before the runtime had its handlers: what we asked for has happened.
             (_, Exit::Signal(SIGINT)) => 0,
             (_, Exit::Code(_) | Exit::Signal(_)) => exit.shell_code(),
         };
-        actions.extend(self.leave(reason, code));
+        actions.extend(self.depart(reason, code, now));
+        actions
+    }
+
+    fn may_reregister(&self) -> bool {
+        self.settings.reregisters
+    }
+
+    /// Removes what was registered, then leaves. Without an orchestrator waiting there is time for all of it.
+    pub(super) fn depart(&mut self, reason: StopReason, code: i32, now: Now) -> Vec<Action> {
+        let gone = matches!(reason, StopReason::EphemeralDone | StopReason::RemovedByServer);
+        let Some(limit) = self.settings.removal.filter(|_| !gone && self.attempted) else {
+            return self.leave(reason, code);
+        };
+        let limit = if self.was_asked() { limit } else { limit.max(UNHURRIED) };
+        self.phase = Phase::Deregistering { until: now.up + limit, stop: reason, code };
+        self.reason = "removing the registration".into();
+        vec![Action::Deregister(limit), Action::Notify(Notice::DeregistrationStarted)]
+    }
+
+    pub(super) fn removal_cut_short(&mut self, stop: StopReason, code: i32) -> Vec<Action> {
+        let says = "the time for it is over; GitHub removes an offline runner after 14 days".to_owned();
+        let mut actions = vec![Action::Notify(Notice::Deregistered(Removal::LeftBehind(says)))];
+        actions.extend(self.leave(stop, code));
         actions
     }
 

@@ -1,9 +1,11 @@
 //! The table, row by row; time is an argument, so nothing here waits.
 
 use super::*;
-use crate::domain::event::{RunnerEvent, Stream, TaskResult};
+use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
+use crate::domain::parse::Reading;
 use crate::domain::parse::parse;
 use crate::domain::record::{JobStatus, RowStatus};
+use crate::domain::registration::{Registered, RegistrationFault, Removal};
 use chrono::DateTime;
 
 fn now(seconds: u64) -> Now {
@@ -16,6 +18,9 @@ fn settings() -> Settings {
         drain: Duration::from_secs(100),
         stopping: Duration::from_secs(35),
         max_restarts: Some(10),
+        registers: false,
+        reregisters: false,
+        removal: None,
         seed: 1,
     }
 }
@@ -108,12 +113,12 @@ fn idle_is_interrupted_at_once_and_killed_if_it_will_not_go() {
 #[test]
 fn busy_drains_in_silence_and_is_interrupted_the_moment_the_job_ends() {
     let mut stage = Stage::busy();
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), []);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Unlabel]);
     assert_eq!(stage.state(), State::Draining);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)));
-    let done = stage.deeds(completed("build", TaskResult::Succeeded), 60);
-    assert_eq!(rows(&done).len(), 1);
-    assert_eq!(done.last(), Some(&Action::Interrupt));
+    assert_eq!(rows(&stage.deeds(completed("build", TaskResult::Succeeded), 60)).len(), 1);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(60_200)));
+    assert_eq!(stage.deeds(Input::Deadline, 61), [Action::Interrupt]);
     assert_eq!(stage.deeds(exited(0), 61), [Action::Leave(0)]);
     assert_eq!(stage.state(), State::Stopped);
 }
@@ -121,15 +126,12 @@ fn busy_drains_in_silence_and_is_interrupted_the_moment_the_job_ends() {
 #[test]
 fn a_job_that_slips_in_during_the_drain_may_finish_too() {
     let mut stage = Stage::busy().with(Input::Stop(StopKind::Ask), 10);
-    // One session, two jobs back to back: the second's start is heard before the first's end could be acted on.
-    let both = stage.deeds(started("slipped in"), 20);
-    assert_eq!(rows(&both).len(), 2, "the first had no completion line: {both:?}");
-    assert!(!both.contains(&Action::Interrupt));
+    stage.deeds(completed("build", TaskResult::Succeeded), 20);
+    assert_eq!(rows(&stage.deeds(started("slipped in"), 20)), [("slipped in".into(), RowStatus::Running)]);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)), "within the same budget");
-    assert_eq!(
-        stage.deeds(completed("slipped in", TaskResult::Succeeded), 50).last(),
-        Some(&Action::Interrupt)
-    );
+    assert_eq!(stage.deeds(Input::Deadline, 50), []);
+    let done = stage.deeds(completed("slipped in", TaskResult::Succeeded), 60);
+    assert_eq!(done.last(), Some(&Action::Interrupt), "one may slip in, not the whole queue");
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn the_drain_ends_by_its_deadline_or_by_a_second_ask() {
 #[test]
 fn a_storm_of_asks_is_one_ask_and_quit_is_two() {
     let mut stage = Stage::busy();
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), []);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Unlabel]);
     for _ in 0..1000 {
         assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), []);
     }
@@ -167,7 +169,7 @@ fn without_time_for_a_drain_the_job_is_cancelled_properly() {
 #[test]
 fn usr1_drains_without_an_end_until_term_gives_it_one() {
     let mut stage = Stage::busy();
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), []);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), [Action::Unlabel]);
     assert_eq!(stage.0.next_deadline(), None);
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 20), [], "the first TERM still only asks");
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(120)));
@@ -339,4 +341,118 @@ fn a_second_start_and_a_new_session_close_what_nobody_closed() {
     let abandoned = Finished(JobStatus::Abandoned);
     let want = [("a", Running), ("a", abandoned), ("b", Running), ("b", abandoned)];
     assert_eq!(play(&script), want.map(|(name, status)| (name.to_owned(), status)));
+}
+
+fn registering() -> Stage {
+    let settings =
+        Settings { registers: true, reregisters: true, removal: Some(Duration::from_secs(3)), ..settings() };
+    let mut life = Lifecycle::new(settings, now(0));
+    assert_eq!(life.handle(Input::Deadline, now(0))[0], Action::Register { anew: false });
+    Stage(life)
+}
+
+fn registered() -> Stage {
+    let mut stage = registering();
+    assert_eq!(stage.deeds(Input::Registered(Registered::New), 1), []);
+    assert_eq!(stage.deeds(Input::Deadline, 1), [Action::Spawn]);
+    stage.with(Input::Started { pid: 7 }, 1).with(said(RunnerEvent::Listening), 2)
+}
+
+#[test]
+fn it_registers_before_it_launches_and_removes_before_it_leaves() {
+    assert_eq!(registering().state(), State::Registering);
+    let mut stage = registered();
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Interrupt]);
+    assert_eq!(stage.deeds(exited(0), 11), [Action::Deregister(Duration::from_secs(3))]);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(14)));
+    assert_eq!(stage.deeds(Input::Deregistered(Removal::Removed), 12), [Action::Leave(0)]);
+}
+
+#[test]
+fn a_registration_that_fails_is_tried_again_or_given_up_with_69() {
+    let fault = |retry| Input::NotRegistered(RegistrationFault { retry, says: "no".into() });
+    let mut stage = registering();
+    assert_eq!(stage.deeds(fault(true), 5), []);
+    assert_eq!(stage.state(), State::Backoff);
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register { anew: false }]);
+    let gone = stage.deeds(fault(false), 61);
+    assert_eq!(gone, [Action::Deregister(Duration::from_secs(10))], "nobody waits to kill us");
+    assert_eq!(stage.deeds(Input::Deregistered(Removal::NothingLeft), 62), [Action::Leave(69)]);
+}
+
+#[test]
+fn a_hanging_registration_is_aborted_and_a_late_answer_ignored() {
+    let mut stage = registering();
+    assert_eq!(stage.deeds(Input::Deadline, 179), []);
+    assert_eq!(stage.deeds(Input::Deadline, 180), [Action::AbortRegistration]);
+    assert_eq!(stage.deeds(Input::Registered(Registered::New), 181), []);
+    assert_eq!(stage.state(), State::Backoff);
+}
+
+#[test]
+fn a_stop_while_registering_removes_what_may_be_there() {
+    let mut stage = registering();
+    let want = [Action::AbortRegistration, Action::Deregister(Duration::from_secs(3))];
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 5), want);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 7), [Action::Leave(0)], "again: leave it behind");
+}
+
+#[test]
+fn a_removal_that_hangs_is_cut_short() {
+    let mut stage = registered().with(Input::Stop(StopKind::Ask), 10).with(exited(0), 11);
+    assert_eq!(stage.deeds(Input::Deadline, 13), []);
+    let actions = stage.0.handle(Input::Deadline, now(14));
+    let says =
+        actions.iter().any(|a| matches!(a, Action::Notify(Notice::Deregistered(Removal::LeftBehind(_)))));
+    assert!(says && actions.contains(&Action::Leave(0)), "{actions:?}");
+}
+
+#[test]
+fn what_the_server_has_removed_is_not_removed_again() {
+    let done = Input::Exited { exit: Exit::Code(0), configured: false };
+    assert_eq!(registered().deeds(done, 10), [Action::Leave(0)]);
+}
+
+#[test]
+fn a_dropped_registration_is_made_anew() {
+    use crate::domain::event::GhostCause::{RegistrationDeleted, RegistrationNotFound};
+    let mut stage = registered().with(said(RunnerEvent::Ghost(RegistrationDeleted)), 10);
+    assert_eq!(stage.deeds(exited(1), 11), []);
+    assert_eq!(stage.state(), State::Backoff);
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register { anew: true }]);
+    let mut stays = registered().with(said(RunnerEvent::Ghost(RegistrationNotFound)), 10);
+    assert_eq!(stays.deeds(Input::Deadline, 40), [Action::Interrupt]);
+    assert_eq!(stays.deeds(exited(0), 41), []);
+    assert_eq!(stays.deeds(Input::Deadline, 90), [Action::Register { anew: true }]);
+}
+
+#[test]
+fn a_session_conflict_is_waited_out_and_then_registered_anew() {
+    let mut stage = registered();
+    assert_eq!(stage.deeds(exited(5), 10), [Action::KillGroup]);
+    assert_eq!(stage.deeds(Input::Deadline, 40), [Action::Register { anew: true }]);
+}
+
+#[test]
+fn the_drain_takes_the_labels_away_once() {
+    let mut stage = registered().with(started("build"), 5);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), [Action::Unlabel]);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 20), []);
+}
+
+#[test]
+fn an_idle_runner_that_github_calls_offline_twice_is_launched_again() {
+    use crate::domain::registration::Standing::{Offline, Online, Unknown};
+    let mut stage = registered();
+    assert_eq!(stage.deeds(Input::Asked(Offline), 10), []);
+    assert_eq!(stage.deeds(Input::Asked(Online), 20), []);
+    assert_eq!(stage.deeds(Input::Asked(Offline), 30), [], "not in a row");
+    assert_eq!(stage.deeds(Input::Asked(Offline), 40), [Action::Interrupt]);
+    assert_eq!(stage.deeds(exited(0), 41), []);
+    assert_eq!(stage.deeds(Input::Deadline, 41), [Action::Spawn]);
+    let mut gone = registered().with(Input::Asked(Unknown), 10).with(Input::Asked(Unknown), 20);
+    assert_eq!(gone.deeds(exited(0), 21), []);
+    assert_eq!(gone.deeds(Input::Deadline, 99), [Action::Register { anew: true }]);
+    let mut busy = registered().with(started("build"), 5).with(Input::Asked(Offline), 10);
+    assert_eq!(busy.deeds(Input::Asked(Offline), 20), [], "never under a job");
 }

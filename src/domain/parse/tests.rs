@@ -1,5 +1,4 @@
 //! The runner's sentences word for word, what only looks like them, and a second reader made of regular expressions.
-
 #![expect(clippy::unnecessary_wraps, reason = "written as the reader returns it")]
 
 use super::*;

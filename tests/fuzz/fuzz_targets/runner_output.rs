@@ -19,8 +19,15 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
     let begin = Now { up: Duration::ZERO, utc: DateTime::<Utc>::from_timestamp(1_786_972_544, 0).expect("in range") };
-    let settings =
-        Settings { drain: Duration::ZERO, stopping: Duration::ZERO, max_restarts: None, seed: 1 };
+    let settings = Settings {
+        drain: Duration::ZERO,
+        stopping: Duration::ZERO,
+        max_restarts: None,
+        registers: false,
+        reregisters: false,
+        removal: None,
+        seed: 1,
+    };
     let mut scene = Scene { life: Lifecycle::new(settings, begin), now: begin, rows: Vec::new() };
     scene.give(Input::Deadline);
     scene.give(Input::Started { pid: 7 });

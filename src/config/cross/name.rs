@@ -1,0 +1,112 @@
+//! A runner has a name of its own: what was asked for, else what a just-in-time configuration says, else a prefix and
+//! something that differs from container to container.
+
+use super::{flavour, ignored};
+use crate::config::fault::Warning;
+use crate::config::lookup::Lookup;
+use crate::config::reading::Reading;
+use crate::config::registration::Credential;
+use crate::config::value::{NAME_LIMIT, SUFFIX_LENGTH, Value};
+use crate::config::{RunnerType, names, shape};
+
+/// What machines are called that have not been given a name.
+const CONSTANT: [&str; 4] = ["localhost", "localhost.localdomain", "localhost4", "localhost6"];
+
+/// Makes a name up where none was set.
+pub(super) fn derive(
+    reading: &mut Reading,
+    warnings: &mut Vec<Warning>,
+    lookup: &dyn Lookup,
+    credential: Option<&Credential>,
+) {
+    let prefix = prefix(reading);
+    let hostname = plain(&lookup.hostname().unwrap_or_default());
+    let is_constant = hostname.is_empty() || CONSTANT.iter().any(|name| hostname.eq_ignore_ascii_case(name));
+    if !reading.is_given(names::RANDOM_RUNNER_SUFFIX) {
+        reading.derive(names::RANDOM_RUNNER_SUFFIX, Value::Flag(is_constant));
+    }
+    let known = jit_name(credential);
+    if reading.is_given(names::RUNNER_NAME) {
+        settle(reading, warnings, known.as_deref());
+        return;
+    }
+    if let Some(name) = known {
+        reading.derive_from(names::RUNNER_NAME, Value::Text(name), names::JITCONFIG);
+        return;
+    }
+    let is_random: bool = reading.get(names::RANDOM_RUNNER_SUFFIX).unwrap_or(is_constant);
+    let is_random = is_random || hostname.is_empty();
+    let suffix = if is_random { random(lookup.random()) } else { hostname };
+    let room = NAME_LIMIT - 1 - prefix.chars().count();
+    let suffix: String = suffix.chars().take(room).collect();
+    let name = Value::Text(format!("{prefix}-{suffix}"));
+    if is_random {
+        reading.derive_from(names::RUNNER_NAME, name, names::RANDOM_RUNNER_SUFFIX);
+    } else {
+        reading.derive(names::RUNNER_NAME, name);
+    }
+}
+
+/// The name that was set wins over all that would make one up.
+fn settle(reading: &Reading, warnings: &mut Vec<Warning>, known: Option<&str>) {
+    ignored(reading, warnings, names::RUNNER_NAME_PREFIX, "RUNNER_NAME is set");
+    if reading.get(names::RANDOM_RUNNER_SUFFIX) == Some(true) {
+        ignored(reading, warnings, names::RANDOM_RUNNER_SUFFIX, "RUNNER_NAME is set");
+    }
+    let name: Option<String> = reading.get(names::RUNNER_NAME);
+    if known.is_some_and(|known| name.is_some_and(|name| name != known)) {
+        let says =
+            "names the metrics only: GitHub knows the runner by the name in its just-in-time configuration";
+        warnings.push(Warning { var: reading.spelt(names::RUNNER_NAME).to_owned(), says: says.into() });
+    }
+}
+
+fn jit_name(credential: Option<&Credential>) -> Option<String> {
+    match credential? {
+        Credential::Jit(config) => shape::jit_name(config, NAME_LIMIT),
+        Credential::Pat(_) | Credential::App { .. } | Credential::RegistrationToken(_) => None,
+    }
+}
+
+fn prefix(reading: &mut Reading) -> String {
+    let prefix: Option<String> = reading.get(names::RUNNER_NAME_PREFIX);
+    prefix.unwrap_or_else(|| {
+        let prefix = match flavour(reading) {
+            Some(RunnerType::Chrome | RunnerType::ChromeGo) => "chrome-runner",
+            Some(RunnerType::Standard) | None => "docker-runner",
+        };
+        if !reading.is_given(names::RUNNER_NAME_PREFIX) {
+            reading.derive(names::RUNNER_NAME_PREFIX, Value::Text(prefix.into()));
+        }
+        prefix.into()
+    })
+}
+
+/// Nothing but what every name may hold.
+fn plain(hostname: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
+    hostname.chars().map(keep).collect()
+}
+
+/// The number in base 36, as long as the longest.
+fn random(mut number: u64) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut digits = [b'0'; SUFFIX_LENGTH];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[(number % 36) as usize];
+        number /= 36;
+    }
+    digits.iter().map(|digit| char::from(*digit)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_suffix_has_one_length() {
+        assert_eq!(random(0), "0000000000000");
+        assert_eq!(random(35), "000000000000z");
+        assert_eq!(random(u64::MAX), "3w5e11264sgsf");
+    }
+}

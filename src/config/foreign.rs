@@ -1,0 +1,26 @@
+//! What another image's variable did there and nothing does here is said once, with what to set instead.
+
+use super::fault::Warning;
+use super::lookup::Lookup;
+
+/// Variables of `myoung34/docker-github-actions-runner` and `actions-runner-controller` that are more than a name for
+/// something of ours.
+const TABLE: [(&str, &str); 6] = [
+    (
+        "CONFIGURED_ACTIONS_RUNNER_FILES_DIR",
+        "keep RUNNER_DIR on a volume and set DISABLE_AUTOMATIC_DEREGISTRATION=true",
+    ),
+    ("DEBUG_ONLY", "runner-init check shows the configuration and does nothing"),
+    ("RUNNER_WORKDIR_ROOT", "set RUNNER_WORK_DIR"),
+    ("RUN_AS_ROOT", "RUNNER_USER says as whom the runner runs"),
+    ("STARTUP_DELAY_IN_SECONDS", "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS waits for the Docker daemon"),
+    ("START_DOCKER_SERVICE", "no Docker daemon is started, mount /var/run/docker.sock"),
+];
+
+/// One warning for each that is set.
+pub(super) fn warnings(lookup: &dyn Lookup) -> Vec<Warning> {
+    let is_set = |name: &str| lookup.get(name).is_some_and(|value| !value.is_empty());
+    let set = TABLE.into_iter().filter(|(name, _)| is_set(name));
+    set.map(|(name, instead)| Warning { var: name.into(), says: format!("is not read here: {instead}") })
+        .collect()
+}

@@ -1,0 +1,132 @@
+//! What registering takes: who we are, how the runner is to appear, as whom it runs. Checked, never guessed.
+
+use super::names;
+use super::reading::Reading;
+use super::secret::Secret;
+use std::fmt;
+use std::time::Duration;
+
+/// What proves to GitHub who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A personal access token.
+    Pat(Secret),
+    /// A GitHub App.
+    App {
+        /// Its numeric id or its client id: the issuer of its tokens.
+        id: String,
+        /// Its RSA private key as PEM, lines of 64 characters, real line ends.
+        key: Secret,
+        /// The installation; `None` leaves it to be found by `login`.
+        installation: Option<u64>,
+        /// The account it is installed for; `None` is the target's owner.
+        login: Option<String>,
+    },
+    /// A registration token somebody else has asked for: valid for one hour.
+    RegistrationToken(Secret),
+    /// A just-in-time configuration: there is nothing left to register.
+    Jit(Secret),
+}
+
+impl Credential {
+    /// Whether the API can be asked with it, as often and as late as need be.
+    pub fn can_ask(&self) -> bool {
+        match self {
+            Credential::Pat(_) | Credential::App { .. } => true,
+            Credential::RegistrationToken(_) | Credential::Jit(_) => false,
+        }
+    }
+
+    /// Whether it can remove a registration. A registration token can within its hour: `actions-runner-controller`
+    /// stops its runners with `config.sh remove --token $RUNNER_TOKEN`.
+    pub fn can_remove(&self) -> bool {
+        match self {
+            Credential::Pat(_) | Credential::App { .. } | Credential::RegistrationToken(_) => true,
+            Credential::Jit(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Credential {
+    /// Its kind, never itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Credential::Pat(_) => f.write_str("a personal access token"),
+            Credential::App { id, .. } => write!(f, "GitHub App {id}"),
+            Credential::RegistrationToken(_) => f.write_str("a registration token"),
+            Credential::Jit(_) => f.write_str("a just-in-time configuration"),
+        }
+    }
+}
+
+/// Whether what this credential has registered is removed when the runner leaves.
+pub(super) fn removes(credential: Option<&Credential>, skip: bool, keep: bool) -> bool {
+    credential.is_some_and(Credential::can_remove) && !skip && !keep
+}
+
+/// As whom the runner runs, when we are root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunAs {
+    /// A user of the container's own `/etc/passwd`.
+    Name(String),
+    /// Numbers that need not be known there.
+    Ids {
+        /// The user.
+        uid: u32,
+        /// The group; `None` is the user's own.
+        gid: Option<u32>,
+    },
+}
+
+impl fmt::Display for RunAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunAs::Name(name) => f.write_str(name),
+            RunAs::Ids { uid, gid: Some(gid) } => write!(f, "{uid}:{gid}"),
+            RunAs::Ids { uid, gid: None } => write!(f, "{uid}"),
+        }
+    }
+}
+
+/// How the runner is registered, looked after and removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own that may be on or off")]
+pub struct Registration {
+    /// Run what `RUNNER_DIR` is configured for already: register and remove nothing.
+    pub skip: bool,
+    /// Ask GitHub for a just-in-time configuration instead of running `config.sh`; only with a credential that can ask.
+    pub jit: bool,
+    /// Custom labels: no two equal to GitHub, none empty, none with a comma.
+    pub labels: Vec<String>,
+    /// Runner group; `None` is the default one, always so for a repository.
+    pub group: Option<String>,
+    /// Takes the place of a runner of the same name.
+    pub replace: bool,
+    /// No `self-hosted`, no operating system, no architecture among the labels; only with labels of its own.
+    pub no_default_labels: bool,
+    /// The runner does not update itself.
+    pub disable_update: bool,
+    /// The registration stays when the runner leaves.
+    pub keep: bool,
+    /// Time between two questions to GitHub about our own status; `None` asks never.
+    pub status_check: Option<Duration>,
+}
+
+impl Registration {
+    /// Takes its fields out of a reading without faults. `can_ask` is whether there are a credential and a target to ask
+    /// GitHub about, without which `jit` and `status_check` are nothing.
+    pub(super) fn of(reading: &Reading, can_ask: bool) -> Registration {
+        let status_check: Duration = reading.take(names::RUNNER_STATUS_CHECK_INTERVAL);
+        Registration {
+            skip: reading.take(names::RUNNER_SKIP_REGISTRATION),
+            jit: reading.take::<bool>(names::RUNNER_JIT) && can_ask,
+            labels: reading.get(names::RUNNER_LABELS).unwrap_or_default(),
+            group: reading.get(names::RUNNER_GROUP),
+            replace: reading.take(names::RUNNER_REPLACE_EXISTING),
+            no_default_labels: reading.take(names::NO_DEFAULT_LABELS),
+            disable_update: reading.take(names::DISABLE_AUTO_UPDATE),
+            keep: reading.take(names::DISABLE_AUTOMATIC_DEREGISTRATION),
+            status_check: Some(status_check).filter(|interval| can_ask && !interval.is_zero()),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Texts with a shape of their own: each is read into its plain form or is not one at all.
+
+use super::registration::RunAs;
+use super::secret::Secret;
+use crate::domain::target::{self, Target};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use std::borrow::Cow;
+use zeroize::Zeroizing;
+
+/// GitHub's own limits for the labels of one runner.
+const LABEL_LIMIT: usize = 256;
+const LABELS_LIMIT: usize = 100;
+const PEM_WIDTH: usize = 64;
+
+/// Printable, not blank, at most `max` characters. The runner's parser takes what begins with `-` for an option.
+pub(super) fn line(text: &str, max: usize) -> Option<String> {
+    let text = text.trim();
+    let fits = (1..=max).contains(&text.chars().count());
+    let plain = !text.starts_with('-') && !text.chars().any(char::is_control);
+    (fits && plain).then(|| text.to_owned())
+}
+
+/// Comma-separated labels without blanks around them, empty ones and repetitions; GitHub heeds no case.
+pub(super) fn labels(text: &str) -> Option<Vec<String>> {
+    let mut labels: Vec<String> = Vec::new();
+    for label in text.split(',').filter(|label| !label.trim().is_empty()) {
+        let label = line(label, LABEL_LIMIT)?;
+        if !labels.iter().any(|known| known.to_lowercase() == label.to_lowercase()) {
+            labels.push(label);
+        }
+    }
+    (1..=LABELS_LIMIT).contains(&labels.len()).then_some(labels)
+}
+
+/// `OWNER/REPOSITORY` or `REPOSITORY`.
+pub(super) fn repository(word: &str) -> Option<String> {
+    match word.split_once('/') {
+        Some(_) => Target::repository(word).ok().map(|_| word.to_owned()),
+        None => target::name(word).ok(),
+    }
+}
+
+/// `/` and plain names with `/` between them; no `/` at the end.
+pub(super) fn url_path(word: &str) -> Option<String> {
+    let path = word.strip_prefix('/')?;
+    let segments = path.split('/').filter(|segment| !segment.is_empty()).map(target::name);
+    Some(format!("/{}", segments.collect::<Result<Vec<_>, _>>().ok()?.join("/")))
+}
+
+/// A number, or a client id such as `Iv1.8a61f9b3a7aba766`: nothing a token could be taken for.
+pub(super) fn app_id(text: &str) -> Option<String> {
+    let is_number = text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit());
+    let client = text.strip_prefix("Iv");
+    let is_client = client
+        .is_some_and(|rest| rest.len() <= 40 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.'));
+    (!text.is_empty() && (is_number || is_client)).then(|| text.to_owned())
+}
+
+/// `NAME`, `UID` or `UID:GID`.
+pub(super) fn run_as(text: &str) -> Option<RunAs> {
+    if let Some((uid, gid)) = text.split_once(':') {
+        return Some(RunAs::Ids { uid: number(uid)?, gid: Some(number(gid)?) });
+    }
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Some(RunAs::Ids { uid: number(text)?, gid: None });
+    }
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    (plain && (1..=32).contains(&text.len()) && !text.starts_with('-')).then(|| RunAs::Name(text.to_owned()))
+}
+
+/// The last number is "no change" to the system calls.
+fn number(text: &str) -> Option<u32> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|id| plain && *id != u32::MAX)
+}
+
+/// The PEM of a private key, its lines broken anew: line ends may be real, written as `\n`, or lost to blanks, and all
+/// of it may be base64.
+pub(super) fn private_key(text: &str) -> Option<Secret> {
+    if text.contains("-----BEGIN") {
+        return pem(text);
+    }
+    let packed = packed(text);
+    let bytes = Zeroizing::new(STANDARD.decode(packed.as_bytes()).ok()?);
+    pem(std::str::from_utf8(&bytes).ok()?)
+}
+
+fn pem(text: &str) -> Option<Secret> {
+    let text = Zeroizing::new(text.replace("\\r", ""));
+    let text = Zeroizing::new(text.replace("\\n", "\n"));
+    let (_, rest) = text.split_once("-----BEGIN ")?;
+    let (kind, rest) = rest.split_once("-----")?;
+    if kind != "RSA PRIVATE KEY" && kind != "PRIVATE KEY" {
+        return None;
+    }
+    let (body, _) = rest.split_once(&format!("-----END {kind}-----"))?;
+    let body = packed(body);
+    let decodes = STANDARD.decode(body.as_bytes()).map(Zeroizing::new).is_ok_and(|bytes| !bytes.is_empty());
+    if !decodes {
+        return None;
+    }
+    let mut whole = String::with_capacity(body.len() * 2 + 80);
+    whole.extend(["-----BEGIN ", kind, "-----\n"]);
+    for at in (0..body.len()).step_by(PEM_WIDTH) {
+        whole.extend([&body[at..body.len().min(at + PEM_WIDTH)], "\n"]);
+    }
+    whole.extend(["-----END ", kind, "-----\n"]);
+    Some(Secret::new(whole))
+}
+
+/// Without blanks; one allocation, so that no outgrown copy is left behind.
+fn packed(text: &str) -> Zeroizing<String> {
+    let mut packed = Zeroizing::new(String::with_capacity(text.len()));
+    packed.extend(text.split_ascii_whitespace());
+    packed
+}
+
+/// The files a just-in-time configuration holds, the one without secrets alone.
+#[derive(Deserialize)]
+struct Files<'a> {
+    #[serde(rename = ".runner", borrow)]
+    runner: Option<Cow<'a, str>>,
+}
+
+/// The part of `.runner` that is told here.
+#[derive(Deserialize)]
+struct Settings {
+    #[serde(rename = "agentName", alias = "AgentName")]
+    name: Option<String>,
+}
+
+/// Whether it is base64 of a JSON object, as `Runner.Listener` takes it.
+pub(super) fn jit(text: &str) -> Option<Secret> {
+    let text = text.trim();
+    let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
+    let is_object = serde_json::from_slice::<Files<'_>>(&bytes).is_ok();
+    is_object.then(|| Secret::new(text.to_owned()))
+}
+
+/// The runner's name in a just-in-time configuration, if it is told and could be one.
+pub(super) fn jit_name(config: &Secret, max: usize) -> Option<String> {
+    let bytes = Zeroizing::new(STANDARD.decode(config.expose()).ok()?);
+    let files: Files<'_> = serde_json::from_slice(&bytes).ok()?;
+    let runner = STANDARD.decode(files.runner?.as_bytes()).ok()?;
+    let runner = runner.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&runner);
+    line(&serde_json::from_slice::<Settings>(runner).ok()?.name?, max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_trimmed_and_told_once() {
+        let read = |text: &str| labels(text);
+        assert_eq!(read(" a , b,,A,b c,"), Some(vec!["a".into(), "b".into(), "b c".into()]));
+        for text in ["", ",", " , ", "a\nb", "-a", &"x".repeat(257)] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+        let many = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(read(&many(100)).map(|labels| labels.len()), Some(100));
+        assert_eq!(read(&many(101)), None);
+    }
+
+    #[test]
+    fn app_ids_are_numbers_or_client_ids() {
+        for good in ["1", "12345", "Iv1.8a61f9b3a7aba766", "Iv23liAbCdEf"] {
+            assert_eq!(app_id(good), Some(good.to_owned()));
+        }
+        for bad in ["", "-1", "1 2", "ghp_1234", "github_pat_1", "Iv_1", "123456789012345678901"] {
+            assert_eq!(app_id(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn users_are_names_or_numbers() {
+        let ids = |uid, gid| Some(RunAs::Ids { uid, gid });
+        assert_eq!(run_as("runner"), Some(RunAs::Name("runner".into())));
+        assert_eq!(run_as("1001"), ids(1001, None));
+        assert_eq!(run_as("1001:0"), ids(1001, Some(0)));
+        for bad in [
+            "",
+            "-x",
+            "a:b",
+            "1:",
+            ":1",
+            "runner:1",
+            "1:2:3",
+            "1x",
+            "+1",
+            "4294967295",
+            "a b",
+            &"a".repeat(33),
+        ] {
+            assert_eq!(run_as(bad), None, "{bad:?}");
+        }
+        for text in ["runner", "1001", "1001:0"] {
+            assert_eq!(run_as(text).map(|user| user.to_string()), Some(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_key_comes_out_the_same_however_it_was_written() {
+        let body = STANDARD.encode([7_u8; 72]);
+        let (first, rest) = body.split_at(64);
+        for kind in ["RSA PRIVATE KEY", "PRIVATE KEY"] {
+            let plain = format!("-----BEGIN {kind}-----\n{first}\n{rest}\n-----END {kind}-----\n");
+            let forms = [
+                plain.clone(),
+                plain.trim_end().to_owned(),
+                plain.replace('\n', "\r\n"),
+                plain.replace('\n', "\\n"),
+                plain.replace('\n', "\\r\\n"),
+                plain.replace('\n', " "),
+                format!("\"{}\"", plain.replace('\n', "\\n")),
+                format!("-----BEGIN {kind}-----{body}-----END {kind}-----"),
+                STANDARD.encode(&plain),
+                format!("{}\n", STANDARD.encode(plain.replace('\n', "\r\n"))),
+            ];
+            for form in forms {
+                assert_eq!(private_key(&form).expect(&form).expose(), plain, "{form}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_private_key_is_refused() {
+        let body = STANDARD.encode([7_u8; 100]);
+        let with = |kind: &str, body: &str| format!("-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n");
+        for text in [
+            String::new(),
+            "ghp_token".into(),
+            body.clone(),
+            with("PRIVATE KEY", ""),
+            with("PRIVATE KEY", "not*base64"),
+            with("PUBLIC KEY", &body),
+            with("OPENSSH PRIVATE KEY", &body),
+            with("ENCRYPTED PRIVATE KEY", &body),
+            with("RSA PRIVATE KEY", &format!("Proc-Type: 4,ENCRYPTED\n\n{body}")),
+            format!("-----BEGIN PRIVATE KEY-----\n{body}\n"),
+            STANDARD.encode(with("PUBLIC KEY", &body)),
+        ] {
+            assert_eq!(private_key(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_just_in_time_configuration_tells_its_runner_s_name() {
+        let runner = STANDARD.encode("\u{feff}{\"agentId\":\"7\",\"agentName\":\"arc-1\",\"poolId\":1}");
+        let encode = |json: &str| STANDARD.encode(json);
+        let named = jit(&format!(
+            " {}\n",
+            encode(&format!("{{\".credentials\":\"eA==\",\".runner\":\"{runner}\"}}"))
+        ));
+        assert_eq!(jit_name(&named.unwrap(), 64), Some("arc-1".into()));
+        for nameless in ["{}", r#"{".runner":"!"}"#, r#"{".runner":"e30="}"#, r#"{".runner":null}"#] {
+            assert_eq!(jit_name(&jit(&encode(nameless)).unwrap(), 64), None, "{nameless}");
+        }
+        for wrong in ["", "{}", "czNjcjN0", &encode("1"), &encode(r#"{".runner":1}"#)] {
+            assert_eq!(jit(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What goes into the table and what comes out of it: data only.
+
+use crate::domain::event::{Exit, StopKind, Worker};
+use crate::domain::notice::Notice;
+use crate::domain::parse::Reading;
+use crate::domain::record::JobRecord;
+use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
+use std::time::Duration;
+
+/// What the table needs to know of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long an open job may go on after a stop was asked; zero: not at all.
+    pub drain: Duration,
+    /// How long the listener has from SIGINT to KILL.
+    pub stopping: Duration,
+    /// Most launches in a row without a session; `None` is unlimited.
+    pub max_restarts: Option<u32>,
+    /// The runner is registered by us before the first launch; otherwise it is configured already.
+    pub registers: bool,
+    /// A registration that the server has dropped can be made anew.
+    pub reregisters: bool,
+    /// How long the removal of the registration may take at a stop; `None`: it stays.
+    pub removal: Option<Duration>,
+    /// Seeds the back-off's jitter.
+    pub seed: u64,
+}
+
+/// What can happen to the supervisor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// An operator's signal.
+    Stop(StopKind),
+    /// The listener said something; `worker` is the evidence at that moment.
+    Said(Reading, Worker),
+    /// The spawn succeeded.
+    Started {
+        /// The listener's process id.
+        pid: u32,
+    },
+    /// The spawn failed.
+    NotStarted {
+        /// What the operating system said.
+        error: String,
+    },
+    /// The listener is gone and all it wrote has been heard.
+    Exited {
+        /// How.
+        exit: Exit,
+        /// `.runner` is still there.
+        configured: bool,
+    },
+    /// `update.finished` has appeared (and was deleted).
+    UpdateFinished,
+    /// The runner is known to the server.
+    Registered(Registered),
+    /// It is not.
+    NotRegistered(RegistrationFault),
+    /// The removal has ended.
+    Deregistered(Removal),
+    /// GitHub was asked what it thinks of us.
+    Asked(Standing),
+    /// [`Lifecycle::next_deadline`] has passed.
+    Deadline,
+}
+
+/// What the supervisor must do, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Register the runner; answer with `Registered` or `NotRegistered`.
+    Register {
+        /// The server has dropped the registration that is here.
+        anew: bool,
+    },
+    /// Stop registering, at once; no answer is wanted.
+    AbortRegistration,
+    /// Make the runner unattractive to the server while it drains, if that can be done.
+    Unlabel,
+    /// Remove the registration within this time; answer with `Deregistered`.
+    Deregister(Duration),
+    /// Start the listener; answer with `Started` or `NotStarted`.
+    Spawn,
+    /// SIGINT to the listener alone.
+    Interrupt,
+    /// SIGKILL to the listener's process group.
+    KillGroup,
+    /// Look for `update.finished`; answer with `UpdateFinished`.
+    WatchUpdate,
+    /// Write the row; once it is on disk it is a notice.
+    Append(JobRecord),
+    /// Tell the world.
+    Notify(Notice),
+    /// Leave with this code.
+    Leave(i32),
+}

@@ -1,0 +1,159 @@
+//! A credential becomes the bearer of one call: a PAT as it is, an App by way of a signed statement and a short-lived token.
+
+use super::calls::parse;
+use super::client::Client;
+use super::endpoint::Endpoint;
+use super::error::{ApiError, ErrorKind};
+use super::exchange::{Answer, Ask};
+use super::key::AppKey;
+use super::wire::{Installation, RegistrationToken};
+use crate::config::Secret;
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use serde::Serialize;
+use tokio::time::Instant;
+
+/// What proves who we are.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A personal access token, classic or fine-grained.
+    Pat(Secret),
+    /// A GitHub App.
+    App(App),
+}
+
+/// A GitHub App and where it is installed.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its id, or its client id.
+    pub id: String,
+    /// Its private key.
+    pub key: AppKey,
+    /// The installation to act as; looked up where it is not given.
+    pub installation: Option<u64>,
+    /// The account it is installed for, where that is not the target itself.
+    pub login: Option<String>,
+}
+
+/// A credential without its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pat,
+    App,
+}
+
+impl Credential {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Credential::Pat(_) => Kind::Pat,
+            Credential::App(_) => Kind::App,
+        }
+    }
+}
+
+/// What an App has been given so far.
+#[derive(Default)]
+pub(super) struct Granted {
+    installation: Option<u64>,
+    token: Option<RegistrationToken>,
+}
+
+/// GitHub refuses an `iat` in its future and an `exp` more than ten minutes ahead; a clock may be off by a minute.
+const BACKDATED: TimeDelta = TimeDelta::seconds(60);
+const VALID: TimeDelta = TimeDelta::minutes(9);
+/// An installation token lives an hour; one that is about to die might die on the way.
+const SPARE: TimeDelta = TimeDelta::minutes(5);
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iat: i64,
+    exp: i64,
+    iss: &'a str,
+}
+
+impl App {
+    /// The signed statement "I am this App", valid for nine minutes.
+    fn statement(&self, now: DateTime<Utc>) -> Secret {
+        let claims =
+            Claims { iat: (now - BACKDATED).timestamp(), exp: (now + VALID).timestamp(), iss: &self.id };
+        self.key.sign(&claims)
+    }
+}
+
+/// A bearer, and whether it was made just now.
+struct Bearer {
+    token: Secret,
+    fresh: bool,
+}
+
+impl Client {
+    /// Asks as whom the credential says. A token of an App that is refused though it should live is replaced once.
+    pub(super) async fn call(&self, ask: &Ask, deadline: Instant) -> Result<Answer, ApiError> {
+        let bearer = self.bearer(deadline).await?;
+        let answer = self.exchange(ask, &bearer.token, deadline).await;
+        match answer {
+            Err(ApiError { kind: ErrorKind::Unauthorized { .. }, .. }) if !bearer.fresh => {
+                self.forget(&bearer.token).await;
+                let bearer = self.bearer(deadline).await?;
+                self.exchange(ask, &bearer.token, deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn bearer(&self, deadline: Instant) -> Result<Bearer, ApiError> {
+        let app = match &self.credential {
+            Credential::Pat(token) => return Ok(Bearer { token: token.clone(), fresh: true }),
+            Credential::App(app) => app,
+        };
+        let mut granted = self.granted.lock().await;
+        let now = (self.clock)();
+        if let Some(token) = granted.token.as_ref().filter(|token| token.expires_at - now > SPARE) {
+            return Ok(Bearer { token: token.token.clone(), fresh: false });
+        }
+        let installation = match granted.installation.or(app.installation) {
+            Some(id) => id,
+            None => *granted.installation.insert(self.find_installation(app, deadline).await?),
+        };
+        let token = self.installation_token(app, installation, deadline).await?;
+        Ok(Bearer { token: granted.token.insert(token).token.clone(), fresh: true })
+    }
+
+    async fn forget(&self, token: &Secret) {
+        let mut granted = self.granted.lock().await;
+        granted.token.take_if(|known| known.token == *token);
+    }
+
+    /// Where the App is installed: for the login if one is given, else for the target.
+    async fn find_installation(&self, app: &App, deadline: Instant) -> Result<u64, ApiError> {
+        let Some(login) = &app.login else {
+            return self.installation_at(app, &format!("/{}", self.target.api_path()), deadline).await;
+        };
+        match self.installation_at(app, &format!("/orgs/{login}"), deadline).await {
+            Err(ApiError { kind: ErrorKind::NotFound, .. }) => {
+                self.installation_at(app, &format!("/users/{login}"), deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn installation_at(&self, app: &App, owner: &str, deadline: Instant) -> Result<u64, ApiError> {
+        let wanted = format!("find the App's installation for {}", owner.trim_start_matches('/'));
+        let ask = Ask::new(Endpoint::Installation, Method::GET, format!("{owner}/installation"), wanted);
+        let answer = self.exchange(&ask, &app.statement((self.clock)()), deadline).await?;
+        Ok(parse::<Installation>(self, &ask, &answer)?.id)
+    }
+
+    async fn installation_token(
+        &self,
+        app: &App,
+        installation: u64,
+        deadline: Instant,
+    ) -> Result<RegistrationToken, ApiError> {
+        let path = format!("/app/installations/{installation}/access_tokens");
+        let wanted = format!("get a token for installation {installation} of the App");
+        let ask = Ask::new(Endpoint::AccessToken, Method::POST, path, wanted);
+        let answer = self.exchange(&ask, &app.statement((self.clock)()), deadline).await?;
+        parse(self, &ask, &answer)
+    }
+}

@@ -1,0 +1,77 @@
+//! A client speaks for one target with one credential; time, trust and proxies are given to it.
+
+use super::auth::{Credential, Granted};
+use super::endpoint::Observe;
+use super::error::Place;
+use super::proxy::Proxies;
+use super::retry::Pace;
+use super::transport::{self, Roots, SetupError};
+use crate::domain::target::Target;
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use url::Url;
+
+/// Where the time of day comes from.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// All a client needs.
+pub struct Setup {
+    /// The API's URL, without a slash at its end.
+    pub base: String,
+    /// What runners are registered for.
+    pub target: Target,
+    /// As whom.
+    pub credential: Credential,
+    /// Whom to trust.
+    pub roots: Roots,
+    /// How to get out.
+    pub proxies: Proxies,
+    /// How long things may take.
+    pub pace: Pace,
+    /// Who is told of every attempt.
+    pub observe: Arc<dyn Observe>,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+/// Speaks to GitHub. Every call may be dropped at any point.
+pub struct Client {
+    pub(super) http: reqwest::Client,
+    pub(super) base: Url,
+    pub(super) target: Target,
+    pub(super) credential: Credential,
+    pub(super) pace: Pace,
+    pub(super) observe: Arc<dyn Observe>,
+    pub(super) clock: Clock,
+    pub(super) place: Arc<Place>,
+    pub(super) granted: Mutex<Granted>,
+}
+
+impl Client {
+    /// Reads the certificate authorities from disk, some milliseconds of work; nothing is sent yet.
+    ///
+    /// # Errors
+    /// If the base is no URL, no authority can be found for an `https` base, or the proxy cannot be used.
+    pub fn new(setup: Setup) -> Result<Client, SetupError> {
+        let base = Url::parse(&setup.base).map_err(SetupError::Base)?;
+        let transport = transport::build(&base, &setup.roots, &setup.proxies, &setup.pace)?;
+        let place = Place {
+            host: base.host_str().unwrap_or_default().to_owned(),
+            proxy: transport.proxy,
+            scope: setup.target.scope(),
+            credential: setup.credential.kind(),
+        };
+        Ok(Client {
+            http: transport.http,
+            base,
+            target: setup.target,
+            credential: setup.credential,
+            pace: setup.pace,
+            observe: setup.observe,
+            clock: setup.clock,
+            place: Arc::new(place),
+            granted: Mutex::new(Granted::default()),
+        })
+    }
+}

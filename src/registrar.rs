@@ -1,0 +1,300 @@
+//! The registration's life on GitHub: each errand takes a deadline, cleans up after itself, and ends with one answer.
+
+use crate::config::Secret;
+use crate::domain::configure::{Registration, TOKEN, fault};
+use crate::domain::event::Exit;
+use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
+use crate::domain::target::{Host, Target};
+use crate::github::{self, ApiError, Client, ErrorKind, NewRunner};
+use crate::sys::child::Launch;
+use crate::sys::config_script;
+use crate::sys::outlet::Outlet;
+use crate::sys::runner_file::{self, RunnerFile};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// For the token that registering begins with; `config.sh` has a limit of its own.
+const TOKEN_LIMIT: Duration = Duration::from_secs(60);
+/// For the labels while a job drains, and for a look at our own standing.
+const LABELS_LIMIT: Duration = Duration::from_secs(30);
+/// Of a removal's time, at most so much is kept for the API if `config.sh remove` hangs.
+const FALLBACK: Duration = Duration::from_secs(3);
+/// A removal answers so much before its limit: whoever waits for it knows no more than that it is late.
+const MARGIN: Duration = Duration::from_millis(200);
+const DEFAULT_GROUP: u64 = 1;
+
+/// What lets us register.
+pub enum Access {
+    /// A PAT or an App: fresh tokens whenever they are needed.
+    Api(Box<Client>),
+    /// A registration token that somebody else fetched; an hour later it is worth nothing.
+    Token(Secret),
+}
+
+/// Knows how this runner is registered and removed.
+pub struct Registrar {
+    /// The runner's directory.
+    pub dir: PathBuf,
+    /// The environment of `config.sh`, without the token.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where its output goes.
+    pub outlets: [Outlet; 2],
+    /// How the runner is to be registered.
+    pub wish: Registration,
+    /// Ask GitHub for a just-in-time configuration instead of running `config.sh`.
+    pub just_in_time: bool,
+    /// The host.
+    pub host: Host,
+    /// The target.
+    pub target: Target,
+    /// As whom.
+    pub access: Access,
+    /// `config.sh` was started and has not ended: the server may know a runner that `.runner` does not.
+    pub unfinished: AtomicBool,
+}
+
+/// How registering ended.
+pub struct Enrolled {
+    /// Known to the server, or why not.
+    pub result: Result<Registered, RegistrationFault>,
+    /// What the listener must be given, if there was no `config.sh`.
+    pub jit: Option<Secret>,
+}
+
+impl Registrar {
+    /// Registers, or finds a registration that can be kept; `anew` if the server has dropped the one that is here.
+    pub async fn register(&self, anew: bool) -> Enrolled {
+        match self.enrol(anew).await {
+            Ok((registered, jit)) => Enrolled { result: Ok(registered), jit },
+            Err(fault) => Enrolled { result: Err(fault), jit: None },
+        }
+    }
+
+    async fn enrol(&self, anew: bool) -> Result<(Registered, Option<Secret>), RegistrationFault> {
+        if anew {
+            let says = |e| format!("cannot delete the void registration in {}: {e}", self.dir.display());
+            runner_file::forget(&self.dir).map_err(|e| for_good(says(e)))?;
+        } else if let Some(file) = runner_file::read(&self.dir) {
+            self.may_keep(&file)?;
+            self.restore_labels(&file).await;
+            return Ok((Registered::Kept, None));
+        }
+        if self.just_in_time {
+            return Ok((Registered::New, Some(self.jit().await?)));
+        }
+        let token = self.registration_token().await?;
+        self.configure(&token).await?;
+        Ok((Registered::New, None))
+    }
+
+    /// A registration for something else must not be used, and not be thrown away either.
+    fn may_keep(&self, file: &RunnerFile) -> Result<(), RegistrationFault> {
+        if self.target.same_as(&self.host, &file.url) {
+            return Ok(());
+        }
+        Err(for_good(format!(
+            "{} holds a registration for another target than {}: remove it there with config.sh remove, or use another RUNNER_DIR",
+            self.dir.join(".runner").display(),
+            self.target
+        )))
+    }
+
+    /// A drain before the last stop has taken them away.
+    async fn restore_labels(&self, file: &RunnerFile) {
+        let labels: Vec<String> = self.labels();
+        if let (Access::Api(client), Some(id), false) = (&self.access, file.id, labels.is_empty()) {
+            // Only matters if they were taken; the runner is registered either way, and the call is counted.
+            let _ = client.set_custom_labels(id, &labels, Instant::now() + LABELS_LIMIT).await;
+        }
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.wish.labels.split(',').filter(|label| !label.is_empty()).map(str::to_owned).collect()
+    }
+
+    async fn registration_token(&self) -> Result<Secret, RegistrationFault> {
+        match &self.access {
+            Access::Token(token) => Ok(token.clone()),
+            Access::Api(client) => {
+                let token = client.registration_token(Instant::now() + TOKEN_LIMIT).await;
+                token.map(|token| token.token).map_err(|error| from_api(&error))
+            }
+        }
+    }
+
+    async fn jit(&self) -> Result<Secret, RegistrationFault> {
+        let Access::Api(client) = &self.access else {
+            return Err(for_good("a just-in-time configuration needs a PAT or an App".to_owned()));
+        };
+        let deadline = Instant::now() + TOKEN_LIMIT;
+        let group = match self.wish.group.as_str() {
+            "" => None,
+            name => client.runner_group(name, deadline).await.map_err(|error| from_api(&error))?,
+        };
+        let runner = NewRunner {
+            name: self.wish.name.clone(),
+            labels: [self.default_labels(), self.labels()].concat(),
+            group: group.unwrap_or(DEFAULT_GROUP),
+            work_dir: self.wish.work_dir.clone(),
+        };
+        let made = client.jit_config(&runner, deadline).await.map_err(|error| from_api(&error))?;
+        Ok(made.encoded)
+    }
+
+    /// What `config.sh` would add; a just-in-time runner has only the labels it is given.
+    fn default_labels(&self) -> Vec<String> {
+        if self.wish.no_default_labels {
+            return Vec::new();
+        }
+        let architecture = if cfg!(target_arch = "aarch64") { "ARM64" } else { "X64" };
+        ["self-hosted", "Linux", architecture].map(str::to_owned).to_vec()
+    }
+
+    async fn configure(&self, token: &Secret) -> Result<(), RegistrationFault> {
+        self.unfinished.store(true, Ordering::Relaxed);
+        let outcome = config_script::run(&self.script(self.wish.arguments(), token), &self.outlets).await;
+        self.unfinished.store(false, Ordering::Relaxed);
+        match outcome {
+            Ok(outcome) if outcome.exit == Exit::Code(0) => Ok(()),
+            Ok(outcome) => {
+                let lines = outcome.lines.iter().map(String::as_str);
+                Err(fault(outcome.exit.shell_code(), lines))
+            }
+            Err(error) => {
+                Err(for_good(format!("cannot run {}: {error}", self.dir.join("config.sh").display())))
+            }
+        }
+    }
+
+    /// The token travels in the environment: argument lists are for everybody to read.
+    fn script(&self, args: Vec<String>, token: &Secret) -> Launch {
+        let mut env = self.environment.clone();
+        env.push((TOKEN.into(), token.expose().into()));
+        Launch {
+            program: self.dir.join("config.sh"),
+            args: args.into_iter().map(OsString::from).collect(),
+            dir: self.dir.clone(),
+            env,
+        }
+    }
+
+    /// Removes the registration: `config.sh remove` with a fresh token, else by its id; inside `limit`.
+    pub async fn remove(&self, limit: Duration) -> Removal {
+        let limit = limit.saturating_sub(MARGIN);
+        let deadline = Instant::now() + limit;
+        let script_deadline = deadline - FALLBACK.min(limit / 3);
+        let Some(file) = runner_file::read(&self.dir) else {
+            return self.remove_unfinished(deadline).await;
+        };
+        // There its id may be that of somebody else's runner.
+        if !file.url.is_empty() && !self.target.same_as(&self.host, &file.url) {
+            return Removal::LeftBehind(format!("runner {} is registered for another target", file.name));
+        }
+        let by_script = match timeout_at(script_deadline, self.remove_by_script(script_deadline)).await {
+            Ok(Ok(())) => return Removal::Removed,
+            Ok(Err(says)) => says,
+            Err(_) => "config.sh remove did not end in time".to_owned(),
+        };
+        match (&self.access, file.id) {
+            (Access::Api(client), Some(id)) => match client.delete_runner(id, deadline).await {
+                Ok(removal) => {
+                    // The server has forgotten it; so must the next start.
+                    let _ = runner_file::forget(&self.dir);
+                    removed(removal)
+                }
+                Err(error) => Removal::LeftBehind(left(&file.name, &error.to_string())),
+            },
+            (Access::Api(_) | Access::Token(_), _) => Removal::LeftBehind(left(&file.name, &by_script)),
+        }
+    }
+
+    async fn remove_by_script(&self, deadline: Instant) -> Result<(), String> {
+        let token = match &self.access {
+            Access::Token(token) => token.clone(),
+            Access::Api(client) => client.removal_token(deadline).await.map_err(|e| e.to_string())?.token,
+        };
+        let script = self.script(vec!["remove".to_owned()], &token);
+        let outcome = config_script::run(&script, &self.outlets).await.map_err(|e| e.to_string())?;
+        match outcome.exit {
+            Exit::Code(0) => Ok(()),
+            exit @ (Exit::Code(_) | Exit::Signal(_)) => {
+                Err(format!("config.sh remove ended with code {}", exit.shell_code()))
+            }
+        }
+    }
+
+    /// A `config.sh` that was cut off may have told the server and not the disk: then only its name is known.
+    async fn remove_unfinished(&self, deadline: Instant) -> Removal {
+        let cut_off = self.unfinished.load(Ordering::Relaxed);
+        let Access::Api(client) = &self.access else { return Removal::NothingLeft };
+        if !cut_off {
+            return Removal::NothingLeft;
+        }
+        match client.find_runner(&self.wish.name, deadline).await {
+            Ok(None) => Removal::NothingLeft,
+            Ok(Some(runner)) => match client.delete_runner(runner.id, deadline).await {
+                Ok(removal) => removed(removal),
+                Err(error) => Removal::LeftBehind(left(&runner.name, &error.to_string())),
+            },
+            Err(error) => Removal::LeftBehind(left(&self.wish.name, &error.to_string())),
+        }
+    }
+
+    /// Asks GitHub what it thinks of this runner; `None` if it could not be asked.
+    pub async fn standing(&self) -> Option<Standing> {
+        let id = runner_file::read(&self.dir)?.id?;
+        let Access::Api(client) = &self.access else { return None };
+        match client.runner(id, Instant::now() + LABELS_LIMIT).await {
+            Ok(Some(runner)) if runner.status == "online" => Some(Standing::Online),
+            Ok(Some(_)) => Some(Standing::Offline),
+            Ok(None) => Some(Standing::Unknown),
+            Err(_counted) => None,
+        }
+    }
+
+    /// Takes the custom labels away, so that GitHub hands no further job to a runner that drains.
+    ///
+    /// # Errors
+    /// Why not; one line.
+    pub async fn unlabel(&self) -> Result<(), String> {
+        let id = runner_file::read(&self.dir).and_then(|file| file.id);
+        match (&self.access, id) {
+            (Access::Api(client), Some(id)) => {
+                let deadline = Instant::now() + LABELS_LIMIT;
+                client.remove_custom_labels(id, deadline).await.map(drop).map_err(|e| e.to_string())
+            }
+            (Access::Api(_), None) => Err("the runner's id is not known".to_owned()),
+            (Access::Token(_), _) => Err("a registration token cannot change labels".to_owned()),
+        }
+    }
+}
+
+fn removed(removal: github::Removal) -> Removal {
+    match removal {
+        github::Removal::Deleted => Removal::Deleted,
+        github::Removal::WasGone => Removal::NothingLeft,
+    }
+}
+
+fn left(name: &str, why: &str) -> String {
+    format!(
+        "runner {name} stays registered: {why}; GitHub removes it when it has been offline for 14 days (ephemeral: 1 day)"
+    )
+}
+
+fn for_good(says: String) -> RegistrationFault {
+    RegistrationFault { retry: false, says }
+}
+
+fn from_api(error: &ApiError) -> RegistrationFault {
+    let retry = match error.kind {
+        ErrorKind::RateLimited { .. } | ErrorKind::Server(_) | ErrorKind::Network(_) => true,
+        ErrorKind::Unexpected(_) | ErrorKind::Malformed => true,
+        ErrorKind::Unauthorized { .. } | ErrorKind::Forbidden | ErrorKind::NotFound => false,
+        ErrorKind::Conflict | ErrorKind::Unprocessable => false,
+    };
+    RegistrationFault { retry, says: error.to_string() }
+}

@@ -1,0 +1,129 @@
+//! From the configuration to a registrar: who we are, where we register, and what the listener is given instead of a registration.
+
+use super::fault::StartError;
+use crate::config::{Config, Credential, names};
+use crate::domain::configure::Registration;
+use crate::domain::target::Target;
+use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
+use crate::registrar::{Access, Registrar};
+use crate::sys::outlet::Outlet;
+use crate::telemetry::emit::ApiMeter;
+use chrono::Utc;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+type Environment = Vec<(OsString, OsString)>;
+
+struct Meter(ApiMeter);
+
+impl Observe for Meter {
+    fn call(&self, endpoint: Endpoint, code: Code, rate_limit_remaining: Option<u64>) {
+        self.0.call(endpoint.as_str(), code.as_str(), rate_limit_remaining);
+    }
+}
+
+/// The registrar, if there is anything to register.
+pub(super) fn registrar(
+    config: &Config,
+    environment: &Environment,
+    outlets: &[Outlet; 2],
+    meter: ApiMeter,
+) -> Result<Option<Registrar>, StartError> {
+    let (false, Some(credential), Some(target)) =
+        (config.registration.skip, &config.credential, &config.target)
+    else {
+        return Ok(None);
+    };
+    let access = match credential {
+        Credential::Jit(_) => return Ok(None),
+        Credential::RegistrationToken(token) => Access::Token(token.clone()),
+        Credential::Pat(token) => {
+            api(config, target, github::Credential::Pat(token.clone()), environment, meter)?
+        }
+        Credential::App { id, key, installation, login } => {
+            let app = App {
+                id: id.clone(),
+                key: AppKey::parse(key).map_err(StartError::AppKey)?,
+                installation: *installation,
+                login: login.clone(),
+            };
+            api(config, target, github::Credential::App(app), environment, meter)?
+        }
+    };
+    Ok(Some(Registrar {
+        dir: config.runner.dir.clone(),
+        environment: script_environment(environment),
+        outlets: outlets.clone(),
+        wish: wish(config, target),
+        just_in_time: config.registration.jit,
+        host: config.host.clone(),
+        target: target.clone(),
+        access,
+        unfinished: AtomicBool::new(false),
+    }))
+}
+
+/// What a given just-in-time configuration adds to the listener's environment; argument lists are for everybody to read.
+pub(super) fn given_jit(config: &Config) -> Option<(OsString, OsString)> {
+    match &config.credential {
+        Some(Credential::Jit(jit)) => Some((names::JITCONFIG.into(), jit.expose().into())),
+        Some(Credential::Pat(_) | Credential::App { .. } | Credential::RegistrationToken(_)) | None => None,
+    }
+}
+
+fn api(
+    config: &Config,
+    target: &Target,
+    credential: github::Credential,
+    environment: &Environment,
+    meter: ApiMeter,
+) -> Result<Access, StartError> {
+    let get = |name: &str| {
+        let found = environment.iter().rev().find(|(key, _)| key == name);
+        found.and_then(|(_, value)| value.to_str().map(str::to_owned))
+    };
+    let proxies = Proxies::from_lookup(get).map_err(StartError::Proxy)?;
+    let setup = github::Setup {
+        base: config.api_url.clone(),
+        target: target.clone(),
+        credential,
+        roots: Roots::Native,
+        proxies,
+        pace: Pace::default(),
+        observe: Arc::new(Meter(meter)),
+        #[expect(clippy::disallowed_methods, reason = "tokens expire by the wall clock")]
+        clock: Arc::new(Utc::now),
+    };
+    Client::new(setup).map(|client| Access::Api(Box::new(client))).map_err(StartError::Api)
+}
+
+fn wish(config: &Config, target: &Target) -> Registration {
+    let registration = &config.registration;
+    Registration {
+        url: target.runner_url(&config.host),
+        name: config.runner.name.clone(),
+        labels: registration.labels.join(","),
+        group: registration.group.clone().unwrap_or_default(),
+        work_dir: text(&config.runner.work_dir),
+        ephemeral: config.runner.ephemeral,
+        replace: registration.replace,
+        no_default_labels: registration.no_default_labels,
+        disable_update: registration.disable_update,
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("configuration is UTF-8").to_owned()
+}
+
+/// `config.sh` refuses root unless told that it is meant so; whoever starts the container as root means it.
+fn script_environment(environment: &Environment) -> Environment {
+    const ALLOW: &str = "RUNNER_ALLOW_RUNASROOT";
+    let mut environment = environment.clone();
+    if nix::unistd::geteuid().is_root() && !environment.iter().any(|(name, _)| name == ALLOW) {
+        environment.push((ALLOW.into(), "1".into()));
+    }
+    environment
+}

@@ -1,0 +1,46 @@
+//! Errands to GitHub: sent when the lifecycle asks, their ends go back into it; nothing waits for them here.
+
+use super::Supervisor;
+use crate::config::names;
+use crate::domain::lifecycle::Input;
+use crate::domain::notice::Notice;
+use crate::domain::registration::{Removal, Standing};
+use crate::registrar::{Enrolled, Registrar};
+use std::sync::Arc;
+
+/// How an errand to GitHub ended.
+pub(super) enum Done {
+    Enrolled(Enrolled),
+    Unlabelled(Result<(), String>),
+    Removed(Removal),
+    Asked(Option<Standing>),
+}
+
+impl Supervisor {
+    /// Sends the registrar on an errand; its end comes back as [`Happened::Done`].
+    pub(super) fn send<F>(&mut self, errand: impl FnOnce(Arc<Registrar>) -> F)
+    where
+        F: Future<Output = Done> + Send + 'static,
+    {
+        if let Some(registrar) = &self.registrar {
+            self.errands.spawn(errand(Arc::clone(registrar)));
+        }
+    }
+
+    pub(super) fn errand_done(&mut self, done: Done) {
+        match done {
+            Done::Enrolled(Enrolled { result: Ok(registered), jit }) => {
+                if let Some(jit) = jit {
+                    self.launch.env.retain(|(name, _)| name != names::JITCONFIG);
+                    self.launch.env.push((names::JITCONFIG.into(), jit.expose().into()));
+                }
+                self.feed(Input::Registered(registered));
+            }
+            Done::Enrolled(Enrolled { result: Err(fault), .. }) => self.feed(Input::NotRegistered(fault)),
+            Done::Removed(removal) => self.feed(Input::Deregistered(removal)),
+            Done::Asked(Some(standing)) => self.feed(Input::Asked(standing)),
+            Done::Asked(None) => {}
+            Done::Unlabelled(result) => self.telemetry.emit(&Notice::Unlabelled(result)),
+        }
+    }
+}

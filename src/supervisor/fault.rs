@@ -1,0 +1,71 @@
+//! Why the supervisor could not begin: each fault names what to change, and the exit code that belongs to it.
+
+use crate::config::names;
+use crate::github::{KeyFault, ProxyFault, SetupError};
+use crate::sys::journal::OpenError;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why the supervisor could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or the address not ours.
+    #[error("cannot listen on {address} (METRICS_BIND, METRICS_PORT)")]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No runner there.
+    #[error("{}: expected an unpacked runner in {}, but {missing} is not there", names::RUNNER_DIR, .dir.display())]
+    NoRunner {
+        /// The directory.
+        dir: PathBuf,
+        /// The missing file.
+        missing: &'static str,
+    },
+    /// Registration was skipped but the runner is not configured.
+    #[error("{}: expected a configured runner in {}, but it holds no .runner: run config.sh there, or mount its files",
+        names::RUNNER_DIR, .dir.display())]
+    NotConfigured {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Another supervisor writes the job log.
+    #[error("{}", names::JOBS_LOG)]
+    JobLog(#[source] OpenError),
+    /// The operating system refused something we cannot do without.
+    #[error("the operating system refused {what}")]
+    Os {
+        /// What for.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The App's private key cannot be used.
+    #[error("{}", names::APP_PRIVATE_KEY)]
+    AppKey(#[source] KeyFault),
+    /// A proxy variable cannot be used.
+    #[error("the proxy")]
+    Proxy(#[source] ProxyFault),
+    /// GitHub's API cannot be spoken to from here.
+    #[error("GitHub's API")]
+    Api(#[source] SetupError),
+    /// A defect of ours.
+    #[error("cannot set up the metrics registry")]
+    Registry(#[source] metrics_exporter_prometheus::BuildError),
+}
+
+impl StartError {
+    /// The documented exit code.
+    pub fn code(&self) -> i32 {
+        match self {
+            StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
+            StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => 64,
+            StartError::Registry(_) => 70,
+            StartError::Bind { .. } | StartError::Os { .. } => 71,
+        }
+    }
+}

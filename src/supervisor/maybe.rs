@@ -1,0 +1,35 @@
+//! What may not be there is waited for without end: the arms of the loop's `select!`.
+
+use crate::domain::event::Exit;
+use crate::sys::child::Listener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub(super) async fn wait(listener: Option<&mut Listener>) -> std::io::Result<Exit> {
+    match listener {
+        Some(listener) => listener.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The updater's marker was seen; `false` if it cannot be watched for, then the deadline decides.
+pub(super) async fn updated(task: Option<&mut JoinHandle<std::io::Result<bool>>>) -> bool {
+    match task {
+        Some(task) => matches!(task.await, Ok(Ok(true))),
+        None => std::future::pending().await,
+    }
+}
+
+pub(super) async fn tick(interval: Option<&mut tokio::time::Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+pub(super) async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,97 @@
+//! `.runner`: what the runner's own files say of its registration.
+//!
+//! JSON with a byte order mark (`IOUtil.SaveObject`); a just-in-time configuration may spell keys and booleans otherwise.
+
+use serde_json::Value;
+use std::io;
+use std::path::Path;
+
+/// The files of a registration, the telling one first.
+const FILES: [&str; 5] =
+    [".runner", ".runner_migrated", ".credentials", ".credentials_migrated", ".credentials_rsaparams"];
+
+/// A registration as it stands in the runner's directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunnerFile {
+    /// The server's id of it.
+    pub id: Option<u64>,
+    /// Its name.
+    pub name: String,
+    /// `gitHubUrl`: what it is registered for.
+    pub url: String,
+    /// It takes one job.
+    pub ephemeral: bool,
+}
+
+/// Whether the runner is configured: `.runner` is there, or what a migration left in its place.
+pub fn is_configured(dir: &Path) -> bool {
+    FILES[..2].iter().any(|file| dir.join(file).exists())
+}
+
+/// Reads it; `None` if there is none or it cannot be understood.
+pub fn read(dir: &Path) -> Option<RunnerFile> {
+    let text = FILES[..2].iter().find_map(|file| std::fs::read(dir.join(file)).ok())?;
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
+    let Value::Object(fields) = serde_json::from_slice(text).ok()? else { return None };
+    let field =
+        |name: &str| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let text = |name| field(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let id = field("agentId").and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok()));
+    let ephemeral = field("ephemeral").is_some_and(|v| {
+        v.as_bool().unwrap_or_else(|| v.as_str().is_some_and(|word| word.eq_ignore_ascii_case("true")))
+    });
+    Some(RunnerFile { id, name: text("agentName"), url: text("gitHubUrl"), ephemeral })
+}
+
+/// Deletes the registration's files here; the server is not told.
+///
+/// # Errors
+/// If a file is there and cannot be deleted.
+pub fn forget(dir: &Path) -> io::Result<()> {
+    for file in FILES {
+        match std::fs::remove_file(dir.join(file)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> Option<RunnerFile> {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join(".runner"), text).expect("a file");
+        read(dir.path())
+    }
+
+    #[test]
+    fn both_spellings_are_understood() {
+        let real = "\u{feff}{\"agentId\": 7, \"agentName\": \"n\", \"gitHubUrl\": \"https://github.com/o/r\", \"ephemeral\": true}";
+        let want = RunnerFile {
+            id: Some(7),
+            name: "n".into(),
+            url: "https://github.com/o/r".into(),
+            ephemeral: true,
+        };
+        assert_eq!(with(real), Some(want.clone()));
+        let jit =
+            r#"{"AgentId":"7","AgentName":"n","GitHubUrl":"https://github.com/o/r","Ephemeral":"True"}"#;
+        assert_eq!(with(jit), Some(want));
+        assert_eq!(with("not JSON"), None);
+    }
+
+    #[test]
+    fn forgetting_leaves_nothing_of_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for file in FILES {
+            std::fs::write(dir.path().join(file), "{}").expect("a file");
+        }
+        assert!(is_configured(dir.path()));
+        forget(dir.path()).expect("deleted");
+        assert!(!is_configured(dir.path()));
+        forget(dir.path()).expect("nothing to delete is fine");
+    }
+}

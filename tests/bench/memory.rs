@@ -1,0 +1,97 @@
+//! Memory of both roles: idle, and after much has happened.
+
+use super::report::{Report, Target, number, table};
+use super::server::{KINDS, Kind, Server, setup};
+use super::{Plan, load, ns, process};
+use serde_json::json;
+use std::process::{Command, Stdio};
+
+pub(crate) fn run(plan: &Plan, report: &mut Report) {
+    let (jobs, scrapes) = (plan.pick(1000, 20), plan.pick(10_000, 300));
+    report.topic(
+        "Memory",
+        &format!(
+            "kB, the sum of all its processes. PSS counts a shared page by its share, so those that share a library with \
+             the whole machine look smaller than they would be alone in a container. Busy: after {jobs} jobs and \
+             {scrapes} scrapes over 10 connections (the peers have no jobs)."
+        ),
+    );
+    let mut rows = Vec::new();
+    for kind in KINDS {
+        match kind.missing() {
+            Some(why) => report.left_out(&format!("memory of {why}")),
+            None => rows.extend(server(kind, plan, report, jobs, scrapes)),
+        }
+    }
+    for name in ["tini", "dumb-init", "catatonit"] {
+        match ns::program(name) {
+            Some(program) => rows.push(init(name, &program.display().to_string())),
+            None => report.left_out(&format!("memory: there is no {name}")),
+        }
+    }
+    table(&["", "processes", "RSS", "private", "PSS", "target", "met"], &rows);
+}
+
+fn figures(name: &str, pids: &[i32]) -> (Vec<String>, f64) {
+    let sum = |of: fn(i32) -> u64| pids.iter().map(|pid| of(*pid)).sum::<u64>() as f64;
+    let pss = sum(process::pss);
+    let cells = [pids.len() as f64, sum(process::rss), sum(process::private), pss].map(number);
+    ([name.to_owned()].into_iter().chain(cells).collect(), pss)
+}
+
+fn server(kind: Kind, plan: &Plan, report: &mut Report, jobs: usize, scrapes: usize) -> Vec<Vec<String>> {
+    let bound = Target::AtMost(4096.0, "kB PSS");
+    let idle = setup().start(kind, plan);
+    if kind == Kind::Ours {
+        settle(&idle, 0);
+    }
+    let mut rows = Vec::new();
+    if kind == Kind::Ours {
+        for (name, pid) in ["- init (PID 1)", "- supervisor"].into_iter().zip(idle.pids()) {
+            rows.push(figures(name, &[pid]).0);
+        }
+    }
+    let (mut cells, pss) = figures(&format!("{}, idle", kind.name()), &idle.pids());
+    if kind == Kind::Ours {
+        cells.extend(report.judge("memory, idle", pss, bound));
+    }
+    rows.insert(0, cells);
+    if kind == Kind::Predecessor {
+        return rows;
+    }
+    drop(idle);
+    let job = json!({"job": {"name": "build", "ms": 200}});
+    let busy = json!({"speed": 20.0, "launches": [{"connect_ms": 0, "steps": [job]}], "then": "repeat", "max_jobs": jobs});
+    let busy = setup().scenario(busy).start(kind, plan);
+    let manner = if kind == Kind::Ours { load::Manner::KeepGzip } else { load::Manner::Keep };
+    let half = load::Until::Answered(scrapes / 2);
+    let mut failures = load::run(busy.address, 10, manner, half).failures;
+    if kind == Kind::Ours {
+        settle(&busy, jobs);
+    }
+    failures += load::run(busy.address, 10, load::Manner::Keep, half).failures;
+    let (mut cells, pss) = figures(&format!("{}, busy", kind.name()), &busy.pids());
+    if kind == Kind::Ours {
+        assert_eq!(failures, 0, "scrapes failed");
+        cells.extend(report.judge("memory, busy", pss, bound));
+    }
+    rows.push(cells);
+    rows
+}
+
+/// Waits for a session and for so many ended jobs.
+fn settle(server: &Server, jobs: usize) {
+    super::server::wait_until("the session", || server.metric(&["github_runner_status{"]) > 0.0);
+    super::server::wait_until("the jobs", || {
+        server.metric(&["github_runner_jobs_total{", "status=\"success\""]) >= jobs as f64
+    });
+}
+
+fn init(name: &str, program: &str) -> Vec<String> {
+    let mut command = Command::new(program);
+    command.args(["--", "sleep", "1000"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let tree = ns::Tree::spawn_silent(&mut command);
+    ns::wait_until(ns::SOON, "its child", || !ns::children(tree.pid()).is_empty());
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    figures(name, &[tree.pid()]).0
+}

@@ -1,0 +1,132 @@
+//! What a long job log costs: us at the start, the predecessor at every update.
+
+use super::report::{Report, Target, median, millis, number, table};
+use super::server::{Kind, script, setup};
+use super::{Plan, process};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+pub(crate) fn run(plan: &Plan, report: &mut Report) {
+    let rounds = plan.pick(5, 1);
+    report.topic(
+        "The job log: replay at start",
+        &format!(
+            "Ours: exec to first 200 with so many rows (`JOBS_LOG_MAX_RECORDS` larger still, so that nothing is folded), its peak \
+             RSS, and PSS of both roles once it serves; median of {rounds}. `folding`: the same with the default of 10,000 records, \
+             so that the start also rewrites the log; `folded`: the start after that. The stand-in: processor time of one update, \
+             which it repeats every 30 s; not tried beyond 100,000 rows, where one update takes longer than its interval allows \
+             ten others."
+        ),
+    );
+    if let Some(why) = Kind::Ours.missing() {
+        return report.left_out(&format!("replay of {why}"));
+    }
+    let sizes: &[usize] = plan.pick(&[0, 1000, 10_000, 100_000, 1_000_000], &[0, 1000, 10_000]);
+    let rows: Vec<Vec<String>> = sizes.iter().map(|size| line(*size, rounds, plan, report)).collect();
+    let head = [
+        "rows",
+        "start ms",
+        "peak RSS kB",
+        "PSS kB",
+        "folding ms",
+        "peak RSS kB",
+        "folded ms",
+        "target",
+        "met",
+        "stand-in CPU ms",
+    ];
+    table(&head, &rows);
+}
+
+/// One start over `log`.
+struct Start {
+    ms: f64,
+    peak: f64,
+    pss: f64,
+}
+
+fn line(size: usize, rounds: usize, plan: &Plan, report: &mut Report) -> Vec<String> {
+    let text = ours(size);
+    let start = |max: &str, again: bool| -> Start {
+        let mut setup = setup();
+        std::fs::write(setup.log(), &text).expect("a job log");
+        if again {
+            setup = setup.env("JOBS_LOG_MAX_RECORDS", max).start(Kind::Ours, plan).end();
+        }
+        let server = setup.env("JOBS_LOG_MAX_RECORDS", max).start(Kind::Ours, plan);
+        assert_eq!(
+            server.metric(&["github_runner_jobs_started_total{"]) as usize,
+            size.div_ceil(2),
+            "rows were lost"
+        );
+        let supervisor = server.pids()[1];
+        let peak = process::peak_rss(supervisor) as f64;
+        Start { ms: millis(server.first_200), peak, pss: server.sum(process::pss) as f64 }
+    };
+    let many = |max: &str, again: bool| {
+        let starts: Vec<Start> = (0..rounds).map(|_| start(max, again)).collect();
+        let of = |figure: fn(&Start) -> f64| median(starts.iter().map(figure).collect());
+        (of(|s| s.ms), of(|s| s.peak), of(|s| s.pss))
+    };
+    let (unfolded, folding, folded) = (many("100000000", false), many("10000", false), many("10000", true));
+    let mut cells = vec![number(size as f64), number(unfolded.0), number(unfolded.1), number(unfolded.2)];
+    cells.extend([folding.0, folding.1, folded.0].map(number));
+    if size == 1_000_000 {
+        cells.extend(report.judge("replay of 1,000,000 rows", unfolded.0, Target::AtMost(1000.0, "ms")));
+    } else {
+        cells.extend([String::new(), String::new()]);
+    }
+    cells.push(match Kind::Predecessor.missing() {
+        _ if size > 100_000 => "not tried".to_owned(),
+        Some(why) => {
+            report.left_out(&format!("update of {why}"));
+            "-".to_owned()
+        }
+        None => number(predecessor_update(size)),
+    });
+    cells
+}
+
+/// Two rows a job, as we write them.
+fn ours(rows: usize) -> String {
+    const HEADER: &str = runner_init::domain::record::HEADER;
+    let mut text = String::with_capacity(rows * 200 + 200);
+    text.push_str(HEADER);
+    text.push('\n');
+    for row in 0..rows {
+        let (job, ended) = (row / 2, row % 2 == 1);
+        let (day, hour, minute, second) = (1 + job / 86_400 % 28, job / 3600 % 24, job / 60 % 60, job % 60);
+        let status = match (ended, job % 10) {
+            (false, _) => "running",
+            (true, 0) => "failed",
+            (true, 1) => "cancelled",
+            (true, _) => "success",
+        };
+        let seconds = if ended { format!("{}.{:03}", job * 7919 % 5000, job % 1000) } else { String::new() };
+        let time = format!("2026-01-{day:02}T{hour:02}:{minute:02}:{second:02}.123Z");
+        let _ = writeln!(
+            text,
+            "{time},{job:08x}-3cde-4f01-8a2b-aa5d0e1c77f0,{status},{seconds},,build ({job}),CI,octo-org/octo-repo,{},1,push,\
+             refs/heads/main,0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c,{time},,",
+            9_000_000 + job
+        );
+    }
+    text
+}
+
+/// Processor milliseconds of one update over a log in the predecessor's five columns.
+fn predecessor_update(rows: usize) -> f64 {
+    let setup = setup();
+    let mut text = String::new();
+    for row in 0..rows {
+        let _ = writeln!(text, "2026-01-01T00:00:00Z,{row},success,{},0", row * 7919 % 5000);
+    }
+    std::fs::write(setup.log(), text).expect("a job log");
+    let before = process::children_used_ms();
+    let metrics: &Path = &setup.log().with_file_name("metrics.prom");
+    let mut command = Command::new("bash");
+    command.args([&script("collector.sh"), "once"]).env("JOBS_LOG", setup.log()).env("METRICS_FILE", metrics);
+    assert!(command.status().expect("starts").success());
+    process::children_used_ms() - before
+}

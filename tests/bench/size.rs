@@ -1,0 +1,32 @@
+//! How large the binary is.
+
+use super::Plan;
+use super::report::{Report, Target, number, table};
+use std::path::Path;
+use std::process::Command;
+
+/// `--version` and how it is linked.
+pub(crate) fn version(binary: &Path) -> String {
+    let output = Command::new(binary).arg("--version").output().expect("it runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+pub(crate) fn run(plan: &Plan, report: &mut Report) {
+    const MIB: f64 = 1024.0 * 1024.0;
+    report.topic(
+        "Binary size",
+        "MiB on disk. The peers' files need their libraries, where they are not static.",
+    );
+    let size = |path: &Path| std::fs::metadata(path).map(|file| file.len() as f64 / MIB);
+    let ours = size(&plan.binary).expect("is there");
+    let mut row = vec!["runner-init".to_owned(), number(ours)];
+    row.extend(report.judge("binary size", ours, Target::AtMost(5.0, "MiB")));
+    let mut rows = vec![row];
+    for peer in ["tini", "dumb-init", "catatonit", "prometheus-node-exporter"] {
+        match super::ns::program(peer).and_then(|path| size(&path).ok()) {
+            Some(size) => rows.push(vec![peer.to_owned(), number(size)]),
+            None => report.left_out(&format!("size: there is no {peer}")),
+        }
+    }
+    table(&["", "MiB", "target", "met"], &rows);
+}

@@ -1,0 +1,510 @@
+//! A runner's life on GitHub, end to end: PID 1 in a namespace, a simulated runner, a fake GitHub, and what each of them saw.
+#![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers too")]
+
+#[path = "support/github.rs"]
+mod github;
+#[path = "support/ns.rs"]
+mod ns;
+#[path = "support/supervised.rs"]
+mod supervised;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
+use github::api::{Access, random};
+use github::{APP_KEY, Fake, Play, Shape};
+use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+use runner_init::github::Endpoint;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use supervised::{Plan, Supervised, job, launches, plan, runner};
+
+const NAME: &str = "test-runner";
+
+/// A `config.sh` that registers there.
+fn config_sh(fake: &Fake) -> String {
+    let python = ns::program("python3").expect("required");
+    let body = include_str!("support/config_sh.py").replace("@FAKE@", &format!("http://{}", fake.addr));
+    format!("#!{}\n{body}", python.display())
+}
+
+/// The plan, at this GitHub.
+fn at(fake: &Fake, plan: Plan) -> Plan {
+    plan.registering(config_sh(fake)).env("GITHUB_API_URL", &fake.api_url())
+}
+
+/// A GitHub with a repository, and a token that may do everything there.
+fn repository() -> (Fake, String) {
+    let (fake, token) = (Fake::start(Shape::Dotcom, "/repos/o/r"), random("ghp_"));
+    fake.grant(&token, Access::Full);
+    (fake, token)
+}
+
+/// The plan with that token, for that repository.
+fn with_pat(fake: &Fake, token: &str, plan: Plan) -> Plan {
+    at(fake, plan).env("GITHUB_TOKEN", token).env("GITHUB_REPOSITORY", "o/r").env("RUNNER_LABELS", "gpu,big")
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = ns::read(path);
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The calls of `config.sh`.
+fn calls(s: &Supervised) -> Vec<Value> {
+    lines(&s.path("runner/config-calls.jsonl"))
+}
+
+/// `R` for each call with a registration token, `D` for each with a removal token.
+fn kinds(s: &Supervised) -> String {
+    calls(s).iter().map(|call| call["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The id in `.runner`, if it is there.
+fn local_id(s: &Supervised) -> Option<u64> {
+    let text = ns::read(&s.path("runner/.runner"));
+    serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')).ok()?["agentId"].as_u64()
+}
+
+/// What was asked of the API; looking alone does not count.
+fn asked(fake: &Fake) -> Vec<String> {
+    let log = fake.take_log();
+    log.iter().filter(|request| request.method != "GET").map(github::Request::line).collect()
+}
+
+/// Everything that a file below `dir` holds.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap());
+    let read = |entry: std::fs::DirEntry| match entry.file_type().unwrap() {
+        kind if kind.is_dir() => files(&entry.path()),
+        kind if kind.is_file() => {
+            vec![(entry.path().display().to_string(), std::fs::read(entry.path()).unwrap())]
+        }
+        _ => Vec::new(),
+    };
+    entries.flat_map(read).collect()
+}
+
+/// Nobody was told the secret: not our log, not stdout, no file.
+fn kept(s: &Supervised, secret: &str) {
+    let mut said = files(&s.path(""));
+    said.extend([("stderr".to_owned(), s.err()), ("stdout".to_owned(), s.out())]);
+    assert!(said.iter().any(|(name, _)| name.ends_with("config-calls.jsonl")), "it looks at the right place");
+    let found = |text: &[u8]| memchr::memmem::find(text, secret.as_bytes()).is_some();
+    let told: Vec<&String> = said.iter().filter(|(_, text)| found(text)).map(|(name, _)| name).collect();
+    assert!(told.is_empty(), "{told:?}");
+}
+
+/// Nor does it show in what we answer.
+fn kept_by_http(s: &Supervised, secret: &str) {
+    for path in ["/metrics", "/api/v1/status", "/api/v1/jobs", "/readyz", "/healthz"] {
+        let answer = s.get(path);
+        assert!(!answer.body.contains(secret) && !answer.head.contains(secret), "{path}");
+    }
+}
+
+fn api_calls(s: &Supervised, endpoint: &str, code: &str) -> Option<f64> {
+    let name = "github_runner_github_api_requests_total";
+    s.metric(&format!("{name}{{endpoint=\"{endpoint}\",code=\"{code}\"}}"))
+}
+
+/// What promtool has against the page; nothing without a promtool.
+fn complaints(page: &str) -> String {
+    let Some(promtool) = ns::program("promtool") else { return String::new() };
+    let mut check = Command::new(promtool);
+    check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut check = check.spawn().unwrap();
+    std::io::Write::write_all(&mut check.stdin.take().unwrap(), page.as_bytes()).unwrap();
+    let said = check.wait_with_output().unwrap();
+    String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned()
+}
+
+#[test]
+fn a_pat_registers_a_runner_that_works_and_is_taken_away_again() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[job("build", 100)])).start();
+    s.until("its job is counted", |s| s.results() == ["success"]);
+    let known = fake.runners();
+    assert_eq!(known.len(), 1);
+    assert_eq!((known[0].name.as_str(), known[0].ephemeral), (NAME, false));
+    assert_eq!(known[0].labels, ["gpu", "big"]);
+    assert_eq!(local_id(&s), Some(known[0].id));
+    assert_eq!(api_calls(&s, "registration_token", "201"), Some(1.0));
+    assert_eq!(complaints(&s.get("/metrics").body), "");
+    kept_by_http(&s, &token);
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty() && local_id(&s).is_none());
+    assert_eq!(kinds(&s), "RD", "each with a token of its own");
+    let base = "POST /repos/o/r/actions/runners";
+    assert_eq!(asked(&fake), [format!("{base}/registration-token"), format!("{base}/remove-token")]);
+    let args = calls(&s)[0]["args"].to_string();
+    assert!(args.contains(r#""--url","https://github.com/o/r""#), "{args}");
+    for call in calls(&s) {
+        assert!(!call["env"].to_string().contains("GITHUB_TOKEN"), "{call}");
+    }
+    assert!(s.log().contains("event=deregistered how=config.sh"), "{}", s.log());
+    assert_eq!(fake.violations(), [""; 0]);
+    kept(&s, &token);
+}
+
+#[test]
+fn a_registration_token_alone_registers_and_removes_within_its_hour() {
+    require!("namespace", "python3");
+    for late in [false, true] {
+        let fake = Fake::start(Shape::Dotcom, "/repos/o/r");
+        let token = fake.registration_token();
+        let plan = at(&fake, runner(&[])).env("RUNNER_TOKEN", &token);
+        let mut s = plan.env("GITHUB_REPOSITORY", "o/r").start();
+        s.until_state("idle");
+        assert_eq!(fake.runners().len(), 1);
+        if late {
+            fake.advance(TimeDelta::minutes(61));
+        }
+        assert_eq!(s.stop(), 0, "what we could not remove is no fault of the runner's");
+        assert_eq!(fake.runners().len(), usize::from(late));
+        let says = "event=registration_left_behind says=\"runner test-runner stays registered";
+        assert_eq!(s.log().contains(says), late, "{}", s.log());
+        assert_eq!(fake.take_log().len(), 0, "the API was not needed");
+        kept(&s, &token);
+    }
+}
+
+#[test]
+fn an_app_registers_and_removes() {
+    require!("namespace", "python3");
+    let fake = Fake::start(Shape::Dotcom, "/repos/o/r");
+    fake.install_app("5", 42);
+    let plan = at(&fake, runner(&[])).env("APP_ID", "5").env("APP_PRIVATE_KEY", APP_KEY);
+    let mut s = plan.env("GITHUB_REPOSITORY", "o/r").start();
+    s.until_state("idle");
+    assert_eq!(fake.runners().len(), 1);
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty());
+    assert_eq!(fake.violations(), [""; 0]);
+    let log = fake.take_log();
+    let given = log.iter().filter_map(|request| request.header("authorization"));
+    given.filter_map(|text| text.strip_prefix("Bearer ")).for_each(|token| kept(&s, token));
+    kept(&s, APP_KEY.lines().nth(1).unwrap());
+}
+
+#[test]
+fn organisations_and_enterprises_have_their_own_paths() {
+    require!("namespace", "python3");
+    let rows = [
+        ("ORG_NAME", "octo-org", "/orgs/octo-org", "https://github.com/octo-org"),
+        ("ENTERPRISE_NAME", "big-co", "/enterprises/big-co", "https://github.com/enterprises/big-co"),
+    ];
+    for (variable, value, path, page) in rows {
+        let (fake, token) = (Fake::start(Shape::Dotcom, path), random("ghp_"));
+        fake.grant(&token, Access::Full);
+        let plan = at(&fake, runner(&[])).env("GITHUB_TOKEN", &token).env(variable, value);
+        let mut s = plan.env("RUNNER_GROUP", "builders").start();
+        s.until_state("idle");
+        let args = calls(&s)[0]["args"].to_string();
+        assert!(args.contains(&format!("\"--url\",\"{page}\"")), "{args}");
+        assert!(args.contains(r#""--runnergroup","builders""#), "{args}");
+        assert_eq!(s.stop(), 0);
+        assert!(fake.runners().is_empty());
+        let base = format!("POST {path}/actions/runners");
+        assert_eq!(asked(&fake), [format!("{base}/registration-token"), format!("{base}/remove-token")]);
+        assert_eq!(fake.violations(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_config_sh_cannot_remove_is_deleted_by_its_id() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[])).env("CONFIG_SH_REMOVE_FAILS", "1").start();
+    s.until_state("idle");
+    let id = local_id(&s).unwrap();
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty() && local_id(&s).is_none());
+    assert_eq!(asked(&fake).pop(), Some(format!("DELETE /repos/o/r/actions/runners/{id}")));
+    assert!(s.log().contains("event=deregistered how=api"), "{}", s.log());
+}
+
+#[test]
+fn without_github_at_the_end_it_says_what_stays_and_leaves_in_time() {
+    require!("namespace", "python3");
+    for hangs in [false, true] {
+        let (fake, token) = repository();
+        let mut s = with_pat(&fake, &token, runner(&[])).env("RUNNER_STOP_GRACE", "20s").start();
+        s.until_state("idle");
+        let fake = if hangs {
+            fake.script(Endpoint::RemovalToken, [Play::Hang, Play::Hang, Play::Hang]);
+            fake.script(Endpoint::DeleteRunner, [Play::Hang, Play::Hang, Play::Hang]);
+            Some(fake)
+        } else {
+            drop(fake);
+            None
+        };
+        let asked = Instant::now();
+        assert_eq!(s.stop(), 0);
+        assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+        let says = "event=registration_left_behind says=\"runner test-runner stays registered: ";
+        assert!(s.log().contains(says), "hangs: {hangs}; {}", s.log());
+        kept(&s, &token);
+        drop(fake);
+    }
+}
+
+#[test]
+fn a_server_in_trouble_is_asked_again() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    fake.script(Endpoint::RegistrationToken, [500, 500].map(|code| Play::status(code, "Server Error")));
+    let mut s = with_pat(&fake, &token, runner(&[])).start();
+    s.until_state("idle");
+    assert_eq!(api_calls(&s, "registration_token", "500"), Some(2.0));
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty());
+}
+
+#[test]
+fn a_token_that_is_no_good_ends_it_at_once() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    fake.grant(&token, Access::Revoked);
+    let mut s = with_pat(&fake, &token, runner(&[])).start();
+    assert_eq!(s.exit_code(), 69);
+    let log = s.log();
+    assert!(!log.contains("event=restart_scheduled"), "{log}");
+    let line = log.lines().find(|line| line.contains("event=registration_failed")).unwrap();
+    assert!(line.contains("401") && line.contains("will_retry=false"), "{line}");
+    assert!(!log.contains(&token), "{log}");
+    assert!(calls(&s).is_empty() && fake.runners().is_empty());
+}
+
+#[test]
+fn a_name_that_is_taken_is_not_taken_away() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let other = fake.add_runner(NAME, &["theirs"]);
+    let plan = with_pat(&fake, &token, runner(&[])).env("RUNNER_REPLACE_EXISTING", "false");
+    let mut s = plan.start();
+    assert_eq!(s.exit_code(), 69);
+    assert!(s.log().contains("RUNNER_REPLACE_EXISTING=true"), "{}", s.log());
+    assert_eq!(fake.runners().iter().map(|r| r.id).collect::<Vec<_>>(), [other], "theirs stays");
+    kept(&s, &token);
+}
+
+#[test]
+fn a_registration_that_hangs_is_broken_off_and_what_it_has_done_undone() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[])).env("CONFIG_SH_HANGS", "1").start();
+    let sleeper = s.until_process("sleep");
+    assert_eq!(fake.runners().len(), 1, "the server knows it, the disk does not");
+    assert_eq!(s.state(), "registering");
+    assert_eq!((s.get("/readyz").status, s.get("/healthz").status), (503, 200));
+    for pid in s.all_processes() {
+        let argv = ns::read(format!("/proc/{pid}/cmdline").as_ref());
+        assert!(!argv.contains(&token), "{argv}");
+    }
+    s.signal(SIGTERM);
+    s.until("its group is killed", |_| ns::stat(sleeper).is_none_or(|stat| stat.state == 'Z'));
+    assert_eq!(s.exit_code(), 0);
+    assert!(fake.runners().is_empty(), "found by its name");
+    kept(&s, &token);
+}
+
+#[test]
+fn a_registration_that_was_kept_is_used_again_but_not_for_something_else() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let keeping = with_pat(&fake, &token, runner(&[])).env("DISABLE_AUTOMATIC_DEREGISTRATION", "true");
+    let mut first = keeping.start();
+    first.until_state("idle");
+    assert_eq!(first.stop(), 0);
+    let id = local_id(&first);
+    assert_eq!(fake.runners().iter().map(|r| Some(r.id)).collect::<Vec<_>>(), [id]);
+
+    let other = Fake::start(Shape::Dotcom, "/repos/o/other");
+    other.grant(&token, Access::Full);
+    assert_eq!(Some(other.add_runner("theirs", &[])), id, "it counts for itself");
+    let plan = at(&other, runner(&[])).env("GITHUB_TOKEN", &token).env("GITHUB_REPOSITORY", "o/other");
+    let mut strange = plan.in_dir_of(&first).start();
+    assert_eq!(strange.exit_code(), 69);
+    assert!(strange.log().contains("holds a registration for another target than"), "{}", strange.log());
+    assert_eq!((local_id(&strange), kinds(&strange)), (id, "R".to_owned()), "neither used nor thrown away");
+    assert_eq!(
+        (asked(&other), other.runners().len()),
+        (Vec::new(), 1),
+        "the runner of that id there is not ours"
+    );
+
+    let mut second = with_pat(&fake, &token, runner(&[])).in_dir_of(&first).start();
+    second.until_state("idle");
+    assert!(second.log().contains("event=registered how=kept"), "{}", second.log());
+    assert_eq!((local_id(&second), kinds(&second)), (id, "R".to_owned()), "no call of config.sh");
+    assert_eq!(second.stop(), 0);
+    assert!(fake.runners().is_empty());
+    assert_eq!(kinds(&second), "RD");
+}
+
+/// A job that ends when [`let_go`] says so.
+fn held(name: &str) -> Value {
+    let script = "until [ -e \"$RUNNER_WORKSPACE/../../go\" ]; do sleep 0.05; done";
+    json!({ "job": { "name": name, "steps": [{ "run": script }] } })
+}
+
+fn let_go(s: &Supervised) {
+    std::fs::write(s.path("runner/go"), "").unwrap();
+}
+
+#[test]
+fn a_drain_takes_the_labels_away_and_lets_the_job_end() {
+    require!("namespace", "python3", "bash");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[held("long")])).start();
+    s.until_state("busy");
+    s.signal(SIGTERM);
+    s.until_log("event=labels_taken_away");
+    assert!(fake.runners()[0].labels.is_empty());
+    assert_eq!(s.state(), "draining");
+    let_go(&s);
+    assert_eq!((s.exit_code(), s.results()), (0, vec!["success".to_owned()]));
+    assert!(fake.runners().is_empty());
+}
+
+#[test]
+fn a_job_that_slips_into_a_drain_ends_in_peace_too() {
+    require!("namespace", "python3", "bash");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[held("long"), job("next", 300)])).start();
+    s.until_state("busy");
+    s.signal(SIGTERM);
+    s.until_log("event=labels_taken_away");
+    let_go(&s);
+    assert_eq!((s.exit_code(), s.results()), (0, vec!["success".to_owned(); 2]), "{}", s.log());
+    assert!(fake.runners().is_empty());
+}
+
+#[test]
+fn a_disowned_runner_registers_anew_under_a_new_id() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let ghost = json!({ "connect_ms": 10, "session": "deleted" });
+    let told = json!({ "connect_ms": 10, "steps": [{ "deleted_on_server": {} }] });
+    let scenario = json!({ "launches": [ghost, told, { "connect_ms": 10 }] });
+    let mut s = with_pat(&fake, &token, plan(scenario)).start();
+    let again = "github_runner_restarts_total{reason=\"reregistered\"}";
+    s.until("it has a third registration", |s| s.metric(again) == Some(2.0));
+    s.until_state("idle");
+    let ids: Vec<u64> = fake.runners().iter().map(|runner| runner.id).collect();
+    assert_eq!((ids.as_slice(), local_id(&s)), ([1003].as_slice(), Some(1003)), "{}", s.log());
+    assert_eq!(kinds(&s), "RRR");
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty());
+    kept(&s, &token);
+}
+
+#[test]
+fn an_ephemeral_runner_that_has_done_its_job_has_nothing_to_remove() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[job("only", 300)])).env("RUNNER_EPHEMERAL", "true").start();
+    assert_eq!(s.exit_code(), 0);
+    assert_eq!(s.results(), ["success"]);
+    assert!(fake.runners()[0].ephemeral);
+    assert_eq!(kinds(&s), "R");
+    assert_eq!(asked(&fake), ["POST /repos/o/r/actions/runners/registration-token"]);
+}
+
+#[test]
+fn an_ephemeral_runner_that_never_had_a_job_is_removed() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[])).env("RUNNER_EPHEMERAL", "true").start();
+    s.until_state("idle");
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty());
+}
+
+/// What GitHub would hand out: the files of a registration.
+fn jit_config() -> String {
+    let runner = json!({ "AgentId": "77", "AgentName": NAME, "Ephemeral": "True",
+        "GitHubUrl": "https://github.com/o/r" });
+    let files = [(".runner", runner.to_string()), (".credentials", "{}".to_owned())];
+    let map: serde_json::Map<String, Value> =
+        files.iter().map(|(name, text)| ((*name).to_owned(), STANDARD.encode(text).into())).collect();
+    STANDARD.encode(Value::Object(map).to_string())
+}
+
+#[test]
+fn a_just_in_time_configuration_reaches_the_listener_alone() {
+    require!("namespace", "python3", "bash");
+    let (fake, jit) = (Fake::start(Shape::Dotcom, "/repos/o/r"), jit_config());
+    let steps =
+        json!([{ "job": { "name": "only", "steps": [{ "run": "env > \"$RUNNER_WORKSPACE/seen\"" }] } }]);
+    let scenario = json!({ "record_calls": true, "launches": [{ "connect_ms": 10, "steps": steps }] });
+    let mut s = at(&fake, plan(scenario)).env("ACTIONS_RUNNER_INPUT_JITCONFIG", &jit).start();
+    assert_eq!(s.exit_code(), 0, "{}", s.log());
+    assert_eq!(s.results(), ["success"]);
+    let starts = lines(&s.path("runner/sim-calls.jsonl"));
+    assert_eq!(starts.len(), 1);
+    assert_eq!(starts[0]["env"]["ACTIONS_RUNNER_INPUT_JITCONFIG"], jit.as_str());
+    assert_eq!(starts[0]["argv"].to_string().matches(jit.as_str()).count(), 0);
+    let seen = ns::read(&s.path("runner/_work/widgets/seen"));
+    assert!(seen.contains("GITHUB_ACTIONS=true") && !seen.contains(&jit), "{seen}");
+    assert!(calls(&s).is_empty(), "no config.sh");
+    assert!(fake.take_log().is_empty() && !s.log().contains(&jit));
+}
+
+#[test]
+fn a_just_in_time_configuration_that_we_ask_for_needs_no_config_sh() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let just_in_time = |steps: &[Value]| {
+        let scenario = json!({ "record_calls": true, "launches": [{ "connect_ms": 10, "steps": steps }] });
+        with_pat(&fake, &token, plan(scenario)).env("RUNNER_JIT", "true")
+    };
+    let mut s = just_in_time(&[job("only", 100)]).start();
+    assert_eq!((s.exit_code(), s.results()), (0, vec!["success".to_owned()]), "{}", s.log());
+    let labels = &fake.runners()[0].labels;
+    assert!(labels.starts_with(&["self-hosted".into(), "Linux".into()]), "{labels:?}");
+    assert!(labels.ends_with(&["gpu".into(), "big".into()]), "{labels:?}");
+    assert!(ns::read(&s.path("runner/config-calls.jsonl")).is_empty());
+    assert_eq!(lines(&s.path("runner/sim-calls.jsonl"))[0]["argv"], json!(["run"]));
+
+    // As GitHub does when the job is done.
+    fake.clear_runners();
+    let mut s = just_in_time(&[]).start();
+    s.until_state("idle");
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty(), "it never had its job: {}", s.log());
+    kept(&s, &token);
+}
+
+#[test]
+fn ten_lives_leave_nobody_behind() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    for round in 0..10 {
+        let crash = [job("a", 100)];
+        let mut s = with_pat(&fake, &token, launches(&[&crash, &[]])).start();
+        s.until_state("idle");
+        assert_eq!(fake.runners().len(), 1, "round {round}: at most one");
+        match round % 3 {
+            0 => assert_eq!(s.stop(), 0),
+            1 => {
+                ns::send(s.until_process("Runner.Listener"), SIGKILL);
+                s.until("it is back", |s| s.log().matches("event=session_created").count() == 2);
+                assert_eq!(s.stop(), 0);
+            }
+            // The whole container: nobody could remove it, the next round takes its place.
+            _ => {
+                drop(s);
+                assert_eq!(fake.runners().len(), 1);
+                continue;
+            }
+        }
+        assert!(fake.runners().is_empty(), "round {round}");
+    }
+    assert_eq!(fake.violations(), [""; 0]);
+}

@@ -1,0 +1,245 @@
+//! The fake's wire: HTTP/1.1, with TLS or without, and every way for it to go wrong.
+
+use super::api::{Reply, State, random};
+use super::{Play, Request};
+use axum::body::Body;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::Interval;
+
+type Shared = Arc<Mutex<State>>;
+
+/// Serves until told to stop; connections still open are dropped then.
+pub fn run(
+    listener: std::net::TcpListener,
+    state: &Shared,
+    tls: Option<&Arc<rustls::ServerConfig>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let acceptor = tls.map(|config| tokio_rustls::TlsAcceptor::from(Arc::clone(config)));
+        let serving = async {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (state, acceptor) = (Arc::clone(state), acceptor.clone());
+                tokio::spawn(async move {
+                    match acceptor {
+                        None => serve(stream, state).await,
+                        // A client that does not trust us leaves: that is its right.
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve(stream, state).await;
+                            }
+                        }
+                    }
+                });
+            }
+        };
+        tokio::select! { () = serving => {}, _ = stopped => {} }
+    });
+    runtime.shutdown_background();
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, state: Shared) {
+    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+    // An error is a client that left, or a connection that a script breaks.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(request: hyper::Request<Incoming>, state: Shared) -> Result<Response<Body>, io::Error> {
+    let (parts, body) = request.into_parts();
+    let bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers: Vec<_> = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let authority = parts.uri.authority().map(ToString::to_string);
+    let request = Request {
+        method: parts.method.to_string(),
+        host: parts.headers.get("host").map(text).or(authority).unwrap_or_default(),
+        path: parts.uri.path().into(),
+        query: parts.uri.query().unwrap_or_default().into(),
+        headers,
+        body: serde_json::from_slice(&bytes).ok(),
+        status: 0,
+    };
+    let outcome = decide(&mut state.lock().unwrap(), request);
+    match outcome {
+        Ok(response) => Ok(response),
+        Err(broken) => broken.play().await,
+    }
+}
+
+fn decide(state: &mut State, mut request: Request) -> Result<Response<Body>, Broken> {
+    if request.path.starts_with("/sim/") {
+        let reply = side_door(state, &request);
+        return Ok(respond(state, reply));
+    }
+    let play = prepare(state, &mut request);
+    state.log.push(request);
+    play.map(|reply| respond(state, reply))
+}
+
+/// Decides what happens and notes the status; what takes time is left to [`Broken::play`].
+fn prepare(state: &mut State, request: &mut Request) -> Result<Reply, Broken> {
+    if let Err(reply) = state.inspect(request) {
+        request.status = reply.0;
+        return Ok(reply);
+    }
+    let endpoint = state.endpoint(&request.method, &request.path).expect("inspected");
+    let play = state.scripts.get_mut(&endpoint).and_then(std::collections::VecDeque::pop_front);
+    let reply = match play {
+        None | Some(Play::Ok) => state.answer(endpoint, request),
+        Some(Play::Status(status, message, headers)) => {
+            (status, headers, Some(json!({ "message": message })))
+        }
+        Some(Play::Raw(status, kind, text)) => {
+            request.status = status;
+            return Err(Broken::Raw(status, kind, text));
+        }
+        Some(Play::Echo) => {
+            let sent = request.header("authorization").unwrap_or_default();
+            (403, Vec::new(), Some(json!({"message": format!("no\u{1b}[31m {sent}\r\nX: y")})))
+        }
+        Some(Play::Hang) => return Err(Broken::Hang),
+        Some(Play::Reset) => return Err(Broken::Reset),
+        Some(Play::Drip) => return Err(Broken::Drip),
+        Some(Play::Cut) => return Err(Broken::Cut),
+        Some(Play::Flood) => return Err(Broken::Flood),
+    };
+    request.status = reply.0;
+    Ok(reply)
+}
+
+fn respond(state: &State, (status, headers, body): Reply) -> Response<Body> {
+    let mut response = Response::builder().status(status).header("x-ratelimit-limit", "5000");
+    let date = state.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    response = response.header("date", date);
+    if !headers.iter().any(|(name, _)| *name == "x-ratelimit-remaining") {
+        response = response.header("x-ratelimit-remaining", "4999");
+    }
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    match body {
+        Some(body) => {
+            response.header("content-type", "application/json; charset=utf-8").body(body.to_string().into())
+        }
+        None => response.body(Body::empty()),
+    }
+    .unwrap()
+}
+
+/// What `config.sh` doubles call: `{token, name, labels, ephemeral, replace}` and `{token, name}`.
+fn side_door(state: &mut State, request: &Request) -> Reply {
+    let body = request.body.clone().unwrap_or_default();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let labels = serde_json::from_value(body["labels"].clone()).unwrap_or_default();
+    let flag = |name: &str| body[name] == Value::Bool(true);
+    let outcome = match request.path.as_str() {
+        "/sim/register" => state
+            .register(&text("name"), labels, &text("token"), flag("ephemeral"), flag("replace"))
+            .map(|id| json!({ "id": id })),
+        "/sim/remove" => state.remove(&text("token"), &text("name")).map(|()| json!({})),
+        _ => Err(400),
+    };
+    outcome.map_or_else(|status| (status, Vec::new(), Some(json!({}))), |body| (200, Vec::new(), Some(body)))
+}
+
+enum Broken {
+    Hang,
+    Reset,
+    Drip,
+    Cut,
+    Flood,
+    Raw(u16, &'static str, &'static str),
+}
+
+impl Broken {
+    async fn play(self) -> Result<Response<Body>, io::Error> {
+        let response = |status, body| Ok(Response::builder().status(status).body(body).unwrap());
+        match self {
+            Broken::Hang => std::future::pending().await,
+            Broken::Reset => Err(io::Error::other("as told")),
+            Broken::Drip => {
+                let ticks = Some(tokio::time::interval(Duration::from_millis(20)));
+                response(StatusCode::OK, Body::new(Slow { ticks, sent: 0 }))
+            }
+            Broken::Cut => response(StatusCode::OK, Body::new(Slow { ticks: None, sent: 0 })),
+            Broken::Flood => response(StatusCode::OK, Body::new(Full::new(Bytes::from(vec![b' '; 2 << 20])))),
+            Broken::Raw(status, kind, text) => Ok(Response::builder()
+                .status(status)
+                .header("content-type", kind)
+                .header("x-ratelimit-remaining", "4999")
+                .body(text.into())
+                .unwrap()),
+        }
+    }
+}
+
+/// A body that comes byte by byte for ever, or breaks after a few.
+struct Slow {
+    ticks: Option<Interval>,
+    sent: u32,
+}
+
+impl hyper::body::Body for Slow {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.sent += 1;
+        if let Some(ticks) = &mut self.ticks {
+            std::task::ready!(ticks.poll_tick(context));
+        } else if self.sent > 5 {
+            return Poll::Ready(Some(Err(io::Error::other("as told"))));
+        }
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b" ")))))
+    }
+}
+
+/// A private authority, and a server that it vouches for.
+pub struct Authority {
+    /// Its certificate, for `SSL_CERT_FILE`.
+    pub pem: String,
+    pub server: Arc<rustls::ServerConfig>,
+}
+
+impl Authority {
+    /// For these names and addresses.
+    pub fn new(names: &[&str]) -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, random("private authority "));
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(params, key);
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let private = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .unwrap();
+        Authority { pem, server: Arc::new(server) }
+    }
+}
