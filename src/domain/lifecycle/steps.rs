@@ -1,7 +1,8 @@
 //! The steps the table calls: each leaves the old phase, enters the next and says what must be done.
 
-use super::session::change_to_action;
+use super::session::ended_by;
 use super::{Action, Lifecycle, Phase, Session};
+use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
 use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
@@ -47,7 +48,8 @@ impl Lifecycle {
                 Vec::new()
             }
             (
-                Phase::Launching { .. }
+                Phase::Preparing
+                | Phase::Launching { .. }
                 | Phase::Registering { .. }
                 | Phase::Running
                 | Phase::Updating { .. }
@@ -82,6 +84,11 @@ impl Lifecycle {
 
     pub(super) fn launch(&mut self, reason: Option<RestartReason>, now: Now) -> Vec<Action> {
         self.session = Session::Starting;
+        if self.settings.prepares {
+            self.phase = Phase::Preparing;
+            self.reason = "preparing the first launch".into();
+            return vec![Action::Prepare];
+        }
         if self.registered {
             self.reason = "waiting for the listener's session".into();
             return vec![Action::Spawn];
@@ -90,6 +97,12 @@ impl Lifecycle {
         self.phase = Phase::Registering { until: now.up + REGISTRATION, reason };
         self.reason = "registering with GitHub".into();
         vec![Action::Register { anew: self.void }, Action::Notify(Notice::RegistrationStarted)]
+    }
+
+    pub(super) fn prepared(&mut self, now: Now) -> Vec<Action> {
+        self.settings.prepares = false;
+        self.phase = Phase::Launching { due: now.up, reason: None };
+        Vec::new()
     }
 
     pub(super) fn registered(
@@ -160,10 +173,13 @@ impl Lifecycle {
         actions
     }
 
-    pub(super) fn exited(&mut self, exit: Exit, configured: bool, now: Now) -> Vec<Action> {
-        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit })];
-        actions.extend(self.jobs.listener_exited(now).map(change_to_action));
-        let decision = self.decide(exit, configured);
+    pub(super) fn exited(&mut self, exit: Exit, configured: bool, cause: Cause, now: Now) -> Vec<Action> {
+        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
+        actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
+        let decision = match self.decide(exit, configured) {
+            Decision::Retry(reason, after) => Decision::Retry(reason.because_of(cause), after),
+            other @ (Decision::Stop(..) | Decision::AwaitUpdate(_)) => other,
+        };
         // What a crashed listener leaves behind still works in the job's directory, for a job nobody will renew.
         if matches!(decision, Decision::Retry(..)) {
             actions.push(Action::KillGroup);
@@ -231,9 +247,10 @@ impl Lifecycle {
         actions
     }
 
-    pub(super) fn exited_leaving(&mut self, exit: Exit, now: Now) -> Vec<Action> {
-        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit })];
-        actions.extend(self.jobs.listener_exited(now).map(change_to_action));
+    pub(super) fn exited_leaving(&mut self, exit: Exit, cause: Cause, now: Now) -> Vec<Action> {
+        let cause = if self.phase == Phase::Killing { Cause::Stopped } else { cause };
+        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
+        actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
         if reason == StopReason::Disagreed {
             self.leaving = None;
