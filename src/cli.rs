@@ -11,7 +11,7 @@ use crate::sys::run_dir;
 use crate::sys::scribe::chain;
 use crate::telemetry::{log, reference};
 use crate::{config, demo};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -64,13 +64,23 @@ enum Call {
     Demo(demo::Options),
     /// Print the metric reference as Markdown
     Metrics,
-    #[command(external_subcommand)]
-    Exec(Vec<OsString>),
+}
+
+/// `docker run IMAGE bash -c …`: a first word that is neither an option nor a command of ours begins CMD.
+fn separated(argv: &[OsString]) -> Vec<OsString> {
+    let mut argv = argv.to_vec();
+    let Some(at) = argv.iter().skip(1).position(|word| word != "-g").map(|at| at + 1) else { return argv };
+    let word = &argv[at];
+    let ours = Cli::command().get_subcommands().any(|command| word == command.get_name());
+    if !ours && !word.as_encoded_bytes().starts_with(b"-") {
+        argv.insert(at, "--".into());
+    }
+    argv
 }
 
 /// Parses, plays the role, returns the exit code.
 pub fn main(argv: &[OsString]) -> i32 {
-    let cli = match Cli::try_parse_from(argv) {
+    let cli = match Cli::try_parse_from(separated(argv)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout and are no fault; a closed stdout is nobody's.
@@ -81,7 +91,6 @@ pub fn main(argv: &[OsString]) -> i32 {
     let options = init::Options { group: cli.group, ..init::Options::default() };
     match cli.call {
         None if !cli.command.is_empty() => init::run(&cli.command, &options),
-        Some(Call::Exec(command)) => init::run(&command, &options),
         None | Some(Call::Run | Call::Demo(_)) if std::process::id() == 1 => init::run_self(&options),
         None | Some(Call::Run) => run(),
         Some(Call::Demo(options)) => demo::run(&options),
@@ -203,4 +212,29 @@ fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
     // The verdict is the exit code, whether or not its reason can be written.
     let _ = writeln!(std::io::stdout(), "{reason}");
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_not_ours_begins_the_command() {
+        let table = [
+            ("runner-init", "runner-init"),
+            ("runner-init run", "runner-init run"),
+            ("runner-init health --ready", "runner-init health --ready"),
+            ("runner-init --version", "runner-init --version"),
+            ("runner-init -g", "runner-init -g"),
+            ("runner-init bash -c health", "runner-init -- bash -c health"),
+            ("runner-init -g bash -g", "runner-init -g -- bash -g"),
+            ("runner-init -- run", "runner-init -- run"),
+        ];
+        for (typed, meant) in table {
+            let words: Vec<OsString> = typed.split(' ').map(OsString::from).collect();
+            let got = separated(&words);
+            assert_eq!(got.join(" ".as_ref()), OsString::from(meant), "{typed}");
+            assert!(Cli::try_parse_from(&got).is_ok() || typed.ends_with("--version"), "{typed}");
+        }
+    }
 }

@@ -756,3 +756,15 @@ fn whoever_started_it_can_read_from_the_terminal_afterwards() {
         assert_code(&tree.finish(SOON), 0);
     }
 }
+
+#[test]
+fn a_bare_word_is_a_command_as_in_docker_run_image_bash() {
+    for arguments in [vec!["sh", "-c", "exit 42"], vec!["-g", "sh", "-c", "exit 42"]] {
+        let status = Command::new(env!("CARGO_BIN_EXE_runner-init")).args(&arguments).status();
+        assert_eq!(status.expect("it starts").code(), Some(42), "{arguments:?}");
+    }
+    let unknown = Command::new(env!("CARGO_BIN_EXE_runner-init")).arg("no-such-command-of-ours").output();
+    let unknown = unknown.expect("it starts");
+    assert_eq!(unknown.status.code(), Some(127));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no-such-command-of-ours"));
+}

@@ -1,5 +1,6 @@
 //! One table says what the supervisor does: `match (phase, input)`, time in as an argument, deadline out as a value.
 
+mod enlisting;
 mod session;
 mod steps;
 mod terms;

@@ -48,7 +48,6 @@ fn may_matter(stream: Stream, line: &[u8]) -> bool {
         (_, []) => false,
         (Stream::Stderr, [..]) => true,
         (Stream::Stdout, [first, .., last]) if has_head(*first, line) || has_result(*last, line) => true,
-        // Colour can hide both ends.
         (Stream::Stdout, [..]) => memchr::memchr(0x1b, line).is_some(),
     }
 }

@@ -106,12 +106,6 @@ impl Lifecycle {
         same
     }
 
-    pub(super) fn prepared(&mut self, now: Now) -> Vec<Action> {
-        self.settings.prepares = false;
-        self.phase = Phase::Launching { due: now.up, reason: None };
-        Vec::new()
-    }
-
     fn alive(&mut self) {
         self.session = Session::Live;
         if self.phase == Phase::Running {
