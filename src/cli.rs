@@ -1,9 +1,10 @@
 //! The command line: which role to play, and the exit code it ends with. Configuration is not here, it is environment only.
 
-use crate::config::{Config, Environment, Lookup, child_environment, names, render_check};
+use crate::config::{Config, Environment, Lookup, child_environment, is_secret, names, render_check};
 use crate::domain::event::Stream;
 use crate::http::client::{self, Target};
 use crate::init;
+use crate::shield;
 use crate::supervisor::{self, Setup, StartError, Tcp};
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
@@ -93,7 +94,12 @@ pub fn main(argv: &[OsString]) -> i32 {
 fn run() -> i32 {
     let lookup = Environment;
     match Config::from_lookup(&lookup) {
-        Ok(loaded) => supervise(loaded, child_environment(&lookup), Tcp::bind, |_| {}),
+        Ok(loaded) => {
+            let environment = child_environment(&lookup);
+            // Read once and needed no more; the supervisor has no other thread yet.
+            shield::wipe_environment(is_secret);
+            supervise(loaded, environment, Tcp::bind, |_| {})
+        }
         Err(faults) => {
             complain(&render_check(&Err(faults)));
             USAGE

@@ -23,7 +23,7 @@ mod value;
 mod variable;
 
 pub use check::render_check;
-pub use child::child_environment;
+pub use child::{child_environment, is_secret};
 pub use fault::{Fault, Faults, Used, Warning};
 pub use lookup::{Environment, Lookup, MapLookup};
 pub use registration::{Credential, Registration, RunAs};

@@ -16,6 +16,7 @@ mod raw;
 mod report;
 mod sweep;
 
+use crate::shield;
 use crate::spawn::{self, Group};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, pid_t};
@@ -155,6 +156,8 @@ impl Init {
         let place = if foreground == Some(getpgrp()) { Group::Foreground } else { Group::Own };
         spawn::fresh(&mut command, place);
         let child = command.spawn()?.id().cast_signed();
+        // It has its own copy, and who only forwards and reaps needs none.
+        shield::wipe_environment(|_| true);
         // The child has the caller's directory; ours would only keep a mount busy. If `/` is refused, it does.
         let _ = chdir("/");
         let terminal = foreground.is_some();

@@ -13,6 +13,7 @@ pub mod github;
 pub mod http;
 pub mod init;
 pub mod registrar;
+pub mod shield;
 pub mod sim;
 pub mod spawn;
 pub mod supervisor;

@@ -1,6 +1,6 @@
 //! The role switch: a simulated runner by its name, PID 1 by its number, else what the command line says.
 
-use runner_init::{cli, sim};
+use runner_init::{cli, shield, sim};
 use std::ffi::OsString;
 
 #[expect(clippy::disallowed_methods, reason = "the only place that leaves")]
@@ -9,8 +9,7 @@ fn main() {
     if let Some(code) = sim::dispatch(&argv) {
         std::process::exit(code);
     }
-    // Before anything else: nobody of our uid may read our memory or environment. Where it fails there was no such protection.
-    let _ = nix::sys::prctl::set_dumpable(false);
+    shield::raise();
     // Re-executed by PID 1 as /proc/self/exe it would be called `exe`.
     let _ = nix::sys::prctl::set_name(c"runner-init");
     std::process::exit(cli::main(&argv));

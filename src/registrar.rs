@@ -38,8 +38,8 @@ pub enum Access {
 pub struct Registrar {
     /// The runner's directory.
     pub dir: PathBuf,
-    /// The environment of `config.sh`, without the token.
-    pub environment: Vec<(OsString, OsString)>,
+    /// `config.sh`, without arguments and token.
+    pub script: Launch,
     /// Where its output goes.
     pub outlets: [Outlet; 2],
     /// How the runner is to be registered.
@@ -171,14 +171,10 @@ impl Registrar {
 
     /// The token travels in the environment: argument lists are for everybody to read.
     fn script(&self, args: Vec<String>, token: &Secret) -> Launch {
-        let mut env = self.environment.clone();
-        env.push((TOKEN.into(), token.expose().into()));
-        Launch {
-            program: self.dir.join("config.sh"),
-            args: args.into_iter().map(OsString::from).collect(),
-            dir: self.dir.clone(),
-            env,
-        }
+        let mut launch = self.script.clone();
+        launch.args = args.into_iter().map(OsString::from).collect();
+        launch.env.push((TOKEN.into(), token.expose().into()));
+        launch
     }
 
     /// Removes the registration: `config.sh remove` with a fresh token, else by its id; inside `limit`.

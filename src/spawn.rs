@@ -5,6 +5,7 @@
 //! fork and exec, where only async-signal-safe calls are allowed: the code below makes bare system calls on stack
 //! memory, allocates nothing and takes no lock.
 
+use crate::shield;
 use nix::libc::{self, c_int, c_uint, c_void};
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -39,6 +40,7 @@ pub fn fresh(command: &mut Command, group: Group) {
         command.process_group(0);
     }
     let take_terminal = group == Group::Foreground;
+    let restore = shield::given().restorer();
     let clean = move || {
         if take_terminal {
             take_foreground();
@@ -46,6 +48,7 @@ pub fn fresh(command: &mut Command, group: Group) {
         close_on_exec()?;
         (1..=LAST_SIGNAL).for_each(default_disposition);
         set_mask(0);
+        restore();
         Ok(())
     };
     // SAFETY: `clean` runs in the forked child and is async-signal-safe, as the module's first lines say.
@@ -53,6 +56,45 @@ pub fn fresh(command: &mut Command, group: Group) {
     unsafe {
         command.pre_exec(clean);
     }
+}
+
+/// User and groups of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Every group, the primary one among them or not.
+    pub groups: Vec<u32>,
+}
+
+/// Makes `command` start its child as somebody else; call it after [`fresh`], which needs our own privileges.
+///
+/// `spawn` reports an error if the system refuses. From root to another uid the kernel takes all capabilities away.
+pub fn as_user(command: &mut Command, ids: &Ids) {
+    let ids = ids.clone();
+    let switch = move || take_ids(&ids);
+    // SAFETY: `switch` runs in the forked child and makes three bare system calls on memory allocated before.
+    #[expect(unsafe_code, reason = "the only way to act between fork and exec; std has no stable groups")]
+    unsafe {
+        command.pre_exec(switch);
+    }
+}
+
+/// Makes the calling thread somebody else: groups first, the user last, since each takes away the right to the one before.
+///
+/// By system call: the C libraries change every thread of the process, by signals to all of them.
+pub(crate) fn take_ids(ids: &Ids) -> io::Result<()> {
+    let Ids { uid, gid, groups } = ids;
+    // SAFETY: the kernel reads `groups`, which outlives the call; the other two take integers.
+    #[expect(unsafe_code, reason = "nix calls the C library's, which is not async-signal-safe")]
+    let refused = unsafe {
+        libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) != 0
+            || libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) != 0
+            || libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) != 0
+    };
+    if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Gives this process's signal its default action, whatever was inherited. SIGKILL and SIGSTOP have no other.

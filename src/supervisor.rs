@@ -7,6 +7,9 @@ mod hall;
 mod leave;
 mod ledger;
 mod maybe;
+mod preparation;
+mod runner;
+mod scene;
 mod start;
 
 pub use fault::StartError;
@@ -23,14 +26,15 @@ use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
 use crate::sys::{runner_file, update, worker};
-use crate::telemetry::emit::{Sample, Telemetry};
+use crate::telemetry::emit::Telemetry;
 use chrono::{DateTime, Utc};
 use errands::Done;
 use hall::Hall;
 use maybe::{tick, until, updated, wait};
+use preparation::Preparation;
+use scene::Scene;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
@@ -76,6 +80,8 @@ struct Supervisor {
     life: Lifecycle,
     clock: Clock,
     signals: Signals,
+    scene: Scene,
+    preparation: Preparation,
     launch: Launch,
     launches: u64,
     listener: Option<Listener>,
@@ -119,6 +125,7 @@ enum Happened {
     Sample,
     Pulse(oneshot::Sender<()>),
     Updated(bool),
+    Prepared(Option<Box<Notice>>),
     StandingDue,
     Done(Done),
 }
@@ -145,6 +152,7 @@ impl Supervisor {
             Some(word) = self.words.recv() => Happened::Word(word),
             exit = wait(self.listener.as_mut()), if self.gone.is_none() => Happened::Exited(exit),
             finished = updated(self.update.as_mut()) => Happened::Updated(finished),
+            said = self.preparation.next() => Happened::Prepared(said),
             () = until(last_words) => Happened::LastWords,
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
@@ -170,6 +178,8 @@ impl Supervisor {
             }
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
+            Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
+            Happened::Prepared(None) => self.prepared(),
             Happened::Updated(finished) => {
                 self.update = None;
                 if finished {
@@ -192,6 +202,7 @@ impl Supervisor {
 
     fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
+            Action::Prepare => self.preparation.begin(&self.launch, &self.output),
             Action::Register { anew } => {
                 self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) });
             }
@@ -209,7 +220,7 @@ impl Supervisor {
                 let dir = self.launch.dir.clone();
                 self.update = Some(tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT)));
             }
-            Action::Append(row) => self.write(row),
+            Action::Append(row) => self.append(row),
             Action::Notify(notice) => self.telemetry.emit(&notice),
             Action::Leave(code) => self.leaving = Some(code),
         }
@@ -268,7 +279,8 @@ impl Supervisor {
     fn listener_is_gone(&mut self) {
         let Some(Gone { exit, .. }) = self.gone.take() else { return };
         let configured = runner_file::is_configured(&self.launch.dir);
-        self.feed(Input::Exited { exit, configured });
+        let cause = self.cause(exit);
+        self.feed(Input::Exited { exit, configured, cause });
         self.listener = None;
     }
 
@@ -280,17 +292,5 @@ impl Supervisor {
             self.telemetry.show(&self.shown);
             self.hall.status.send_replace(Arc::clone(&self.shown));
         }
-    }
-
-    fn sample(&mut self) {
-        let now = self.clock.now();
-        let lines = [0, 1].map(|i| self.output.lines[i].load(Ordering::Relaxed));
-        for (outlet, stream) in self.output.outlets.iter().zip(crate::domain::event::Stream::ALL) {
-            let lines = outlet.take_dropped();
-            if lines > 0 {
-                self.telemetry.emit(&Notice::OutputDropped { stream, lines });
-            }
-        }
-        self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines });
     }
 }

@@ -654,6 +654,7 @@ fn livez_is_503_when_the_loop_does_not_answer() {
         drain: PATIENCE,
         stopping: PATIENCE,
         max_restarts: None,
+        prepares: false,
         registers: false,
         reregisters: false,
         removal: None,

@@ -126,7 +126,7 @@ fn whatever_lies_there_is_read_or_kept_aside() {
     let lost = [&[0; 512][..], &job(2).to_csv_row()].concat();
     opens_as(&nul_page_inside, &[1, 3], &[(ForeignRow, 1)], &lost);
     let replay = opens_as(&with(b"x\ny\nz"), &[1, 2], &[(ForeignRow, 2), (TornTail, 1)], b"z\nx\ny\n");
-    assert_eq!(replay.faults[0].detail, "line 4: neither 16 nor 5 columns", "and not a word of the row");
+    assert_eq!(replay.faults[0].detail, "line 4: neither 17, 16 nor 5 columns", "and not a word of the row");
 }
 
 #[test]
@@ -145,6 +145,25 @@ fn a_torn_tail_of_any_length_is_cut() {
 }
 
 #[test]
+fn a_log_from_before_there_was_a_cause_is_converted() {
+    let now = String::from_utf8(log([1, 2])).unwrap();
+    let cut = |line: &str| line.rsplit_once(',').unwrap().0.to_owned() + "\n";
+    let earlier: String = now.lines().map(cut).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jobs.log");
+    fs::write(&path, &earlier).unwrap();
+    let (journal, replay) = open(&path);
+    assert_eq!((replay.rows, replay.predecessor, replay.faults.len()), (2, false, 0));
+    drop(journal);
+    assert_eq!(fs::read_to_string(&path).unwrap(), now);
+    // Rows of both kinds under our header, as a downgrade and an upgrade leave them.
+    let mixed = now.clone() + earlier.lines().last().unwrap() + "\n";
+    fs::write(&path, &mixed).unwrap();
+    let (_, replay) = open(&path);
+    assert_eq!((replay.rows, replay.faults.len()), (3, 0));
+}
+
+#[test]
 fn the_predecessors_log_is_converted() {
     let old = "2024-05-06T07:08:09Z,1,success,08,0\n1714979290,2,failure,12.5,0\n2024-05-06 07:08:11,3,running,0,0\n";
     for header in ["", "timestamp,job_id,status,duration_seconds,queue_time_seconds\n"] {
@@ -160,9 +179,9 @@ fn the_predecessors_log_is_converted() {
             (20.5_f64.to_bits(), 0)
         );
         drop(journal);
-        let rows = "2024-05-06T07:08:09.000Z,1,success,8.000,,,,,,,,,,,,\n\
-                    2024-05-06T07:08:10.000Z,2,failed,12.500,,,,,,,,,,,,\n\
-                    2024-05-06T07:08:11.000Z,3,running,,,,,,,,,,,,,\n";
+        let rows = "2024-05-06T07:08:09.000Z,1,success,8.000,,,,,,,,,,,,,\n\
+                    2024-05-06T07:08:10.000Z,2,failed,12.500,,,,,,,,,,,,,\n\
+                    2024-05-06T07:08:11.000Z,3,running,,,,,,,,,,,,,,\n";
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}\n{rows}"));
         let (_, again) = open(&path);
         assert_eq!((again.predecessor, &again.totals), (false, &replay.totals));
@@ -603,6 +622,7 @@ fn realistic(n: u64, status: RowStatus) -> JobRecord {
         sha: "0123456789abcdef0123456789abcdef01234567".into(),
         started_at: Some(started),
         deployment: Some(false),
+        cause: String::new(),
         ..job(n)
     }
 }

@@ -129,21 +129,17 @@ fn the_page_is_right_in_every_state() {
 #[test]
 fn every_result_is_counted_and_nothing_else_changes_the_page() {
     require!("namespace", "promtool");
-    let job = |fields: Value| {
-        let mut job = json!({"name": "j", "ms": 50, "spawn_ms": 10});
-        job.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
-        json!({"job": job})
-    };
-    let script = json!([
-        job(json!({})),
-        job(json!({"result": "SucceededWithIssues"})),
-        job(json!({"result": "Failed"})),
-        job(json!({"result": "Skipped"})),
-        job(json!({"ms": 60_000, "cancel_after_ms": 100})),
-        job(json!({"ms": 60_000, "lose_lock_after_ms": 100})),
-        {"disconnect": {"ms": 100}},
-    ]);
-    let mut s = quiet(steps(&script)).start();
+    let jobs = [
+        json!({"name": "fine", "ms": 50}),
+        json!({"name": "grumbling", "ms": 50, "result": "SucceededWithIssues"}),
+        json!({"name": "broken", "ms": 50, "result": "Failed"}),
+        json!({"name": "skipped", "ms": 50, "result": "Skipped"}),
+        json!({"name": "cancelled", "ms": 60_000, "cancel_after_ms": 100}),
+        json!({"name": "disowned", "ms": 60_000, "lose_lock_after_ms": 100}),
+    ];
+    let mut script: Vec<Value> = jobs.iter().flat_map(brief).collect();
+    script.push(json!({"disconnect": {"ms": 100}}));
+    let mut s = quiet(steps(&json!(script))).start();
     s.until("all is over", |s| page(s).value("github_runner_reconnects_total", None) == Some(1.0));
     let (one, two) = (raw(&s), raw(&s));
     assert!(one == two, "nothing happened, so nothing changed");
@@ -410,12 +406,15 @@ fn a_real_prometheus_sees_every_job_and_no_phantom() {
     let rows = |s: &Supervised, status: &str| {
         s.rows().iter().filter(|row| row.contains(&format!(",{status},"))).count()
     };
-    s.until("the jobs have ended", |s| rows(s, "success") + rows(s, "failed") == count + 1);
+    wait_until(LONG, "the end of the jobs", || rows(&s, "success") + rows(&s, "failed") == count + 1);
     let away = unix_now();
     assert_eq!(s.stop(), 0);
     let mut s = quiet(short_jobs(None, count, pause)).in_dir_of(&s).env("METRICS_PORT", &port).start();
     let back = unix_now();
-    s.until("the jobs have ended", |s| rows(s, "success") + rows(s, "failed") == 2 * count + 1);
+    wait_until(LONG, "the end of the jobs", || rows(&s, "success") + rows(&s, "failed") == 2 * count + 1);
+    // A row is on disk before it is counted.
+    let counted = || page(&s).value("github_runner_job_duration_seconds_count", None);
+    wait_until(LONG, "their being counted", || counted() == Some((2 * count + 1) as f64));
     let last_job = unix_now();
     s.until("it has scraped once more", |_| {
         prometheus.samples("up").last().is_some_and(|(time, _)| *time > last_job)
@@ -430,7 +429,7 @@ fn check_scrapes(up: &[(f64, f64)], (away, back): (f64, f64)) {
     let failed: Vec<_> = up.iter().filter(|(time, value)| *value != 1.0 && !met_nobody(*time)).collect();
     assert!(failed.is_empty(), "{failed:?} of {up:?}, away from {away} to {back}");
     let longest = up.windows(2).map(|pair| pair[1].0 - pair[0].0).fold(0.0, f64::max);
-    assert!(up.len() > 10 && longest < 2.5, "{longest} s between two scrapes: {up:?}");
+    assert!(up.len() > 10 && longest < 5.0, "{longest} s between two scrapes: {up:?}");
 }
 
 fn check_increase(prometheus: &Prometheus, jobs: [usize; 2]) {

@@ -23,14 +23,18 @@ use super::table::describe;
 use super::value::{Kind, Value};
 use super::variable::{Reach, Variable};
 use std::ffi::{OsStr, OsString};
+use zeroize::Zeroize as _;
 
 const PRINT_LOG: &str = "ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT";
 const COLOUR: &str = "DOTNET_SYSTEM_CONSOLE_ALLOW_ANSI_COLOR_REDIRECTION";
 
 /// The whole environment of a child: what it inherits and what is set for it.
 pub fn child_environment(lookup: &dyn Lookup) -> Vec<(OsString, OsString)> {
-    let mut vars = lookup.vars();
-    vars.retain(|(name, value)| is_inherited(name, value));
+    let (mut vars, withheld): (Vec<_>, Vec<_>) =
+        lookup.vars().into_iter().partition(|(name, value)| is_inherited(name, value));
+    for (_, value) in withheld {
+        value.into_encoded_bytes().zeroize();
+    }
     if !vars.iter().any(|(name, _)| name == "LANG") {
         vars.push(("LANG".into(), "C.UTF-8".into()));
     }
@@ -56,6 +60,12 @@ fn withholds(variable: &Variable, name: &str) -> bool {
         let is_secret = variable.secret && known.eq_ignore_ascii_case(plain);
         is_secret || (variable.reach == Reach::Ours && known == name)
     })
+}
+
+/// Whether a variable of this name holds a secret, under any of its names and in any case; not the path of its file.
+pub fn is_secret(name: &[u8]) -> bool {
+    let secrets = describe().iter().filter(|variable| variable.secret);
+    secrets.flat_map(Variable::names).any(|known| known.as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// The charset part of a locale, `xx_YY.CHARSET@modifier`, as .NET reads it. `None` means UTF-8 to it.

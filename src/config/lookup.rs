@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroize as _;
 
 /// A secret's file may not be larger, in bytes.
 pub(super) const SECRET_FILE_LIMIT: u64 = 64 * 1024;
@@ -20,7 +21,9 @@ pub trait Lookup {
 
     /// The name of every variable.
     fn names(&self) -> Vec<OsString> {
-        self.vars().into_iter().map(|(name, _)| name).collect()
+        let vars = self.vars().into_iter();
+        // The values are copies, secrets among them.
+        vars.map(|(name, value)| (name, value.into_encoded_bytes().zeroize()).0).collect()
     }
 
     /// What the file holds; of one larger than 64 KiB at least that much and a byte more.

@@ -1,5 +1,6 @@
 //! One table says what the supervisor does: `match (phase, input)`, time in as an argument, deadline out as a value.
 
+mod enlisting;
 mod session;
 mod steps;
 mod terms;
@@ -10,18 +11,16 @@ pub use terms::{Action, Input, Settings};
 
 use super::echo::EchoFilter;
 use super::event::{GhostCause, Now, StopKind};
-use super::job::{JobTracker, OpenJob};
+use super::job::JobTracker;
 use super::notice::Notice;
 use super::restart::{RestartReason, StopReason};
 use super::status::State;
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// Asks closer together than this are one ask: a signal sent to a process and to its group must not cost the job.
-const ONE_ASK: Duration = Duration::from_secs(1);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    Preparing,
     Launching { due: Duration, reason: Option<RestartReason> },
     Registering { until: Duration, reason: Option<RestartReason> },
     Running,
@@ -41,6 +40,7 @@ enum Session {
 }
 
 /// The supervisor's mind.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, whatever the phase")]
 #[derive(Debug)]
 pub struct Lifecycle {
     settings: Settings,
@@ -50,6 +50,8 @@ pub struct Lifecycle {
     leaving: Option<StopReason>,
     last_ask: Option<Duration>,
     failures: u32,
+    /// A job came after the drain had begun.
+    slipped: bool,
     registered: bool,
     attempted: bool,
     void: bool,
@@ -74,6 +76,7 @@ impl Lifecycle {
             leaving: None,
             last_ask: None,
             failures: 0,
+            slipped: false,
             registered: !settings.registers,
             attempted: false,
             void: false,
@@ -97,18 +100,8 @@ impl Lifecycle {
             | Phase::Deregistering { until, .. } => Some(until),
             Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
             Phase::Running if self.jobs.open().is_none() => self.ghost.map(|(_, until)| until),
-            Phase::Running | Phase::Killing | Phase::Done => None,
+            Phase::Preparing | Phase::Running | Phase::Killing | Phase::Done => None,
         }
-    }
-
-    /// The open job: a line that claims a change of it needs evidence of its worker.
-    pub fn open_job(&self) -> Option<&OpenJob> {
-        self.jobs.open()
-    }
-
-    /// An operator has asked us to go: nothing may linger.
-    pub fn was_asked(&self) -> bool {
-        self.leaving == Some(StopReason::Asked)
     }
 
     /// The one table.
@@ -126,11 +119,16 @@ impl Lifecycle {
             (_, Input::Started { pid }) => self.started(pid),
             (_, Input::NotStarted { error }) => self.not_started(error, now),
 
-            (Phase::Running, Input::Exited { exit, configured }) => self.exited(exit, configured, now),
+            (Phase::Running, Input::Exited { exit, configured, cause }) => {
+                self.exited(exit, configured, cause, now)
+            }
             (
                 Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing,
-                Input::Exited { exit, .. },
-            ) => self.exited_leaving(exit, now),
+                Input::Exited { exit, cause, .. },
+            ) => self.exited_leaving(exit, cause, now),
+            (Phase::Preparing, Input::Prepared) => self.prepared(now),
+            (_, Input::Prepared) => Vec::new(),
+            (Phase::Preparing, Input::Exited { .. } | Input::UpdateFinished | Input::Deadline) => Vec::new(),
             (Phase::Launching { .. } | Phase::Updating { .. }, Input::Exited { .. })
             | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Exited { .. }) => Vec::new(),
 
@@ -189,9 +187,10 @@ impl Lifecycle {
             (Phase::Draining { .. }, StopKind::Ask | StopKind::Insist) => self.interrupt(now),
             (Phase::Stopping { .. }, StopKind::Ask | StopKind::Insist) => self.kill(),
             (Phase::Draining { .. } | Phase::Stopping { .. }, StopKind::Drain) => Vec::new(),
-            (Phase::Launching { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
-                self.depart(StopReason::Asked, 0, now)
-            }
+            (
+                Phase::Preparing | Phase::Launching { .. },
+                StopKind::Ask | StopKind::Drain | StopKind::Insist,
+            ) => self.depart(StopReason::Asked, 0, now),
             (Phase::Registering { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
                 let mut actions = vec![Action::AbortRegistration];
                 actions.extend(self.depart(StopReason::Asked, 0, now));
@@ -209,13 +208,5 @@ impl Lifecycle {
             }
             (Phase::Killing | Phase::Done, StopKind::Ask | StopKind::Drain | StopKind::Insist) => Vec::new(),
         }
-    }
-
-    fn is_same_ask(&mut self, now: Now) -> bool {
-        let same = self.last_ask.is_some_and(|last| now.up.saturating_sub(last) < ONE_ASK);
-        if !same {
-            self.last_ask = Some(now.up);
-        }
-        same
     }
 }

@@ -1,5 +1,6 @@
 //! What has happened, in the past tense: each notice becomes one log line and the metrics that go with it, together.
 
+use super::death::Cause;
 use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::Doubt;
 use super::record::{FaultKind, JobRecord};
@@ -26,6 +27,23 @@ pub enum Notice {
     ListenerExited {
         /// How.
         exit: Exit,
+        /// Why, as far as the system tells.
+        cause: Cause,
+    },
+    /// The first launch waits for docker to answer.
+    DockerAwaited {
+        /// For how long at most.
+        at_most: Duration,
+    },
+    /// Docker answers, or does not.
+    DockerWaitEnded {
+        /// What was wrong at the last attempt; `None` if docker answers.
+        says: Option<String>,
+    },
+    /// The system's store of certificates was asked to be updated.
+    CertificatesUpdated {
+        /// Why it was not; `None` if it was.
+        says: Option<String>,
     },
     /// `Current runner version`
     VersionSeen {

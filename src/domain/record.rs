@@ -84,6 +84,8 @@ pub struct JobRecord {
     pub lead_time: Option<Duration>,
     /// Whether the job was a deployment; `None` if not known.
     pub deployment: Option<bool>,
+    /// Why it was abandoned, or what the system saw when it failed: [`super::death::Cause`] in words.
+    pub cause: String,
 }
 
 #[cfg(test)]
@@ -97,7 +99,7 @@ pub use row::{HEADER, MAX_ROW, MAX_TEXT, RowReader, known_header};
 /// Why a row of the job log could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowFaultKind {
-    /// Neither the sixteen columns of ours nor the five of the predecessor.
+    /// Neither the seventeen columns of ours, nor sixteen as before there was a cause, nor the five of the predecessor.
     Columns,
     /// A quoted field is not closed on its line.
     Quoting,
@@ -125,7 +127,7 @@ impl RowFaultKind {
     /// What was wrong, in words of ours only: nothing of the row is repeated.
     pub fn as_str(self) -> &'static str {
         match self {
-            RowFaultKind::Columns => "neither 16 nor 5 columns",
+            RowFaultKind::Columns => "neither 17, 16 nor 5 columns",
             RowFaultKind::Quoting => "a quoted field is not closed",
             RowFaultKind::Text => "a field is not plain UTF-8 text",
             RowFaultKind::Timestamp => "timestamp is not a time",

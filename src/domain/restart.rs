@@ -3,6 +3,7 @@
 //! The codes are `Constants.Runner.ReturnCode` of `actions/runner`; the policy is that of its own service wrapper, made honest:
 //! back-off grows and is jittered, and a code nobody knows is a crash, not a success.
 
+use super::death::Cause;
 use super::event::Exit;
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ pub enum RestartReason {
     SessionConflict,
     /// A signal that was not ours, 134, 137, 139 or 143.
     Killed,
+    /// The kernel killed it for memory.
+    OomKilled,
+    /// It failed on a full disk.
+    DiskFull,
     /// A code the runner does not document.
     Unknown,
     /// The operating system would not start it.
@@ -41,12 +46,14 @@ pub enum RestartReason {
 
 impl RestartReason {
     /// Every reason, in label order.
-    pub const ALL: [RestartReason; 10] = [
+    pub const ALL: [RestartReason; 12] = [
         RestartReason::RetryableError,
         RestartReason::RunnerUpdating,
         RestartReason::RunOnceRunnerUpdating,
         RestartReason::SessionConflict,
         RestartReason::Killed,
+        RestartReason::OomKilled,
+        RestartReason::DiskFull,
         RestartReason::Unknown,
         RestartReason::SpawnFailed,
         RestartReason::RegistrationFailed,
@@ -62,11 +69,28 @@ impl RestartReason {
             RestartReason::RunOnceRunnerUpdating => "run_once_runner_updating",
             RestartReason::SessionConflict => "session_conflict",
             RestartReason::Killed => "killed",
+            RestartReason::OomKilled => "oom_killed",
+            RestartReason::DiskFull => "disk_full",
             RestartReason::Unknown => "unknown",
             RestartReason::SpawnFailed => "spawn_failed",
             RestartReason::RegistrationFailed => "registration_failed",
             RestartReason::Reregistered => "reregistered",
             RestartReason::StandingDisagreed => "standing_disagreed",
+        }
+    }
+
+    /// The same, unless the system knows better than the exit code.
+    #[must_use]
+    pub fn because_of(self, cause: Cause) -> RestartReason {
+        match cause {
+            Cause::Oom => RestartReason::OomKilled,
+            Cause::DiskFull => RestartReason::DiskFull,
+            Cause::Signal(_)
+            | Cause::Exit(_)
+            | Cause::Stopped
+            | Cause::Unfinished
+            | Cause::LockLost
+            | Cause::SupervisorLost => self,
         }
     }
 

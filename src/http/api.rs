@@ -76,6 +76,7 @@ struct JobBody<'a> {
     #[serde(rename = "ref")]
     git_ref: Option<&'a str>,
     sha: Option<&'a str>,
+    cause: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -164,6 +165,7 @@ fn job_body(job: &JobRecord) -> JobBody<'_> {
         event: known(&job.event),
         git_ref: known(&job.git_ref),
         sha: known(&job.sha),
+        cause: known(&job.cause),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
 use crate::registrar::{Access, Registrar};
+use crate::sys::child::Launch;
 use crate::sys::outlet::Outlet;
 use crate::telemetry::emit::ApiMeter;
 use chrono::Utc;
@@ -27,10 +28,11 @@ impl Observe for Meter {
 /// The registrar, if there is anything to register.
 pub(super) fn registrar(
     config: &Config,
-    environment: &Environment,
+    launch: &Launch,
     outlets: &[Outlet; 2],
     meter: ApiMeter,
 ) -> Result<Option<Registrar>, StartError> {
+    let environment = &launch.env;
     let (false, Some(credential), Some(target)) =
         (config.registration.skip, &config.credential, &config.target)
     else {
@@ -54,7 +56,7 @@ pub(super) fn registrar(
     };
     Ok(Some(Registrar {
         dir: config.runner.dir.clone(),
-        environment: script_environment(environment),
+        script: script(launch),
         outlets: outlets.clone(),
         wish: wish(config, target),
         just_in_time: config.registration.jit,
@@ -118,12 +120,13 @@ fn text(path: &Path) -> String {
     path.to_str().expect("configuration is UTF-8").to_owned()
 }
 
-/// `config.sh` refuses root unless told that it is meant so; whoever starts the container as root means it.
-fn script_environment(environment: &Environment) -> Environment {
+/// `config.sh` refuses root unless told that it is meant so; whoever lets the runner be root means it.
+fn script(launch: &Launch) -> Launch {
     const ALLOW: &str = "RUNNER_ALLOW_RUNASROOT";
-    let mut environment = environment.clone();
-    if nix::unistd::geteuid().is_root() && !environment.iter().any(|(name, _)| name == ALLOW) {
-        environment.push((ALLOW.into(), "1".into()));
+    let mut script = Launch { program: launch.dir.join("config.sh"), args: Vec::new(), ..launch.clone() };
+    let is_root = script.user.is_none() && nix::unistd::geteuid().is_root();
+    if is_root && !script.env.iter().any(|(name, _)| name == ALLOW) {
+        script.env.push((ALLOW.into(), "1".into()));
     }
-    environment
+    script
 }

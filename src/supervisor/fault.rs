@@ -2,7 +2,9 @@
 
 use crate::config::names;
 use crate::github::{KeyFault, ProxyFault, SetupError};
+use crate::sys::identity::IdentityFault;
 use crate::sys::journal::OpenError;
+use crate::sys::ownership::Unwritable;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +34,17 @@ pub enum StartError {
     NotConfigured {
         /// The directory.
         dir: PathBuf,
+    },
+    /// The runner cannot be who it is to be.
+    #[error("{}", names::RUNNER_USER)]
+    User(#[source] IdentityFault),
+    /// The runner could not write where it must.
+    #[error("{variable}")]
+    Unwritable {
+        /// Which variable names the directory, or the one above it.
+        variable: &'static str,
+        /// Who cannot write what, and what to do.
+        source: Unwritable,
     },
     /// Another supervisor writes the job log.
     #[error("{}", names::JOBS_LOG)]
@@ -63,6 +76,7 @@ impl StartError {
     pub fn code(&self) -> i32 {
         match self {
             StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
+            StartError::User(_) | StartError::Unwritable { .. } => 64,
             StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => 64,
             StartError::Registry(_) => 70,
             StartError::Bind { .. } | StartError::Os { .. } => 71,

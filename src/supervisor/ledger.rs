@@ -1,6 +1,7 @@
 //! What the job log says: a row is told only once it is on disk, and a replayed log is counted as if its jobs had just ended.
 
 use super::{Supervisor, utc_now};
+use crate::domain::death::Cause;
 use crate::domain::notice::Notice;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::sys::journal::Replay;
@@ -48,7 +49,8 @@ impl Supervisor {
         replay.recent.into_iter().chain(newer).for_each(|row| self.remember(row));
         for row in replay.unclosed {
             let status = RowStatus::Finished(JobStatus::Abandoned);
-            let row = JobRecord { timestamp: utc_now(), status, duration: None, ..row };
+            let cause = Cause::SupervisorLost.to_string();
+            let row = JobRecord { timestamp: utc_now(), status, duration: None, cause, ..row };
             self.write(row);
         }
         self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });

@@ -1,21 +1,24 @@
 //! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
-use super::enlist;
 use super::fault::StartError;
 use super::hall::Hall;
+use super::preparation::Preparation;
+use super::runner;
+use super::scene::Scene;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
+use crate::domain::event::Now;
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
 use crate::http::{self, Scrapes, View, api, server};
-use crate::sys::child::{Launch, Output};
+use crate::sys::child::Output;
 use crate::sys::journal;
 use crate::sys::outlet::Outlet;
+use crate::sys::run_dir;
 use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
-use crate::sys::{run_dir, runner_file};
 use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
 use std::collections::VecDeque;
@@ -79,7 +82,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let Setup { config, environment, tcp, outlets } = setup;
     let os = |what| move |source| StartError::Os { what, source };
     let signals = Signals::catch().map_err(os("the signal handlers"))?;
-    let launch = launch(&config, environment)?;
+    let (launch, work_dir) = runner::launch(&config, environment)?;
     let clock = Clock { start: Instant::now() };
     let now = clock.now();
 
@@ -88,9 +91,9 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let exporter =
         Exporter::install(&identity(&config), &config.metrics.buckets).map_err(StartError::Registry)?;
     let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
-    let registrar = enlist::registrar(&config, &launch.env, &outlets, ApiMeter::new(exporter.clone()))?;
-    let settings_of_life = lifecycle_settings(&config, registrar.is_some(), now.utc.timestamp_subsec_nanos());
-    let life = Lifecycle::new(settings_of_life, now);
+    let (preparation, registrar) =
+        Preparation::new(&config, &launch, &outlets, &ApiMeter::new(exporter.clone()))?;
+    let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
@@ -105,6 +108,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         life,
         clock,
         signals,
+        scene: Scene::new(work_dir),
+        preparation,
         launch,
         launches: 0,
         listener: None,
@@ -138,19 +143,6 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     Ok(supervisor)
 }
 
-fn launch(config: &Config, mut environment: Vec<(OsString, OsString)>) -> Result<Launch, StartError> {
-    const LISTENER: &str = "bin/Runner.Listener";
-    let dir = config.runner.dir.clone();
-    if !dir.join(LISTENER).exists() {
-        return Err(StartError::NoRunner { dir, missing: LISTENER });
-    }
-    if config.registration.skip && !runner_file::is_configured(&dir) {
-        return Err(StartError::NotConfigured { dir });
-    }
-    environment.extend(enlist::given_jit(config));
-    Ok(Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment })
-}
-
 /// The first look is one interval away: a runner that has just come needs time to be seen.
 fn standing_checks(every: Duration) -> tokio::time::Interval {
     let mut interval = tokio::time::interval_at(Instant::now() + every, every);
@@ -182,16 +174,17 @@ fn identity(config: &Config) -> Identity {
     }
 }
 
-fn lifecycle_settings(config: &Config, registers: bool, noise: u32) -> Settings {
+fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: bool, now: Now) -> Settings {
     Settings {
         drain: config.lifecycle.budget.drain,
         stopping: config.lifecycle.budget.stopping,
         max_restarts: config.lifecycle.max_restarts,
+        prepares: preparation.is_needed(),
         registers,
         reregisters: registers && config.credential.as_ref().is_some_and(Credential::can_ask),
         removal: (registers && !config.registration.keep).then_some(config.lifecycle.budget.deregistration),
         // Only spreads the back-off of a fleet.
-        seed: u64::from(noise) << 32 | u64::from(std::process::id()),
+        seed: u64::from(now.utc.timestamp_subsec_nanos()) << 32 | u64::from(std::process::id()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::outlet::{Outlet, widen};
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
 use crate::domain::parse::{Reading, parse};
-use crate::spawn;
+use crate::spawn::{self, Ids};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -38,6 +38,26 @@ pub struct Launch {
     pub dir: PathBuf,
     /// Its whole environment.
     pub env: Vec<(OsString, OsString)>,
+    /// Who it is; `None`: who we are.
+    pub user: Option<Ids>,
+}
+
+impl Launch {
+    /// The command: a group of its own, default signals, stdin `/dev/null`, both outputs piped.
+    pub(super) fn command(&self) -> Command {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "whoever asks for the command starts it and owns the child"
+        )]
+        let mut process = Command::new(&self.program);
+        process.args(&self.args).current_dir(&self.dir).env_clear().envs(self.env.iter().cloned());
+        process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        spawn::fresh(process.as_std_mut(), spawn::Group::Own);
+        if let Some(ids) = &self.user {
+            spawn::as_user(process.as_std_mut(), ids);
+        }
+        process
+    }
 }
 
 /// Where the listener's output goes and is counted.
@@ -74,7 +94,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Starts it: own process group, default signals, stdin `/dev/null`.
+    /// Starts it.
     ///
     /// # Errors
     /// What the operating system says: no such file, no permission, no more processes.
@@ -87,12 +107,7 @@ impl Listener {
         output: &Output,
         heard: &mpsc::Sender<Heard>,
     ) -> io::Result<Listener> {
-        #[expect(clippy::disallowed_methods, reason = "the one place that starts and owns a child")]
-        let mut process = Command::new(&command.program);
-        process.args(&command.args).current_dir(&command.dir).env_clear().envs(command.env.iter().cloned());
-        process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        spawn::fresh(process.as_std_mut(), spawn::Group::Own);
-        let mut child = process.spawn()?;
+        let mut child = command.command().spawn()?;
         let pid = child.id().expect("it has not been waited for");
         let stdout = child.stdout.take().expect("it was piped");
         let stderr = child.stderr.take().expect("it was piped");

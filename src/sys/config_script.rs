@@ -4,14 +4,11 @@ use super::child::{Launch, pass};
 use super::outlet::Outlet;
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
-use crate::spawn;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
 
 /// Lines remembered, and how much of each.
 const LINES: usize = 200;
@@ -46,12 +43,7 @@ impl Drop for Leash {
 /// # Panics
 /// Never: a fresh child has the pipes that were asked for.
 pub async fn run(command: &Launch, outlets: &[Outlet; 2]) -> io::Result<Outcome> {
-    #[expect(clippy::disallowed_methods, reason = "started, owned and awaited here")]
-    let mut process = Command::new(&command.program);
-    process.args(&command.args).current_dir(&command.dir).env_clear().envs(command.env.iter().cloned());
-    process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    spawn::fresh(process.as_std_mut(), spawn::Group::Own);
-    let mut child = process.spawn()?;
+    let mut child = command.command().kill_on_drop(true).spawn()?;
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
     let mut leash = Leash(group);
     let stdout = listen(child.stdout.take().expect("it was piped"), &outlets[Stream::Stdout as usize]);

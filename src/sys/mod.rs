@@ -1,9 +1,15 @@
 //! Hands: they touch the operating system and decide nothing.
 
+pub mod cgroup;
 pub mod child;
 pub mod config_script;
+pub mod disk;
+pub mod identity;
 pub mod journal;
+pub mod oom;
 pub mod outlet;
+pub mod ownership;
+pub mod prepare;
 pub mod run_dir;
 pub mod runner_file;
 pub mod scribe;

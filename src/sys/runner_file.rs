@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The files of a registration, the telling one first.
 const FILES: [&str; 5] =
@@ -30,9 +30,7 @@ pub fn is_configured(dir: &Path) -> bool {
 
 /// Reads it; `None` if there is none or it cannot be understood.
 pub fn read(dir: &Path) -> Option<RunnerFile> {
-    let text = FILES[..2].iter().find_map(|file| std::fs::read(dir.join(file)).ok())?;
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
-    let Value::Object(fields) = serde_json::from_slice(text).ok()? else { return None };
+    let fields = fields(dir)?;
     let field =
         |name: &str| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let text = |name| field(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -41,6 +39,19 @@ pub fn read(dir: &Path) -> Option<RunnerFile> {
         v.as_bool().unwrap_or_else(|| v.as_str().is_some_and(|word| word.eq_ignore_ascii_case("true")))
     });
     Some(RunnerFile { id, name: text("agentName"), url: text("gitHubUrl"), ephemeral })
+}
+
+/// Where it lets its jobs work, absolute; `None` if there is no registration or it does not say.
+pub fn work_folder(dir: &Path) -> Option<PathBuf> {
+    let fields = fields(dir)?;
+    let (_, folder) = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case("workFolder"))?;
+    folder.as_str().filter(|folder| !folder.is_empty()).map(|folder| dir.join(folder))
+}
+
+fn fields(dir: &Path) -> Option<serde_json::Map<String, Value>> {
+    let text = FILES[..2].iter().find_map(|file| std::fs::read(dir.join(file)).ok())?;
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
+    serde_json::from_slice(text).ok()
 }
 
 /// Deletes the registration's files here; the server is not told.
@@ -81,6 +92,19 @@ mod tests {
             r#"{"AgentId":"7","AgentName":"n","GitHubUrl":"https://github.com/o/r","Ephemeral":"True"}"#;
         assert_eq!(with(jit), Some(want));
         assert_eq!(with("not JSON"), None);
+    }
+
+    #[test]
+    fn the_work_folder_is_below_the_runner_unless_it_is_absolute() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(work_folder(dir.path()), None);
+        for (folder, want) in
+            [("_work", Some(dir.path().join("_work"))), ("/w", Some("/w".into())), ("", None)]
+        {
+            let text = serde_json::json!({ "workFolder": folder }).to_string();
+            std::fs::write(dir.path().join(".runner"), text).expect("a file");
+            assert_eq!(work_folder(dir.path()), want);
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub enum Kind {
     Counter,
     /// Grows like a counter but in fractions, which the recorder only stores as a gauge.
     FloatCounter,
+    /// A counter of somebody else's, read now and then and absent where it cannot be; stored as a gauge too.
+    SampledCounter,
     /// Goes up and down; NaN inside is absent outside.
     Gauge,
     /// Cumulative buckets, sum and count.
@@ -17,7 +19,7 @@ impl Kind {
     /// The word in a `# TYPE` line.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Counter | Kind::FloatCounter => "counter",
+            Kind::Counter | Kind::FloatCounter | Kind::SampledCounter => "counter",
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
         }
@@ -50,12 +52,14 @@ pub struct Label {
 static STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
 static STATES: [&str; 9] =
     ["starting", "registering", "idle", "busy", "disconnected", "ghost", "draining", "backoff", "stopped"];
-static REASONS: [&str; 10] = [
+static REASONS: [&str; 12] = [
     "retryable_error",
     "runner_updating",
     "run_once_runner_updating",
     "session_conflict",
     "killed",
+    "oom_killed",
+    "disk_full",
     "unknown",
     "spawn_failed",
     "registration_failed",
@@ -103,6 +107,8 @@ metrics! {
         "Times the listener found GitHub again after a connection error.";
     CONNECTION_ERRORS = "github_runner_connection_errors_total", Counter, [],
         "Connection errors the listener reported; it reports the first of a streak.";
+    OOM_KILLS = "github_runner_oom_kills_total", SampledCounter, [],
+        "Processes the kernel killed for memory in the container's cgroup, since it was made; absent where it cannot be read.";
     API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
         "Calls of GitHub's API by endpoint and status; code is network where no answer came.";
     DISAGREEMENTS = "github_runner_status_disagreements_total", Counter, [],
@@ -152,7 +158,7 @@ mod tests {
     fn names_follow_the_conventions() {
         for metric in ALL {
             assert!(metric.name.starts_with("github_runner_"), "{}", metric.name);
-            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind.as_str() == "counter", "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);
         }
     }

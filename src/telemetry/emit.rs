@@ -1,8 +1,10 @@
 //! One happening, one `emit`: the log line and the metrics move together, and nothing else moves either.
 
+mod around;
+
 use super::catalog as c;
 use super::exporter::Exporter;
-use crate::domain::event::{Exit, StopKind, Stream};
+use crate::domain::event::{StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
 use crate::domain::registration::{Removal, Standing};
@@ -24,6 +26,8 @@ pub struct Sample {
     pub up: Duration,
     /// Lines read, in the order of [`Stream::ALL`].
     pub lines: [u64; 2],
+    /// Processes killed for memory in our cgroup, if that can be read.
+    pub oom_kills: Option<u64>,
 }
 
 /// The build and the configuration, for `github_runner_info`.
@@ -61,8 +65,10 @@ impl Telemetry {
         match notice {
             Notice::ListenerStarted { pid, restart } => listener_started(*pid, *restart),
             Notice::ListenerNotStarted { error } => error!(event = "listener_not_started", error),
-            Notice::ListenerExited { exit: Exit::Code(code) } => info!(event = "listener_exited", code),
-            Notice::ListenerExited { exit: Exit::Signal(signal) } => warn!(event = "listener_died", signal),
+            Notice::DockerAwaited { at_most } => around::docker_awaited(*at_most),
+            Notice::DockerWaitEnded { says } => around::docker_wait_ended(says.as_deref()),
+            Notice::CertificatesUpdated { says } => around::certificates_updated(says.as_deref()),
+            Notice::ListenerExited { exit, cause } => around::listener_exited(*exit, *cause),
             Notice::VersionSeen { version } => self.version_seen(version),
             Notice::SessionCreated => info!(event = "session_created"),
             Notice::ConnectionLost { message } => connection_lost(message),
@@ -155,6 +161,10 @@ impl Telemetry {
         gauge!(c::LAST_UPDATE.name).set(seconds(sample.utc));
         for (stream, lines) in Stream::ALL.into_iter().zip(sample.lines) {
             counter!(c::OUTPUT_LINES.name, "stream" => stream.as_str()).absolute(lines);
+        }
+        if let Some(kills) = sample.oom_kills {
+            #[expect(clippy::cast_precision_loss, reason = "nobody gets to kill 2^53 processes")]
+            gauge!(c::OOM_KILLS.name).set(kills as f64);
         }
         self.process.collect();
         self.exporter.upkeep();
@@ -255,7 +265,8 @@ fn job_finished(row: &JobRecord) {
     }
     let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
     let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
-    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds);
+    let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
+    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause);
 }
 
 fn journal_fault(kind: FaultKind, detail: &str) {

@@ -97,7 +97,9 @@ fn compress(page: &[u8]) -> Arc<[u8]> {
 fn seed(metric: &'static Metric) {
     match metric.kind {
         Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
-        Kind::Gauge | Kind::FloatCounter => metrics::describe_gauge!(metric.name, metric.help),
+        Kind::Gauge | Kind::FloatCounter | Kind::SampledCounter => {
+            metrics::describe_gauge!(metric.name, metric.help);
+        }
         Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
     }
     match (metric.kind, metric.labels) {
@@ -109,7 +111,7 @@ fn seed(metric: &'static Metric) {
         }
         (Kind::Histogram, []) => drop(metrics::histogram!(metric.name)),
         // A gauge is unknown until it is known; more than one label is never all combinations.
-        (Kind::Counter | Kind::Histogram | Kind::Gauge | Kind::FloatCounter, _) => {}
+        (Kind::Counter | Kind::Histogram | Kind::Gauge | Kind::FloatCounter | Kind::SampledCounter, _) => {}
     }
 }
 
@@ -151,7 +153,8 @@ struct Family<'a> {
 
 impl Family<'_> {
     fn write(&mut self, name: &str, out: &mut String) {
-        let declared = catalog::PROCESS.iter().find(|m| m.name == name).map(|m| m.kind.as_str());
+        let mut known = catalog::ALL.iter().chain(catalog::PROCESS);
+        let declared = known.find(|m| m.name == name).map(|m| m.kind.as_str());
         let kind = declared.unwrap_or(self.kind);
         if let Some(help) = self.help {
             out.push_str(help);

@@ -1,6 +1,7 @@
 //! A supervisor's mind behind two pipes: bytes, time and evidence go in, what it does is written down.
 
 use chrono::{DateTime, Utc};
+use runner_init::domain::death::cause;
 use runner_init::domain::event::{Exit, Now, Stream, Worker};
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
@@ -32,6 +33,7 @@ impl Stage {
             drain: Duration::from_secs(100),
             stopping: Duration::from_secs(35),
             max_restarts: None,
+            prepares: false,
             registers: false,
             reregisters: false,
             removal: None,
@@ -86,7 +88,8 @@ impl Stage {
             }
         }
         self.decoders = Default::default();
-        self.give(Input::Exited { exit, configured });
+        let cause = cause(exit, None, None, None);
+        self.give(Input::Exited { exit, configured, cause });
     }
 
     pub(crate) fn give(&mut self, input: Input) {
@@ -101,7 +104,8 @@ impl Stage {
                     self.note(&format!("RestartScheduled {reason:?}"));
                 }
                 Action::Notify(notice) => self.note(&format!("{notice:?}")),
-                Action::Register { .. }
+                Action::Prepare
+                | Action::Register { .. }
                 | Action::AbortRegistration
                 | Action::Unlabel
                 | Action::Deregister(_)

@@ -258,6 +258,14 @@ fn a_termination_leaves_a_stuck_worker_behind_after_30_seconds() {
     stop_worker(worker);
 }
 
+/// The signal is ignored or caught there.
+fn heeds_no(pid: u32, signal: nix::sys::signal::Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let masks = status.lines().filter(|line| line.starts_with("SigIgn:") || line.starts_with("SigCgt:"));
+    let mut masks = masks.filter_map(|line| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok());
+    masks.any(|mask| mask & (1 << (signal as i32 - 1)) != 0)
+}
+
 #[test]
 fn a_termination_after_an_interrupt_leaves_at_once() {
     let root = Root::new(json!({ "launches": [{ "steps": [{ "job": { "ms": 600_000, "steps": [
@@ -265,7 +273,10 @@ fn a_termination_after_an_interrupt_leaves_at_once() {
     let mut listener = root.run();
     listener.until("Running job");
     let worker = listener.worker();
-    poll("a step", || !children(worker).is_empty());
+    // It is deaf only some time after its start.
+    poll("a deaf step", || {
+        children(worker).into_iter().any(|step| comm(step) == "node" && heeds_no(step, SIGTERM))
+    });
     listener.signal(SIGINT);
     listener.until("Exiting...");
     let asked = Instant::now();

@@ -37,13 +37,25 @@ pub struct Plan {
     configured: bool,
     config_sh: Option<String>,
     user: Option<u32>,
+    runner_user: Option<u32>,
+    wrapper: Vec<String>,
     reads_stdout: bool,
 }
 
 /// A scenario and the defaults of the tests: a port of its own, a short update interval, a long stop grace.
 pub fn plan(scenario: serde_json::Value) -> Plan {
-    let (env, dir, config_sh, user) = (Vec::new(), None, None, None);
-    Plan { scenario, env, dir, namespace: true, configured: true, config_sh, user, reads_stdout: true }
+    Plan {
+        scenario,
+        env: Vec::new(),
+        dir: None,
+        namespace: true,
+        configured: true,
+        config_sh: None,
+        user: None,
+        runner_user: None,
+        wrapper: Vec::new(),
+        reads_stdout: true,
+    }
 }
 
 /// [`plan`] for a runner that connects at once and plays these steps.
@@ -98,6 +110,23 @@ impl Plan {
         self
     }
 
+    /// As root, with `RUNNER_USER` set to this uid and gid, to which the runner's directory belongs.
+    pub fn with_runner_user(mut self, uid: u32) -> Plan {
+        self.runner_user = Some(uid);
+        self.env("RUNNER_USER", &format!("{uid}:{uid}"))
+    }
+
+    /// Started by this command, which executes what follows its words.
+    pub fn through(mut self, words: &[&str]) -> Plan {
+        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Started by a shell that has run this script.
+    pub fn after(self, script: &str) -> Plan {
+        self.through(&["sh", "-ec", &format!("{script}\nexec \"$@\""), "sh"])
+    }
+
     /// With nobody reading its stdout before [`Supervised::read_stdout`].
     pub fn with_stdout_unread(mut self) -> Plan {
         self.reads_stdout = false;
@@ -106,12 +135,12 @@ impl Plan {
 
     /// Makes the runner's directory; the program to start.
     fn install(&mut self, dir: &Path) -> PathBuf {
-        let exe = match self.user {
+        let exe = match self.user.or(self.runner_user) {
             // Where the tests were built may be closed to others.
             Some(_) => dir.join("runner-init"),
             None => PathBuf::from(BIN),
         };
-        if self.user.is_some() {
+        if exe != Path::new(BIN) {
             std::fs::copy(BIN, &exe).expect("a copy of the program");
         }
         let scenario = serde_json::from_value(self.scenario.take()).expect("a scenario");
@@ -132,6 +161,11 @@ impl Plan {
             std::fs::remove_file(root.join(".runner")).expect("it was there");
         }
         self.user.into_iter().for_each(|uid| give(dir, uid));
+        if let Some(uid) = self.runner_user {
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(dir, open).expect("ours");
+            give(&root, uid);
+        }
         exe
     }
 
@@ -149,6 +183,7 @@ impl Plan {
                 .collect(),
             None => vec![exe],
         };
+        let argv: Vec<OsString> = self.wrapper.iter().map(OsString::from).chain(argv).collect();
         let mut command =
             if self.namespace { ns::in_pid_namespace(&argv) } else { std::process::Command::new(BIN) };
         command.env_clear().env("PATH", std::env::var_os("PATH").expect("PATH"));
@@ -274,7 +309,7 @@ impl Supervised {
         let row = |record: csv::ByteRecord| {
             let field =
                 |at| record.get(at).map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
-            Row { job_id: field(1), status: field(2), duration: field(3), name: field(5) }
+            Row { job_id: field(1), status: field(2), duration: field(3), name: field(5), cause: field(16) }
         };
         reader.byte_records().map(|record| row(record.expect("a row"))).collect()
     }
@@ -396,6 +431,8 @@ pub struct Row {
     pub status: String,
     pub duration: String,
     pub name: String,
+    /// Why, if there is anything to say.
+    pub cause: String,
 }
 
 /// Collects a pipe in the background.

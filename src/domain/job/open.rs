@@ -89,6 +89,7 @@ impl OpenJob {
             started_at: Some(self.started.utc),
             lead_time: None,
             deployment: None,
+            cause: String::new(),
         }
     }
 }

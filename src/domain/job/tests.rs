@@ -1,10 +1,4 @@
 //! One rule each; time and evidence are arguments.
-#![allow(
-    clippy::unnecessary_wraps,
-    clippy::too_many_lines,
-    clippy::similar_names,
-    reason = "tables and short names read best here"
-)]
 
 use super::*;
 use crate::domain::event::{GhostCause, Stream};
@@ -103,16 +97,16 @@ fn a_name_that_begins_like_another_is_another() {
 
 #[test]
 fn a_completion_in_several_lines_begins_and_ends_once() {
-    let head = "TS: Job a";
-    let tail = "z completed with result: Failed";
-    let heard = running("a").line(9_000, Worker::Gone, head).line(9_000, Worker::Gone, tail);
-    heard.line(9_000, Worker::Gone, tail).did(&["+a", "-failed a 9.0"]);
-    running("a").line(9_000, Worker::Gone, tail).did(&["+a"]);
-    running("a").line(9_000, Worker::Alive, head).line(9_000, Worker::Gone, tail).did(&["+a"]);
+    let first = "TS: Job a";
+    let last = "z completed with result: Failed";
+    let heard = running("a").line(9_000, Worker::Gone, first).line(9_000, Worker::Gone, last);
+    heard.line(9_000, Worker::Gone, last).did(&["+a", "-failed a 9.0"]);
+    running("a").line(9_000, Worker::Gone, last).did(&["+a"]);
+    running("a").line(9_000, Worker::Alive, first).line(9_000, Worker::Gone, last).did(&["+a"]);
     // Once the first line was believed, the next job's worker may be there.
     running("a")
-        .line(9_000, Worker::Gone, head)
-        .line(9_000, Worker::Alive, tail)
+        .line(9_000, Worker::Gone, first)
+        .line(9_000, Worker::Alive, last)
         .did(&["+a", "-failed a 9.0"]);
 }
 

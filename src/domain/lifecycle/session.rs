@@ -1,16 +1,22 @@
 //! What the listener says changes the session and the job here; what the world may see is drawn from both.
 
 use super::{Action, Lifecycle, Phase, Session};
+use crate::domain::death::Cause;
 use crate::domain::event::{Now, RunnerEvent, UpdateStep, Worker};
-use crate::domain::job::JobChange;
+use crate::domain::job::{JobChange, OpenJob};
 use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;
+use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::restart::StopReason;
 use crate::domain::status::{CurrentJob, State, Status};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A disowned listener that does not leave by itself is interrupted after this.
 const GHOST_GRACE: Duration = Duration::from_secs(30);
+
+/// Asks closer together than this are one ask: a signal sent to a process and to its group must not cost the job.
+const ONE_ASK: Duration = Duration::from_secs(1);
 
 impl Lifecycle {
     pub(super) fn said(&mut self, reading: Reading, worker: Worker, now: Now) -> Vec<Action> {
@@ -23,7 +29,7 @@ impl Lifecycle {
             actions.extend(self.hear_session(reading.event, now).map(Action::Notify));
         }
         if moved {
-            self.settle(now);
+            actions.extend(self.settle(now));
         }
         actions
     }
@@ -82,6 +88,24 @@ impl Lifecycle {
         }
     }
 
+    /// The open job: a line that claims a change of it needs evidence of its worker.
+    pub fn open_job(&self) -> Option<&OpenJob> {
+        self.jobs.open()
+    }
+
+    /// An operator has asked us to go: nothing may linger.
+    pub fn was_asked(&self) -> bool {
+        self.leaving == Some(StopReason::Asked)
+    }
+
+    pub(super) fn is_same_ask(&mut self, now: Now) -> bool {
+        let same = self.last_ask.is_some_and(|last| now.up.saturating_sub(last) < ONE_ASK);
+        if !same {
+            self.last_ask = Some(now.up);
+        }
+        same
+    }
+
     fn alive(&mut self) {
         self.session = Session::Live;
         if self.phase == Phase::Running {
@@ -95,7 +119,7 @@ impl Lifecycle {
 
     fn state(&self) -> State {
         match (self.phase, self.session) {
-            (Phase::Launching { reason: None, .. }, _) => State::Starting,
+            (Phase::Preparing | Phase::Launching { reason: None, .. }, _) => State::Starting,
             (Phase::Launching { .. } | Phase::Updating { .. }, _) => State::Backoff,
             (Phase::Registering { .. }, _) => State::Registering,
             (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, _) => State::Draining,
@@ -124,7 +148,8 @@ impl Lifecycle {
             Phase::Updating { until, .. } => (Some(wall(until)), None),
             Phase::Draining { until, .. } => (None, until.map(wall)),
             Phase::Stopping { until } | Phase::Deregistering { until, .. } => (None, Some(wall(until))),
-            Phase::Registering { .. } | Phase::Running | Phase::Killing | Phase::Done => (None, None),
+            Phase::Preparing | Phase::Registering { .. } => (None, None),
+            Phase::Running | Phase::Killing | Phase::Done => (None, None),
         };
         Status {
             state: self.shown.0,
@@ -143,7 +168,23 @@ impl Lifecycle {
 
 pub(super) fn change_to_action(change: JobChange) -> Action {
     match change {
-        JobChange::Started(row) | JobChange::Finished(row) => Action::Append(row),
+        JobChange::Started(row) => Action::Append(row),
+        JobChange::Finished(row) if row.status == RowStatus::Finished(JobStatus::Abandoned) => {
+            // The runner said so at the end it saw, or nobody saw an end.
+            let cause = if row.duration.is_some() { Cause::LockLost } else { Cause::Unfinished };
+            Action::Append(JobRecord { cause: cause.to_string(), ..row })
+        }
+        JobChange::Finished(row) => Action::Append(row),
+        JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
+    }
+}
+
+/// The job a listener's death has ended.
+pub(super) fn ended_by(cause: Cause, change: JobChange) -> Action {
+    match change {
+        JobChange::Started(row) | JobChange::Finished(row) => {
+            Action::Append(JobRecord { cause: cause.to_string(), ..row })
+        }
         JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
     }
 }

@@ -1,23 +1,22 @@
 //! The steps the table calls: each leaves the old phase, enters the next and says what must be done.
 
-use super::session::change_to_action;
+use super::session::ended_by;
 use super::{Action, Lifecycle, Phase, Session};
+use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
-use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
+use crate::domain::registration::Removal;
 use crate::domain::restart::{Decision, RestartReason, Situation, StopReason, UPDATE_WAIT, decide};
 use std::time::Duration;
 
 const SIGINT: i32 = 2;
 /// Registration is unavailable (`EX_UNAVAILABLE`).
-const UNAVAILABLE: i32 = 69;
-/// One attempt to register: a token, then `config.sh` with the retries of its own.
-const REGISTRATION: Duration = Duration::from_secs(180);
+pub(super) const UNAVAILABLE: i32 = 69;
 /// The least a removal gets when nobody waits to kill us.
 const UNHURRIED: Duration = Duration::from_secs(10);
-/// How long after a drained job's end the listener is heard before it is interrupted: on a busy machine the next job's line
-/// comes tens of milliseconds after the last one's end, and interrupting then would cancel that job.
-const SETTLE: Duration = Duration::from_millis(500);
+/// How long after a drained job's end the listener is heard before it is interrupted: a job that slipped in has its line right
+/// behind, on a busy machine tens of milliseconds later. Once only, or a full queue would be drained job by job.
+const SETTLE: Duration = Duration::from_millis(200);
 
 impl Lifecycle {
     /// Nothing is sent: the job may end in peace. Without a job there is nothing to wait for.
@@ -33,11 +32,32 @@ impl Lifecycle {
         unlabel.into_iter().chain([Action::Notify(notice)]).collect()
     }
 
-    /// The drained job has ended. Another may have slipped in: its line would be right behind, so hear that first.
-    pub(super) fn settle(&mut self, now: Now) {
-        if let Phase::Draining { until, .. } = self.phase {
-            let settle = self.jobs.open().is_none().then_some(now.up + SETTLE);
-            self.phase = Phase::Draining { until, settle };
+    /// The drained job has ended. Another may have slipped in: hear that first. After the one that did, none.
+    pub(super) fn settle(&mut self, now: Now) -> Vec<Action> {
+        match (self.phase, self.jobs.open()) {
+            (Phase::Draining { settle: Some(_), until }, Some(_)) => {
+                self.slipped = true;
+                self.phase = Phase::Draining { until, settle: None };
+                Vec::new()
+            }
+            (Phase::Draining { .. }, None) if self.slipped => self.interrupt(now),
+            (Phase::Draining { until, .. }, None) => {
+                self.phase = Phase::Draining { until, settle: Some(now.up + SETTLE) };
+                Vec::new()
+            }
+            (
+                Phase::Preparing
+                | Phase::Launching { .. }
+                | Phase::Registering { .. }
+                | Phase::Running
+                | Phase::Updating { .. }
+                | Phase::Draining { .. }
+                | Phase::Stopping { .. }
+                | Phase::Killing
+                | Phase::Deregistering { .. }
+                | Phase::Done,
+                _,
+            ) => Vec::new(),
         }
     }
 
@@ -60,69 +80,6 @@ impl Lifecycle {
         vec![Action::KillGroup, Action::Notify(Notice::ListenerKilled)]
     }
 
-    pub(super) fn launch(&mut self, reason: Option<RestartReason>, now: Now) -> Vec<Action> {
-        self.session = Session::Starting;
-        if self.registered {
-            self.reason = "waiting for the listener's session".into();
-            return vec![Action::Spawn];
-        }
-        self.attempted = true;
-        self.phase = Phase::Registering { until: now.up + REGISTRATION, reason };
-        self.reason = "registering with GitHub".into();
-        vec![Action::Register { anew: self.void }, Action::Notify(Notice::RegistrationStarted)]
-    }
-
-    pub(super) fn registered(
-        &mut self,
-        how: Registered,
-        reason: Option<RestartReason>,
-        now: Now,
-    ) -> Vec<Action> {
-        self.registered = true;
-        self.void = false;
-        self.ghost = None;
-        self.phase = Phase::Launching { due: now.up, reason };
-        vec![Action::Notify(Notice::Registered(how))]
-    }
-
-    pub(super) fn not_registered(&mut self, fault: RegistrationFault, now: Now) -> Vec<Action> {
-        let retry = fault.retry;
-        let mut actions = vec![Action::Notify(Notice::RegistrationFailed(fault))];
-        let decision = match self.decide(Exit::Code(UNAVAILABLE), true) {
-            Decision::Retry(_, after) if retry => Decision::Retry(RestartReason::RegistrationFailed, after),
-            Decision::Retry(..) | Decision::Stop(..) | Decision::AwaitUpdate(_) => {
-                Decision::Stop(StopReason::Unregistered, UNAVAILABLE)
-            }
-        };
-        actions.extend(self.follow(decision, now));
-        actions
-    }
-
-    /// Neither side is trusted alone (actions/runner#3458, #3448): only an idle runner, and only the second time.
-    pub(super) fn asked(&mut self, standing: Standing, now: Now) -> Vec<Action> {
-        let idle = self.session == Session::Live && self.jobs.open().is_none() && self.ghost.is_none();
-        if !idle || standing == Standing::Online {
-            self.disagreements = 0;
-            return Vec::new();
-        }
-        self.disagreements += 1;
-        let mut actions = vec![Action::Notify(Notice::StandingDisagreed(standing))];
-        if self.disagreements >= 2 {
-            self.disagreements = 0;
-            let unknown = standing == Standing::Unknown;
-            self.leaving = Some(if unknown { StopReason::Ghost } else { StopReason::Disagreed });
-            actions.extend(self.interrupt(now));
-        }
-        actions
-    }
-
-    pub(super) fn registration_late(&mut self, now: Now) -> Vec<Action> {
-        let says = format!("config.sh did not end within {} s", REGISTRATION.as_secs());
-        let mut actions = vec![Action::AbortRegistration];
-        actions.extend(self.not_registered(RegistrationFault { retry: true, says }, now));
-        actions
-    }
-
     pub(super) fn started(&mut self, pid: u32) -> Vec<Action> {
         let Phase::Launching { reason, .. } = self.phase else { return Vec::new() };
         self.phase = Phase::Running;
@@ -140,10 +97,13 @@ impl Lifecycle {
         actions
     }
 
-    pub(super) fn exited(&mut self, exit: Exit, configured: bool, now: Now) -> Vec<Action> {
-        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit })];
-        actions.extend(self.jobs.listener_exited(now).map(change_to_action));
-        let decision = self.decide(exit, configured);
+    pub(super) fn exited(&mut self, exit: Exit, configured: bool, cause: Cause, now: Now) -> Vec<Action> {
+        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
+        actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
+        let decision = match self.decide(exit, configured) {
+            Decision::Retry(reason, after) => Decision::Retry(reason.because_of(cause), after),
+            other @ (Decision::Stop(..) | Decision::AwaitUpdate(_)) => other,
+        };
         // What a crashed listener leaves behind still works in the job's directory, for a job nobody will renew.
         if matches!(decision, Decision::Retry(..)) {
             actions.push(Action::KillGroup);
@@ -211,9 +171,10 @@ impl Lifecycle {
         actions
     }
 
-    pub(super) fn exited_leaving(&mut self, exit: Exit, now: Now) -> Vec<Action> {
-        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit })];
-        actions.extend(self.jobs.listener_exited(now).map(change_to_action));
+    pub(super) fn exited_leaving(&mut self, exit: Exit, cause: Cause, now: Now) -> Vec<Action> {
+        let cause = if self.phase == Phase::Killing { Cause::Stopped } else { cause };
+        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
+        actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
         if reason == StopReason::Disagreed {
             self.leaving = None;

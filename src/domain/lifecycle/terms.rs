@@ -1,5 +1,6 @@
 //! What goes into the table and what comes out of it: data only.
 
+use crate::domain::death::Cause;
 use crate::domain::event::{Exit, StopKind, Worker};
 use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;
@@ -16,6 +17,8 @@ pub struct Settings {
     pub stopping: Duration,
     /// Most launches in a row without a session; `None` is unlimited.
     pub max_restarts: Option<u32>,
+    /// Something must be prepared before the first launch.
+    pub prepares: bool,
     /// The runner is registered by us before the first launch; otherwise it is configured already.
     pub registers: bool,
     /// A registration that the server has dropped can be made anew.
@@ -33,6 +36,8 @@ pub enum Input {
     Stop(StopKind),
     /// The listener said something; `worker` is the evidence at that moment.
     Said(Reading, Worker),
+    /// Everything is prepared for the first launch, or as good as it gets.
+    Prepared,
     /// The spawn succeeded.
     Started {
         /// The listener's process id.
@@ -49,6 +54,8 @@ pub enum Input {
         exit: Exit,
         /// `.runner` is still there.
         configured: bool,
+        /// Why, as far as the system tells.
+        cause: Cause,
     },
     /// `update.finished` has appeared (and was deleted).
     UpdateFinished,
@@ -67,6 +74,8 @@ pub enum Input {
 /// What the supervisor must do, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// Prepare the first launch; answer with `Prepared`.
+    Prepare,
     /// Register the runner; answer with `Registered` or `NotRegistered`.
     Register {
         /// The server has dropped the registration that is here.

@@ -1,6 +1,7 @@
 //! The table, row by row; time is an argument, so nothing here waits.
 
 use super::*;
+use crate::domain::death::Cause;
 use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
 use crate::domain::parse::Reading;
 use crate::domain::parse::parse;
@@ -18,6 +19,7 @@ fn settings() -> Settings {
         drain: Duration::from_secs(100),
         stopping: Duration::from_secs(35),
         max_restarts: Some(10),
+        prepares: false,
         registers: false,
         reregisters: false,
         removal: None,
@@ -38,7 +40,7 @@ fn completed(name: &str, result: TaskResult) -> Input {
 }
 
 fn exited(code: i32) -> Input {
-    Input::Exited { exit: Exit::Code(code), configured: true }
+    Input::Exited { exit: Exit::Code(code), configured: true, cause: Cause::Exit(code) }
 }
 
 /// A lifecycle that has come this far, at second 10.
@@ -106,7 +108,7 @@ fn idle_is_interrupted_at_once_and_killed_if_it_will_not_go() {
     assert_eq!(stage.deeds(Input::Deadline, 44), []);
     assert_eq!(stage.deeds(Input::Deadline, 45), [Action::KillGroup]);
     assert_eq!(stage.0.next_deadline(), None);
-    let gone = Input::Exited { exit: Exit::Signal(9), configured: true };
+    let gone = Input::Exited { exit: Exit::Signal(9), configured: true, cause: Cause::Signal(9) };
     assert_eq!(stage.deeds(gone, 46), [Action::Leave(137)]);
 }
 
@@ -117,7 +119,7 @@ fn busy_drains_in_silence_and_is_interrupted_the_moment_the_job_ends() {
     assert_eq!(stage.state(), State::Draining);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)));
     assert_eq!(rows(&stage.deeds(completed("build", TaskResult::Succeeded), 60)).len(), 1);
-    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(60_020)));
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(60_200)));
     assert_eq!(stage.deeds(Input::Deadline, 61), [Action::Interrupt]);
     assert_eq!(stage.deeds(exited(0), 61), [Action::Leave(0)]);
     assert_eq!(stage.state(), State::Stopped);
@@ -130,8 +132,8 @@ fn a_job_that_slips_in_during_the_drain_may_finish_too() {
     assert_eq!(rows(&stage.deeds(started("slipped in"), 20)), [("slipped in".into(), RowStatus::Running)]);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)), "within the same budget");
     assert_eq!(stage.deeds(Input::Deadline, 50), []);
-    stage.deeds(completed("slipped in", TaskResult::Succeeded), 60);
-    assert_eq!(stage.deeds(Input::Deadline, 61), [Action::Interrupt]);
+    let done = stage.deeds(completed("slipped in", TaskResult::Succeeded), 60);
+    assert_eq!(done.last(), Some(&Action::Interrupt), "one may slip in, not the whole queue");
 }
 
 #[test]
@@ -179,7 +181,8 @@ fn usr1_drains_without_an_end_until_term_gives_it_one() {
 #[test]
 fn a_crash_abandons_the_job_clears_its_group_and_comes_back() {
     let mut stage = Stage::busy();
-    let actions = stage.deeds(Input::Exited { exit: Exit::Signal(9), configured: true }, 10);
+    let actions =
+        stage.deeds(Input::Exited { exit: Exit::Signal(9), configured: true, cause: Cause::Signal(9) }, 10);
     assert_eq!(rows(&actions), [("build".into(), RowStatus::Finished(JobStatus::Abandoned))]);
     assert!(actions.contains(&Action::KillGroup));
     assert_eq!(stage.state(), State::Backoff);
@@ -287,7 +290,7 @@ fn a_listener_that_cannot_be_started_is_tried_again() {
 #[test]
 fn interrupted_before_it_had_handlers_is_what_was_asked_for() {
     let mut stage = Stage::launched().with(Input::Stop(StopKind::Ask), 1);
-    let gone = Input::Exited { exit: Exit::Signal(2), configured: true };
+    let gone = Input::Exited { exit: Exit::Signal(2), configured: true, cause: Cause::Signal(2) };
     assert_eq!(stage.deeds(gone, 2), [Action::Leave(0)]);
 }
 
@@ -409,7 +412,7 @@ fn a_removal_that_hangs_is_cut_short() {
 
 #[test]
 fn what_the_server_has_removed_is_not_removed_again() {
-    let done = Input::Exited { exit: Exit::Code(0), configured: false };
+    let done = Input::Exited { exit: Exit::Code(0), configured: false, cause: Cause::Exit(0) };
     assert_eq!(registered().deeds(done, 10), [Action::Leave(0)]);
 }
 
@@ -438,6 +441,68 @@ fn the_drain_takes_the_labels_away_once() {
     let mut stage = registered().with(started("build"), 5);
     assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), [Action::Unlabel]);
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 20), []);
+}
+
+fn preparing() -> Stage {
+    let mut stage = Stage(Lifecycle::new(Settings { prepares: true, registers: true, ..settings() }, now(0)));
+    assert_eq!(stage.deeds(Input::Deadline, 0), [Action::Prepare]);
+    stage
+}
+
+#[test]
+fn what_must_be_prepared_comes_before_everything_else_and_once() {
+    let mut stage = preparing();
+    assert_eq!((stage.state(), stage.0.next_deadline()), (State::Starting, None));
+    assert_eq!(stage.deeds(Input::Prepared, 5), []);
+    assert_eq!(stage.deeds(Input::Deadline, 5), [Action::Register { anew: false }]);
+    assert_eq!(stage.deeds(Input::Prepared, 6), []);
+    stage.0.handle(Input::NotRegistered(RegistrationFault { retry: true, says: String::new() }), now(7));
+    assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Register { anew: false }]);
+}
+
+#[test]
+fn no_stop_waits_for_the_preparation() {
+    for kind in [StopKind::Ask, StopKind::Drain, StopKind::Insist] {
+        assert_eq!(preparing().deeds(Input::Stop(kind), 3), [Action::Leave(0)], "{kind:?}");
+    }
+}
+
+fn died_of(cause: Cause) -> Input {
+    Input::Exited { exit: Exit::Signal(9), configured: true, cause }
+}
+
+fn cause_of(actions: &[Action]) -> String {
+    let row =
+        actions.iter().find_map(|action| if let Action::Append(row) = action { Some(row) } else { None });
+    row.expect("a row").cause.clone()
+}
+
+#[test]
+fn the_cause_of_a_death_is_in_the_row_and_in_the_reason() {
+    for (cause, reason, words) in [
+        (Cause::Oom, RestartReason::OomKilled, "oom"),
+        (Cause::DiskFull, RestartReason::DiskFull, "disk_full"),
+        (Cause::Signal(9), RestartReason::Killed, "signal 9"),
+    ] {
+        let actions = Stage::busy().0.handle(died_of(cause), now(10));
+        assert_eq!(cause_of(&actions), words);
+        let is_why = |action: &Action| matches!(action, Action::Notify(Notice::RestartScheduled { reason: why, .. }) if *why == reason);
+        assert!(actions.iter().any(is_why), "{actions:?}");
+    }
+}
+
+#[test]
+fn an_abandoned_job_always_has_a_cause() {
+    let mut stage = Stage::busy().with(Input::Stop(StopKind::Insist), 10).with(Input::Deadline, 45);
+    assert_eq!(cause_of(&stage.0.handle(died_of(Cause::Signal(9)), now(46))), "stopped");
+    let mut stage = Stage::busy();
+    assert_eq!(cause_of(&stage.0.handle(started("next"), now(20))), "no word of its end");
+    let mut stage = Stage::busy();
+    let lost = completed("build", TaskResult::Abandoned);
+    assert_eq!(cause_of(&stage.0.handle(lost, now(20))), "lock lost");
+    let mut stage = Stage::busy();
+    let done = completed("build", TaskResult::Failed);
+    assert_eq!(cause_of(&stage.0.handle(done, now(20))), "", "whoever looks at the system says why");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn status() -> impl Strategy<Value = RowStatus> {
 pub(crate) fn record() -> impl Strategy<Value = JobRecord> {
     let times = (instant(), option::of(instant()));
     let durations = (option::of(duration()), option::of(duration()), option::of(duration()));
-    (times, durations, status(), vec(text(), 9), any::<Option<bool>>()).prop_map(
+    (times, durations, status(), vec(text(), 10), any::<Option<bool>>()).prop_map(
         |((timestamp, started_at), (duration, queue_time, lead_time), status, texts, deployment)| {
             let mut texts = texts.into_iter();
             let mut next = || texts.next().unwrap();
@@ -63,6 +63,7 @@ pub(crate) fn record() -> impl Strategy<Value = JobRecord> {
                 started_at,
                 lead_time,
                 deployment,
+                cause: next(),
             }
         },
     )

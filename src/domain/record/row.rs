@@ -11,7 +11,7 @@ use std::io::Cursor;
 
 /// The first line of the job log, without its newline.
 pub const HEADER: &str = "timestamp,job_id,status,duration_seconds,queue_time_seconds,job_name,workflow,repository,\
-run_id,run_attempt,event,ref,sha,started_at,lead_time_seconds,deployment";
+run_id,run_attempt,event,ref,sha,started_at,lead_time_seconds,deployment,cause";
 
 /// Longest line, in bytes, that is read as a row. Ours are shorter: ten texts of [`MAX_TEXT`] characters at most.
 pub const MAX_ROW: usize = 256 * 1024;
@@ -19,13 +19,18 @@ pub const MAX_ROW: usize = 256 * 1024;
 /// Longest text of a row, in characters.
 pub const MAX_TEXT: usize = 1024;
 
-const COLUMNS: usize = 16;
+const COLUMNS: usize = 17;
+/// Before there was a cause.
+const EARLIER_COLUMNS: usize = 16;
 /// The shell predecessor wrote only the first five columns, and no header.
 const PREDECESSOR_COLUMNS: usize = 5;
 
-/// Whether a line (without its end) is a header, ours or the same names cut to the predecessor's five.
+/// Whether a line (without its end) is a header: ours, ours before there was a cause, or the same names cut to the
+/// predecessor's five.
 pub fn known_header(line: &[u8]) -> bool {
-    line == HEADER.as_bytes() || line == b"timestamp,job_id,status,duration_seconds,queue_time_seconds"
+    let columns = line.split(|byte| *byte == b',').count();
+    [COLUMNS, EARLIER_COLUMNS, PREDECESSOR_COLUMNS].contains(&columns)
+        && line.split(|byte| *byte == b',').eq(HEADER.as_bytes().split(|byte| *byte == b',').take(columns))
 }
 
 impl JobRecord {
@@ -50,6 +55,7 @@ impl JobRecord {
             started_at: self.started_at.map(instant_as_written),
             lead_time: duration_as_written(self.lead_time),
             deployment: self.deployment,
+            cause: text_as_written(&self.cause).into_owned(),
         }
     }
 
@@ -96,12 +102,13 @@ impl JobRecord {
                 &record.started_at.map(instant_text).unwrap_or_default(),
                 &duration_text(record.lead_time),
                 deployment,
+                &record.cause,
             ])
             .expect("memory takes every row");
         writer.into_inner().expect("memory takes every row")
     }
 
-    /// Reads one row: sixteen columns, or the predecessor's five (its queue time was never known, and no job
+    /// Reads one row: seventeen columns, sixteen without a cause, or the predecessor's five (its queue time was never known, and no job
     /// it saw running had a duration yet: those 0s are `None`).
     ///
     /// # Errors
@@ -131,6 +138,7 @@ impl JobRecord {
             started_at: None,
             lead_time: None,
             deployment: None,
+            cause: String::new(),
         }
     }
 
@@ -141,7 +149,7 @@ impl JobRecord {
     pub fn read_csv(&mut self, row: &ByteRecord) -> Result<(), RowFault> {
         let fault = |kind| RowFault { kind };
         let old = row.len() == PREDECESSOR_COLUMNS;
-        if !old && row.len() != COLUMNS {
+        if !old && row.len() != COLUMNS && row.len() != EARLIER_COLUMNS {
             return Err(fault(RowFaultKind::Columns));
         }
         let time = if old { old_instant } else { instant };
@@ -167,6 +175,7 @@ impl JobRecord {
             (10, &mut self.event),
             (11, &mut self.git_ref),
             (12, &mut self.sha),
+            (16, &mut self.cause),
         ] {
             read_text(column(n), text).ok_or(fault(RowFaultKind::Text))?;
         }
@@ -193,7 +202,7 @@ impl RowReader {
         RowReader { csv: line_reader(), row: ByteRecord::new() }
     }
 
-    /// Reads one line, without its newline, into `record`; returns how many columns it had: 16 or 5.
+    /// Reads one line, without its newline, into `record`; returns how many columns it had: 17, 16 or 5.
     ///
     /// # Errors
     /// As [`JobRecord::from_csv`], and `Quoting` or `TooLong`.
@@ -260,13 +269,14 @@ mod tests {
             started_at: Some("2026-11-22T21:16:46.5+01:00".parse().unwrap()),
             lead_time: None,
             deployment: Some(false),
+            cause: "oom".into(),
         }
     }
 
     #[test]
     fn a_row_is_written_as_the_contract_says() {
         let row = "2026-11-22T20:18:00.123Z,41,success,73.004,3.000,\"build (a, \"\"b\"\") # x\",CI,o/r,9,1,push,\
-                   refs/heads/main,abc,2026-11-22T20:16:46.500Z,,false\n";
+                   refs/heads/main,abc,2026-11-22T20:16:46.500Z,,false,oom\n";
         assert_eq!(String::from_utf8(full().to_csv_row()).unwrap(), row);
         assert_eq!(HEADER.split(',').count(), COLUMNS);
         assert_eq!(read(row.trim_end()).unwrap(), full().as_written());
@@ -275,7 +285,26 @@ mod tests {
     #[test]
     fn unknown_is_empty() {
         let row = JobRecord::blank().to_csv_row();
-        assert_eq!(row, b"1970-01-01T00:00:00.000Z,,abandoned,,,,,,,,,,,,,\n");
+        assert_eq!(row, b"1970-01-01T00:00:00.000Z,,abandoned,,,,,,,,,,,,,,\n");
+    }
+
+    #[test]
+    fn a_row_from_before_there_was_a_cause_is_read() {
+        let row = String::from_utf8(full().to_csv_row()).unwrap();
+        let earlier = row.trim_end().strip_suffix(",oom").unwrap();
+        assert_eq!(read(earlier).unwrap(), JobRecord { cause: String::new(), ..full().as_written() });
+        assert_eq!(read(&format!("{row},").replace('\n', "")).unwrap_err(), RowFaultKind::Columns);
+    }
+
+    #[test]
+    fn headers_of_every_age_are_known() {
+        for columns in [17, 16, 5] {
+            let header: Vec<&str> = HEADER.split(',').take(columns).collect();
+            assert!(known_header(header.join(",").as_bytes()), "{columns}");
+        }
+        for line in ["", "timestamp", "timestamp,job_id,status,duration_seconds,queue", &HEADER[1..]] {
+            assert!(!known_header(line.as_bytes()), "{line}");
+        }
     }
 
     #[test]

@@ -1,0 +1,132 @@
+//! A process of ours cannot be looked into, leaves no core and dies last; a child of ours gets back what we were given.
+//!
+//! | what | why | for our children |
+//! |---|---|---|
+//! | non-dumpable | our uid's other processes, and root without `CAP_SYS_PTRACE`, may not open our environment, memory or descriptors | the next `execve` ends it |
+//! | `RLIMIT_CORE` 0, the soft limit only | a core would hold every secret; a pipe in `core_pattern` ignores the limit, but not being non-dumpable | the limit we were given: it is the operator's, and a job may want its cores |
+//! | `oom_score_adj` lowered by [`LOWERED`], where permitted | the runner's steps have 500: they are to die before the listener, and that before us | the value we were given, its floor with it |
+//!
+//! Where the system refuses one of them there was no such protection to begin with, and nobody is told.
+
+use nix::libc::{self, c_char};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::sync::OnceLock;
+use zeroize::Zeroize as _;
+
+/// How far below what we were given our `oom_score_adj` goes. Not to -1000, which would exempt us: a leak of ours would
+/// then be paid for by everybody else.
+const LOWERED: i32 = 500;
+const LOWEST: i32 = -999;
+const SCORE: &str = "/proc/self/oom_score_adj";
+
+/// What this process was started with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// `RLIMIT_CORE`, soft and hard, in bytes, if we changed it.
+    core: Option<(u64, u64)>,
+    /// `oom_score_adj`, if we changed it.
+    lowered_from: Option<i32>,
+    /// `oom_score_adj`, if it can be read.
+    score: Option<i32>,
+}
+
+static GIVEN: OnceLock<Given> = OnceLock::new();
+
+/// Raises the shield; before anything else, and once.
+pub fn raise() {
+    // First: the rest is of use only to those who may look.
+    let _ = prctl::set_dumpable(false);
+    let _ = GIVEN.set(Given { core: drop_core(), ..lower_score() });
+}
+
+/// What this process was started with; nothing if the shield was never raised.
+pub fn given() -> Given {
+    GIVEN.get().copied().unwrap_or_default()
+}
+
+fn drop_core() -> Option<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_CORE).ok().filter(|(soft, _)| *soft > 0)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, hard).ok()?;
+    Some((soft, hard))
+}
+
+fn lower_score() -> Given {
+    let score = std::fs::read_to_string(SCORE).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    // A non-dumpable process's files in /proc belong to root: whoever can write this one can write the child's too.
+    let lowered_from = score.filter(|score| {
+        let lower = (score - LOWERED).max(LOWEST);
+        lower < *score && std::fs::write(SCORE, lower.to_string()).is_ok()
+    });
+    Given { core: None, lowered_from, score }
+}
+
+impl Given {
+    /// The `oom_score_adj` our children have, -1000 to 1000.
+    pub fn score(&self) -> Option<i32> {
+        self.score
+    }
+
+    /// What gives it back, to be called between fork and exec while still root.
+    pub(crate) fn restorer(self) -> impl Fn() + Send + Sync + 'static {
+        let text = self.lowered_from.map(|score| score.to_string().into_bytes());
+        move || {
+            if let Some((soft, hard)) = self.core {
+                // Our own hard limit: it is not raised.
+                let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+                // SAFETY: the kernel reads one struct, which outlives the call; async-signal-safe.
+                #[expect(
+                    unsafe_code,
+                    reason = "runs between fork and exec, where only bare system calls may"
+                )]
+                unsafe {
+                    libc::setrlimit(libc::RLIMIT_CORE, &raw const limit);
+                }
+            }
+            if let Some(text) = &text {
+                write_score(text);
+            }
+        }
+    }
+}
+
+/// Raising is always permitted; with the privilege that lowered it, the floor rises too.
+fn write_score(text: &[u8]) {
+    // SAFETY: a C string and a buffer that outlive their calls, a descriptor of ours closed once; async-signal-safe.
+    #[expect(unsafe_code, reason = "runs between fork and exec, where only bare system calls may")]
+    unsafe {
+        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if file >= 0 {
+            libc::write(file, text.as_ptr().cast(), text.len());
+            libc::close(file);
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "no crate of ours names it")]
+unsafe extern "C" {
+    /// The environment of the C library, which is that of the kernel until somebody sets a variable.
+    static environ: *const *mut c_char;
+}
+
+/// Overwrites the values of those variables of this process's own environment that `is_secret`, so that not even who
+/// may look finds them in `/proc/PID/environ`; the names stay, with empty values.
+///
+/// Only to be called while this process has one thread: whoever reads a variable meanwhile would read half a value.
+pub fn wipe_environment(is_secret: impl Fn(&[u8]) -> bool) {
+    // SAFETY: the C library's array of NUL-terminated strings, which the kernel laid out in writable memory of ours;
+    // nobody else reads or changes it, as the caller promises. The string keeps its terminator and its name.
+    #[expect(unsafe_code, reason = "std cannot reach the memory that the kernel shows as the environment")]
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            let text = std::slice::from_raw_parts_mut((*entry).cast::<u8>(), libc::strlen(*entry));
+            if let Some(at) = memchr::memchr(b'=', text)
+                && is_secret(&text[..at])
+            {
+                text[at + 1..].zeroize();
+            }
+            entry = entry.add(1);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The preparation of the first launch goes on beside the loop, which hears of it as of everything else.
+
+use super::Supervisor;
+use super::enlist;
+use super::fault::StartError;
+use crate::config::Config;
+use crate::domain::lifecycle::Input;
+use crate::domain::notice::Notice;
+use crate::registrar::Registrar;
+use crate::sys::child::{Launch, Output};
+use crate::sys::outlet::Outlet;
+use crate::sys::prepare::{self, Wishes};
+use crate::telemetry::emit::ApiMeter;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Makes the registrar anew: the one that is there trusts the authorities of the store as it was.
+type Renew = Box<dyn FnOnce(&Launch, &Output) -> Option<Registrar>>;
+
+/// What is to be done, and the news of it.
+pub(super) struct Preparation {
+    wishes: Wishes,
+    told: Option<mpsc::UnboundedReceiver<Notice>>,
+    renew: Option<Renew>,
+}
+
+impl Preparation {
+    /// The preparation, and the registrar as it can be before it, if there is anything to register.
+    pub(super) fn new(
+        config: &Config,
+        launch: &Launch,
+        outlets: &[Outlet; 2],
+        meter: &ApiMeter,
+    ) -> Result<(Preparation, Option<Registrar>), StartError> {
+        let wishes = Wishes {
+            wait_for_docker: config.runner.wait_for_docker,
+            update_certificates: config.runner.update_ca_certs,
+        };
+        let registrar = enlist::registrar(config, launch, outlets, meter.clone())?;
+        let renew = wishes.update_certificates.then(|| {
+            let (config, meter) = (config.clone(), meter.clone());
+            let renew: Renew = Box::new(move |launch, output| {
+                // It was possible a moment ago.
+                enlist::registrar(&config, launch, &output.outlets, meter).ok().flatten()
+            });
+            renew
+        });
+        Ok((Preparation { wishes, told: None, renew }, registrar))
+    }
+
+    /// Whether there is anything to do.
+    pub(super) fn is_needed(&self) -> bool {
+        self.wishes.any()
+    }
+
+    pub(super) fn begin(&mut self, launch: &Launch, output: &Output) {
+        let (tell, told) = mpsc::unbounded_channel();
+        let (wishes, environment) = (self.wishes.clone(), launch.env.clone());
+        tokio::spawn(prepare::run(wishes, environment, output.outlets.clone(), tell));
+        self.told = Some(told);
+    }
+
+    /// The next happening; `None`, once, when it is over. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<Box<Notice>> {
+        let Some(told) = &mut self.told else { return std::future::pending().await };
+        let notice = told.recv().await;
+        if notice.is_none() {
+            self.told = None;
+        }
+        notice.map(Box::new)
+    }
+}
+
+impl Supervisor {
+    pub(super) fn prepared(&mut self) {
+        let renewed = self.preparation.renew.take().and_then(|renew| renew(&self.launch, &self.output));
+        if let Some(registrar) = renewed {
+            self.registrar = Some(Arc::new(registrar));
+        }
+        self.feed(Input::Prepared);
+    }
+}

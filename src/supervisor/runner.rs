@@ -1,0 +1,67 @@
+//! What there must be before a runner can be launched: its program, its registration, its user, and directories that user can write.
+
+use super::enlist;
+use super::fault::StartError;
+use crate::config::{Config, names};
+use crate::sys::child::Launch;
+use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
+use crate::sys::{oom, ownership, runner_file};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+const LISTENER: &str = "bin/Runner.Listener";
+
+/// The listener's launch, and where its jobs work.
+pub(super) fn launch(
+    config: &Config,
+    mut environment: Vec<(OsString, OsString)>,
+) -> Result<(Launch, PathBuf), StartError> {
+    let dir = config.runner.dir.clone();
+    if !dir.join(LISTENER).exists() {
+        return Err(StartError::NoRunner { dir, missing: LISTENER });
+    }
+    if config.registration.skip && !runner_file::is_configured(&dir) {
+        return Err(StartError::NotConfigured { dir });
+    }
+    let user = user(config)?;
+    let work_dir = runner_file::work_folder(&dir).unwrap_or_else(|| config.runner.work_dir.clone());
+    let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
+    if !config.registration.skip {
+        // `.runner` and the credentials are written there, and deleted.
+        check(names::RUNNER_DIR, &dir, user.as_ref())?;
+    }
+    check(names::RUNNER_DIR, &diag, user.as_ref())?;
+    check(names::RUNNER_WORK_DIR, &work_dir, user.as_ref())?;
+    if let Some(user) = &user {
+        user.dress(&mut environment);
+    }
+    environment.extend(enlist::given_jit(config));
+    oom::tell(&mut environment);
+    let user = user.map(|user| user.ids);
+    let launch =
+        Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment, user };
+    Ok((launch, work_dir))
+}
+
+fn user(config: &Config) -> Result<Option<Identity>, StartError> {
+    let spec = config.runner.user.as_ref().map(ToString::to_string);
+    let socket = Path::new(DOCKER_SOCKET);
+    let user = identity::resolve(spec.as_deref(), socket).map_err(StartError::User)?;
+    if let Some(user) = &user {
+        let (uid, gid, groups) = (user.ids.uid, user.ids.gid, format!("{:?}", user.ids.groups));
+        tracing::info!(event = "runner_user", name = user.name, uid, gid, groups);
+        if identity::docker_group(socket) == Some(0) && !user.ids.groups.contains(&0) {
+            tracing::warn!(
+                event = "docker_not_granted",
+                says = "the docker socket belongs to group 0, which is not given to the runner: give the socket a group of its own"
+            );
+        }
+    }
+    Ok(user)
+}
+
+fn check(variable: &'static str, dir: &Path, user: Option<&Identity>) -> Result<(), StartError> {
+    let what = "to look with the rights of the runner's user";
+    let answer = ownership::check(dir, user).map_err(|source| StartError::Os { what, source })?;
+    answer.map_err(|source| StartError::Unwritable { variable, source })
+}

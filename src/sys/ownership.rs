@@ -1,0 +1,121 @@
+//! A directory the runner cannot write is found before it starts, and named with its owner and the command that mends it.
+
+use super::identity::Identity;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access, getegid, geteuid};
+use std::fmt;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// A directory the runner's user cannot write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritable {
+    /// The directory that was asked for.
+    dir: PathBuf,
+    /// It, or the nearest above it that exists.
+    existing: PathBuf,
+    /// Its owner and group; `None` if they cannot be seen.
+    owner: Option<(u32, u32)>,
+    /// Its permission bits.
+    mode: u32,
+    /// The runner's user and group.
+    runner: (u32, u32),
+    error: Errno,
+}
+
+impl std::error::Error for Unwritable {}
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unwritable { dir, existing, owner, mode, runner: (uid, gid), error } = self;
+        write!(f, "uid {uid} cannot write {}", shown(existing))?;
+        match (error, owner) {
+            (Errno::EROFS, _) => write!(f, ": the file system is read-only, mount a volume there"),
+            (Errno::EACCES | Errno::EPERM, Some((owner, group))) => {
+                let fix = if dir == existing { "chown -R" } else { "mkdir -p it, then chown" };
+                write!(
+                    f,
+                    ", which belongs to {owner}:{group} (mode {mode:o}): {fix} {uid}:{gid} {}",
+                    shown(dir)
+                )
+            }
+            (error, _) => write!(f, ": {}", error.desc()),
+        }
+    }
+}
+
+/// Fit for a line, and for a shell where it is an ordinary path.
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// Checks that the runner can write `dir`, or make it where it is not there yet. `who` is `None` if it runs as we do.
+///
+/// The system is asked with the runner's own rights, so read-only mounts and access lists are seen as it will see them.
+///
+/// # Errors
+/// [`Unwritable`] inside, if it cannot; outside if the question cannot be asked.
+pub fn check(dir: &Path, who: Option<&Identity>) -> io::Result<Result<(), Unwritable>> {
+    let existing = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
+    let ask = || access(existing, AccessFlags::W_OK | AccessFlags::X_OK);
+    let answer = match who {
+        Some(identity) => identity.act(ask)?,
+        None => ask(),
+    };
+    Ok(answer.map_err(|error| {
+        let found = existing.metadata().ok();
+        Unwritable {
+            dir: dir.to_owned(),
+            existing: existing.to_owned(),
+            owner: found.as_ref().map(|found| (found.uid(), found.gid())),
+            mode: found.map_or(0, |found| found.mode() & 0o7777),
+            runner: who
+                .map_or_else(|| (geteuid().as_raw(), getegid().as_raw()), |who| (who.ids.uid, who.ids.gid)),
+            error,
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unwritable(dir: &str, error: Errno) -> String {
+        let (owner, runner) = (Some((0, 0)), (1001, 1001));
+        let existing = "/home/runner/_work".into();
+        Unwritable { dir: dir.into(), existing, owner, mode: 0o755, runner, error }.to_string()
+    }
+
+    #[test]
+    fn the_error_names_the_directory_its_owner_the_user_and_the_fix() {
+        assert_eq!(
+            unwritable("/home/runner/_work", Errno::EACCES),
+            "uid 1001 cannot write /home/runner/_work, which belongs to 0:0 (mode 755): \
+             chown -R 1001:1001 /home/runner/_work"
+        );
+        assert_eq!(
+            unwritable("/home/runner/_work/a/b", Errno::EACCES),
+            "uid 1001 cannot write /home/runner/_work, which belongs to 0:0 (mode 755): \
+             mkdir -p it, then chown 1001:1001 /home/runner/_work/a/b"
+        );
+        assert_eq!(
+            unwritable("/home/runner/_work", Errno::EROFS),
+            "uid 1001 cannot write /home/runner/_work: the file system is read-only, mount a volume there"
+        );
+        assert_eq!(
+            unwritable("/home/runner/_work", Errno::ENOTDIR),
+            "uid 1001 cannot write /home/runner/_work: Not a directory"
+        );
+    }
+
+    #[test]
+    fn our_own_directory_can_be_written_and_what_is_below_it_made() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(check(dir.path(), None).unwrap(), Ok(()));
+        assert_eq!(check(&dir.path().join("a/b"), None).unwrap(), Ok(()));
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        check(&file.join("below"), None).unwrap().unwrap_err();
+    }
+}

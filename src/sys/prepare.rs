@@ -1,0 +1,246 @@
+//! What the runner's own wrapper does before the first launch: waits for docker, updates the certificates. Neither can fail the start.
+//!
+//! As `run.sh` and `run-helper.sh` of `actions/runner` mean it: docker is asked once a second, and after the time
+//! given the runner is launched without it; a certificate store that cannot be updated is a warning. Other than there
+//! docker's own client is not needed, and both happen once, not before every launch.
+
+use super::child::Launch;
+use super::config_script;
+use super::outlet::Outlet;
+use crate::domain::event::Exit;
+use crate::domain::notice::Notice;
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Between two questions, and for one of them.
+const PAUSE: Duration = Duration::from_secs(1);
+const ONE_ANSWER: Duration = Duration::from_secs(2);
+/// Reading a few hundred certificates takes a second or two.
+const CERTIFICATES: Duration = Duration::from_secs(60);
+/// The programs that update the store, of Debian and of Red Hat.
+const UPDATERS: [&str; 2] = ["update-ca-certificates", "update-ca-trust"];
+
+/// What is to be done before the first launch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// `RUNNER_WAIT_FOR_DOCKER_IN_SECONDS`; zero: not at all.
+    pub wait_for_docker: Duration,
+    /// `RUNNER_UPDATE_CA_CERTS` is set.
+    pub update_certificates: bool,
+}
+
+impl Wishes {
+    /// Whether there is anything to do.
+    pub fn any(&self) -> bool {
+        self.update_certificates || !self.wait_for_docker.is_zero()
+    }
+}
+
+/// Fulfils them, telling each as it happens; over when `tell` is dropped. `environment` is that of the children.
+pub async fn run(
+    wishes: Wishes,
+    environment: Vec<(OsString, OsString)>,
+    outlets: [Outlet; 2],
+    tell: UnboundedSender<Notice>,
+) {
+    // Nobody who listens is gone before us, but for the end of everything.
+    let tell = |notice| drop(tell.send(notice));
+    if wishes.update_certificates {
+        tell(Notice::CertificatesUpdated {
+            says: update_certificates(environment.clone(), &outlets).await.err(),
+        });
+    }
+    if !wishes.wait_for_docker.is_zero() {
+        let at_most = wishes.wait_for_docker;
+        tell(Notice::DockerAwaited { at_most });
+        let says = match docker(value(&environment, "DOCKER_HOST").and_then(OsStr::to_str)) {
+            Ok(docker) => wait_for(&docker, at_most).await.err(),
+            Err(says) => Some(says),
+        };
+        tell(Notice::DockerWaitEnded { says });
+    }
+}
+
+fn value<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+}
+
+/// Where docker listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Docker {
+    Socket(PathBuf),
+    /// `host:port`; whether it speaks TLS is not known, so a connection is answer enough.
+    Tcp(String),
+}
+
+fn docker(host: Option<&str>) -> Result<Docker, String> {
+    match host.filter(|host| !host.is_empty()) {
+        None => Ok(Docker::Socket(super::identity::DOCKER_SOCKET.into())),
+        Some(host) => match host.split_once("://") {
+            Some(("unix", path)) => Ok(Docker::Socket(path.into())),
+            Some(("tcp" | "http" | "https", address)) => {
+                Ok(Docker::Tcp(address.trim_end_matches('/').to_owned()))
+            }
+            Some(_) | None => Err("DOCKER_HOST names neither a unix socket nor a TCP address".to_owned()),
+        },
+    }
+}
+
+async fn wait_for(docker: &Docker, at_most: Duration) -> Result<(), String> {
+    let mut says = String::new();
+    let attempts = async {
+        loop {
+            match tokio::time::timeout(ONE_ANSWER, ask(docker)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => says = error.to_string(),
+                Err(_) => says = format!("no answer within {} s", ONE_ANSWER.as_secs()),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    match tokio::time::timeout(at_most, attempts).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(format!("docker did not answer within {} s: {says}", at_most.as_secs())),
+    }
+}
+
+async fn ask(docker: &Docker) -> io::Result<()> {
+    match docker {
+        Docker::Socket(path) => ping(UnixStream::connect(path).await?).await,
+        Docker::Tcp(address) => TcpStream::connect(address).await.map(drop),
+    }
+}
+
+/// `GET /_ping`, which every version of the engine's API answers without a version in its path.
+async fn ping(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<()> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get("/_ping").header(header::HOST, "docker").body(Empty::<Bytes>::new());
+    let answer = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other);
+    connection.abort();
+    match answer?.status() {
+        StatusCode::OK => Ok(()),
+        other => Err(io::Error::other(format!("it answers {}", other.as_u16()))),
+    }
+}
+
+/// Runs the system's own program; `Err` says why the store was not updated.
+async fn update_certificates(env: Vec<(OsString, OsString)>, outlets: &[Outlet; 2]) -> Result<(), String> {
+    let path = value(&env, "PATH").unwrap_or_default().to_owned();
+    let is_root = nix::unistd::geteuid().is_root();
+    let (program, args) = command(&path, is_root)?;
+    let launch = Launch { program, args, dir: "/".into(), env, user: None };
+    match tokio::time::timeout(CERTIFICATES, config_script::run(&launch, outlets)).await {
+        Ok(Ok(outcome)) if outcome.exit == Exit::Code(0) => Ok(()),
+        Ok(Ok(outcome)) => Err(format!("the program ended with code {}", outcome.exit.shell_code())),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("the program did not end within {} s", CERTIFICATES.as_secs())),
+    }
+}
+
+/// The updater; by `sudo`, which must not ask, unless we are root.
+fn command(path: &OsStr, is_root: bool) -> Result<(PathBuf, Vec<OsString>), String> {
+    let updater = UPDATERS.iter().find_map(|name| in_path(path, name));
+    let updater = updater.ok_or_else(|| format!("found neither {} nor {}", UPDATERS[0], UPDATERS[1]))?;
+    if is_root {
+        return Ok((updater, Vec::new()));
+    }
+    let sudo = in_path(path, "sudo").ok_or("sudo is required but not found")?;
+    Ok((sudo, vec!["-n".into(), updater.into()]))
+}
+
+fn in_path(path: &OsStr, name: &str) -> Option<PathBuf> {
+    let is_executable = |file: &Path| nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok();
+    std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| file.is_file() && is_executable(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+
+    #[test]
+    fn docker_is_where_its_client_would_look() {
+        let socket = |path: &str| Ok(Docker::Socket(path.into()));
+        assert_eq!(docker(None), socket("/var/run/docker.sock"));
+        assert_eq!(docker(Some("")), socket("/var/run/docker.sock"));
+        assert_eq!(docker(Some("unix:///run/user/1001/docker.sock")), socket("/run/user/1001/docker.sock"));
+        assert_eq!(docker(Some("tcp://docker:2376")), Ok(Docker::Tcp("docker:2376".into())));
+        assert!(docker(Some("ssh://me@there")).is_err() && docker(Some("there")).is_err());
+    }
+
+    #[test]
+    fn certificates_are_updated_by_the_first_program_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().as_os_str();
+        assert_eq!(
+            command(path, true).unwrap_err(),
+            "found neither update-ca-certificates nor update-ca-trust"
+        );
+        let make = |name: &str| {
+            let file = dir.path().join(name);
+            std::fs::write(&file, "#!/bin/sh\n").unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+            file
+        };
+        let trust = make("update-ca-trust");
+        assert_eq!(command(path, true).unwrap(), (trust, vec![]));
+        let certificates = make("update-ca-certificates");
+        assert_eq!(command(path, true).unwrap(), (certificates.clone(), vec![]));
+        assert_eq!(command(path, false).unwrap_err(), "sudo is required but not found");
+        let sudo = make("sudo");
+        assert_eq!(command(path, false).unwrap(), (sudo, vec!["-n".into(), certificates.into()]));
+    }
+
+    /// Answers every connection with the next of these, then closes it.
+    async fn engine(listener: UnixListener, answers: &[&str]) {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /_ping HTTP/1.1\r\n"));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK";
+    const STARTING: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+
+    fn block_on(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn docker_is_waited_for_until_it_answers_with_200() {
+        block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("docker.sock");
+            let listener = UnixListener::bind(&path).unwrap();
+            let docker = Docker::Socket(path);
+            let waiting = wait_for(&docker, Duration::from_secs(30));
+            let (answer, ()) = tokio::join!(waiting, engine(listener, &[STARTING, OK]));
+            assert_eq!(answer, Ok(()));
+        });
+    }
+
+    #[test]
+    fn what_was_wrong_at_last_is_told() {
+        block_on(async {
+            let docker = Docker::Socket("/nonexistent/docker.sock".into());
+            let says = wait_for(&docker, Duration::from_millis(50)).await.unwrap_err();
+            assert_eq!(says, "docker did not answer within 0 s: No such file or directory (os error 2)");
+        });
+    }
+}

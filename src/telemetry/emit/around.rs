@@ -1,0 +1,34 @@
+//! What the system around the runner did: log lines only, their metrics are moved elsewhere.
+
+use crate::domain::death::Cause;
+use crate::domain::event::Exit;
+use std::time::Duration;
+use tracing::{info, warn};
+
+pub(super) fn docker_awaited(at_most: Duration) {
+    let says = "Waiting for docker to be ready.";
+    info!(event = "docker_awaited", says, at_most_seconds = at_most.as_secs());
+}
+
+pub(super) fn docker_wait_ended(trouble: Option<&str>) {
+    match trouble {
+        None => info!(event = "docker_ready", says = "Docker is ready."),
+        Some(says) => warn!(event = "docker_not_ready", says),
+    }
+}
+
+pub(super) fn certificates_updated(trouble: Option<&str>) {
+    match trouble {
+        None => info!(event = "certificates_updated"),
+        Some(says) => warn!(event = "certificates_not_updated", says),
+    }
+}
+
+pub(super) fn listener_exited(exit: Exit, cause: Cause) {
+    // The others say what the exit says.
+    let cause = matches!(cause, Cause::Oom | Cause::DiskFull | Cause::Stopped).then(|| cause.to_string());
+    match exit {
+        Exit::Code(code) => info!(event = "listener_exited", code, cause),
+        Exit::Signal(signal) => warn!(event = "listener_died", signal, cause),
+    }
+}
