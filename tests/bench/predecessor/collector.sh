@@ -1,5 +1,6 @@
 #!/bin/bash
 # STAND-IN, for benchmarks only. Every interval it greps and loops over the whole job log, writes a text file and renames it.
+# shellcheck disable=SC2116 # the forks are the point
 # `collector.sh once` does one update.
 buckets=(60 300 600 1800 3600 7200)
 
