@@ -16,13 +16,11 @@ const MOST: usize = 32;
 #[derive(Debug, Default)]
 pub struct EchoFilter {
     waiting: VecDeque<(Duration, Reading)>,
-    tracing: bool,
 }
 
 impl EchoFilter {
     /// `Some` the first time a sentence is heard, `None` for its echo. `up` is monotonic time.
     pub fn hear(&mut self, reading: Reading, up: Duration) -> Option<Reading> {
-        self.tracing |= reading.traced;
         // Half a sentence says nothing twice; which half counts is the tracker's to tell.
         if matches!(
             reading.event,
@@ -45,11 +43,6 @@ impl EchoFilter {
         }
         self.waiting.push_back((up, reading.clone()));
         Some(reading)
-    }
-
-    /// The runner's trace has been seen on stdout.
-    pub fn is_tracing(&self) -> bool {
-        self.tracing
     }
 }
 

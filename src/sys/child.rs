@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -128,11 +128,7 @@ impl Listener {
     /// # Errors
     /// If somebody else has waited for it.
     pub async fn wait(&mut self) -> io::Result<Exit> {
-        let status = self.child.wait().await?;
-        Ok(match (status.code(), status.signal()) {
-            (Some(code), _) => Exit::Code(code),
-            (None, signal) => Exit::Signal(signal.unwrap_or_default()),
-        })
+        self.child.wait().await.map(exit_of)
     }
 
     /// SIGINT to the listener alone: it cancels its job and leaves. Nothing once its exit was taken.
@@ -146,6 +142,14 @@ impl Listener {
     /// SIGKILL to its group. Also right after its exit was taken: the number stays the group's while a member lives.
     pub fn kill_group(&self) {
         let _ = killpg(as_pid(self.pid), Signal::SIGKILL);
+    }
+}
+
+/// How a process ended, in our words.
+pub(super) fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
     }
 }
 

@@ -1,13 +1,12 @@
 //! Runs `config.sh`: what it prints is passed on and remembered; if nobody wants its end any more, its whole group is killed.
 
-use super::child::{Launch, pass};
+use super::child::{Launch, exit_of, pass};
 use super::outlet::Outlet;
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Lines remembered, and how much of each.
@@ -51,11 +50,7 @@ pub async fn run(command: &Launch, outlets: &[Outlet; 2]) -> io::Result<Outcome>
     let (out, err) = tokio::join!(stdout, stderr);
     let status = child.wait().await?;
     leash.0 = None;
-    let exit = match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
-    };
-    Ok(Outcome { exit, lines: [out, err].concat() })
+    Ok(Outcome { exit: exit_of(status), lines: [out, err].concat() })
 }
 
 async fn listen(mut pipe: impl AsyncRead + Unpin, outlet: &Outlet) -> Vec<String> {

@@ -77,19 +77,9 @@ impl OpenJob {
             job_id: format!("local-{}", self.started.utc.timestamp_millis()),
             status,
             duration,
-            queue_time: None,
             job_name: self.name.clone(),
-            workflow: String::new(),
-            repository: String::new(),
-            run_id: String::new(),
-            run_attempt: String::new(),
-            event: String::new(),
-            git_ref: String::new(),
-            sha: String::new(),
             started_at: Some(self.started.utc),
-            lead_time: None,
-            deployment: None,
-            cause: String::new(),
+            ..JobRecord::blank()
         }
     }
 }
