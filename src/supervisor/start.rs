@@ -12,6 +12,7 @@ use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
+use crate::domain::totals::Bounds;
 use crate::http::{self, Scrapes, View, api, server};
 use crate::sys::child::Output;
 use crate::sys::journal;
@@ -32,8 +33,6 @@ use tokio::time::Instant;
 
 /// Sentences that may wait for the loop; then the pipe fills.
 const SENTENCES: usize = 64;
-/// Bounds of the queue-time histogram, seconds.
-const QUEUE_BOUNDS: [f64; 8] = [5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0];
 
 /// The TCP door, if there is to be one.
 pub enum Tcp {
@@ -88,8 +87,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
 
     let settings = journal_settings(&config);
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
-    let exporter =
-        Exporter::install(&identity(&config), &config.metrics.buckets).map_err(StartError::Registry)?;
+    let exporter = Exporter::install(&identity(&config), &settings.bounds).map_err(StartError::Registry)?;
     let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
     let (preparation, registrar) =
         Preparation::new(&config, &launch, &outlets, &ApiMeter::new(exporter.clone()))?;
@@ -126,6 +124,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         errands: JoinSet::new(),
         standing_checks: config.registration.status_check.map(standing_checks),
         unwritten: 0,
+        begun: None,
         recent: VecDeque::new(),
         shown,
         sample_every: config.metrics.update_interval,
@@ -154,8 +153,7 @@ fn journal_settings(config: &Config) -> journal::Settings {
     journal::Settings {
         path: config.job_log.path.clone(),
         max_records: config.job_log.max_records,
-        duration_bounds: config.metrics.buckets.clone(),
-        queue_bounds: QUEUE_BOUNDS.to_vec(),
+        bounds: Bounds::with_duration(config.metrics.buckets.clone()),
     }
 }
 
