@@ -32,7 +32,7 @@ use chrono::{DateTime, Utc};
 use errands::Done;
 use hall::Hall;
 use listening::Gone;
-use maybe::{tick, until, updated, wait};
+use maybe::{until, updated, wait};
 use preparation::Preparation;
 use scene::Scene;
 use std::collections::VecDeque;
@@ -95,7 +95,6 @@ struct Supervisor {
     hall: Hall,
     registrar: Option<Arc<Registrar>>,
     errands: JoinSet<Done>,
-    standing_checks: Option<tokio::time::Interval>,
     /// Rows handed over and not acknowledged.
     unwritten: u64,
     /// What the job log says of the job that began last.
@@ -120,7 +119,6 @@ enum Happened {
     Pulse(oneshot::Sender<()>),
     Updated(bool),
     Prepared(Option<Box<Notice>>),
-    StandingDue,
     Done(Done),
 }
 
@@ -151,7 +149,6 @@ impl Supervisor {
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
-            () = tick(self.standing_checks.as_mut()) => Happened::StandingDue,
             Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
         }
     }
@@ -167,9 +164,6 @@ impl Supervisor {
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
-            Happened::StandingDue => {
-                self.send(|registrar| async move { Done::Asked(registrar.standing().await) });
-            }
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
@@ -201,6 +195,7 @@ impl Supervisor {
                 self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) });
             }
             Action::AbortRegistration => self.errands.abort_all(),
+            Action::Ask => self.send(|registrar| async move { Done::Asked(registrar.standing().await) }),
             Action::Unlabel => {
                 self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) });
             }

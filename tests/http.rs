@@ -658,6 +658,8 @@ fn livez_is_503_when_the_loop_does_not_answer() {
         prepares: false,
         registers: false,
         reregisters: false,
+        check_every: None,
+        look_every: None,
         removal: None,
         seed: 1,
     };

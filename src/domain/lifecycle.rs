@@ -55,8 +55,10 @@ pub struct Lifecycle {
     registered: bool,
     attempted: bool,
     void: bool,
-    /// How often in a row GitHub has said that we are offline while we believe that we are idle.
+    /// How often in a row GitHub has contradicted what we believe of the session.
     disagreements: u32,
+    /// When GitHub is asked next, if no job is open then.
+    ask_at: Option<Duration>,
     jobs: JobTracker,
     echo: EchoFilter,
     version: Option<String>,
@@ -81,6 +83,7 @@ impl Lifecycle {
             attempted: false,
             void: false,
             disagreements: 0,
+            ask_at: None,
             jobs: JobTracker::default(),
             echo: EchoFilter::default(),
             version: None,
@@ -99,7 +102,9 @@ impl Lifecycle {
             | Phase::Stopping { until }
             | Phase::Deregistering { until, .. } => Some(until),
             Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
-            Phase::Running if self.jobs.open().is_none() => self.ghost.map(|(_, until)| until),
+            Phase::Running if self.jobs.open().is_none() => {
+                [self.ghost.map(|(_, until)| until), self.ask_at].into_iter().flatten().min()
+            }
             Phase::Preparing | Phase::Running | Phase::Killing | Phase::Done => None,
         }
     }
@@ -166,6 +171,7 @@ impl Lifecycle {
                 self.leaving = Some(StopReason::Ghost);
                 self.interrupt(now)
             }
+            (Phase::Running, Input::Deadline) if self.question_is_due(now) => self.ask(now),
             (Phase::Launching { .. } | Phase::Updating { .. } | Phase::Running, Input::Deadline)
             | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline)
             | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Deadline) => Vec::new(),

@@ -34,6 +34,10 @@ use tokio::time::Instant;
 /// Sentences that may wait for the loop; then the pipe fills.
 const SENTENCES: usize = 64;
 
+/// A lost connection is asked about this often, unless a check of the idle runner is configured: GitHub needs about as long to
+/// notice.
+const LOOK_EVERY: Duration = Duration::from_secs(120);
+
 /// The TCP door, if there is to be one.
 pub enum Tcp {
     /// `METRICS_ENABLED=false`
@@ -122,7 +126,6 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         hall,
         registrar: registrar.map(Arc::new),
         errands: JoinSet::new(),
-        standing_checks: config.registration.status_check.map(standing_checks),
         unwritten: 0,
         begun: None,
         recent: VecDeque::new(),
@@ -140,13 +143,6 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     }
     supervisor.sample();
     Ok(supervisor)
-}
-
-/// The first look is one interval away: a runner that has just come needs time to be seen.
-fn standing_checks(every: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval_at(Instant::now() + every, every);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    interval
 }
 
 fn journal_settings(config: &Config) -> journal::Settings {
@@ -173,13 +169,17 @@ fn identity(config: &Config) -> Identity {
 }
 
 fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: bool, now: Now) -> Settings {
+    let can_ask = registers && config.credential.as_ref().is_some_and(Credential::can_ask);
+    let check_every = config.registration.status_check;
     Settings {
         drain: config.lifecycle.budget.drain,
         stopping: config.lifecycle.budget.stopping,
         max_restarts: config.lifecycle.max_restarts,
         prepares: preparation.is_needed(),
         registers,
-        reregisters: registers && config.credential.as_ref().is_some_and(Credential::can_ask),
+        reregisters: can_ask,
+        check_every: check_every.filter(|_| can_ask),
+        look_every: can_ask.then(|| check_every.unwrap_or(LOOK_EVERY)),
         removal: (registers && !config.registration.keep).then_some(config.lifecycle.budget.deregistration),
         // Only spreads the back-off of a fleet.
         seed: u64::from(now.utc.timestamp_subsec_nanos()) << 32 | u64::from(std::process::id()),
