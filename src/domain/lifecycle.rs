@@ -144,15 +144,14 @@ impl Lifecycle {
 
             (Phase::Registering { reason, .. }, Input::Registered(how)) => self.registered(how, reason, now),
             (Phase::Registering { .. }, Input::NotRegistered(fault)) => self.not_registered(fault, now),
-            // The answer of a registration that was given up.
-            (_, Input::Registered(_) | Input::NotRegistered(_)) => Vec::new(),
             (Phase::Deregistering { stop, code, .. }, Input::Deregistered(removal)) => {
                 let mut actions = vec![Action::Notify(Notice::Deregistered(removal))];
                 actions.extend(self.leave(stop, code));
                 actions
             }
-            (_, Input::Deregistered(_)) => Vec::new(),
             (Phase::Running, Input::Asked(standing)) => self.asked(standing, now),
+            // The answer to what was given up meanwhile.
+            (_, Input::Registered(_) | Input::NotRegistered(_) | Input::Deregistered(_)) => Vec::new(),
             (_, Input::Asked(_)) => Vec::new(),
 
             (Phase::Launching { due, reason }, Input::Deadline) if now.up >= due => self.launch(reason, now),
