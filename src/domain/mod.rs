@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod configure;
+pub mod context;
 pub mod death;
 pub mod echo;
 pub mod event;

@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod child;
 pub mod config_script;
 pub mod disk;
+pub mod hooks;
 pub mod identity;
 pub mod journal;
 pub mod oom;
