@@ -1,9 +1,14 @@
 //! The registration's life on GitHub: each errand takes a deadline, cleans up after itself, and ends with one answer.
 
+mod jobs;
+mod standing;
+
+pub use jobs::Seen;
+
 use crate::config::Secret;
 use crate::domain::configure::{Registration, TOKEN, fault};
 use crate::domain::event::Exit;
-use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
+use crate::domain::registration::{Registered, RegistrationFault, Removal};
 use crate::domain::target::{Host, Target};
 use crate::github::{self, ApiError, Client, ErrorKind, NewRunner};
 use crate::sys::child::Launch;
@@ -18,8 +23,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// For the token that registering begins with; `config.sh` has a limit of its own.
 const TOKEN_LIMIT: Duration = Duration::from_secs(60);
-/// For the labels while a job drains, and for a look at our own standing.
-const LABELS_LIMIT: Duration = Duration::from_secs(30);
+/// For the labels while a job drains, for a look at our own standing or at the jobs of a run.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// Of a removal's time, at most so much is kept for the API if `config.sh remove` hangs.
 const FALLBACK: Duration = Duration::from_secs(3);
 /// A removal answers so much before its limit: whoever waits for it knows no more than that it is late.
@@ -54,6 +59,8 @@ pub struct Registrar {
     pub access: Access,
     /// `config.sh` was started and has not ended: the server may know a runner that `.runner` does not.
     pub unfinished: AtomicBool,
+    /// The jobs that were listed last.
+    pub seen: Seen,
 }
 
 /// How registering ended.
@@ -107,7 +114,7 @@ impl Registrar {
         let labels: Vec<String> = self.labels();
         if let (Access::Api(client), Some(id), false) = (&self.access, file.id, labels.is_empty()) {
             // Only matters if they were taken; the runner is registered either way, and the call is counted.
-            let _ = client.set_custom_labels(id, &labels, Instant::now() + LABELS_LIMIT).await;
+            let _ = client.set_custom_labels(id, &labels, Instant::now() + LOOK_LIMIT).await;
         }
     }
 
@@ -236,34 +243,6 @@ impl Registrar {
                 Err(error) => Removal::LeftBehind(left(&runner.name, &error.to_string())),
             },
             Err(error) => Removal::LeftBehind(left(&self.wish.name, &error.to_string())),
-        }
-    }
-
-    /// Asks GitHub what it thinks of this runner; `None` if it could not be asked.
-    pub async fn standing(&self) -> Option<Standing> {
-        let id = runner_file::read(&self.dir)?.id?;
-        let Access::Api(client) = &self.access else { return None };
-        match client.runner(id, Instant::now() + LABELS_LIMIT).await {
-            Ok(Some(runner)) if runner.status == "online" => Some(Standing::Online),
-            Ok(Some(_)) => Some(Standing::Offline),
-            Ok(None) => Some(Standing::Unknown),
-            Err(_counted) => None,
-        }
-    }
-
-    /// Takes the custom labels away, so that GitHub hands no further job to a runner that drains.
-    ///
-    /// # Errors
-    /// Why not; one line.
-    pub async fn unlabel(&self) -> Result<(), String> {
-        let id = runner_file::read(&self.dir).and_then(|file| file.id);
-        match (&self.access, id) {
-            (Access::Api(client), Some(id)) => {
-                let deadline = Instant::now() + LABELS_LIMIT;
-                client.remove_custom_labels(id, deadline).await.map(drop).map_err(|e| e.to_string())
-            }
-            (Access::Api(_), None) => Err("the runner's id is not known".to_owned()),
-            (Access::Token(_), _) => Err("a registration token cannot change labels".to_owned()),
         }
     }
 }

@@ -9,6 +9,7 @@ mod ledger;
 mod listening;
 mod maybe;
 mod preparation;
+mod reports;
 mod runner;
 mod scene;
 mod start;
@@ -16,6 +17,7 @@ mod start;
 pub use fault::StartError;
 pub use start::{Setup, Tcp};
 
+use crate::domain::context::{Report, ReportFault};
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
@@ -34,6 +36,7 @@ use hall::Hall;
 use listening::Gone;
 use maybe::{until, updated, wait};
 use preparation::Preparation;
+use reports::Reports;
 use scene::Scene;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -81,6 +84,7 @@ struct Supervisor {
     signals: Signals,
     scene: Scene,
     preparation: Preparation,
+    reports: Reports,
     launch: Launch,
     launches: u64,
     listener: Option<Listener>,
@@ -119,6 +123,7 @@ enum Happened {
     Pulse(oneshot::Sender<()>),
     Updated(bool),
     Prepared(Option<Box<Notice>>),
+    Reported(std::io::Result<Result<Report, ReportFault>>),
     Done(Done),
 }
 
@@ -144,6 +149,7 @@ impl Supervisor {
             Some(word) = self.words.recv() => Happened::Word(word),
             exit = wait(self.listener.as_mut()), if self.gone.is_none() => Happened::Exited(exit),
             finished = updated(self.update.as_mut()) => Happened::Updated(finished),
+            report = self.reports.next() => Happened::Reported(report),
             said = self.preparation.next() => Happened::Prepared(said),
             () = until(last_words) => Happened::LastWords,
             () = until(deadline) => Happened::Deadline,
@@ -168,6 +174,7 @@ impl Supervisor {
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
             Happened::Prepared(None) => self.prepared(),
+            Happened::Reported(report) => self.reported(report),
             Happened::Updated(finished) => {
                 self.update = None;
                 if finished {

@@ -5,7 +5,7 @@ use crate::config::{Config, Credential, names};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
-use crate::registrar::{Access, Registrar};
+use crate::registrar::{Access, Registrar, Seen};
 use crate::sys::child::Launch;
 use crate::sys::outlet::Outlet;
 use crate::telemetry::emit::ApiMeter;
@@ -64,6 +64,7 @@ pub(super) fn registrar(
         target: target.clone(),
         access,
         unfinished: AtomicBool::new(false),
+        seen: Seen::default(),
     }))
 }
 

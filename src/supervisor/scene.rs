@@ -60,7 +60,7 @@ impl Supervisor {
     pub(super) fn append(&mut self, mut row: JobRecord) {
         let now = self.clock.now();
         self.scene.witness(&mut row, now.up);
-        self.write(row);
+        self.write_known(row);
     }
 
     pub(super) fn cause(&mut self, exit: Exit) -> Cause {

@@ -3,6 +3,7 @@
 use super::fault::StartError;
 use super::hall::Hall;
 use super::preparation::Preparation;
+use super::reports::Reports;
 use super::runner;
 use super::scene::Scene;
 use super::{Clock, Supervisor, utc_now};
@@ -85,7 +86,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let Setup { config, environment, tcp, outlets } = setup;
     let os = |what| move |source| StartError::Os { what, source };
     let signals = Signals::catch().map_err(os("the signal handlers"))?;
-    let (launch, work_dir) = runner::launch(&config, environment)?;
+    let (mut launch, work_dir) = runner::launch(&config, environment)?;
+    let reports = Reports::open(&config, &mut launch);
     let clock = Clock { start: Instant::now() };
     let now = clock.now();
 
@@ -112,6 +114,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         signals,
         scene: Scene::new(work_dir),
         preparation,
+        reports,
         launch,
         launches: 0,
         listener: None,

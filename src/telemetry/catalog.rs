@@ -67,6 +67,8 @@ static REASONS: [&str; 12] = [
     "standing_disagreed",
 ];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
+static QUEUE_FAULTS: [&str; 5] = ["missing", "negative", "absurd", "unavailable", "spared"];
+static REPORT_FAULTS: [&str; 5] = ["oversized", "malformed", "foreign", "late", "duplicate"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
 
 macro_rules! metrics {
@@ -103,6 +105,10 @@ metrics! {
         "Duration of ended jobs whose end was witnessed, in steps of 1/1024 s. Survives restarts: a view of the job log.";
     QUEUE_TIME = "github_runner_queue_time_seconds", Histogram, [],
         "From created to started, as GitHub says, of ended jobs; jobs of which it said nothing believable are not in it. Survives restarts: a view of the job log.";
+    QUEUE_TIME_UNKNOWN = "github_runner_queue_time_unknown_total", Counter, ["reason": &QUEUE_FAULTS],
+        "Jobs of which GitHub was asked how long they had waited, and no believable answer came, by why.";
+    REPORTS_REFUSED = "github_runner_reports_refused_total", Counter, ["reason": &REPORT_FAULTS],
+        "Datagrams on the socket of the job hooks that were of no use, by why.";
     RESTARTS = "github_runner_restarts_total", Counter, ["reason": &REASONS],
         "Launches of the listener after the first, by why it had ended.";
     RECONNECTS = "github_runner_reconnects_total", Counter, [],
@@ -142,7 +148,9 @@ pub static PROCESS_LIMITS: [&str; 2] = ["process_max_fds", "process_virtual_memo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::context::ReportFault;
     use crate::domain::event::Stream;
+    use crate::domain::queue::QueueFault;
     use crate::domain::record::{FaultKind, JobStatus};
     use crate::domain::restart::RestartReason;
     use crate::domain::status::State;
@@ -153,6 +161,8 @@ mod tests {
         assert_eq!(STATES.to_vec(), State::ALL.map(State::as_str).to_vec());
         assert_eq!(REASONS.to_vec(), RestartReason::ALL.map(RestartReason::as_str).to_vec());
         assert_eq!(FAULTS.to_vec(), FaultKind::ALL.map(FaultKind::as_str).to_vec());
+        assert_eq!(QUEUE_FAULTS.to_vec(), QueueFault::ALL.map(QueueFault::as_str).to_vec());
+        assert_eq!(REPORT_FAULTS.to_vec(), ReportFault::ALL.map(ReportFault::as_str).to_vec());
         assert_eq!(STREAMS.to_vec(), Stream::ALL.map(Stream::as_str).to_vec());
     }
 

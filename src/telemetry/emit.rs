@@ -88,6 +88,8 @@ impl Telemetry {
             }
             Notice::JobStarted(row) => jobs::job_started(row),
             Notice::JobIdentified(row) => jobs::job_identified(row),
+            Notice::ReportRefused(fault) => jobs::report_refused(*fault),
+            Notice::QueueTimeUnknown(fault) => jobs::queue_time_unknown(*fault),
             Notice::JobFinished(row) => jobs::job_finished(row),
             Notice::JobAmended(row) => jobs::job_amended(row),
             Notice::RegistrationStarted => info!(event = "registration_started"),

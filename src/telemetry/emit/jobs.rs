@@ -1,12 +1,14 @@
 //! What the job log says, told as it is written and restored as it was: the same counters either way.
 
 use super::Telemetry;
+use crate::domain::context::ReportFault;
+use crate::domain::queue::QueueFault;
 use crate::domain::record::{JobRecord, JobStatus, LONGEST, RowStatus};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
 use crate::telemetry::catalog::{self as c, Metric};
 use metrics::{counter, histogram};
 use std::time::Duration;
-use tracing::info;
+use tracing::{debug, info};
 
 impl Telemetry {
     /// Counters and histograms of a replayed job log, on top of what was counted since the start.
@@ -69,4 +71,15 @@ pub(super) fn job_identified(row: &JobRecord) {
     let (job_id, attempt) = (row.job_id.as_str(), row.run_attempt.as_str());
     let (repository, workflow) = (row.repository.as_str(), row.workflow.as_str());
     info!(event = "job_identified", job_id, attempt, repository, workflow, trigger = row.event.as_str());
+}
+
+/// Anybody in a job can send one as often as it likes: counted, and told only to who looks closer.
+pub(super) fn report_refused(fault: ReportFault) {
+    counter!(c::REPORTS_REFUSED.name, "reason" => fault.as_str()).increment(1);
+    debug!(event = "report_refused", reason = fault.as_str());
+}
+
+pub(super) fn queue_time_unknown(fault: QueueFault) {
+    counter!(c::QUEUE_TIME_UNKNOWN.name, "reason" => fault.as_str()).increment(1);
+    info!(event = "queue_time_unknown", reason = fault.as_str());
 }
