@@ -1,6 +1,7 @@
 """A `config.sh` that registers at the fake GitHub and says what the real one says; the files are the simulated runner's.
 
 CONFIG_SH_HANGS: it never ends once the server knows the runner. CONFIG_SH_REMOVE_FAILS: the server refuses to remove.
+CONFIG_SH_REMOVE_HANGS: removing never ends, and the server never hears of it.
 """
 
 import json
@@ -63,6 +64,8 @@ def configure():
 
 
 def remove():
+    if "CONFIG_SH_REMOVE_HANGS" in os.environ:
+        subprocess.call(["sleep", "600"])
     with open(".runner", encoding="utf-8-sig") as file:
         name = json.load(file)["agentName"]
     good = "CONFIG_SH_REMOVE_FAILS" not in os.environ
