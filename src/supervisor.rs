@@ -25,7 +25,7 @@ use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
-use crate::sys::{runner_file, update, worker};
+use crate::sys::{update, worker};
 use crate::telemetry::emit::Telemetry;
 use chrono::{DateTime, Utc};
 use errands::Done;
@@ -278,7 +278,7 @@ impl Supervisor {
 
     fn listener_is_gone(&mut self) {
         let Some(Gone { exit, .. }) = self.gone.take() else { return };
-        let configured = runner_file::is_configured(&self.launch.dir);
+        let configured = runner::is_configured(&self.launch, exit);
         let cause = self.cause(exit);
         self.feed(Input::Exited { exit, configured, cause });
         self.listener = None;

@@ -111,7 +111,7 @@ fn crash(in_job: bool) -> Value {
 fn came_among_the_last_words(s: &Supervised) -> bool {
     let log = s.log();
     let place = |event: &str| log.find(event);
-    place("event=stop_asked") < place("event=listener_exited")
+    place("event=stop_asked") < place("event=listener_died")
 }
 
 pub fn a_stop_among_the_last_words_of_a_crash(world: &World) {
@@ -119,8 +119,9 @@ pub fn a_stop_among_the_last_words_of_a_crash(world: &World) {
         let jobs: &[&str] = if in_job { &["abandoned"] } else { &[] };
         let met = (0..10).any(|_| {
             let mut s = world.start(&[crash(in_job)], &[]);
-            let listener = s.until_process("Runner.Listener");
+            // Before that the name is also that of config.sh's.
             s.until_log("event=session_created");
+            let listener = s.until_process("Runner.Listener");
             s.until("it has died", |_| ns::stat(listener).is_none_or(|stat| stat.state == 'Z'));
             s.signal(SIGTERM);
             s.exit_code();

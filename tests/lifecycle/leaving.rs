@@ -29,6 +29,7 @@ fn cancelled_properly(s: &Supervised) {
 
 pub fn back_off_stop(world: &World) {
     let mut s = world.start(&[unconnected(), unconnected()], &[]);
+    s.until_log("event=listener_started");
     ns::send(s.until_process("Runner.Listener"), SIGKILL);
     world.phase(&mut s, "backoff");
     s.signal(SIGTERM);

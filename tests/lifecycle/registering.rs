@@ -68,8 +68,10 @@ pub fn fails_then_succeeds(world: &World) {
         }
         Credential::Jit => {
             let mut s = world.start(&[unconnected(), launch(&[])], &[]);
-            let listener = s.until_process("Runner.Listener");
-            ns::send(listener, SIGKILL);
+            s.until("it is on its way", |s| {
+                String::from_utf8_lossy(&s.out()).contains("Connected to GitHub")
+            });
+            ns::send(s.until_process("Runner.Listener"), SIGKILL);
             s
         }
     };

@@ -67,6 +67,8 @@ pub fn ten_lives_leave_nobody_behind(world: &World) {
                 s.signal(SIGTERM);
             }
             End::Killed | End::KilledBusy => {
+                let written = |s: &Supervised| s.table().last().is_some_and(|row| row.status == "running");
+                s.until("its job is on disk", |s| end == End::Killed || written(s));
                 s.signal(SIGKILL);
                 s.exit_code();
                 container = (end == End::KilledBusy).then_some(s);

@@ -129,7 +129,7 @@ impl World {
         let (runners, log) = (self.fake.runners(), s.log());
         let expected = usize::from(left != Left::Nobody);
         assert_eq!(runners.len(), expected, "{left:?}; {runners:?}; {log}");
-        let says = "event=registration_left_behind says=\"runner test-runner ";
+        let says = "event=registration_left_behind says=";
         assert_eq!(log.contains(says), left == Left::Said, "{log}");
         if matches!(left, Left::ForGithub | Left::ForItsOwner) {
             assert!(runners[0].ephemeral, "else nobody would remove it");

@@ -67,7 +67,8 @@ def remove():
     if "CONFIG_SH_REMOVE_HANGS" in os.environ:
         subprocess.call(["sleep", "600"])
     with open(".runner", encoding="utf-8-sig") as file:
-        name = json.load(file)["agentName"]
+        # A just-in-time configuration spells it otherwise.
+        name = next(value for key, value in json.load(file).items() if key.lower() == "agentname")
     good = "CONFIG_SH_REMOVE_FAILS" not in os.environ
     status, _ = post("/sim/remove", {"name": name, "token": token if good else "wrong"})
     if status != 200:
