@@ -32,23 +32,13 @@ pub fn docker_stop_of_ten_seconds_cancels_properly(world: &World) {
 
 /// A one-job runner is handed no second one: there the drain ends with the first.
 pub fn a_job_that_slips_in_during_the_drain_finishes(world: &World) {
-    let mut s = world.start(&[launch(&[held("long"), job("next", 300), job("after", 300)])], &[]);
+    let mut s = world.start(&[launch(&[held("long"), job("next", 300)])], &[]);
     world.phase(&mut s, "busy");
     s.signal(SIGTERM);
     world.phase(&mut s, "draining");
     let_go(&s);
     let jobs: &[&str] = if world.case.is_ephemeral() { &["success"] } else { &["success", "success"] };
-    let code = s.exit_code();
-    let results = s.results();
-    // The third may have begun before the interrupt: then it is cancelled or, without its Worker, abandoned, never lost sight of.
-    assert!(
-        code == 0 && results.starts_with(&jobs.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()),
-        "{}",
-        s.log()
-    );
-    assert!(results[jobs.len()..].iter().all(|r| r == "cancelled" || r == "abandoned"), "{results:?}");
-    let results: Vec<&str> = results.iter().map(String::as_str).collect();
-    world.ended(&mut s, 0, &results, world.after_its_job());
+    world.ended(&mut s, 0, jobs, world.after_its_job());
 }
 
 /// Signals that are blocked or caught by this process, as a mask.
@@ -97,7 +87,7 @@ pub fn a_stop_right_after_exec(world: &World) {
     }
 }
 
-/// A listener that ends by a KILL, `Some` in a job, while somebody still holds its pipes.
+/// A listener that ends by a KILL, in a job or idle, while somebody still holds its pipes.
 fn crash(in_job: bool) -> Value {
     let steps = [json!({ "hold_output_ms": 600_000 }), json!({ "idle_ms": 300 }), json!({ "signal": 9 })];
     if in_job {

@@ -29,6 +29,14 @@ pub fn stop(world: &World) {
             let sleeper = s.until_process("sleep");
             assert_eq!(world.fake.runners().len(), 1, "the server knows it, the disk does not");
             world.phase(&mut s, "registering");
+            let secrets = world.fake.secrets();
+            for pid in s.all_processes() {
+                let argv = ns::read(format!("/proc/{pid}/cmdline").as_ref());
+                assert!(
+                    !secrets.iter().any(|secret| argv.contains(secret)),
+                    "an argument list tells a secret"
+                );
+            }
             s.signal(SIGTERM);
             s.until("its group is killed", |_| ns::stat(sleeper).is_none_or(|stat| stat.state == 'Z'));
             world.ended(&mut s, 0, &[], unless_it_cannot_look(world));
