@@ -1,6 +1,7 @@
 //! The registration's life on GitHub: each errand takes a deadline, cleans up after itself, and ends with one answer.
 
 mod jobs;
+mod just_in_time;
 mod standing;
 
 pub use jobs::Seen;
@@ -10,14 +11,14 @@ use crate::domain::configure::{Registration, TOKEN, fault};
 use crate::domain::event::Exit;
 use crate::domain::registration::{Registered, RegistrationFault, Removal};
 use crate::domain::target::{Host, Target};
-use crate::github::{self, ApiError, Client, ErrorKind, NewRunner};
+use crate::github::{self, ApiError, Client, ErrorKind};
 use crate::sys::child::Launch;
 use crate::sys::config_script;
 use crate::sys::outlet::Outlet;
 use crate::sys::runner_file::{self, RunnerFile};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -29,7 +30,6 @@ const LOOK_LIMIT: Duration = Duration::from_secs(30);
 const FALLBACK: Duration = Duration::from_secs(3);
 /// A removal answers so much before its limit: whoever waits for it knows no more than that it is late.
 const MARGIN: Duration = Duration::from_millis(200);
-const DEFAULT_GROUP: u64 = 1;
 
 /// What lets us register.
 pub enum Access {
@@ -57,10 +57,22 @@ pub struct Registrar {
     pub target: Target,
     /// As whom.
     pub access: Access,
-    /// `config.sh` was started and has not ended: the server may know a runner that `.runner` does not.
-    pub unfinished: AtomicBool,
+    /// What the server may know and `.runner` does not.
+    pub trace: Mutex<Trace>,
     /// The jobs that were listed last.
     pub seen: Seen,
+}
+
+/// A runner that the server may know, though nothing on the disk says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trace {
+    /// There is none.
+    #[default]
+    None,
+    /// A registration was cut off, or has failed at nobody knows what point: it would have our name.
+    Named,
+    /// GitHub has made it for a just-in-time configuration that the listener has yet to unpack.
+    Made(u64),
 }
 
 /// How registering ended.
@@ -132,43 +144,20 @@ impl Registrar {
         }
     }
 
-    async fn jit(&self) -> Result<Secret, RegistrationFault> {
-        let Access::Api(client) = &self.access else {
-            return Err(for_good("a just-in-time configuration needs a PAT or an App".to_owned()));
-        };
-        let deadline = Instant::now() + TOKEN_LIMIT;
-        let group = match self.wish.group.as_str() {
-            "" => None,
-            name => client.runner_group(name, deadline).await.map_err(|error| from_api(&error))?,
-        };
-        let runner = NewRunner {
-            name: self.wish.name.clone(),
-            labels: [self.default_labels(), self.labels()].concat(),
-            group: group.unwrap_or(DEFAULT_GROUP),
-            work_dir: self.wish.work_dir.clone(),
-        };
-        let made = client.jit_config(&runner, deadline).await.map_err(|error| from_api(&error))?;
-        Ok(made.encoded)
-    }
-
-    /// What `config.sh` would add; a just-in-time runner has only the labels it is given.
-    fn default_labels(&self) -> Vec<String> {
-        if self.wish.no_default_labels {
-            return Vec::new();
-        }
-        let architecture = if cfg!(target_arch = "aarch64") { "ARM64" } else { "X64" };
-        ["self-hosted", "Linux", architecture].map(str::to_owned).to_vec()
-    }
-
     async fn configure(&self, token: &Secret) -> Result<(), RegistrationFault> {
-        self.unfinished.store(true, Ordering::Relaxed);
+        self.leave_trace(Trace::Named);
         let outcome = config_script::run(&self.script(self.wish.arguments(), token), &self.outlets).await;
-        self.unfinished.store(false, Ordering::Relaxed);
+        self.leave_trace(Trace::None);
         match outcome {
             Ok(outcome) if outcome.exit == Exit::Code(0) => Ok(()),
             Ok(outcome) => {
                 let lines = outcome.lines.iter().map(String::as_str);
-                Err(fault(outcome.exit.shell_code(), lines))
+                let fault = fault(outcome.exit.shell_code(), lines);
+                // Whoever has our name otherwise is somebody else.
+                if fault.retry && self.wish.replace {
+                    self.leave_trace(Trace::Named);
+                }
+                Err(fault)
             }
             Err(error) => {
                 Err(for_good(format!("cannot run {}: {error}", self.dir.join("config.sh").display())))
@@ -229,21 +218,35 @@ impl Registrar {
         }
     }
 
-    /// A `config.sh` that was cut off may have told the server and not the disk: then only its name is known.
+    fn leave_trace(&self, trace: Trace) {
+        *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = trace;
+    }
+
+    /// What the server may know and the disk does not.
     async fn remove_unfinished(&self, deadline: Instant) -> Removal {
-        let cut_off = self.unfinished.load(Ordering::Relaxed);
-        let Access::Api(client) = &self.access else { return Removal::NothingLeft };
-        if !cut_off {
-            return Removal::NothingLeft;
-        }
-        match client.find_runner(&self.wish.name, deadline).await {
-            Ok(None) => Removal::NothingLeft,
-            Ok(Some(runner)) => match client.delete_runner(runner.id, deadline).await {
-                Ok(removal) => removed(removal),
-                Err(error) => Removal::LeftBehind(left(&runner.name, &error.to_string())),
-            },
-            Err(error) => Removal::LeftBehind(left(&self.wish.name, &error.to_string())),
-        }
+        let trace = *self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = &self.wish.name;
+        let Access::Api(client) = &self.access else {
+            return match trace {
+                Trace::None | Trace::Made(_) => Removal::NothingLeft,
+                Trace::Named => Removal::LeftBehind(format!(
+                    "runner {name} may be registered: config.sh did not say, and a registration token cannot look"
+                )),
+            };
+        };
+        let id = match trace {
+            Trace::None => return Removal::NothingLeft,
+            Trace::Made(id) => Ok(Some(id)),
+            Trace::Named => {
+                client.find_runner(name, deadline).await.map(|found| found.map(|runner| runner.id))
+            }
+        };
+        let removal = match id {
+            Ok(None) => return Removal::NothingLeft,
+            Ok(Some(id)) => client.delete_runner(id, deadline).await,
+            Err(error) => Err(error),
+        };
+        removal.map_or_else(|error| Removal::LeftBehind(left(name, &error.to_string())), removed)
     }
 }
 

@@ -12,8 +12,7 @@ use crate::telemetry::emit::ApiMeter;
 use chrono::Utc;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 type Environment = Vec<(OsString, OsString)>;
 
@@ -63,7 +62,7 @@ pub(super) fn registrar(
         host: config.host.clone(),
         target: target.clone(),
         access,
-        unfinished: AtomicBool::new(false),
+        trace: Mutex::default(),
         seen: Seen::default(),
     }))
 }
