@@ -115,18 +115,18 @@ impl Place {
     /// Our program, with the socket in its environment.
     fn ours(&self, args: &[&str]) -> Output {
         let exe = self.path("runner-init");
-        let argv: Vec<&str> = [exe.to_str().unwrap()].into_iter().chain(args.iter().copied()).collect();
-        self.command(&argv).env(SOCKET, self.path("hooks/report.sock")).output().unwrap()
+        let words: Vec<&str> = [exe.to_str().unwrap()].into_iter().chain(args.iter().copied()).collect();
+        self.command(&words).env(SOCKET, self.path("hooks/report.sock")).output().unwrap()
     }
 
     /// The same as another user, by the words given to `setpriv`.
     fn ours_as(&self, uid: u32, more: &[&str], args: &[&str]) -> Output {
         let (id, exe) = (uid.to_string(), self.path("runner-init"));
-        let mut argv = vec!["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
-        argv.extend(more);
-        argv.extend(["--", exe.to_str().unwrap()]);
-        argv.extend(args);
-        self.command(&argv).env(SOCKET, self.path("hooks/report.sock")).output().unwrap()
+        let mut words = vec!["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
+        words.extend(more);
+        words.extend(["--", exe.to_str().unwrap()]);
+        words.extend(args);
+        self.command(&words).env(SOCKET, self.path("hooks/report.sock")).output().unwrap()
     }
 
     /// Lets the simulated runner take this job; what its listener has said.
@@ -172,7 +172,7 @@ impl Receiver {
 }
 
 fn datagram(socket: &UnixDatagram) -> String {
-    let mut bytes = [0; 65536];
+    let mut bytes = vec![0; 65536];
     let count = socket.recv(&mut bytes).expect("a datagram in time");
     String::from_utf8(bytes[..count].to_vec()).unwrap()
 }

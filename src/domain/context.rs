@@ -138,7 +138,8 @@ impl Context {
     /// This context with every field that is not of its shape unknown. Its datagram is within the limit.
     #[must_use]
     pub fn shaped(mut self, now: DateTime<Utc>) -> Context {
-        let shapes: [(&mut String, fn(&str) -> bool); 11] = [
+        type Shape = fn(&str) -> bool;
+        let shapes: [(&mut String, Shape); 11] = [
             (&mut self.repository, is_repository),
             (&mut self.workflow, is_text),
             (&mut self.job_key, is_key),
