@@ -121,7 +121,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "domain",
         ours: &[],
-        crates: &["chrono", "csv", "fastrand", "memchr", "serde", "thiserror"],
+        crates: &["chrono", "csv", "fastrand", "memchr", "regex_lite", "serde", "thiserror"],
         never: PURE,
     },
     Room {
@@ -278,6 +278,7 @@ const EXTERNAL: &[&str] = &[
     "metrics_process",
     "nix",
     "procfs",
+    "regex_lite",
     "reqwest",
     "ring",
     "rustls",

@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod configure;
 pub mod death;
+pub mod dora;
 pub mod echo;
 pub mod event;
 pub mod job;

@@ -66,6 +66,7 @@ static REASONS: [&str; 12] = [
     "reregistered",
     "standing_disagreed",
 ];
+static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
 
@@ -103,6 +104,14 @@ metrics! {
         "Duration of ended jobs whose end was witnessed, in steps of 1/1024 s. Survives restarts: a view of the job log.";
     QUEUE_TIME = "github_runner_queue_time_seconds", Histogram, [],
         "From created to started, as GitHub says, of ended jobs; jobs of which it said nothing believable are not in it. Survives restarts: a view of the job log.";
+    DEPLOYMENTS = "github_runner_deployments_total", Counter, ["status": &OUTCOMES],
+        "Jobs that were deployments (DORA_DEPLOYMENT_MATCH, DORA_BRANCH_MATCH) and succeeded or failed. Survives restarts: a view of the job log.";
+    LEAD_TIME = "github_runner_lead_time_seconds", Histogram, [],
+        "From the commit to the end of its successful deployment, where the triggering event tells the commit's time. Survives restarts: a view of the job log.";
+    RECOVERY_TIME = "github_runner_recovery_time_seconds", Histogram, [],
+        "From the first failed deployment of a streak to the next success of the same repository, workflow and branch, both on this runner. Survives restarts: a view of the job log.";
+    LAST_DEPLOYMENT = "github_runner_last_deployment_timestamp_seconds", Gauge, ["status": &OUTCOMES],
+        "Unix time at which the newest deployment with this result ended; absent until there was one. Survives restarts: a view of the job log.";
     RESTARTS = "github_runner_restarts_total", Counter, ["reason": &REASONS],
         "Launches of the listener after the first, by why it had ended.";
     RECONNECTS = "github_runner_reconnects_total", Counter, [],
@@ -142,6 +151,7 @@ pub static PROCESS_LIMITS: [&str; 2] = ["process_max_fds", "process_virtual_memo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::dora::Outcome;
     use crate::domain::event::Stream;
     use crate::domain::record::{FaultKind, JobStatus};
     use crate::domain::restart::RestartReason;
@@ -153,6 +163,7 @@ mod tests {
         assert_eq!(STATES.to_vec(), State::ALL.map(State::as_str).to_vec());
         assert_eq!(REASONS.to_vec(), RestartReason::ALL.map(RestartReason::as_str).to_vec());
         assert_eq!(FAULTS.to_vec(), FaultKind::ALL.map(FaultKind::as_str).to_vec());
+        assert_eq!(OUTCOMES.to_vec(), Outcome::ALL.map(Outcome::as_str).to_vec());
         assert_eq!(STREAMS.to_vec(), Stream::ALL.map(Stream::as_str).to_vec());
     }
 
