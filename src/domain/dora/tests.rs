@@ -1,7 +1,6 @@
-//! A history worked out by hand, and what holds for every other one.
+//! What holds for every history; one worked out by hand is in `tests/dora.rs`.
 
 use super::*;
-use crate::domain::totals::{Bounds, Totals};
 use chrono::TimeDelta;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -122,72 +121,6 @@ fn only_a_final_row_is_marked() {
 
 const S: JobStatus = JobStatus::Success;
 const F: JobStatus = JobStatus::Failed;
-
-/// End (minute), workflow, job, ref, committed (minute), status → lead time, recovery time (minutes), worked out by hand.
-type Line = (i64, &'static str, &'static str, &'static str, Option<i64>, JobStatus, Option<u64>, Option<u64>);
-#[rustfmt::skip]
-const HISTORY: [Line; 18] = [
-    (  10, "CD",      "deploy",  "refs/heads/main",    Some(0),    S, Some(10),   None),
-    (  20, "CI",      "test",    "refs/heads/main",    Some(15),   F, None,       None),      // no deployment
-    (  30, "CD",      "deploy",  "refs/heads/main",    Some(25),   F, None,       None),      // main fails from 30
-    (  40, "CD",      "deploy",  "refs/heads/next",    Some(35),   S, Some(5),    None),      // another branch repairs nothing
-    (  50, "CD",      "deploy",  "refs/heads/main",    Some(45),   F, None,       None),      // still fails
-    (  60, "Release", "publish", "refs/heads/main",    None,       S, None,       None),      // another workflow
-    (  70, "CD",      "deploy",  "refs/heads/main",    Some(65),   JobStatus::Cancelled, None, None), // no result
-    (  80, "CD",      "deploy",  "refs/heads/main",    Some(75),   JobStatus::Skipped,   None, None), // no result
-    (  90, "CD",      "deploy",  "refs/heads/main",    Some(85),   S, Some(5),    Some(60)),  // 90 - 30
-    ( 100, "CD",      "deploy",  "refs/heads/main",    Some(85),   S, Some(15),   None),      // nothing to repair
-    ( 110, "Release", "publish", "refs/tags/v1",       None,       F, None,       None),      // tags fail from 110
-    ( 120, "CD",      "deploy",  "refs/heads/next",    Some(130),  F, None,       None),      // next fails from 120
-    ( 130, "CD",      "deploy",  "refs/pull/3/merge",  Some(125),  F, None,       None),      // no deployment
-    ( 140, "CD",      "deploy",  "refs/heads/next",    Some(150),  S, None,       Some(20)),  // 140 - 120; committed later
-    ( 150, "CD",      "deploy",  "refs/heads/main",    Some(145),  F, None,       None),      // main fails from 150
-    ( 160, "CD",      "deploy",  "refs/heads/main",    Some(155),  JobStatus::Abandoned, None, None), // no result
-    (1590, "Release", "publish", "refs/tags/v1.0.1",   Some(150),  S, Some(1440), Some(1480)),// the next tag: 1590 - 110
-    (1600, "CD",      "deploy",  "refs/heads/hotfix",  None,       S, None,       None),      // main still fails
-];
-
-fn history() -> Vec<JobRecord> {
-    let row = |line: &Line| {
-        let (end, workflow, name, git_ref, committed, status, ..) = *line;
-        let row = JobRecord { committed_at: committed.map(minute), ..job(workflow, name, git_ref) };
-        let mut row = ended(status, minute(end), row);
-        usual().mark(&mut row);
-        row
-    };
-    HISTORY.iter().map(row).collect()
-}
-
-#[test]
-fn a_history_worked_out_by_hand() {
-    let mut dora = Dora::default();
-    let mut totals = Totals::new(&Bounds::with_duration(vec![1.0]));
-    for (row, line) in history().iter().zip(HISTORY) {
-        totals.fold(row);
-        let told = dora.fold(row);
-        assert_eq!(told.and_then(|told| told.lead_time), line.6.and_then(minutes), "{line:?}");
-        assert_eq!(told.and_then(|told| told.recovery_time), line.7.and_then(minutes), "{line:?}");
-    }
-    assert_eq!(dora.deployments, [8, 5]);
-    assert_eq!(dora.newest, [Some(minute(1600)), Some(minute(150))]);
-    // 5 of 13 changes failed.
-    let [good, bad] = dora.deployments.map(|count| u32::try_from(count).unwrap()).map(f64::from);
-    assert!((bad / (good + bad) - 0.384_615).abs() < 1e-6);
-    assert_eq!(totals.dora, dora);
-    let seconds = |minutes: f64| minutes * 60.0;
-    // 10 + 5 + 5 + 15 + 1440, and 60 + 20 + 1480.
-    assert_eq!((totals.lead_time.count(), totals.lead_time.sum().to_bits()), (5, seconds(1475.0).to_bits()));
-    assert_eq!(
-        (totals.recovery_time.count(), totals.recovery_time.sum().to_bits()),
-        (3, seconds(1560.0).to_bits())
-    );
-    // Below an hour 4, a day exactly 1; below ten minutes 0, an hour exactly 2, more than a day 1.
-    let counts = |buckets: &crate::domain::totals::Buckets| {
-        buckets.cells.iter().map(|cell| cell.count).collect::<Vec<_>>()
-    };
-    assert_eq!(counts(&totals.lead_time), [4, 0, 1, 0, 0, 0, 0, 0]);
-    assert_eq!(counts(&totals.recovery_time), [0, 2, 0, 0, 1, 0, 0, 0]);
-}
 
 #[test]
 fn what_is_unknown_does_not_follow() {
