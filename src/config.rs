@@ -33,6 +33,7 @@ pub use value::Kind;
 pub use variable::{Alias, Fallback, Group, Reach, Variable};
 
 use crate::domain::budget::Budget;
+use crate::domain::dora::DeploymentRule;
 use crate::domain::target::{Host, Target};
 use cross::Crossed;
 use reading::Reading;
@@ -59,6 +60,8 @@ pub struct Config {
     pub lifecycle: Lifecycle,
     /// The HTTP endpoint.
     pub metrics: Metrics,
+    /// Which jobs are deployments.
+    pub deployments: DeploymentRule,
     /// What is kept on disk.
     pub job_log: JobLog,
     /// Our own log.
@@ -278,6 +281,10 @@ fn build(reading: &Reading, crossed: Crossed) -> Config {
             update_interval: reading.take(names::METRICS_UPDATE_INTERVAL),
             linger: reading.take(names::METRICS_LINGER_SECONDS),
             buckets: reading.take(names::JOB_DURATION_BUCKETS),
+        },
+        deployments: DeploymentRule {
+            job: reading.take(names::DORA_DEPLOYMENT_MATCH),
+            branch: reading.get(names::DORA_BRANCH_MATCH),
         },
         job_log: JobLog {
             state_dir: reading.take(names::RUNNER_STATE_DIR),

@@ -18,6 +18,7 @@ pub use fault::StartError;
 pub use start::{Setup, Tcp};
 
 use crate::domain::context::{Report, ReportFault};
+use crate::domain::dora::DeploymentRule;
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
@@ -94,6 +95,7 @@ struct Supervisor {
     output: Output,
     heard: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
     scribe: Option<Scribe>,
+    deployments: DeploymentRule,
     words: mpsc::UnboundedReceiver<Word>,
     telemetry: Telemetry,
     hall: Hall,

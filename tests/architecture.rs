@@ -129,7 +129,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "domain",
         ours: &[],
-        crates: &["chrono", "csv", "fastrand", "memchr", "serde", "serde_json", "thiserror"],
+        crates: &["chrono", "csv", "fastrand", "memchr", "regex_lite", "serde", "serde_json", "thiserror"],
         never: PURE,
     },
     Room {
@@ -286,6 +286,7 @@ const EXTERNAL: &[&str] = &[
     "metrics_process",
     "nix",
     "procfs",
+    "regex_lite",
     "reqwest",
     "ring",
     "rustls",

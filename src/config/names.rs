@@ -103,6 +103,11 @@ pub const METRICS_LINGER_SECONDS: &str = "METRICS_LINGER_SECONDS";
 /// The job duration histogram's buckets.
 pub const JOB_DURATION_BUCKETS: &str = "JOB_DURATION_BUCKETS";
 
+/// Which jobs are deployments.
+pub const DORA_DEPLOYMENT_MATCH: &str = "DORA_DEPLOYMENT_MATCH";
+/// Which branches they are deployments of.
+pub const DORA_BRANCH_MATCH: &str = "DORA_BRANCH_MATCH";
+
 /// What survives a restart.
 pub const RUNNER_STATE_DIR: &str = "RUNNER_STATE_DIR";
 /// The job log.

@@ -64,7 +64,8 @@ pub fn markdown() -> String {
 
 fn row(out: &mut String, variable: &Variable) {
     let default = match variable.fallback {
-        Fallback::Value(text) => format!("`{text}`"),
+        // Even in code a bar ends the cell.
+        Fallback::Value(text) => format!("`{}`", text.replace('|', "\\|")),
         Fallback::Rule(words) => words.to_owned(),
         Fallback::Unset => "–".to_owned(),
     };

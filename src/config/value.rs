@@ -3,6 +3,7 @@
 use super::registration::RunAs;
 use super::secret::Secret;
 use super::shape;
+use crate::domain::dora::{LONGEST_PATTERN, Matcher};
 use crate::domain::target::{self, Host};
 use std::fmt;
 use std::net::IpAddr;
@@ -70,6 +71,8 @@ pub enum Kind {
     Limit,
     /// Ascending upper bounds in seconds.
     Buckets,
+    /// A regular expression of 1 to [`LONGEST_PATTERN`] characters.
+    Pattern,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
     /// A secret that travels in an HTTP header.
@@ -101,6 +104,7 @@ pub(super) enum Value {
     /// `None` is unlimited.
     Limit(Option<u32>),
     Buckets(Vec<f64>),
+    Pattern(Matcher),
     Secret(Secret),
 }
 
@@ -146,6 +150,9 @@ impl Kind {
             Kind::Buckets => format!(
                 "expected 1 to {BUCKET_LIMIT} positive numbers of seconds, ascending, separated by commas or spaces"
             ),
+            Kind::Pattern => format!(
+                "expected a regular expression of 1 to {LONGEST_PATTERN} characters, without look-around and back-references"
+            ),
             Kind::Choice(words) => format!("expected one of {}", words.join(", ")),
             Kind::Token => "expected printable ASCII without spaces".into(),
             Kind::AppId => "expected the App's number or its client id".into(),
@@ -185,6 +192,7 @@ impl Kind {
             Kind::Limit if word.eq_ignore_ascii_case("unlimited") => Some(Value::Limit(None)),
             Kind::Limit => word.parse().ok().map(|n| Value::Limit(Some(n))),
             Kind::Buckets => buckets(word).map(Value::Buckets),
+            Kind::Pattern => Matcher::new(word).map(Value::Pattern),
             Kind::Choice(words) => words
                 .iter()
                 .find(|known| known.eq_ignore_ascii_case(word))
@@ -251,6 +259,7 @@ impl fmt::Display for Value {
             Value::Buckets(bounds) => {
                 f.write_str(&bounds.iter().map(f64::to_string).collect::<Vec<_>>().join(","))
             }
+            Value::Pattern(pattern) => write!(f, "{pattern}"),
             Value::Secret(_) => f.write_str("(set, redacted)"),
         }
     }
@@ -283,5 +292,6 @@ taken_as! {
     User => RunAs,
     Limit => Option<u32>,
     Buckets => Vec<f64>,
+    Pattern => Matcher,
     Secret => Secret,
 }

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod configure;
 pub mod context;
 pub mod death;
+pub mod dora;
 pub mod dossier;
 pub mod echo;
 pub mod event;

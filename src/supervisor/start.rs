@@ -124,6 +124,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         output: Output { outlets, lines: Arc::default() },
         heard: mpsc::channel(SENTENCES),
         scribe: Some(scribe),
+        deployments: config.deployments,
         words,
         telemetry,
         hall,

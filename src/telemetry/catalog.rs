@@ -66,6 +66,7 @@ static REASONS: [&str; 12] = [
     "reregistered",
     "standing_disagreed",
 ];
+static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static QUEUE_FAULTS: [&str; 5] = ["missing", "negative", "absurd", "unavailable", "spared"];
 static REPORT_FAULTS: [&str; 5] = ["oversized", "malformed", "foreign", "late", "duplicate"];
@@ -109,6 +110,14 @@ metrics! {
         "Jobs of which GitHub was asked how long they had waited, and no believable answer came, by why.";
     REPORTS_REFUSED = "github_runner_reports_refused_total", Counter, ["reason": &REPORT_FAULTS],
         "Datagrams on the socket of the job hooks that were of no use, by why.";
+    DEPLOYMENTS = "github_runner_deployments_total", Counter, ["status": &OUTCOMES],
+        "Jobs that were deployments (DORA_DEPLOYMENT_MATCH, DORA_BRANCH_MATCH) and succeeded or failed. Survives restarts: a view of the job log.";
+    LEAD_TIME = "github_runner_lead_time_seconds", Histogram, [],
+        "From the commit to the end of its successful deployment, where the triggering event tells the commit's time. Survives restarts: a view of the job log.";
+    RECOVERY_TIME = "github_runner_recovery_time_seconds", Histogram, [],
+        "From the first failed deployment of a streak to the next success of the same repository, workflow and branch, both on this runner. Survives restarts: a view of the job log.";
+    LAST_DEPLOYMENT = "github_runner_last_deployment_timestamp_seconds", Gauge, ["status": &OUTCOMES],
+        "Unix time at which the newest deployment with this result ended; absent until there was one. Survives restarts: a view of the job log.";
     RESTARTS = "github_runner_restarts_total", Counter, ["reason": &REASONS],
         "Launches of the listener after the first, by why it had ended.";
     RECONNECTS = "github_runner_reconnects_total", Counter, [],
@@ -149,6 +158,7 @@ pub static PROCESS_LIMITS: [&str; 2] = ["process_max_fds", "process_virtual_memo
 mod tests {
     use super::*;
     use crate::domain::context::ReportFault;
+    use crate::domain::dora::Outcome;
     use crate::domain::event::Stream;
     use crate::domain::queue::QueueFault;
     use crate::domain::record::{FaultKind, JobStatus};
@@ -163,6 +173,7 @@ mod tests {
         assert_eq!(FAULTS.to_vec(), FaultKind::ALL.map(FaultKind::as_str).to_vec());
         assert_eq!(QUEUE_FAULTS.to_vec(), QueueFault::ALL.map(QueueFault::as_str).to_vec());
         assert_eq!(REPORT_FAULTS.to_vec(), ReportFault::ALL.map(ReportFault::as_str).to_vec());
+        assert_eq!(OUTCOMES.to_vec(), Outcome::ALL.map(Outcome::as_str).to_vec());
         assert_eq!(STREAMS.to_vec(), Stream::ALL.map(Stream::as_str).to_vec());
     }
 

@@ -8,6 +8,7 @@ pub use meter::ApiMeter;
 
 use super::catalog as c;
 use super::exporter::Exporter;
+use crate::domain::dora::Dora;
 use crate::domain::event::{StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
@@ -49,6 +50,8 @@ pub struct Telemetry {
     exporter: Exporter,
     build: Build,
     version: RefCell<Option<String>>,
+    /// What the deployments told so far say of the next one.
+    dora: RefCell<Dora>,
     process: metrics_process::Collector,
 }
 
@@ -58,7 +61,8 @@ impl Telemetry {
         let process = metrics_process::Collector::default();
         process.describe();
         gauge!(c::START_TIME.name).set(seconds(start));
-        let telemetry = Telemetry { exporter, build, version: RefCell::new(Some(String::new())), process };
+        let version = RefCell::new(Some(String::new()));
+        let telemetry = Telemetry { exporter, build, version, dora: RefCell::default(), process };
         telemetry.info(Some("")).set(1.0);
         telemetry
     }
@@ -90,7 +94,7 @@ impl Telemetry {
             Notice::JobIdentified(row) => jobs::job_identified(row),
             Notice::ReportRefused(fault) => jobs::report_refused(*fault),
             Notice::QueueTimeUnknown(fault) => jobs::queue_time_unknown(*fault),
-            Notice::JobFinished(row) => jobs::job_finished(row),
+            Notice::JobFinished(row) => self.job_finished(row),
             Notice::JobAmended(row) => jobs::job_amended(row),
             Notice::RegistrationStarted => info!(event = "registration_started"),
             Notice::Registered(how) => info!(event = "registered", how = how.as_str()),

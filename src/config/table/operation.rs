@@ -93,6 +93,20 @@ pub(super) const ROWS: &[Variable] = &[
         "Upper bounds of the job duration histogram, in seconds.",
     ),
     row(
+        Group::Dora,
+        names::DORA_DEPLOYMENT_MATCH,
+        Kind::Pattern,
+        Fallback::Value("(?i)deploy|release|publish"),
+        "Which jobs are deployments: a regular expression looked for in workflow/job name.",
+    ),
+    row(
+        Group::Dora,
+        names::DORA_BRANCH_MATCH,
+        Kind::Pattern,
+        Fallback::Unset,
+        "Of which branches: a regular expression looked for in the branch, or in the whole ref of a tag (refs/tags/v1).",
+    ),
+    row(
         Group::JobLog,
         names::RUNNER_STATE_DIR,
         Kind::Path,

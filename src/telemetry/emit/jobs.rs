@@ -1,12 +1,13 @@
 //! What the job log says, told as it is written and restored as it was: the same counters either way.
 
-use super::Telemetry;
+use super::{Telemetry, seconds};
 use crate::domain::context::ReportFault;
+use crate::domain::dora::{Deployment, Outcome};
 use crate::domain::queue::QueueFault;
 use crate::domain::record::{JobRecord, JobStatus, LONGEST, RowStatus};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
 use crate::telemetry::catalog::{self as c, Metric};
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use std::time::Duration;
 use tracing::{debug, info};
 
@@ -19,7 +20,41 @@ impl Telemetry {
         }
         self.restore_histogram(&c::JOB_DURATION, &totals.duration);
         self.restore_histogram(&c::QUEUE_TIME, &totals.queue_time);
+        for (outcome, count) in Outcome::ALL.into_iter().zip(totals.dora.deployments) {
+            counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(count);
+        }
+        self.restore_histogram(&c::LEAD_TIME, &totals.lead_time);
+        self.restore_histogram(&c::RECOVERY_TIME, &totals.recovery_time);
+        self.dora.borrow_mut().precede(&totals.dora);
+        self.show_newest_deployments();
         self.exporter.touch();
+    }
+
+    fn show_newest_deployments(&self) {
+        for (outcome, newest) in Outcome::ALL.into_iter().zip(self.dora.borrow().newest) {
+            if let Some(end) = newest {
+                gauge!(c::LAST_DEPLOYMENT.name, "status" => outcome.as_str()).set(seconds(end));
+            }
+        }
+    }
+
+    pub(super) fn job_finished(&self, row: &JobRecord) {
+        let RowStatus::Finished(status) = row.status else { return };
+        counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
+        observe(&c::JOB_DURATION, row.duration);
+        observe(&c::QUEUE_TIME, row.queue_time);
+        let deployed = self.dora.borrow_mut().fold(row);
+        if let Some(Deployment { outcome, lead_time, recovery_time }) = deployed {
+            counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(1);
+            observe(&c::LEAD_TIME, lead_time);
+            observe(&c::RECOVERY_TIME, recovery_time);
+            self.show_newest_deployments();
+        }
+        let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
+        let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
+        let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
+        let deployment = row.deployment;
+        info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause, deployment);
     }
 
     fn restore_histogram(&self, metric: &'static Metric, buckets: &Buckets) {
@@ -40,17 +75,6 @@ impl Telemetry {
 pub(super) fn job_started(row: &JobRecord) {
     counter!(c::JOBS_STARTED.name).increment(1);
     info!(event = "job_started", job = row.job_name.as_str(), job_id = row.job_id.as_str());
-}
-
-pub(super) fn job_finished(row: &JobRecord) {
-    let RowStatus::Finished(status) = row.status else { return };
-    counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
-    observe(&c::JOB_DURATION, row.duration);
-    observe(&c::QUEUE_TIME, row.queue_time);
-    let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
-    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
-    let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
-    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause);
 }
 
 /// Only the queue time can be known late.
