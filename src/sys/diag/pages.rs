@@ -47,8 +47,8 @@ pub(super) struct Pages {
     dir: PathBuf,
     batches: mpsc::Sender<Batch>,
     job: Option<Job>,
-    /// First pages that are open and may be a job's; at most two.
-    candidates: Vec<Page>,
+    /// First pages that may be a job's, by their stem; at most two. One that was gone before it could be opened is a step's.
+    candidates: Vec<(String, Option<Page>)>,
 }
 
 impl Pages {
@@ -71,9 +71,8 @@ impl Pages {
             Some(job) if !job.closed => {}
             Some(_) | None if number == 1 => {
                 // One that was found when the directory came late may be told of as well.
-                let is_new = self.candidates.iter().all(|page| page.stem != stem);
-                if let Some(page) = self.open(name).filter(|_| is_new) {
-                    self.candidates.push(page);
+                if self.candidates.iter().all(|(known, _)| known != stem) {
+                    self.candidates.push((stem.to_owned(), self.open(name)));
                     let excess = self.candidates.len().saturating_sub(2);
                     self.candidates.drain(..excess);
                 }
@@ -98,9 +97,9 @@ impl Pages {
         let Some((stem, number)) = parts(name) else { return Ok(()) };
         if let Some(job) = self.job.as_mut().filter(|job| job.page.stem == stem) {
             job.closed |= job.page.number == number;
-        } else if let Some(at) = self.candidates.iter().position(|page| page.stem == stem) {
+        } else if let Some(at) = self.candidates.iter().position(|(known, _)| known == stem) {
             self.candidates.remove(at);
-            if let Some(page) = self.candidates.pop() {
+            if let Some((_, Some(page))) = self.candidates.pop() {
                 self.job = Some(Job { page, closed: false, log: JobLog::default() });
             }
         }
