@@ -1,7 +1,9 @@
 //! The command line: which role to play, and the exit code it ends with. Configuration is not here, it is environment only.
 
 use crate::config::{Config, Environment, Lookup, child_environment, is_secret, names, render_check};
+use crate::domain::context::{CacheResult, Moment};
 use crate::domain::event::Stream;
+use crate::hook;
 use crate::http::client::{self, Target};
 use crate::init;
 use crate::shield;
@@ -64,6 +66,17 @@ enum Call {
     Demo(demo::Options),
     /// Print the metric reference as Markdown
     Metrics,
+    /// For the steps of a job: record what a cache had; exits 0, recorded or not
+    Cache {
+        /// hit, partial or miss
+        result: CacheResult,
+        /// Which cache, such as npm
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: String,
+    },
+    /// What our job hooks call
+    #[command(hide = true)]
+    Hook { moment: Moment },
 }
 
 /// `docker run IMAGE bash -c …`: a first word that is neither an option nor a command of ours begins CMD.
@@ -97,6 +110,14 @@ pub fn main(argv: &[OsString]) -> i32 {
         Some(Call::Health { ready, url }) => health(ready, url),
         Some(Call::Check) => check(),
         Some(Call::Metrics) => print(&reference::markdown()),
+        Some(Call::Cache { result, kind }) => {
+            hook::cache(kind, result);
+            0
+        }
+        Some(Call::Hook { moment }) => {
+            hook::job(moment);
+            0
+        }
     }
 }
 

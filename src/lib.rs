@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod github;
+pub mod hook;
 pub mod http;
 pub mod init;
 pub mod registrar;

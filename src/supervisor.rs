@@ -6,6 +6,7 @@ mod fault;
 mod hall;
 mod leave;
 mod ledger;
+mod listening;
 mod maybe;
 mod preparation;
 mod runner;
@@ -25,12 +26,13 @@ use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
-use crate::sys::{runner_file, update, worker};
+use crate::sys::update;
 use crate::telemetry::emit::Telemetry;
 use chrono::{DateTime, Utc};
 use errands::Done;
 use hall::Hall;
-use maybe::{tick, until, updated, wait};
+use listening::Gone;
+use maybe::{until, updated, wait};
 use preparation::Preparation;
 use scene::Scene;
 use std::collections::VecDeque;
@@ -39,9 +41,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
-
-/// Exit is not end of file: a grandchild may hold the pipe, but what the listener wrote is in it by now.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Runs the supervisor until the listener has ended for good; the container's exit code.
 ///
@@ -96,22 +95,16 @@ struct Supervisor {
     hall: Hall,
     registrar: Option<Arc<Registrar>>,
     errands: JoinSet<Done>,
-    standing_checks: Option<tokio::time::Interval>,
     /// Rows handed over and not acknowledged.
     unwritten: u64,
+    /// What the job log says of the job that began last.
+    begun: Option<JobRecord>,
     recent: VecDeque<JobRecord>,
     shown: Arc<Status>,
     sample_every: Duration,
     linger: Duration,
     wrap_up_limit: Duration,
     leaving: Option<i32>,
-}
-
-/// The listener's exit has been taken, its pipes may still hold words.
-struct Gone {
-    exit: Exit,
-    open_pipes: u8,
-    until: Instant,
 }
 
 /// One thing that has happened.
@@ -126,7 +119,6 @@ enum Happened {
     Pulse(oneshot::Sender<()>),
     Updated(bool),
     Prepared(Option<Box<Notice>>),
-    StandingDue,
     Done(Done),
 }
 
@@ -157,7 +149,6 @@ impl Supervisor {
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
-            () = tick(self.standing_checks.as_mut()) => Happened::StandingDue,
             Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
         }
     }
@@ -173,9 +164,6 @@ impl Supervisor {
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
-            Happened::StandingDue => {
-                self.send(|registrar| async move { Done::Asked(registrar.standing().await) });
-            }
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
@@ -207,6 +195,7 @@ impl Supervisor {
                 self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) });
             }
             Action::AbortRegistration => self.errands.abort_all(),
+            Action::Ask => self.send(|registrar| async move { Done::Asked(registrar.standing().await) }),
             Action::Unlabel => {
                 self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) });
             }
@@ -225,63 +214,6 @@ impl Supervisor {
             Action::Leave(code) => self.leaving = Some(code),
         }
         None
-    }
-
-    fn spawn(&mut self) -> Input {
-        self.launches += 1;
-        self.listener = None;
-        match Listener::start(&self.launch, self.launches, &self.output, &self.heard.0) {
-            Ok(listener) => {
-                let pid = listener.pid();
-                self.listener = Some(listener);
-                Input::Started { pid }
-            }
-            Err(error) => Input::NotStarted { error: format!("{}: {error}", self.launch.program.display()) },
-        }
-    }
-
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Sentence { launch, reading } if launch == self.launches => {
-                let evidence = match (self.life.open_job(), &self.listener) {
-                    (Some(job), Some(listener)) => {
-                        worker::evidence(listener.pid(), &self.launch.dir, job.worker_since)
-                    }
-                    (None, _) | (_, None) => crate::domain::event::Worker::Unknown,
-                };
-                self.feed(Input::Said(reading, evidence));
-            }
-            Heard::Eof { launch } if launch == self.launches => {
-                if let Some(gone) = &mut self.gone {
-                    gone.open_pipes = gone.open_pipes.saturating_sub(1);
-                    if gone.open_pipes == 0 {
-                        self.listener_is_gone();
-                    }
-                } else {
-                    self.closed_pipes += 1;
-                }
-            }
-            // An updater, or a daemon a job left behind, still holds an earlier listener's pipe.
-            Heard::Sentence { .. } | Heard::Eof { .. } => {}
-        }
-    }
-
-    fn exit_taken(&mut self, exit: std::io::Result<Exit>) {
-        // Only if somebody else waited for our child, which init's design excludes.
-        let exit = exit.unwrap_or(Exit::Signal(0));
-        let open_pipes = 2u8.saturating_sub(std::mem::take(&mut self.closed_pipes));
-        self.gone = Some(Gone { exit, open_pipes, until: Instant::now() + LAST_WORDS });
-        if open_pipes == 0 {
-            self.listener_is_gone();
-        }
-    }
-
-    fn listener_is_gone(&mut self) {
-        let Some(Gone { exit, .. }) = self.gone.take() else { return };
-        let configured = runner_file::is_configured(&self.launch.dir);
-        let cause = self.cause(exit);
-        self.feed(Input::Exited { exit, configured, cause });
-        self.listener = None;
     }
 
     /// Tells HTTP and metrics, if there is anything new.

@@ -54,7 +54,9 @@ const ROOMS: &[Room] = &[
         ours: &[
             "config",
             "demo",
+            "domain::context",
             "domain::event",
+            "hook",
             "http::client",
             "http::server",
             "init",
@@ -68,6 +70,12 @@ const ROOMS: &[Room] = &[
         ],
         crates: &["clap", "hyper", "tokio", "tracing"],
         never: &[],
+    },
+    Room {
+        name: "hook",
+        ours: &["config::Environment", "config::Lookup", "domain::context"],
+        crates: &["chrono", "nix"],
+        never: &["std::env", "std::process", "std::thread", "std::net"],
     },
     Room {
         name: "demo",
@@ -121,7 +129,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "domain",
         ours: &[],
-        crates: &["chrono", "csv", "fastrand", "memchr", "serde", "thiserror"],
+        crates: &["chrono", "csv", "fastrand", "memchr", "serde", "serde_json", "thiserror"],
         never: PURE,
     },
     Room {

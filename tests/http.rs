@@ -642,6 +642,7 @@ fn a_lingering_supervisor_is_alive_and_shows_the_last_row() {
 #[test]
 fn livez_is_503_when_the_loop_does_not_answer() {
     use runner_init::domain::lifecycle::{Lifecycle, Settings};
+    use runner_init::domain::totals::Bounds;
     use runner_init::http::{Scrapes, View, api, router};
     use runner_init::telemetry::exporter::{Exporter, Identity};
     use std::sync::Arc;
@@ -657,6 +658,8 @@ fn livez_is_503_when_the_loop_does_not_answer() {
         prepares: false,
         registers: false,
         reregisters: false,
+        check_every: None,
+        look_every: None,
         removal: None,
         seed: 1,
     };
@@ -664,8 +667,11 @@ fn livez_is_503_when_the_loop_does_not_answer() {
     let (pulse, mut questions) = mpsc::channel(8);
     let view = View {
         status: seen,
-        exporter: Exporter::install(&Identity { runner_name: name(), runner_type: name() }, &[1.0])
-            .expect("the only one"),
+        exporter: Exporter::install(
+            &Identity { runner_name: name(), runner_type: name() },
+            &Bounds::with_duration(vec![1.0]),
+        )
+        .expect("the only one"),
         pulse,
         clock: chrono::Utc::now,
         identity: Arc::new(api::Identity {

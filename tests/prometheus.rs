@@ -212,12 +212,14 @@ fn no_job_name_makes_a_series() {
 fn ten_thousand_jobs_make_no_series() {
     use runner_init::domain::notice::Notice;
     use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
+    use runner_init::domain::totals::Bounds;
     use runner_init::telemetry::emit::{Build, Telemetry};
     use runner_init::telemetry::exporter::{Exporter, Identity};
 
     let identity = Identity { runner_name: "a".into(), runner_type: "standard".into() };
     let bounds = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0];
-    let exporter = Exporter::install(&identity, &bounds).expect("the only one of this process");
+    let exporter = Exporter::install(&identity, &Bounds::with_duration(bounds.to_vec()))
+        .expect("the only one of this process");
     let build = Build { init_version: "1", arch: "x", ephemeral: false };
     let telemetry = Telemetry::new(exporter.clone(), build, chrono::Utc::now());
     let mut random = fastrand::Rng::with_seed(7);

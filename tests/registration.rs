@@ -508,3 +508,37 @@ fn ten_lives_leave_nobody_behind() {
     }
     assert_eq!(fake.violations(), [""; 0]);
 }
+
+#[test]
+fn a_runner_that_github_calls_offline_twice_is_launched_again_with_its_registration() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[])).env("RUNNER_STATUS_CHECK_INTERVAL", "10s").start();
+    s.until_state("idle");
+    let id = fake.runners()[0].id;
+    fake.change(id, |runner| runner.online = false);
+    s.until("it is launched again", |s| {
+        s.metric("github_runner_restarts_total{reason=\"standing_disagreed\"}") == Some(1.0)
+    });
+    fake.change(id, |runner| runner.online = true);
+    s.until_state("idle");
+    assert_eq!(s.metric("github_runner_status_disagreements_total"), Some(2.0));
+    assert_eq!(kinds(&s), "R", "the registration is as good as it was");
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty());
+}
+
+#[test]
+fn a_connection_that_came_back_in_silence_is_proven_by_github() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let lost = json!({ "disconnect": { "ms": 500, "recovery": "silent" } });
+    let plan = with_pat(&fake, &token, runner(&[lost])).env("RUNNER_STATUS_CHECK_INTERVAL", "10s");
+    let mut s = plan.start();
+    s.until_state("disconnected");
+    assert_eq!(s.get("/readyz").status, 503);
+    s.until_state("idle");
+    assert_eq!(s.get("/readyz").status, 200);
+    assert_eq!(s.metric("github_runner_reconnects_total"), Some(1.0));
+    assert_eq!(s.stop(), 0);
+}

@@ -155,18 +155,17 @@ fn resolve(variable: &Variable, lookup: &dyn Lookup) -> Result<Option<Candidate>
 }
 
 fn candidate(variable: &Variable, name: &str, lookup: &dyn Lookup) -> Result<Option<Candidate>, Fault> {
-    let kind = variable.kind;
     let set = text(name, lookup)?;
     let set = if variable.secret { from_file(name, set, lookup)? } else { set.map(|t| (name.to_owned(), t)) };
     let Some((var, text)) = set else { return Ok(None) };
     // Wiped once parsed: the value that is kept of a secret is another copy.
     let text = Zeroizing::new(text);
-    if text.is_empty() && kind != Kind::Flag {
+    if text.is_empty() {
         return Ok(None);
     }
-    match kind.parse(&text) {
+    match variable.kind.parse(&text) {
         Some(value) => Ok(Some(Candidate { var, value })),
-        None => Err(Fault { var, problem: kind.expected() + hint(&text) }),
+        None => Err(Fault { var, problem: variable.kind.expected() + hint(&text) }),
     }
 }
 

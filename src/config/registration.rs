@@ -65,26 +65,13 @@ pub(super) fn removes(credential: Option<&Credential>, skip: bool, keep: bool) -
 }
 
 /// As whom the runner runs, when we are root.
+/// `USER` or `USER:GROUP`, names or numbers: whether they exist is for the system to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunAs {
-    /// A user of the container's own `/etc/passwd`.
-    Name(String),
-    /// Numbers that need not be known there.
-    Ids {
-        /// The user.
-        uid: u32,
-        /// The group; `None` is the user's own.
-        gid: Option<u32>,
-    },
-}
+pub struct RunAs(pub(super) String);
 
 impl fmt::Display for RunAs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RunAs::Name(name) => f.write_str(name),
-            RunAs::Ids { uid, gid: Some(gid) } => write!(f, "{uid}:{gid}"),
-            RunAs::Ids { uid, gid: None } => write!(f, "{uid}"),
-        }
+        f.write_str(&self.0)
     }
 }
 

@@ -60,20 +60,17 @@ pub(super) fn app_id(text: &str) -> Option<String> {
 
 /// `NAME`, `UID` or `UID:GID`.
 pub(super) fn run_as(text: &str) -> Option<RunAs> {
-    if let Some((uid, gid)) = text.split_once(':') {
-        return Some(RunAs::Ids { uid: number(uid)?, gid: Some(number(gid)?) });
-    }
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
-        return Some(RunAs::Ids { uid: number(text)?, gid: None });
-    }
-    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    (plain && (1..=32).contains(&text.len()) && !text.starts_with('-')).then(|| RunAs::Name(text.to_owned()))
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    (account(user) && group.is_none_or(account)).then(|| RunAs(text.to_owned()))
 }
 
-/// The last number is "no change" to the system calls.
-fn number(text: &str) -> Option<u32> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|id| plain && *id != u32::MAX)
+/// A name as `useradd` makes it, or a number; the last number is "no change" to the system calls.
+fn account(text: &str) -> bool {
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return text.bytes().all(|b| b.is_ascii_digit()) && text.parse().is_ok_and(|id: u32| id != u32::MAX);
+    }
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    plain && (1..=32).contains(&text.len()) && !text.starts_with('-')
 }
 
 /// The PEM of a private key, its lines broken anew: line ends may be real, written as `\n`, or lost to blanks, and all
@@ -176,24 +173,10 @@ mod tests {
 
     #[test]
     fn users_are_names_or_numbers() {
-        let ids = |uid, gid| Some(RunAs::Ids { uid, gid });
-        assert_eq!(run_as("runner"), Some(RunAs::Name("runner".into())));
-        assert_eq!(run_as("1001"), ids(1001, None));
-        assert_eq!(run_as("1001:0"), ids(1001, Some(0)));
-        for bad in [
-            "",
-            "-x",
-            "a:b",
-            "1:",
-            ":1",
-            "runner:1",
-            "1:2:3",
-            "1x",
-            "+1",
-            "4294967295",
-            "a b",
-            &"a".repeat(33),
-        ] {
+        for good in ["runner", "1001", "1001:0", "runner:docker", "runner:121", "1001:docker"] {
+            assert_eq!(run_as(good), Some(RunAs(good.into())));
+        }
+        for bad in ["", "-x", "1:", ":1", "a:", "1:2:3", "1x", "+1", "4294967295", "a b", &"a".repeat(33)] {
             assert_eq!(run_as(bad), None, "{bad:?}");
         }
         for text in ["runner", "1001", "1001:0"] {

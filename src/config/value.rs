@@ -20,7 +20,7 @@ const BUCKET_LIMIT: usize = 30;
 /// Which values a variable takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `1 true yes on` or `0 false no off` or nothing, in any case.
+    /// `1 true yes on` or `0 false no off`, in any case.
     Flag,
     /// One printable line of 1 to `max` characters that does not begin with `-`.
     Line {
@@ -39,7 +39,7 @@ pub enum Kind {
     Base,
     /// A path of plain names; `/` is none.
     UrlPath,
-    /// A user's name, `UID` or `UID:GID`.
+    /// A user's name or number, and perhaps `:` and a group's.
     User,
     /// An absolute path.
     Path,
@@ -127,7 +127,7 @@ impl Kind {
                 "expected a URL such as https://ghes.example.com:8443/path, without user, ? and #".into()
             }
             Kind::UrlPath => "expected a path such as /api/v3, or / for none".into(),
-            Kind::User => "expected a user name, UID or UID:GID".into(),
+            Kind::User => "expected USER or USER:GROUP, each a name or a number".into(),
             Kind::Path => "expected an absolute path without control characters".into(),
             Kind::Port => "expected a port from 1 to 65535, or 0 for any free one".into(),
             Kind::Address => "expected an IPv4 or IPv6 address, not a host name".into(),
@@ -202,7 +202,7 @@ impl Kind {
 
 fn flag(word: &str) -> Option<bool> {
     const TRUE: [&str; 4] = ["1", "true", "yes", "on"];
-    const FALSE: [&str; 5] = ["0", "false", "no", "off", ""];
+    const FALSE: [&str; 4] = ["0", "false", "no", "off"];
     let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
     if is(&TRUE) { Some(true) } else { is(&FALSE).then_some(false) }
 }

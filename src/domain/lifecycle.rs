@@ -55,8 +55,10 @@ pub struct Lifecycle {
     registered: bool,
     attempted: bool,
     void: bool,
-    /// How often in a row GitHub has said that we are offline while we believe that we are idle.
+    /// How often in a row GitHub has contradicted what we believe of the session.
     disagreements: u32,
+    /// When GitHub is asked next, if no job is open then.
+    ask_at: Option<Duration>,
     jobs: JobTracker,
     echo: EchoFilter,
     version: Option<String>,
@@ -81,6 +83,7 @@ impl Lifecycle {
             attempted: false,
             void: false,
             disagreements: 0,
+            ask_at: None,
             jobs: JobTracker::default(),
             echo: EchoFilter::default(),
             version: None,
@@ -99,7 +102,9 @@ impl Lifecycle {
             | Phase::Stopping { until }
             | Phase::Deregistering { until, .. } => Some(until),
             Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
-            Phase::Running if self.jobs.open().is_none() => self.ghost.map(|(_, until)| until),
+            Phase::Running if self.jobs.open().is_none() => {
+                [self.ghost.map(|(_, until)| until), self.ask_at].into_iter().flatten().min()
+            }
             Phase::Preparing | Phase::Running | Phase::Killing | Phase::Done => None,
         }
     }
@@ -139,15 +144,14 @@ impl Lifecycle {
 
             (Phase::Registering { reason, .. }, Input::Registered(how)) => self.registered(how, reason, now),
             (Phase::Registering { .. }, Input::NotRegistered(fault)) => self.not_registered(fault, now),
-            // The answer of a registration that was given up.
-            (_, Input::Registered(_) | Input::NotRegistered(_)) => Vec::new(),
             (Phase::Deregistering { stop, code, .. }, Input::Deregistered(removal)) => {
                 let mut actions = vec![Action::Notify(Notice::Deregistered(removal))];
                 actions.extend(self.leave(stop, code));
                 actions
             }
-            (_, Input::Deregistered(_)) => Vec::new(),
             (Phase::Running, Input::Asked(standing)) => self.asked(standing, now),
+            // The answer to what was given up meanwhile.
+            (_, Input::Registered(_) | Input::NotRegistered(_) | Input::Deregistered(_)) => Vec::new(),
             (_, Input::Asked(_)) => Vec::new(),
 
             (Phase::Launching { due, reason }, Input::Deadline) if now.up >= due => self.launch(reason, now),
@@ -166,6 +170,7 @@ impl Lifecycle {
                 self.leaving = Some(StopReason::Ghost);
                 self.interrupt(now)
             }
+            (Phase::Running, Input::Deadline) if self.question_is_due(now) => self.ask(now),
             (Phase::Launching { .. } | Phase::Updating { .. } | Phase::Running, Input::Deadline)
             | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline)
             | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Deadline) => Vec::new(),

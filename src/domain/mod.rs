@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod cache;
 pub mod configure;
+pub mod context;
 pub mod death;
 pub mod echo;
 pub mod event;

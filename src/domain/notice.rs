@@ -97,6 +97,10 @@ pub enum Notice {
     },
     /// The start of a job is on disk.
     JobStarted(JobRecord),
+    /// What the open job is, as its hook says, is on disk.
+    JobIdentified(JobRecord),
+    /// What GitHub said late of a job that is over is on disk.
+    JobAmended(JobRecord),
     /// The end of a job is on disk.
     JobFinished(JobRecord),
     /// A line that looks like a job's start or end was not believed.

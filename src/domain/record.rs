@@ -54,7 +54,7 @@ pub enum RowStatus {
 pub struct JobRecord {
     /// When the row was true: the start for `Running`, else the end. Written as RFC 3339 UTC with milliseconds.
     pub timestamp: DateTime<Utc>,
-    /// Unique with `run_attempt`; ours until the run's own id is known.
+    /// `RUNID_JOBKEY`, unique with `run_attempt`; ours until the run's own id is known.
     pub job_id: String,
     /// Open or over.
     pub status: RowStatus,
@@ -86,6 +86,18 @@ pub struct JobRecord {
     pub deployment: Option<bool>,
     /// Why it was abandoned, or what the system saw when it failed: [`super::death::Cause`] in words.
     pub cause: String,
+    /// What GitHub shows as the job's conclusion: differs from `status` where the runner tells GitHub another word than it prints.
+    pub conclusion: String,
+    /// GitHub's number of the run within its workflow.
+    pub run_number: String,
+    /// Who triggered the run.
+    pub actor: String,
+    /// When the commit was made, as the triggering event says.
+    pub committed_at: Option<DateTime<Utc>>,
+    /// CPU time the container used while the job ran.
+    pub cpu_time: Option<Duration>,
+    /// Most memory the container used while the job ran, bytes.
+    pub peak_memory: Option<u64>,
 }
 
 #[cfg(test)]
@@ -99,7 +111,7 @@ pub use row::{HEADER, MAX_ROW, MAX_TEXT, RowReader, known_header};
 /// Why a row of the job log could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowFaultKind {
-    /// Neither the seventeen columns of ours, nor sixteen as before there was a cause, nor the five of the predecessor.
+    /// Neither the twenty-three columns of ours nor the five of the predecessor.
     Columns,
     /// A quoted field is not closed on its line.
     Quoting,
@@ -117,6 +129,12 @@ pub enum RowFaultKind {
     StartedAt,
     /// `lead_time_seconds` is not a duration of 0 to 10 years.
     LeadTime,
+    /// `committed_at` is not a time.
+    CommittedAt,
+    /// `cpu_seconds` is not a duration of 0 to 10 years.
+    CpuTime,
+    /// `peak_memory_bytes` is not a number of bytes.
+    PeakMemory,
     /// `deployment` is neither `true` nor `false` nor empty.
     Deployment,
     /// The line is longer than [`MAX_ROW`].
@@ -127,7 +145,7 @@ impl RowFaultKind {
     /// What was wrong, in words of ours only: nothing of the row is repeated.
     pub fn as_str(self) -> &'static str {
         match self {
-            RowFaultKind::Columns => "neither 17, 16 nor 5 columns",
+            RowFaultKind::Columns => "neither 23 nor 5 columns",
             RowFaultKind::Quoting => "a quoted field is not closed",
             RowFaultKind::Text => "a field is not plain UTF-8 text",
             RowFaultKind::Timestamp => "timestamp is not a time",
@@ -136,6 +154,9 @@ impl RowFaultKind {
             RowFaultKind::QueueTime => "queue_time_seconds is not a duration",
             RowFaultKind::StartedAt => "started_at is not a time",
             RowFaultKind::LeadTime => "lead_time_seconds is not a duration",
+            RowFaultKind::CommittedAt => "committed_at is not a time",
+            RowFaultKind::CpuTime => "cpu_seconds is not a duration",
+            RowFaultKind::PeakMemory => "peak_memory_bytes is not a number of bytes",
             RowFaultKind::Deployment => "deployment is neither true nor false",
             RowFaultKind::TooLong => "the line is too long",
         }

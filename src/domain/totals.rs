@@ -16,6 +16,9 @@ const EXACT: u64 = 1 << 53;
 /// Open jobs remembered; a runner has one. Beyond this the oldest is forgotten: its end will count as one more start.
 pub const MAX_OPEN: usize = 64;
 
+/// Ended jobs of which more may still be said.
+const MAX_ENDED: usize = 4;
+
 /// A duration in ticks, rounded from the whole milliseconds the job log keeps, [`LONGEST`] at most. Whole seconds stay
 /// whole, so a value on a bucket's bound stays there.
 pub fn to_ticks(duration: Duration) -> u64 {
@@ -29,6 +32,25 @@ pub fn to_seconds(ticks: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 ticks, which is 278,000 years")]
     let ticks = ticks as f64;
     ticks / f64::from(TICKS_PER_SECOND)
+}
+
+/// Bounds of the queue-time histogram, seconds.
+const QUEUE_BOUNDS: [f64; 8] = [5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0];
+
+/// Upper bounds, in seconds, of every histogram that the job log restores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounds {
+    /// Of job durations: configured.
+    pub duration: Vec<f64>,
+    /// Of queue times.
+    pub queue_time: Vec<f64>,
+}
+
+impl Bounds {
+    /// The fixed ones, and these for durations.
+    pub fn with_duration(duration: Vec<f64>) -> Bounds {
+        Bounds { duration, queue_time: QUEUE_BOUNDS.to_vec() }
+    }
 }
 
 /// The observations of one bucket.
@@ -133,22 +155,36 @@ pub struct Totals {
     /// `Running` rows without a final one, oldest first, at most [`MAX_OPEN`].
     #[serde(with = "rows")]
     pub open: Vec<JobRecord>,
+    /// The jobs that ended last, oldest first: a further final row of theirs ends no further job.
+    #[serde(with = "rows")]
+    ended: Vec<JobRecord>,
 }
 
 impl Totals {
     /// Zero.
-    pub fn new(duration_bounds: Vec<f64>, queue_bounds: Vec<f64>) -> Totals {
+    pub fn new(bounds: &Bounds) -> Totals {
         Totals {
             started: 0,
             finished: [0; 5],
-            duration: Buckets::new(duration_bounds),
-            queue_time: Buckets::new(queue_bounds),
+            duration: Buckets::new(bounds.duration.clone()),
+            queue_time: Buckets::new(bounds.queue_time.clone()),
             open: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// The same under other bounds; see [`Buckets::rebucket`].
+    #[must_use]
+    pub fn rebucket(self, bounds: &Bounds) -> Totals {
+        Totals {
+            duration: self.duration.rebucket(bounds.duration.clone()),
+            queue_time: self.queue_time.rebucket(bounds.queue_time.clone()),
+            ..self
         }
     }
 
     /// Adds one row. A job counts as started once: by its `Running` row, or by a final row that has none (see
-    /// [`JobRecord::closes`]).
+    /// [`JobRecord::closes`]); a row that only says more of it ([`JobRecord::amends`]) counts what was not known before.
     pub fn fold(&mut self, record: &JobRecord) {
         match record.status {
             RowStatus::Running => self.start(record),
@@ -157,6 +193,10 @@ impl Totals {
     }
 
     fn start(&mut self, record: &JobRecord) {
+        if let Some(open) = self.open.iter_mut().rfind(|open| record.amends(open)) {
+            *open = record.as_written();
+            return;
+        }
         self.started += 1;
         if self.open.len() == MAX_OPEN {
             self.open.remove(0);
@@ -165,19 +205,41 @@ impl Totals {
     }
 
     fn finish(&mut self, record: &JobRecord, status: JobStatus) {
+        // Over ten years is written as unknown; the counters of the running process must not know more.
+        let known = |duration: Option<Duration>| duration.filter(|d| *d <= LONGEST);
+        let queue_time = known(record.queue_time);
+        if let Some(earlier) = self.ended.iter_mut().rfind(|ended| record.amends(ended)) {
+            if let (Some(queue_time), None) = (queue_time, earlier.queue_time) {
+                self.queue_time.observe(queue_time);
+                earlier.queue_time = record.as_written().queue_time;
+            }
+            return;
+        }
         match self.open.iter().rposition(|open| record.closes(open)) {
             Some(at) => drop(self.open.remove(at)),
             None => self.started += 1,
         }
         self.finished[status as usize] += 1;
-        // Over ten years is written as unknown; the counters of the running process must not know more.
-        let known = |duration: Option<Duration>| duration.filter(|d| *d <= LONGEST);
         if let Some(duration) = known(record.duration) {
             self.duration.observe(duration);
         }
-        if let Some(queue_time) = known(record.queue_time) {
+        if let Some(queue_time) = queue_time {
             self.queue_time.observe(queue_time);
         }
+        if record.started_at.is_some() {
+            self.remember(record);
+        }
+    }
+
+    /// Only what tells an amendment is kept.
+    fn remember(&mut self, record: &JobRecord) {
+        if self.ended.len() == MAX_ENDED {
+            self.ended.remove(0);
+        }
+        let (status, started_at, queue_time) = (record.status, record.started_at, record.queue_time);
+        let ended =
+            JobRecord { job_id: record.job_id.clone(), status, started_at, queue_time, ..JobRecord::blank() };
+        self.ended.push(ended.as_written());
     }
 }
 
@@ -237,6 +299,10 @@ mod tests {
         )
     }
 
+    fn bounds(bounds: &[f64]) -> Bounds {
+        Bounds { duration: bounds.to_vec(), queue_time: bounds.to_vec() }
+    }
+
     fn observed(durations: &[Duration]) -> Buckets {
         let mut buckets = Buckets::new(BOUNDS.to_vec());
         for duration in durations {
@@ -275,9 +341,12 @@ mod tests {
             (vec![row("a", RUNNING, None), row("b", FAILED, None)], 2, 1),
             (vec![row("a", FAILED, Some(1))], 1, 0),
             (vec![row("a", FAILED, Some(1)), row("a", RUNNING, Some(1))], 2, 1),
-            (vec![row("a", RUNNING, Some(1)), row("a", FAILED, Some(1)), row("a", FAILED, Some(1))], 2, 0),
+            (vec![row("a", RUNNING, Some(1)), row("b", RUNNING, Some(1)), row("b", FAILED, Some(1))], 1, 0),
+            (vec![row("a", RUNNING, Some(1)), row("a", FAILED, Some(1)), row("a", FAILED, Some(1))], 1, 0),
+            (vec![row("a", RUNNING, Some(1)), row("a", FAILED, Some(1)), row("b", FAILED, Some(1))], 2, 0),
+            (vec![row("a", FAILED, None), row("a", FAILED, None)], 2, 0),
         ] {
-            let mut totals = Totals::new(vec![], vec![]);
+            let mut totals = Totals::new(&bounds(&[]));
             for row in &rows {
                 totals.fold(row);
             }
@@ -287,7 +356,7 @@ mod tests {
 
     #[test]
     fn open_jobs_are_bounded() {
-        let mut totals = Totals::new(vec![], vec![]);
+        let mut totals = Totals::new(&bounds(&[]));
         for n in 0..=MAX_OPEN {
             totals.fold(&row(&n.to_string(), RUNNING, i64::try_from(n).ok()));
         }
@@ -296,7 +365,7 @@ mod tests {
 
     #[test]
     fn statuses_are_counted_in_label_order_and_unknown_is_no_observation() {
-        let mut totals = Totals::new(vec![1.0], vec![1.0]);
+        let mut totals = Totals::new(&bounds(&[1.0]));
         for (n, status) in JobStatus::ALL.into_iter().enumerate() {
             let before = totals.finished[n];
             totals.fold(&row("", RowStatus::Finished(status), None));
@@ -372,8 +441,7 @@ mod tests {
 
         #[test]
         fn totals_do_not_change_in_json_or_by_writing_the_rows(rows in vec(arbitrary::record(), 0..12)) {
-            let bounds = vec![0.1 + 0.2, 10.0, 1e300];
-            let mut totals = Totals::new(bounds, vec![]);
+            let mut totals = Totals::new(&bounds(&[0.1 + 0.2, 10.0, 1e300]));
             let mut as_written = totals.clone();
             for row in &rows {
                 totals.fold(row);

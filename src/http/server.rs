@@ -10,6 +10,7 @@ use hyper_util::service::TowerToHyperService;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -87,7 +88,10 @@ impl Door {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             Ok(()) | Err(_) => {}
         }
-        Ok(Door { listener: UnixListener::bind(&path)?, path })
+        let listener = UnixListener::bind(&path)?;
+        // The directory may be open to the runner's user for the sake of its hooks.
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
+        Ok(Door { listener, path })
     }
 
     /// Serves like [`Bound::serve`]; removes the socket at the end.

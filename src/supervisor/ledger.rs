@@ -22,11 +22,7 @@ impl Supervisor {
     pub(super) fn journal_said(&mut self, word: Word) {
         self.unwritten -= u64::from(matches!(word, Word::Written(_)));
         let notice = match word {
-            Word::Written(row) if row.status == RowStatus::Running => Notice::JobStarted(*row),
-            Word::Written(row) => {
-                self.remember(JobRecord::clone(&row));
-                Notice::JobFinished(*row)
-            }
+            Word::Written(row) => self.written(*row),
             Word::Fault { kind, detail } => Notice::JournalFault { kind, detail },
             Word::Opened(replay) => return self.replayed(*replay),
             Word::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept },
@@ -55,6 +51,21 @@ impl Supervisor {
         }
         self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });
         self.show();
+    }
+
+    /// A row that says more of what is known already tells nothing anew but that.
+    fn written(&mut self, row: JobRecord) -> Notice {
+        if row.status == RowStatus::Running {
+            let more = self.begun.as_ref().is_some_and(|begun| row.amends(begun));
+            self.begun = Some(row.clone());
+            return if more { Notice::JobIdentified(row) } else { Notice::JobStarted(row) };
+        }
+        let more = self.recent.back().is_some_and(|last| row.amends(last));
+        if more {
+            self.recent.pop_back();
+        }
+        self.remember(row.clone());
+        if more { Notice::JobAmended(row) } else { Notice::JobFinished(row) }
     }
 
     fn remember(&mut self, row: JobRecord) {

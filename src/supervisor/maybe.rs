@@ -20,13 +20,6 @@ pub(super) async fn updated(task: Option<&mut JoinHandle<std::io::Result<bool>>>
     }
 }
 
-pub(super) async fn tick(interval: Option<&mut tokio::time::Interval>) {
-    match interval {
-        Some(interval) => drop(interval.tick().await),
-        None => std::future::pending().await,
-    }
-}
-
 pub(super) async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,

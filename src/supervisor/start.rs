@@ -12,6 +12,7 @@ use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
+use crate::domain::totals::Bounds;
 use crate::http::{self, Scrapes, View, api, server};
 use crate::sys::child::Output;
 use crate::sys::journal;
@@ -32,8 +33,10 @@ use tokio::time::Instant;
 
 /// Sentences that may wait for the loop; then the pipe fills.
 const SENTENCES: usize = 64;
-/// Bounds of the queue-time histogram, seconds.
-const QUEUE_BOUNDS: [f64; 8] = [5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0];
+
+/// A lost connection is asked about this often, unless a check of the idle runner is configured: GitHub needs about as long to
+/// notice.
+const LOOK_EVERY: Duration = Duration::from_secs(120);
 
 /// The TCP door, if there is to be one.
 pub enum Tcp {
@@ -88,8 +91,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
 
     let settings = journal_settings(&config);
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
-    let exporter =
-        Exporter::install(&identity(&config), &config.metrics.buckets).map_err(StartError::Registry)?;
+    let exporter = Exporter::install(&identity(&config), &settings.bounds).map_err(StartError::Registry)?;
     let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
     let (preparation, registrar) =
         Preparation::new(&config, &launch, &outlets, &ApiMeter::new(exporter.clone()))?;
@@ -124,8 +126,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         hall,
         registrar: registrar.map(Arc::new),
         errands: JoinSet::new(),
-        standing_checks: config.registration.status_check.map(standing_checks),
         unwritten: 0,
+        begun: None,
         recent: VecDeque::new(),
         shown,
         sample_every: config.metrics.update_interval,
@@ -143,19 +145,11 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     Ok(supervisor)
 }
 
-/// The first look is one interval away: a runner that has just come needs time to be seen.
-fn standing_checks(every: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval_at(Instant::now() + every, every);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    interval
-}
-
 fn journal_settings(config: &Config) -> journal::Settings {
     journal::Settings {
         path: config.job_log.path.clone(),
         max_records: config.job_log.max_records,
-        duration_bounds: config.metrics.buckets.clone(),
-        queue_bounds: QUEUE_BOUNDS.to_vec(),
+        bounds: Bounds::with_duration(config.metrics.buckets.clone()),
     }
 }
 
@@ -175,13 +169,17 @@ fn identity(config: &Config) -> Identity {
 }
 
 fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: bool, now: Now) -> Settings {
+    let can_ask = registers && config.credential.as_ref().is_some_and(Credential::can_ask);
+    let check_every = config.registration.status_check;
     Settings {
         drain: config.lifecycle.budget.drain,
         stopping: config.lifecycle.budget.stopping,
         max_restarts: config.lifecycle.max_restarts,
         prepares: preparation.is_needed(),
         registers,
-        reregisters: registers && config.credential.as_ref().is_some_and(Credential::can_ask),
+        reregisters: can_ask,
+        check_every: check_every.filter(|_| can_ask),
+        look_every: can_ask.then(|| check_every.unwrap_or(LOOK_EVERY)),
         removal: (registers && !config.registration.keep).then_some(config.lifecycle.budget.deregistration),
         // Only spreads the back-off of a fleet.
         seed: u64::from(now.utc.timestamp_subsec_nanos()) << 32 | u64::from(std::process::id()),

@@ -26,8 +26,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use survey::{Mark, RECENT, Survey};
 
-/// Rows a compaction keeps even if they are more than half: 50 finished jobs of two rows each, and the open one.
-const RECENT_ROWS: u64 = 2 * RECENT as u64 + 1;
+/// Rows a compaction keeps even if they are more than half: 50 finished jobs of up to four rows each, and the open one's.
+const RECENT_ROWS: u64 = 4 * RECENT as u64 + 2;
 
 /// The job log, open for its one writer.
 #[derive(Debug)]
@@ -271,14 +271,10 @@ fn lock(paths: &Paths, path: &Path) -> Result<Flock<File>, OpenError> {
 
 /// What the snapshot says, under today's bounds. One that cannot be believed is kept aside.
 fn base(settings: &Settings, paths: &Paths, faults: &mut Vec<Fault>) -> (Totals, Option<Covers>) {
-    let zero = Totals::new(settings.duration_bounds.clone(), settings.queue_bounds.clone());
+    let zero = Totals::new(&settings.bounds);
     match snapshot::load(paths) {
         Ok(None) => (zero, None),
-        Ok(Some((mut totals, covers))) => {
-            totals.duration = totals.duration.rebucket(settings.duration_bounds.clone());
-            totals.queue_time = totals.queue_time.rebucket(settings.queue_bounds.clone());
-            (totals, covers)
-        }
+        Ok(Some((totals, covers))) => (totals.rebucket(&settings.bounds), covers),
         Err(error) => {
             // If it cannot be moved, the next compaction replaces it.
             let _ = files::rename(&paths.snapshot, &paths.snapshot_bad);

@@ -5,6 +5,7 @@ pub mod child;
 pub mod config_script;
 pub mod diag;
 pub mod disk;
+pub mod hooks;
 pub mod identity;
 pub mod journal;
 pub mod oom;

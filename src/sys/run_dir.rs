@@ -27,7 +27,8 @@ pub fn create(candidates: &[PathBuf]) -> io::Result<PathBuf> {
     Err(refused)
 }
 
-fn make_ours(dir: &Path) -> io::Result<()> {
+/// Makes `dir`, 0700, or finds it there and ours.
+pub(super) fn make_ours(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     // Somebody else's directory, or a link in /tmp, would let them answer in our name.
     let found = std::fs::symlink_metadata(dir)?;

@@ -101,6 +101,8 @@ metrics! {
         "Unix time at which the running job began; absent while none runs.";
     JOB_DURATION = "github_runner_job_duration_seconds", Histogram, [],
         "Duration of ended jobs whose end was witnessed, in steps of 1/1024 s. Survives restarts: a view of the job log.";
+    QUEUE_TIME = "github_runner_queue_time_seconds", Histogram, [],
+        "From created to started, as GitHub says, of ended jobs; jobs of which it said nothing believable are not in it. Survives restarts: a view of the job log.";
     RESTARTS = "github_runner_restarts_total", Counter, ["reason": &REASONS],
         "Launches of the listener after the first, by why it had ended.";
     RECONNECTS = "github_runner_reconnects_total", Counter, [],

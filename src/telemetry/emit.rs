@@ -1,18 +1,21 @@
 //! One happening, one `emit`: the log line and the metrics move together, and nothing else moves either.
 
 mod around;
+mod jobs;
+mod meter;
+
+pub use meter::ApiMeter;
 
 use super::catalog as c;
 use super::exporter::Exporter;
 use crate::domain::event::{StopKind, Stream};
 use crate::domain::notice::Notice;
-use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
+use crate::domain::record::FaultKind;
 use crate::domain::registration::{Removal, Standing};
 use crate::domain::restart::RestartReason;
 use crate::domain::status::{State, Status};
-use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
 use chrono::{DateTime, Utc};
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, gauge};
 use std::cell::RefCell;
 use std::time::Duration;
 use tracing::{debug, error, info, warn};
@@ -83,8 +86,10 @@ impl Telemetry {
                 let (reason, seconds) = (reason.as_str(), after.as_secs());
                 warn!(event = "restart_scheduled", reason, seconds, failures);
             }
-            Notice::JobStarted(row) => job_started(row),
-            Notice::JobFinished(row) => job_finished(row),
+            Notice::JobStarted(row) => jobs::job_started(row),
+            Notice::JobIdentified(row) => jobs::job_identified(row),
+            Notice::JobFinished(row) => jobs::job_finished(row),
+            Notice::JobAmended(row) => jobs::job_amended(row),
             Notice::RegistrationStarted => info!(event = "registration_started"),
             Notice::Registered(how) => info!(event = "registered", how = how.as_str()),
             Notice::RegistrationFailed(fault) => {
@@ -114,30 +119,6 @@ impl Telemetry {
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
         self.exporter.touch();
-    }
-
-    /// Counters and histograms of a replayed job log, on top of what was counted since the start.
-    pub fn restore(&self, totals: &Totals) {
-        counter!(c::JOBS_STARTED.name).increment(totals.started);
-        for (status, count) in JobStatus::ALL.into_iter().zip(totals.finished) {
-            counter!(c::JOBS.name, "status" => status.as_str()).increment(count);
-        }
-        self.restore_histogram(&totals.duration);
-        self.exporter.touch();
-    }
-
-    fn restore_histogram(&self, buckets: &Buckets) {
-        /// Samples wait in memory until upkeep moves them into their buckets.
-        const BATCH: u64 = 16_384;
-        let duration = histogram!(c::JOB_DURATION.name);
-        for (value, mut count) in buckets.samples() {
-            while count > 0 {
-                let batch = count.min(BATCH);
-                duration.record_many(value, usize::try_from(batch).unwrap_or(usize::MAX));
-                self.exporter.upkeep();
-                count -= batch;
-            }
-        }
     }
 
     /// Draws the gauges that follow from the state.
@@ -191,31 +172,6 @@ impl Telemetry {
     }
 }
 
-/// Counts calls of GitHub's API; may be asked from anywhere.
-#[derive(Clone)]
-pub struct ApiMeter {
-    exporter: Exporter,
-}
-
-impl ApiMeter {
-    /// Counts into this registry.
-    pub fn new(exporter: Exporter) -> ApiMeter {
-        ApiMeter { exporter }
-    }
-
-    /// One attempt has ended. Both labels are words of bounded lists.
-    pub fn call(&self, endpoint: &'static str, code: &'static str, rate_limit_remaining: Option<u64>) {
-        counter!(c::API_REQUESTS.name, "endpoint" => endpoint, "code" => code).increment(1);
-        if let Some(remaining) = rate_limit_remaining {
-            // GitHub's limits are far below 2^52.
-            #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-            gauge!(c::API_REMAINING.name).set(remaining as f64);
-        }
-        debug!(event = "github_api_call", endpoint, code, rate_limit_remaining);
-        self.exporter.touch();
-    }
-}
-
 fn listener_started(pid: u32, restart: Option<RestartReason>) {
     if let Some(reason) = restart {
         counter!(c::RESTARTS.name, "reason" => reason.as_str()).increment(1);
@@ -250,23 +206,6 @@ fn reconnected() {
 fn output_dropped(stream: Stream, lines: u64) {
     counter!(c::OUTPUT_DROPPED.name, "stream" => stream.as_str()).increment(lines);
     warn!(event = "output_dropped", stream = stream.as_str(), lines);
-}
-
-fn job_started(row: &JobRecord) {
-    counter!(c::JOBS_STARTED.name).increment(1);
-    info!(event = "job_started", job = row.job_name.as_str(), job_id = row.job_id.as_str());
-}
-
-fn job_finished(row: &JobRecord) {
-    let RowStatus::Finished(status) = row.status else { return };
-    counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
-    if let Some(duration) = row.duration {
-        histogram!(c::JOB_DURATION.name).record(to_seconds(to_ticks(duration)));
-    }
-    let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
-    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
-    let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
-    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause);
 }
 
 fn journal_fault(kind: FaultKind, detail: &str) {

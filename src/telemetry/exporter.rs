@@ -1,6 +1,7 @@
 //! The registry becomes a page: families sorted, absent things absent, the same bytes until something happens.
 
 use super::catalog::{self, Kind, Metric};
+use crate::domain::totals::Bounds;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -41,12 +42,13 @@ impl Exporter {
     /// Installs the process-wide recorder, describes every family of the catalogue and shows every bounded series at 0.
     ///
     /// # Errors
-    /// If a recorder is installed already, or `duration_buckets` is empty.
-    pub fn install(identity: &Identity, duration_buckets: &[f64]) -> Result<Exporter, BuildError> {
+    /// If a recorder is installed already, or there are no bounds of durations.
+    pub fn install(identity: &Identity, bounds: &Bounds) -> Result<Exporter, BuildError> {
         let handle = PrometheusBuilder::new()
             .add_global_label("runner_name", &identity.runner_name)
             .add_global_label("runner_type", &identity.runner_type)
-            .set_buckets_for_metric(Matcher::Full(catalog::JOB_DURATION.name.to_owned()), duration_buckets)?
+            .set_buckets_for_metric(only(&catalog::JOB_DURATION), &bounds.duration)?
+            .set_buckets_for_metric(only(&catalog::QUEUE_TIME), &bounds.queue_time)?
             .install_recorder()?;
         let exporter = Exporter { handle, changes: Arc::new(AtomicU64::new(1)), drawn: Arc::default() };
         for metric in catalog::ALL {
@@ -86,6 +88,10 @@ impl Exporter {
         }
         drawn
     }
+}
+
+fn only(metric: &Metric) -> Matcher {
+    Matcher::Full(metric.name.to_owned())
 }
 
 fn compress(page: &[u8]) -> Arc<[u8]> {

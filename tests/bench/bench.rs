@@ -11,6 +11,7 @@
     reason = "figures for people"
 )]
 
+mod hook;
 mod idle;
 mod load;
 mod memory;
@@ -32,17 +33,18 @@ use runner_init::sim;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: tests/bench/run [--quick] [--binary PATH] [TOPIC...]
-topics: size memory start idle scrape replay tee orphans (default: all)
+topics: size memory start hook idle scrape replay tee orphans (default: all)
 --quick: small numbers, within a minute
 --binary PATH: another runner-init than the one just built";
 
 /// One part of the suite.
 type Topic = (&'static str, fn(&Plan, &mut Report));
 
-const TOPICS: [Topic; 8] = [
+const TOPICS: [Topic; 9] = [
     ("size", size::run),
     ("memory", memory::run),
     ("start", start::run),
+    ("hook", hook::run),
     ("scrape", scrape::run),
     ("replay", replay::run),
     ("tee", tee::run),

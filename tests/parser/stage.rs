@@ -36,6 +36,8 @@ impl Stage {
             prepares: false,
             registers: false,
             reregisters: false,
+            check_every: None,
+            look_every: None,
             removal: None,
             seed: 1,
         };
@@ -107,6 +109,7 @@ impl Stage {
                 Action::Prepare
                 | Action::Register { .. }
                 | Action::AbortRegistration
+                | Action::Ask
                 | Action::Unlabel
                 | Action::Deregister(_)
                 | Action::Spawn

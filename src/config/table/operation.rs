@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Variable] = &[
     row(
         Group::Lifecycle,
         names::RUNNER_STATUS_CHECK_INTERVAL,
-        Kind::Interval { min: Duration::from_secs(30), max: Duration::from_secs(86_400) },
+        Kind::Interval { min: Duration::from_secs(10), max: Duration::from_secs(86_400) },
         Fallback::Value("0s"),
         "How often to ask GitHub what it thinks of this runner; 0 never asks. Needs a credential that can ask.",
     ),

@@ -45,21 +45,19 @@ impl Lifecycle {
             RunnerEvent::Listening => {
                 self.failures = 0;
                 self.ghost = None;
-                self.alive();
+                self.alive(now);
                 Some(Notice::SessionCreated)
             }
-            RunnerEvent::Reconnected => {
-                self.alive();
-                Some(Notice::Reconnected)
-            }
+            RunnerEvent::Reconnected => Some(self.reconnected(now)),
             // A job handed out is a connection proven.
             RunnerEvent::JobStarted { .. } => {
                 let was_lost = self.session == Session::Disconnected;
-                self.alive();
+                self.alive(now);
                 was_lost.then_some(Notice::Reconnected)
             }
             RunnerEvent::ConnectionError { message } => {
                 self.session = Session::Disconnected;
+                self.plan_questions(now);
                 self.reason = "the listener has lost its connection to GitHub".into();
                 Some(Notice::ConnectionLost { message })
             }
@@ -106,8 +104,14 @@ impl Lifecycle {
         same
     }
 
-    fn alive(&mut self) {
+    pub(super) fn reconnected(&mut self, now: Now) -> Notice {
+        self.alive(now);
+        Notice::Reconnected
+    }
+
+    fn alive(&mut self, now: Now) {
         self.session = Session::Live;
+        self.plan_questions(now);
         if self.phase == Phase::Running {
             self.reason = "the session is live".into();
         }

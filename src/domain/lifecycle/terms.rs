@@ -23,6 +23,10 @@ pub struct Settings {
     pub registers: bool,
     /// A registration that the server has dropped can be made anew.
     pub reregisters: bool,
+    /// How often GitHub is asked what it thinks of us while we are idle; `None`: never.
+    pub check_every: Option<Duration>,
+    /// How often GitHub is asked whether the listener is back while it has lost its connection; `None`: it cannot be asked.
+    pub look_every: Option<Duration>,
     /// How long the removal of the registration may take at a stop; `None`: it stays.
     pub removal: Option<Duration>,
     /// Seeds the back-off's jitter.
@@ -83,6 +87,8 @@ pub enum Action {
     },
     /// Stop registering, at once; no answer is wanted.
     AbortRegistration,
+    /// Ask GitHub what it thinks of us; answer with `Asked`, if there is an answer.
+    Ask,
     /// Make the runner unattractive to the server while it drains, if that can be done.
     Unlabel,
     /// Remove the registration within this time; answer with `Deregistered`.

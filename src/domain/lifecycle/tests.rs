@@ -22,6 +22,8 @@ fn settings() -> Settings {
         prepares: false,
         registers: false,
         reregisters: false,
+        check_every: None,
+        look_every: None,
         removal: None,
         seed: 1,
     }
@@ -503,6 +505,49 @@ fn an_abandoned_job_always_has_a_cause() {
     let mut stage = Stage::busy();
     let done = completed("build", TaskResult::Failed);
     assert_eq!(cause_of(&stage.0.handle(done, now(20))), "", "whoever looks at the system says why");
+}
+
+#[test]
+fn a_connection_that_came_back_in_silence_is_proven_by_asking_twice() {
+    use crate::domain::registration::Standing::{Offline, Online};
+    let every = Some(Duration::from_secs(120));
+    let lost = || said(RunnerEvent::ConnectionError { message: "no route".into() });
+    let mut life = Lifecycle::new(Settings { look_every: every, ..settings() }, now(0));
+    life.handle(Input::Deadline, now(0));
+    let mut stage = Stage(life).with(Input::Started { pid: 7 }, 0).with(said(RunnerEvent::Listening), 1);
+    assert_eq!(stage.0.next_deadline(), None, "an idle runner is not asked about unless that is wished");
+    stage = stage.with(lost(), 10);
+    assert_eq!(
+        (stage.state(), stage.0.next_deadline()),
+        (State::Disconnected, Some(Duration::from_secs(130)))
+    );
+    assert_eq!(stage.deeds(Input::Deadline, 129), []);
+    assert_eq!(stage.deeds(Input::Deadline, 130), [Action::Ask]);
+    assert_eq!(stage.deeds(Input::Asked(Online), 131), []);
+    assert_eq!(stage.state(), State::Disconnected, "GitHub may not have noticed yet");
+    assert_eq!(stage.deeds(Input::Deadline, 250), [Action::Ask]);
+    assert_eq!(stage.deeds(Input::Asked(Offline), 251), []);
+    assert_eq!(stage.deeds(Input::Asked(Online), 371), []);
+    assert_eq!(stage.state(), State::Disconnected, "not twice in a row");
+    let actions = stage.0.handle(Input::Asked(Online), now(491));
+    assert_eq!(actions, [Action::Notify(Notice::Reconnected)]);
+    assert_eq!((stage.state(), stage.0.next_deadline()), (State::Idle, None));
+    let mut busy = stage.with(lost(), 500).with(started("build"), 510).with(lost(), 520);
+    assert_eq!((busy.state(), busy.0.next_deadline()), (State::Busy, None), "never under a job");
+    assert_eq!(busy.deeds(Input::Deadline, 900), []);
+}
+
+#[test]
+fn an_idle_runner_is_asked_about_as_often_as_is_wished() {
+    let every = Some(Duration::from_secs(60));
+    let mut life = Lifecycle::new(Settings { check_every: every, ..settings() }, now(0));
+    life.handle(Input::Deadline, now(0));
+    let mut stage = Stage(life).with(Input::Started { pid: 7 }, 0);
+    assert_eq!(stage.0.next_deadline(), None, "nothing to ask before there is a session");
+    stage = stage.with(said(RunnerEvent::Listening), 5);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(65)));
+    assert_eq!(stage.deeds(Input::Deadline, 65), [Action::Ask]);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(125)));
 }
 
 #[test]

@@ -41,17 +41,19 @@ fn status() -> impl Strategy<Value = RowStatus> {
 /// Any record.
 pub(crate) fn record() -> impl Strategy<Value = JobRecord> {
     let times = (instant(), option::of(instant()));
-    let durations = (option::of(duration()), option::of(duration()), option::of(duration()));
-    (times, durations, status(), vec(text(), 10), any::<Option<bool>>()).prop_map(
-        |((timestamp, started_at), (duration, queue_time, lead_time), status, texts, deployment)| {
+    let times = (times, option::of(instant()));
+    let durations = vec(option::of(duration()), 4);
+    let peak = option::of(0..i64::MAX.cast_unsigned());
+    (times, durations, status(), vec(text(), 13), any::<Option<bool>>(), peak).prop_map(
+        |(((timestamp, started_at), committed_at), durations, status, texts, deployment, peak_memory)| {
             let mut texts = texts.into_iter();
             let mut next = || texts.next().unwrap();
             JobRecord {
                 timestamp,
                 job_id: next(),
                 status,
-                duration,
-                queue_time,
+                duration: durations[0],
+                queue_time: durations[1],
                 job_name: next(),
                 workflow: next(),
                 repository: next(),
@@ -61,9 +63,15 @@ pub(crate) fn record() -> impl Strategy<Value = JobRecord> {
                 git_ref: next(),
                 sha: next(),
                 started_at,
-                lead_time,
+                lead_time: durations[2],
                 deployment,
                 cause: next(),
+                conclusion: next(),
+                run_number: next(),
+                actor: next(),
+                committed_at,
+                cpu_time: durations[3],
+                peak_memory,
             }
         },
     )

@@ -41,6 +41,12 @@ pub(super) fn status(field: &[u8]) -> Option<RowStatus> {
     WORDS.iter().find(|(word, _)| word.as_bytes().eq_ignore_ascii_case(field)).map(|(_, status)| *status)
 }
 
+/// A decimal number of bytes that an `i64` holds.
+pub(super) fn bytes(field: &[u8]) -> Option<u64> {
+    let digits = field.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(field).ok().filter(|_| digits)?.parse().ok().filter(|n| i64::try_from(*n).is_ok())
+}
+
 /// Decimal seconds without sign or exponent, cut to milliseconds.
 pub(super) fn duration(field: &[u8]) -> Option<Duration> {
     let (whole, fraction) = match memchr::memchr(b'.', field) {

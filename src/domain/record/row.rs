@@ -1,7 +1,7 @@
 //! A row is one physical line: what is written reads back as it was, and a line without its end is known to be torn.
 
 use super::fields::{
-    boolean, duration, duration_as_written, duration_text, instant, instant_as_written, instant_text,
+    boolean, bytes, duration, duration_as_written, duration_text, instant, instant_as_written, instant_text,
     old_instant, optional, read_text, status, text_as_written,
 };
 use super::{JobRecord, JobStatus, RowFault, RowFaultKind, RowStatus};
@@ -11,25 +11,23 @@ use std::io::Cursor;
 
 /// The first line of the job log, without its newline.
 pub const HEADER: &str = "timestamp,job_id,status,duration_seconds,queue_time_seconds,job_name,workflow,repository,\
-run_id,run_attempt,event,ref,sha,started_at,lead_time_seconds,deployment,cause";
+run_id,run_attempt,event,ref,sha,started_at,lead_time_seconds,deployment,cause,\
+conclusion,run_number,actor,committed_at,cpu_seconds,peak_memory_bytes";
 
-/// Longest line, in bytes, that is read as a row. Ours are shorter: ten texts of [`MAX_TEXT`] characters at most.
+/// Longest line, in bytes, that is read as a row. Ours are shorter: fourteen texts of [`MAX_TEXT`] characters at most.
 pub const MAX_ROW: usize = 256 * 1024;
 
 /// Longest text of a row, in characters.
 pub const MAX_TEXT: usize = 1024;
 
-const COLUMNS: usize = 17;
-/// Before there was a cause.
-const EARLIER_COLUMNS: usize = 16;
+const COLUMNS: usize = 23;
 /// The shell predecessor wrote only the first five columns, and no header.
 const PREDECESSOR_COLUMNS: usize = 5;
 
-/// Whether a line (without its end) is a header: ours, ours before there was a cause, or the same names cut to the
-/// predecessor's five.
+/// Whether a line (without its end) is a header: ours, or the same names cut to the predecessor's five.
 pub fn known_header(line: &[u8]) -> bool {
     let columns = line.split(|byte| *byte == b',').count();
-    [COLUMNS, EARLIER_COLUMNS, PREDECESSOR_COLUMNS].contains(&columns)
+    [COLUMNS, PREDECESSOR_COLUMNS].contains(&columns)
         && line.split(|byte| *byte == b',').eq(HEADER.as_bytes().split(|byte| *byte == b',').take(columns))
 }
 
@@ -56,6 +54,12 @@ impl JobRecord {
             lead_time: duration_as_written(self.lead_time),
             deployment: self.deployment,
             cause: text_as_written(&self.cause).into_owned(),
+            conclusion: text_as_written(&self.conclusion).into_owned(),
+            run_number: text_as_written(&self.run_number).into_owned(),
+            actor: text_as_written(&self.actor).into_owned(),
+            committed_at: self.committed_at.map(instant_as_written),
+            cpu_time: duration_as_written(self.cpu_time),
+            peak_memory: self.peak_memory,
         }
     }
 
@@ -66,6 +70,25 @@ impl JobRecord {
             (Some(end), Some(open)) => instant_as_written(end) == instant_as_written(open),
             (None, _) | (_, None) => text_as_written(&self.job_id) == text_as_written(&open.job_id),
         }
+    }
+
+    /// Whether this row says more of the job that the other one is about: both began it, or both ended it, with the same
+    /// `started_at` and, once it is over, the same `job_id`. Compared as written.
+    pub fn amends(&self, other: &JobRecord) -> bool {
+        let same_start = match (self.started_at, other.started_at) {
+            (Some(a), Some(b)) => instant_as_written(a) == instant_as_written(b),
+            (None, _) | (_, None) => false,
+        };
+        let same_part = match (self.status, other.status) {
+            (RowStatus::Running, RowStatus::Running) => true,
+            (RowStatus::Finished(a), RowStatus::Finished(b)) => {
+                a == b && text_as_written(&self.job_id) == text_as_written(&other.job_id)
+            }
+            (RowStatus::Running, RowStatus::Finished(_)) | (RowStatus::Finished(_), RowStatus::Running) => {
+                false
+            }
+        };
+        same_start && same_part
     }
 
     /// One line of the job log, columns as [`HEADER`] names them, ending in its only newline.
@@ -103,13 +126,19 @@ impl JobRecord {
                 &duration_text(record.lead_time),
                 deployment,
                 &record.cause,
+                &record.conclusion,
+                &record.run_number,
+                &record.actor,
+                &record.committed_at.map(instant_text).unwrap_or_default(),
+                &duration_text(record.cpu_time),
+                &record.peak_memory.map(|bytes| bytes.to_string()).unwrap_or_default(),
             ])
             .expect("memory takes every row");
         writer.into_inner().expect("memory takes every row")
     }
 
-    /// Reads one row: seventeen columns, sixteen without a cause, or the predecessor's five (its queue time was never known, and no job
-    /// it saw running had a duration yet: those 0s are `None`).
+    /// Reads one row: all columns, or the predecessor's five (its queue time was never known, and no job it saw running had a
+    /// duration yet: those 0s are `None`).
     ///
     /// # Errors
     /// The first reason found; see [`RowFaultKind`].
@@ -139,6 +168,12 @@ impl JobRecord {
             lead_time: None,
             deployment: None,
             cause: String::new(),
+            conclusion: String::new(),
+            run_number: String::new(),
+            actor: String::new(),
+            committed_at: None,
+            cpu_time: None,
+            peak_memory: None,
         }
     }
 
@@ -149,7 +184,7 @@ impl JobRecord {
     pub fn read_csv(&mut self, row: &ByteRecord) -> Result<(), RowFault> {
         let fault = |kind| RowFault { kind };
         let old = row.len() == PREDECESSOR_COLUMNS;
-        if !old && row.len() != COLUMNS && row.len() != EARLIER_COLUMNS {
+        if !old && row.len() != COLUMNS {
             return Err(fault(RowFaultKind::Columns));
         }
         let time = if old { old_instant } else { instant };
@@ -165,6 +200,9 @@ impl JobRecord {
         self.started_at = optional(column(13), instant).ok_or(fault(RowFaultKind::StartedAt))?;
         self.lead_time = optional(column(14), duration).ok_or(fault(RowFaultKind::LeadTime))?;
         self.deployment = optional(column(15), boolean).ok_or(fault(RowFaultKind::Deployment))?;
+        self.committed_at = optional(column(20), instant).ok_or(fault(RowFaultKind::CommittedAt))?;
+        self.cpu_time = optional(column(21), duration).ok_or(fault(RowFaultKind::CpuTime))?;
+        self.peak_memory = optional(column(22), bytes).ok_or(fault(RowFaultKind::PeakMemory))?;
         for (n, text) in [
             (1, &mut self.job_id),
             (5, &mut self.job_name),
@@ -176,6 +214,9 @@ impl JobRecord {
             (11, &mut self.git_ref),
             (12, &mut self.sha),
             (16, &mut self.cause),
+            (17, &mut self.conclusion),
+            (18, &mut self.run_number),
+            (19, &mut self.actor),
         ] {
             read_text(column(n), text).ok_or(fault(RowFaultKind::Text))?;
         }
@@ -202,7 +243,7 @@ impl RowReader {
         RowReader { csv: line_reader(), row: ByteRecord::new() }
     }
 
-    /// Reads one line, without its newline, into `record`; returns how many columns it had: 17, 16 or 5.
+    /// Reads one line, without its newline, into `record`; returns how many columns it had: 23 or 5.
     ///
     /// # Errors
     /// As [`JobRecord::from_csv`], and `Quoting` or `TooLong`.
@@ -270,13 +311,19 @@ mod tests {
             lead_time: None,
             deployment: Some(false),
             cause: "oom".into(),
+            conclusion: "success".into(),
+            run_number: "12".into(),
+            actor: "octocat".into(),
+            committed_at: Some("2026-11-22T20:00:00Z".parse().unwrap()),
+            cpu_time: Some(Duration::from_millis(61_500)),
+            peak_memory: Some(1 << 30),
         }
     }
 
     #[test]
     fn a_row_is_written_as_the_contract_says() {
         let row = "2026-11-22T20:18:00.123Z,41,success,73.004,3.000,\"build (a, \"\"b\"\") # x\",CI,o/r,9,1,push,\
-                   refs/heads/main,abc,2026-11-22T20:16:46.500Z,,false,oom\n";
+                   refs/heads/main,abc,2026-11-22T20:16:46.500Z,,false,oom,success,12,octocat,2026-11-22T20:00:00.000Z,61.500,1073741824\n";
         assert_eq!(String::from_utf8(full().to_csv_row()).unwrap(), row);
         assert_eq!(HEADER.split(',').count(), COLUMNS);
         assert_eq!(read(row.trim_end()).unwrap(), full().as_written());
@@ -285,20 +332,23 @@ mod tests {
     #[test]
     fn unknown_is_empty() {
         let row = JobRecord::blank().to_csv_row();
-        assert_eq!(row, b"1970-01-01T00:00:00.000Z,,abandoned,,,,,,,,,,,,,,\n");
+        assert_eq!(row, b"1970-01-01T00:00:00.000Z,,abandoned,,,,,,,,,,,,,,,,,,,,\n");
     }
 
     #[test]
-    fn a_row_from_before_there_was_a_cause_is_read() {
-        let row = String::from_utf8(full().to_csv_row()).unwrap();
-        let earlier = row.trim_end().strip_suffix(",oom").unwrap();
-        assert_eq!(read(earlier).unwrap(), JobRecord { cause: String::new(), ..full().as_written() });
-        assert_eq!(read(&format!("{row},").replace('\n', "")).unwrap_err(), RowFaultKind::Columns);
+    fn a_row_amends_what_was_said_of_the_same_part_of_the_same_job() {
+        let (end, running) = (full(), JobRecord { status: RowStatus::Running, ..full() });
+        let named = |row: &JobRecord| JobRecord { job_id: "42".into(), ..row.clone() };
+        let undated = |row: &JobRecord| JobRecord { started_at: None, ..row.clone() };
+        assert!(end.amends(&end) && running.amends(&running));
+        assert!(named(&running).amends(&running), "the run's own id replaces ours");
+        assert!(!named(&end).amends(&end) && !end.amends(&running) && !running.amends(&end));
+        assert!(!undated(&end).amends(&undated(&end)), "the predecessor's rows are jobs of their own");
     }
 
     #[test]
     fn headers_of_every_age_are_known() {
-        for columns in [17, 16, 5] {
+        for columns in [COLUMNS, PREDECESSOR_COLUMNS] {
             let header: Vec<&str> = HEADER.split(',').take(columns).collect();
             assert!(known_header(header.join(",").as_bytes()), "{columns}");
         }
@@ -384,6 +434,11 @@ mod tests {
             (ours(13, "x"), RowFaultKind::StartedAt),
             (ours(14, "x"), RowFaultKind::LeadTime),
             (ours(15, "yes"), RowFaultKind::Deployment),
+            (ours(20, "now"), RowFaultKind::CommittedAt),
+            (ours(21, "-1"), RowFaultKind::CpuTime),
+            (ours(22, "1.5"), RowFaultKind::PeakMemory),
+            (ours(22, "99999999999999999999"), RowFaultKind::PeakMemory),
+            (ours(22, "1,2"), RowFaultKind::Columns),
             (ours(5, "a\0b"), RowFaultKind::Text),
             (ours(5, "\"a"), RowFaultKind::Quoting),
             ("x".repeat(MAX_ROW + 1), RowFaultKind::TooLong),

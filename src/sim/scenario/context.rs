@@ -38,7 +38,7 @@ pub struct Context {
     pub git_ref: String,
     /// Commit.
     pub sha: String,
-    /// Source branch of a pull request.
+    /// Source branch of a pull request; absent: one is made up, and the other two refs with it.
     pub head_ref: String,
     /// Target branch of a pull request.
     pub base_ref: String,
@@ -103,6 +103,11 @@ impl Context {
             let at = now - Duration::from_millis(age);
             context.event_time = at.to_rfc3339_opts(SecondsFormat::Secs, true);
         }
+        if context.event_name == "pull_request" && context.head_ref.is_empty() {
+            context.head_ref = "feature/faster-loop".into();
+            context.base_ref = "main".into();
+            context.git_ref = "refs/pull/42/merge".into();
+        }
         Ok(context)
     }
 
@@ -152,10 +157,14 @@ impl Context {
                 json!({ "action": "synchronize", "number": 42, "pull_request": self.pull_request() })
             }
             "workflow_dispatch" => {
-                json!({ "inputs": {}, "ref": self.git_ref, "workflow": self.workflow_file })
+                json!({ "inputs": {}, "ref": self.git_ref, "workflow": self.workflow_path() })
             }
-            "schedule" => json!({ "schedule": "17 4 * * *" }),
-            "workflow_run" => json!({ "action": "completed", "workflow_run": self.workflow_run() }),
+            "schedule" => json!({ "schedule": "17 4 * * *", "workflow": self.workflow_path() }),
+            "workflow_run" => json!({
+                "action": "completed",
+                "workflow": { "name": "Build", "path": ".github/workflows/build.yml" },
+                "workflow_run": self.workflow_run(),
+            }),
             _ => json!({}),
         };
         if let (Value::Object(body), Value::Object(extra)) = (&mut body, extra) {
@@ -164,34 +173,75 @@ impl Context {
         body
     }
 
+    fn workflow_path(&self) -> String {
+        format!(".github/workflows/{}", self.workflow_file)
+    }
+
+    /// Another commit than `sha`, the same one for the same `places`.
+    fn other_sha(&self, places: usize) -> String {
+        self.sha.chars().cycle().skip(places).take(self.sha.len()).collect()
+    }
+
+    /// A commit as most events describe it; its time is its committer's.
+    fn commit(&self) -> Value {
+        let person = json!({ "name": "Mona", "email": "mona@example.com", "username": self.actor });
+        json!({
+            "id": self.sha,
+            "tree_id": self.other_sha(3),
+            "message": "Tighten the loop",
+            "timestamp": self.event_time,
+            "author": person,
+            "committer": person,
+        })
+    }
+
     /// A push; its repository has unix times where other events have text.
     fn push(&self, body: &mut Value) -> Value {
         let unix = self.event_time.parse::<DateTime<Utc>>().map_or(0, |t| t.timestamp());
         body["repository"]["pushed_at"] = json!(unix);
         body["repository"]["created_at"] = json!(1_549_875_600);
-        let commit = json!({ "id": self.sha, "message": "Tighten the loop", "timestamp": self.event_time });
-        json!({ "ref": self.git_ref, "after": self.sha, "head_commit": commit, "commits": [commit] })
+        let commit = self.commit();
+        json!({
+            "ref": self.git_ref,
+            "before": self.other_sha(1),
+            "after": self.sha,
+            "base_ref": null,
+            "created": false,
+            "deleted": false,
+            "forced": false,
+            "head_commit": commit,
+            "commits": [commit],
+            "pusher": { "name": self.actor },
+        })
     }
 
+    /// Its head is not `sha`, which is the trial merge; no commit's time is told.
     fn pull_request(&self) -> Value {
-        let side =
-            |name: &str| json!({ "ref": name, "sha": self.sha, "repo": { "pushed_at": self.event_time } });
+        let side = |name: &str, sha: String| json!({ "ref": name, "sha": sha, "repo": { "pushed_at": self.event_time } });
         json!({
             "number": 42,
+            "state": "open",
+            "draft": false,
             "created_at": self.event_time,
             "updated_at": self.event_time,
             "closed_at": null,
             "merged_at": null,
-            "head": side(&self.head_ref),
-            "base": side(&self.base_ref),
+            "head": side(&self.head_ref, self.other_sha(1)),
+            "base": side(&self.base_ref, self.other_sha(2)),
         })
     }
 
     fn workflow_run(&self) -> Value {
         json!({
             "id": self.run_id - 1,
-            "head_sha": self.sha,
+            "name": "Build",
+            "event": "push",
+            "status": "completed",
             "conclusion": "success",
+            "head_branch": self.ref_name(),
+            "head_sha": self.sha,
+            "head_commit": self.commit(),
+            "run_attempt": 1,
             "created_at": self.event_time,
             "updated_at": self.event_time,
             "run_started_at": self.event_time,
@@ -213,6 +263,11 @@ mod tests {
         let own = json!({ "run_id": 5, "ref": "refs/tags/v1" });
         let own = base.for_job(3, own.as_object().unwrap(), now).unwrap();
         assert_eq!((own.run_id, own.ref_name()), (5, "v1"));
+        let pull = json!({ "event_name": "pull_request" });
+        let pull = base.for_job(1, pull.as_object().unwrap(), now).unwrap();
+        assert_eq!((pull.ref_name(), pull.base_ref.as_str()), ("pull/42/merge", "main"));
+        let body = pull.event_body();
+        assert_ne!(body["pull_request"]["head"]["sha"], json!(pull.sha));
     }
 
     #[test]

@@ -131,6 +131,10 @@ impl Workspace {
         }
         if let Some(action) = &self.action {
             put("GITHUB_ACTION", action.clone());
+            if let Some((repository, git_ref)) = action.split_once('@') {
+                put("GITHUB_ACTION_REPOSITORY", repository.to_owned());
+                put("GITHUB_ACTION_REF", git_ref.to_owned());
+            }
         }
         let parent = self.dir.parent().unwrap_or(&self.dir);
         put("RUNNER_OS", "Linux".into());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A snapshot is a few kilobytes, [`crate::domain::totals::MAX_OPEN`] rows of texts at most.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 

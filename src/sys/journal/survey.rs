@@ -202,6 +202,9 @@ impl Survey {
                 self.rows += 1;
                 self.totals.fold(record);
                 if record.status != RowStatus::Running {
+                    if self.recent.back().is_some_and(|last| record.amends(last)) {
+                        self.recent.pop_back();
+                    }
                     self.keep(record);
                 }
                 if mark_after == Some(self.rows) {

@@ -1,7 +1,7 @@
 //! What the journal takes and gives: data only.
 
 use crate::domain::record::{FaultKind, JobRecord};
-use crate::domain::totals::Totals;
+use crate::domain::totals::{Bounds, Totals};
 use std::io;
 use std::path::PathBuf;
 
@@ -12,10 +12,8 @@ pub struct Settings {
     pub path: PathBuf,
     /// More rows than this are compacted; at least 1.
     pub max_records: usize,
-    /// Bucket bounds of job durations, in seconds.
-    pub duration_bounds: Vec<f64>,
-    /// Bucket bounds of queue times, in seconds.
-    pub queue_bounds: Vec<f64>,
+    /// Of its histograms.
+    pub bounds: Bounds,
 }
 
 /// Why there is no journal.

@@ -3,12 +3,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use runner_init::domain::record::{JobRecord, RowReader};
-use runner_init::domain::totals::Totals;
+use runner_init::domain::totals::{Bounds, Totals};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut reader = RowReader::new();
     let (mut record, mut again) = (JobRecord::blank(), JobRecord::blank());
-    let mut totals = Totals::new(vec![10.0, 60.0], vec![1.0]);
+    let mut totals = Totals::new(&Bounds { duration: vec![10.0, 60.0], queue_time: vec![1.0] });
     let mut jobs = 0;
     for line in bytes.split(|byte| *byte == b'\n') {
         if reader.read(line, &mut record).is_err() {

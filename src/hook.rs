@@ -1,0 +1,135 @@
+//! The client of the supervisor's socket: one datagram out of the runner's environment, and nothing of ours can fail or delay a job.
+//!
+//! No runtime, no wait: whoever does not listen, or no longer takes anything, is not told.
+
+use crate::config::{Environment, Lookup};
+use crate::domain::context::{
+    CacheResult, Context, Moment, Report, SOCKET_VARIABLE, commit_time, is_cache_kind, tells_commit_time,
+};
+use chrono::{DateTime, Utc};
+use nix::libc;
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+/// An event's body may not be longer, in bytes, or it is not read: GitHub's own limit is 25 MB, but to look through that
+/// takes longer than a hook of ours may. 2,048 commits, the most a push names, are about half of it.
+const EVENT_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// `runner-init hook`: reports the job this process is a hook of. Silent, whatever happens.
+pub fn job(moment: Moment) {
+    let context = context(&Environment, utc_now());
+    let report = match moment {
+        Moment::Started => Report::Started(context),
+        Moment::Completed => Report::Completed(context),
+    };
+    // Its context is missing then, the job is not.
+    let _ = send(&report);
+}
+
+/// `runner-init cache`: records one look into a cache of this `kind`; one line on stderr where it was not recorded.
+pub fn cache(kind: String, result: CacheResult) {
+    let outcome = if is_cache_kind(&kind) {
+        send(&Report::Cache { kind, result })
+    } else {
+        Err(io::Error::other("a type is lower case letters, digits, '-' and '_', at most 64"))
+    };
+    if let Err(error) = outcome {
+        // Nobody reads it: then nobody is told.
+        let _ = writeln!(io::stderr(), "runner-init cache: not recorded: {error}");
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a process of its own that ends at once: its clock is read here"
+)]
+fn utc_now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+fn context(lookup: &dyn Lookup, now: DateTime<Utc>) -> Context {
+    let text = |name: &str| lookup.get(name).and_then(|value| value.into_string().ok()).unwrap_or_default();
+    let event = text("GITHUB_EVENT_NAME");
+    let body = lookup.get("GITHUB_EVENT_PATH").filter(|_| tells_commit_time(&event)).and_then(read_event);
+    let context = Context {
+        repository: text("GITHUB_REPOSITORY"),
+        workflow: text("GITHUB_WORKFLOW"),
+        job_key: text("GITHUB_JOB"),
+        run_id: text("GITHUB_RUN_ID"),
+        run_attempt: text("GITHUB_RUN_ATTEMPT"),
+        run_number: text("GITHUB_RUN_NUMBER"),
+        git_ref: text("GITHUB_REF"),
+        sha: text("GITHUB_SHA"),
+        actor: text("GITHUB_ACTOR"),
+        commit_at: body.and_then(|body| commit_time(&event, &body, now)),
+        tracking_id: text("RUNNER_TRACKING_ID"),
+        event,
+    };
+    context.shaped(now)
+}
+
+/// The event's body; `None` if it is not an ordinary file of ordinary length. The job can put anything in its place.
+fn read_event(path: OsString) -> Option<Vec<u8>> {
+    // A pipe that nobody writes would be waited for.
+    let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+    let found = file.metadata().ok()?;
+    if !found.is_file() || found.len() > EVENT_LIMIT {
+        return None;
+    }
+    let mut body = Vec::with_capacity(usize::try_from(found.len()).ok()? + 1);
+    (&mut file).take(EVENT_LIMIT + 1).read_to_end(&mut body).ok()?;
+    Some(body)
+}
+
+fn send(report: &Report) -> io::Result<()> {
+    let path = Environment.get(SOCKET_VARIABLE).filter(|path| !path.is_empty());
+    let path =
+        path.ok_or_else(|| io::Error::other("this is no job of a runner that runner-init supervises"))?;
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to(&report.encode(), Path::new(&path)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MapLookup;
+
+    fn now() -> DateTime<Utc> {
+        "2026-08-17T13:15:44Z".parse().unwrap()
+    }
+
+    fn commit_at(event: &Path) -> Option<DateTime<Utc>> {
+        let vars =
+            [("GITHUB_EVENT_NAME", "push".into()), ("GITHUB_EVENT_PATH", event.as_os_str().to_owned())];
+        context(&MapLookup::new(vars), now()).commit_at
+    }
+
+    #[test]
+    fn nothing_set_is_nothing_known() {
+        assert_eq!(context(&MapLookup::default(), now()), Context::default());
+    }
+
+    #[test]
+    fn only_a_file_of_ordinary_length_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("event.json");
+        let body = r#"{"head_commit":{"timestamp":"2026-08-17T12:58:03Z"}}"#;
+        std::fs::write(&file, body).unwrap();
+        assert_eq!(commit_at(&file), "2026-08-17T12:58:03Z".parse().ok());
+        let padding = usize::try_from(EVENT_LIMIT).unwrap() - body.len();
+        std::fs::write(&file, format!("{body}{}", " ".repeat(padding))).unwrap();
+        assert!(commit_at(&file).is_some());
+        std::fs::write(&file, format!("{body}{}", " ".repeat(padding + 1))).unwrap();
+        assert_eq!(commit_at(&file), None);
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for odd in [&pipe, dir.path(), Path::new("/dev/zero"), &dir.path().join("missing")] {
+            assert_eq!(commit_at(odd), None, "{}", odd.display());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the job log says, told as it is written and restored as it was: the same counters either way.
+
+use super::Telemetry;
+use crate::domain::record::{JobRecord, JobStatus, LONGEST, RowStatus};
+use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
+use crate::telemetry::catalog::{self as c, Metric};
+use metrics::{counter, histogram};
+use std::time::Duration;
+use tracing::info;
+
+impl Telemetry {
+    /// Counters and histograms of a replayed job log, on top of what was counted since the start.
+    pub fn restore(&self, totals: &Totals) {
+        counter!(c::JOBS_STARTED.name).increment(totals.started);
+        for (status, count) in JobStatus::ALL.into_iter().zip(totals.finished) {
+            counter!(c::JOBS.name, "status" => status.as_str()).increment(count);
+        }
+        self.restore_histogram(&c::JOB_DURATION, &totals.duration);
+        self.restore_histogram(&c::QUEUE_TIME, &totals.queue_time);
+        self.exporter.touch();
+    }
+
+    fn restore_histogram(&self, metric: &'static Metric, buckets: &Buckets) {
+        /// Samples wait in memory until upkeep moves them into their buckets.
+        const BATCH: u64 = 16_384;
+        let histogram = histogram!(metric.name);
+        for (value, mut count) in buckets.samples() {
+            while count > 0 {
+                let batch = count.min(BATCH);
+                histogram.record_many(value, usize::try_from(batch).unwrap_or(usize::MAX));
+                self.exporter.upkeep();
+                count -= batch;
+            }
+        }
+    }
+}
+
+pub(super) fn job_started(row: &JobRecord) {
+    counter!(c::JOBS_STARTED.name).increment(1);
+    info!(event = "job_started", job = row.job_name.as_str(), job_id = row.job_id.as_str());
+}
+
+pub(super) fn job_finished(row: &JobRecord) {
+    let RowStatus::Finished(status) = row.status else { return };
+    counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
+    observe(&c::JOB_DURATION, row.duration);
+    observe(&c::QUEUE_TIME, row.queue_time);
+    let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
+    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
+    let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
+    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause);
+}
+
+/// Only the queue time can be known late.
+pub(super) fn job_amended(row: &JobRecord) {
+    observe(&c::QUEUE_TIME, row.queue_time);
+    let queue_seconds = row.queue_time.map(|d| format!("{:.3}", d.as_secs_f64()));
+    info!(event = "job_amended", job_id = row.job_id.as_str(), queue_seconds);
+}
+
+/// As the job log's sums count it, so that a replay gives the same.
+fn observe(metric: &'static Metric, duration: Option<Duration>) {
+    if let Some(duration) = duration.filter(|d| *d <= LONGEST) {
+        histogram!(metric.name).record(to_seconds(to_ticks(duration)));
+    }
+}
+
+pub(super) fn job_identified(row: &JobRecord) {
+    let (job_id, attempt) = (row.job_id.as_str(), row.run_attempt.as_str());
+    let (repository, workflow) = (row.repository.as_str(), row.workflow.as_str());
+    info!(event = "job_identified", job_id, attempt, repository, workflow, trigger = row.event.as_str());
+}
