@@ -133,6 +133,8 @@ pub struct Metrics {
     pub linger: Duration,
     /// Upper bounds of the job duration histogram: seconds, ascending, positive, finite, 1 to 30 of them.
     pub buckets: Vec<f64>,
+    /// Types of caches jobs may report besides the built-in ones; at most 8.
+    pub cache_types: Vec<String>,
 }
 
 /// What is kept on disk.
@@ -278,6 +280,7 @@ fn build(reading: &Reading, crossed: Crossed) -> Config {
             update_interval: reading.take(names::METRICS_UPDATE_INTERVAL),
             linger: reading.take(names::METRICS_LINGER_SECONDS),
             buckets: reading.take(names::JOB_DURATION_BUCKETS),
+            cache_types: reading.get(names::CACHE_TYPES).unwrap_or_default(),
         },
         job_log: JobLog {
             state_dir: reading.take(names::RUNNER_STATE_DIR),

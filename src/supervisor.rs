@@ -1,5 +1,6 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
 
+mod caches;
 mod enlist;
 mod errands;
 mod fault;
@@ -24,10 +25,12 @@ use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
+use crate::sys::diag::Batch;
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
 use crate::sys::update;
 use crate::telemetry::emit::Telemetry;
+use caches::CacheWatch;
 use chrono::{DateTime, Utc};
 use errands::Done;
 use hall::Hall;
@@ -81,6 +84,7 @@ struct Supervisor {
     signals: Signals,
     scene: Scene,
     preparation: Preparation,
+    caches: CacheWatch,
     launch: Launch,
     launches: u64,
     listener: Option<Listener>,
@@ -119,6 +123,7 @@ enum Happened {
     Pulse(oneshot::Sender<()>),
     Updated(bool),
     Prepared(Option<Box<Notice>>),
+    CachesUsed(Batch),
     Done(Done),
 }
 
@@ -145,6 +150,7 @@ impl Supervisor {
             exit = wait(self.listener.as_mut()), if self.gone.is_none() => Happened::Exited(exit),
             finished = updated(self.update.as_mut()) => Happened::Updated(finished),
             said = self.preparation.next() => Happened::Prepared(said),
+            batch = self.caches.next() => Happened::CachesUsed(batch),
             () = until(last_words) => Happened::LastWords,
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
@@ -168,6 +174,7 @@ impl Supervisor {
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
             Happened::Prepared(None) => self.prepared(),
+            Happened::CachesUsed(batch) => self.caches_used(batch),
             Happened::Updated(finished) => {
                 self.update = None;
                 if finished {

@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 55] = [
+const EVERY: [(&str, &str); 56] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -86,6 +86,7 @@ const EVERY: [(&str, &str); 55] = [
     ("METRICS_UPDATE_INTERVAL", "5"),
     ("METRICS_LINGER_SECONDS", "20"),
     ("JOB_DURATION_BUCKETS", "0.5, 1 2,1e3"),
+    ("CACHE_TYPES", " bazel, npm"),
     ("RUNNER_STATE_DIR", "/state"),
     ("JOBS_LOG", "/logs/jobs.csv"),
     ("JOBS_LOG_MAX_RECORDS", "100"),

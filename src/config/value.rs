@@ -3,6 +3,7 @@
 use super::registration::RunAs;
 use super::secret::Secret;
 use super::shape;
+use crate::domain::cache::OWN_LIMIT;
 use crate::domain::target::{self, Host};
 use std::fmt;
 use std::net::IpAddr;
@@ -70,6 +71,8 @@ pub enum Kind {
     Limit,
     /// Ascending upper bounds in seconds.
     Buckets,
+    /// Names of cache types, separated by commas.
+    CacheTypes,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
     /// A secret that travels in an HTTP header.
@@ -146,6 +149,9 @@ impl Kind {
             Kind::Buckets => format!(
                 "expected 1 to {BUCKET_LIMIT} positive numbers of seconds, ascending, separated by commas or spaces"
             ),
+            Kind::CacheTypes => format!(
+                "expected at most {OWN_LIMIT} names separated by commas, of a-z, 0-9, _ and -, each at most 32 long and beginning with a letter"
+            ),
             Kind::Choice(words) => format!("expected one of {}", words.join(", ")),
             Kind::Token => "expected printable ASCII without spaces".into(),
             Kind::AppId => "expected the App's number or its client id".into(),
@@ -185,6 +191,7 @@ impl Kind {
             Kind::Limit if word.eq_ignore_ascii_case("unlimited") => Some(Value::Limit(None)),
             Kind::Limit => word.parse().ok().map(|n| Value::Limit(Some(n))),
             Kind::Buckets => buckets(word).map(Value::Buckets),
+            Kind::CacheTypes => shape::cache_types(word).map(Value::Labels),
             Kind::Choice(words) => words
                 .iter()
                 .find(|known| known.eq_ignore_ascii_case(word))

@@ -10,6 +10,7 @@ mod job_log;
 mod lookup;
 mod shell;
 
+pub use super::context::CacheResult;
 pub use job_log::JobLog;
 
 use std::sync::Arc;
@@ -58,31 +59,6 @@ impl CacheType {
         let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
         let built_in = CacheType::BUILT_IN.into_iter().find(|known| known.as_str() == name);
         (fits && starts).then(|| built_in.unwrap_or_else(|| CacheType::Own(name.into())))
-    }
-}
-
-/// How a request went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CacheResult {
-    /// Exactly what was asked for was there.
-    Hit,
-    /// Something near it was: an older entry, a part of the archives.
-    Partial,
-    /// Nothing of use was there, or it could not be fetched.
-    Miss,
-}
-
-impl CacheResult {
-    /// Every result, in the order of the documentation.
-    pub const ALL: [CacheResult; 3] = [CacheResult::Hit, CacheResult::Partial, CacheResult::Miss];
-
-    /// The word in a metric's label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CacheResult::Hit => "hit",
-            CacheResult::Partial => "partial",
-            CacheResult::Miss => "miss",
-        }
     }
 }
 

@@ -68,6 +68,7 @@ static REASONS: [&str; 12] = [
 ];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
+static CACHE_RESULTS: [&str; 3] = ["hit", "partial", "miss"];
 
 macro_rules! metrics {
     ($($ident:ident = $name:literal, $kind:ident, [$($label:literal: $values:expr),*], $help:literal;)*) => {
@@ -103,6 +104,10 @@ metrics! {
         "Duration of ended jobs whose end was witnessed, in steps of 1/1024 s. Survives restarts: a view of the job log.";
     QUEUE_TIME = "github_runner_queue_time_seconds", Histogram, [],
         "From created to started, as GitHub says, of ended jobs; jobs of which it said nothing believable are not in it. Survives restarts: a view of the job log.";
+    CACHE_REQUESTS = "github_runner_cache_requests_total", Counter, ["cache_type": &[], "result": &CACHE_RESULTS],
+        "Requests of caches as the job's log or the job itself tells of them, since the supervisor started; cache_type is actions, buildkit, apt, npm or one of CACHE_TYPES.";
+    CACHE_HIT_RATE = "github_runner_cache_hit_rate", Gauge, ["cache_type": &[]],
+        "Share of full hits among the last 100 requests of the type, 0 to 1; absent until there is one.";
     RESTARTS = "github_runner_restarts_total", Counter, ["reason": &REASONS],
         "Launches of the listener after the first, by why it had ended.";
     RECONNECTS = "github_runner_reconnects_total", Counter, [],
@@ -142,6 +147,7 @@ pub static PROCESS_LIMITS: [&str; 2] = ["process_max_fds", "process_virtual_memo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::cache::CacheResult;
     use crate::domain::event::Stream;
     use crate::domain::record::{FaultKind, JobStatus};
     use crate::domain::restart::RestartReason;
@@ -154,6 +160,7 @@ mod tests {
         assert_eq!(REASONS.to_vec(), RestartReason::ALL.map(RestartReason::as_str).to_vec());
         assert_eq!(FAULTS.to_vec(), FaultKind::ALL.map(FaultKind::as_str).to_vec());
         assert_eq!(STREAMS.to_vec(), Stream::ALL.map(Stream::as_str).to_vec());
+        assert_eq!(CACHE_RESULTS.to_vec(), CacheResult::ALL.map(CacheResult::as_str).to_vec());
     }
 
     #[test]
