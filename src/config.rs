@@ -136,6 +136,8 @@ pub struct Metrics {
     pub linger: Duration,
     /// Upper bounds of the job duration histogram: seconds, ascending, positive, finite, 1 to 30 of them.
     pub buckets: Vec<f64>,
+    /// Types of caches jobs may report besides the built-in ones; at most 8.
+    pub cache_types: Vec<String>,
 }
 
 /// What is kept on disk.
@@ -281,6 +283,7 @@ fn build(reading: &Reading, crossed: Crossed) -> Config {
             update_interval: reading.take(names::METRICS_UPDATE_INTERVAL),
             linger: reading.take(names::METRICS_LINGER_SECONDS),
             buckets: reading.take(names::JOB_DURATION_BUCKETS),
+            cache_types: reading.get(names::CACHE_TYPES).unwrap_or_default(),
         },
         deployments: DeploymentRule {
             job: reading.take(names::DORA_DEPLOYMENT_MATCH),

@@ -1,5 +1,6 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
 
+mod caches;
 mod enlist;
 mod errands;
 mod fault;
@@ -27,10 +28,12 @@ use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
+use crate::sys::diag::Batch;
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
 use crate::sys::update;
 use crate::telemetry::emit::Telemetry;
+use caches::CacheWatch;
 use chrono::{DateTime, Utc};
 use errands::Done;
 use hall::Hall;
@@ -86,6 +89,7 @@ struct Supervisor {
     scene: Scene,
     preparation: Preparation,
     reports: Reports,
+    caches: CacheWatch,
     launch: Launch,
     launches: u64,
     listener: Option<Listener>,
@@ -126,6 +130,7 @@ enum Happened {
     Updated(bool),
     Prepared(Option<Box<Notice>>),
     Reported(std::io::Result<Result<Report, ReportFault>>),
+    CachesUsed(Batch),
     Done(Done),
 }
 
@@ -153,6 +158,7 @@ impl Supervisor {
             finished = updated(self.update.as_mut()) => Happened::Updated(finished),
             report = self.reports.next() => Happened::Reported(report),
             said = self.preparation.next() => Happened::Prepared(said),
+            batch = self.caches.next() => Happened::CachesUsed(batch),
             () = until(last_words) => Happened::LastWords,
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
@@ -177,6 +183,7 @@ impl Supervisor {
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
             Happened::Prepared(None) => self.prepared(),
             Happened::Reported(report) => self.reported(report),
+            Happened::CachesUsed(batch) => self.caches_used(batch),
             Happened::Updated(finished) => {
                 self.update = None;
                 if finished {

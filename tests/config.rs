@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 57] = [
+const EVERY: [(&str, &str); 58] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -88,6 +88,7 @@ const EVERY: [(&str, &str); 57] = [
     ("JOB_DURATION_BUCKETS", "0.5, 1 2,1e3"),
     ("DORA_DEPLOYMENT_MATCH", " ^CD/deploy (eu|us)$ "),
     ("DORA_BRANCH_MATCH", "^(main|refs/tags/v\\d+)$"),
+    ("CACHE_TYPES", " bazel, npm"),
     ("RUNNER_STATE_DIR", "/state"),
     ("JOBS_LOG", "/logs/jobs.csv"),
     ("JOBS_LOG_MAX_RECORDS", "100"),

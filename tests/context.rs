@@ -270,3 +270,24 @@ fn without_a_directory_for_them_there_are_no_hooks_and_all_else_works() {
     assert!(last(&s)["job_id"].starts_with("local-"));
     assert_eq!(s.stop(), 0);
 }
+
+#[test]
+fn a_job_s_own_word_on_its_caches_is_counted_if_the_type_is_known() {
+    require!("namespace");
+    let say = |words: &str| format!("'{}' cache {words}", env!("CARGO_BIN_EXE_runner-init"));
+    let lines = ["hit --type bazel", "miss --type bazel", "hit --type npm", "hit --type made-up"].map(say);
+    let step = json!({ "run": lines.join("\n") });
+    let mut s =
+        runner(&[json!({ "job": { "name": "build", "steps": [step] } })]).env("CACHE_TYPES", "bazel").start();
+    s.until("it is over", |s| s.results() == ["success"]);
+    let requests =
+        |kind, result| format!("cache_requests_total{{cache_type=\"{kind}\",result=\"{result}\"}}");
+    assert_eq!(metric(&s, &requests("bazel", "hit")), Some(1.0));
+    assert_eq!(metric(&s, &requests("bazel", "miss")), Some(1.0));
+    assert_eq!(metric(&s, &requests("npm", "hit")), Some(1.0));
+    assert_eq!(metric(&s, "cache_hit_rate{cache_type=\"bazel\"}"), Some(0.5));
+    assert_eq!(metric(&s, "cache_hit_rate{cache_type=\"apt\"}"), None, "unknown is absent");
+    assert_eq!(metric(&s, "reports_refused_total{reason=\"unknown_type\"}"), Some(1.0));
+    assert!(!s.get("/metrics").body.contains("made-up"));
+    assert_eq!(s.stop(), 0);
+}

@@ -102,6 +102,8 @@ pub const METRICS_UPDATE_INTERVAL: &str = "METRICS_UPDATE_INTERVAL";
 pub const METRICS_LINGER_SECONDS: &str = "METRICS_LINGER_SECONDS";
 /// The job duration histogram's buckets.
 pub const JOB_DURATION_BUCKETS: &str = "JOB_DURATION_BUCKETS";
+/// Types of caches besides the built-in ones.
+pub const CACHE_TYPES: &str = "CACHE_TYPES";
 
 /// Which jobs are deployments.
 pub const DORA_DEPLOYMENT_MATCH: &str = "DORA_DEPLOYMENT_MATCH";

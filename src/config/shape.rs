@@ -2,6 +2,7 @@
 
 use super::registration::RunAs;
 use super::secret::Secret;
+use crate::domain::cache::{CacheType, OWN_LIMIT};
 use crate::domain::target::{self, Target};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,6 +33,18 @@ pub(super) fn labels(text: &str) -> Option<Vec<String>> {
         }
     }
     (1..=LABELS_LIMIT).contains(&labels.len()).then_some(labels)
+}
+
+/// Comma-separated names of cache types, without the built-in ones and repetitions.
+pub(super) fn cache_types(text: &str) -> Option<Vec<String>> {
+    let mut types: Vec<String> = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let kind = CacheType::named(name)?;
+        if matches!(kind, CacheType::Own(_)) && !types.iter().any(|known| known == name) {
+            types.push(name.to_owned());
+        }
+    }
+    (types.len() <= OWN_LIMIT).then_some(types)
 }
 
 /// `OWNER/REPOSITORY` or `REPOSITORY`.
@@ -159,6 +172,16 @@ mod tests {
         let many = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
         assert_eq!(read(&many(100)).map(|labels| labels.len()), Some(100));
         assert_eq!(read(&many(101)), None);
+    }
+
+    #[test]
+    fn cache_types_are_names_and_few() {
+        assert_eq!(cache_types(" bazel, npm,bazel ,my-x_9,"), Some(vec!["bazel".into(), "my-x_9".into()]));
+        assert_eq!(cache_types("npm"), Some(vec![]));
+        for bad in ["Bazel", "9", "a b", "a,-b", &"x".repeat(33), "a,b,c,d,e,f,g,h,i"] {
+            assert_eq!(cache_types(bad), None, "{bad}");
+        }
+        assert_eq!(cache_types("a,b,c,d,e,f,g,h,npm").map(|types| types.len()), Some(8));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::registration::RunAs;
 use super::secret::Secret;
 use super::shape;
+use crate::domain::cache::OWN_LIMIT;
 use crate::domain::dora::{LONGEST_PATTERN, Matcher};
 use crate::domain::target::{self, Host};
 use std::fmt;
@@ -73,6 +74,8 @@ pub enum Kind {
     Buckets,
     /// A regular expression of 1 to [`LONGEST_PATTERN`] characters.
     Pattern,
+    /// Names of cache types, separated by commas.
+    CacheTypes,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
     /// A secret that travels in an HTTP header.
@@ -153,6 +156,9 @@ impl Kind {
             Kind::Pattern => format!(
                 "expected a regular expression of 1 to {LONGEST_PATTERN} characters, without look-around and back-references"
             ),
+            Kind::CacheTypes => format!(
+                "expected at most {OWN_LIMIT} names separated by commas, of a-z, 0-9, _ and -, each at most 32 long and beginning with a letter"
+            ),
             Kind::Choice(words) => format!("expected one of {}", words.join(", ")),
             Kind::Token => "expected printable ASCII without spaces".into(),
             Kind::AppId => "expected the App's number or its client id".into(),
@@ -193,6 +199,7 @@ impl Kind {
             Kind::Limit => word.parse().ok().map(|n| Value::Limit(Some(n))),
             Kind::Buckets => buckets(word).map(Value::Buckets),
             Kind::Pattern => Matcher::new(word).map(Value::Pattern),
+            Kind::CacheTypes => shape::cache_types(word).map(Value::Labels),
             Kind::Choice(words) => words
                 .iter()
                 .find(|known| known.eq_ignore_ascii_case(word))

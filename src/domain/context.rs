@@ -179,7 +179,7 @@ pub enum Report {
     },
 }
 
-/// Why a datagram is of no use. The first three are its own fault, the last two its time's.
+/// Why a datagram is of no use. The first three are its own fault, the others come of what is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReportFault {
     /// Longer than [`DATAGRAM_LIMIT`].
@@ -192,16 +192,19 @@ pub enum ReportFault {
     Late,
     /// The open job has such a report already.
     Duplicate,
+    /// A cache that is not one of the types (`CACHE_TYPES`).
+    UnknownType,
 }
 
 impl ReportFault {
     /// Every fault, in label order.
-    pub const ALL: [ReportFault; 5] = [
+    pub const ALL: [ReportFault; 6] = [
         ReportFault::Oversized,
         ReportFault::Malformed,
         ReportFault::Foreign,
         ReportFault::Late,
         ReportFault::Duplicate,
+        ReportFault::UnknownType,
     ];
 
     /// The label value.
@@ -212,6 +215,7 @@ impl ReportFault {
             ReportFault::Foreign => "foreign",
             ReportFault::Late => "late",
             ReportFault::Duplicate => "duplicate",
+            ReportFault::UnknownType => "unknown_type",
         }
     }
 }

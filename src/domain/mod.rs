@@ -1,6 +1,7 @@
 //! The pure core: values and times go in, values come out; no clock, no file, no process, no environment.
 
 pub mod budget;
+pub mod cache;
 pub mod configure;
 pub mod context;
 pub mod death;

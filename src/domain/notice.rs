@@ -1,5 +1,6 @@
 //! What has happened, in the past tense: each notice becomes one log line and the metrics that go with it, together.
 
+use super::cache::{CacheResult, CacheType};
 use super::context::ReportFault;
 use super::death::Cause;
 use super::event::{Exit, GhostCause, StopKind, Stream};
@@ -156,6 +157,15 @@ pub enum Notice {
         stream: Stream,
         /// How many since the last notice.
         lines: u64,
+    },
+    /// A cache was asked for something.
+    CacheUsed {
+        /// Which.
+        kind: CacheType,
+        /// How that went.
+        result: CacheResult,
+        /// The share of full hits among the type's last requests, this one included.
+        hit_rate: f64,
     },
     /// The job log could not be read or written as it should.
     JournalFault {

@@ -10,6 +10,7 @@ impl Supervisor {
     pub(super) async fn wrap_up(&mut self) {
         let mut limit = Instant::now() + self.wrap_up_limit;
         self.last_rows(limit).await;
+        self.last_caches(limit).await;
         self.sample();
         if !self.life.was_asked() && !self.linger.is_zero() {
             self.linger().await;

@@ -90,7 +90,7 @@ impl Supervisor {
         let row = match report {
             Report::Started(context) => self.reports.dossiers.started(context, up),
             Report::Completed(context) => self.reports.dossiers.completed(context),
-            Report::Cache { .. } => Ok(None),
+            Report::Cache { kind, result } => self.cache_reported(&kind, result).map(|()| None),
         };
         match row {
             Ok(Some(row)) => {

@@ -6,7 +6,7 @@ use crate::config::{Config, names};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
 use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
-use crate::sys::{oom, ownership, runner_file};
+use crate::sys::{diag, oom, ownership, runner_file};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,10 @@ pub(super) fn launch(
     }
     check(names::RUNNER_DIR, &diag, user.as_ref())?;
     check(names::RUNNER_WORK_DIR, &work_dir, user.as_ref())?;
+    if let Err(error) = diag::prepare(&dir, user.as_ref()) {
+        // The worker makes it too, and it is watched from then on.
+        tracing::debug!(event = "pages_not_made", error = %error);
+    }
     if let Some(user) = &user {
         user.dress(&mut environment);
     }

@@ -1,5 +1,6 @@
 //! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
+use super::caches::CacheWatch;
 use super::fault::StartError;
 use super::hall::Hall;
 use super::preparation::Preparation;
@@ -100,6 +101,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
+    let caches = CacheWatch::begin(&config.metrics.cache_types, &launch.dir);
+    telemetry.know_caches(caches.types().types());
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
 
     let (words_in, words) = mpsc::unbounded_channel();
@@ -115,6 +118,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         scene: Scene::new(work_dir),
         preparation,
         reports,
+        caches,
         launch,
         launches: 0,
         listener: None,

@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod child;
 pub mod config_script;
+pub mod diag;
 pub mod disk;
 pub mod hooks;
 pub mod identity;

@@ -69,8 +69,9 @@ static REASONS: [&str; 12] = [
 static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static QUEUE_FAULTS: [&str; 5] = ["missing", "negative", "absurd", "unavailable", "spared"];
-static REPORT_FAULTS: [&str; 5] = ["oversized", "malformed", "foreign", "late", "duplicate"];
+static REPORT_FAULTS: [&str; 6] = ["oversized", "malformed", "foreign", "late", "duplicate", "unknown_type"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
+static CACHE_RESULTS: [&str; 3] = ["hit", "partial", "miss"];
 
 macro_rules! metrics {
     ($($ident:ident = $name:literal, $kind:ident, [$($label:literal: $values:expr),*], $help:literal;)*) => {
@@ -118,6 +119,10 @@ metrics! {
         "From the first failed deployment of a streak to the next success of the same repository, workflow and branch, both on this runner. Survives restarts: a view of the job log.";
     LAST_DEPLOYMENT = "github_runner_last_deployment_timestamp_seconds", Gauge, ["status": &OUTCOMES],
         "Unix time at which the newest deployment with this result ended; absent until there was one. Survives restarts: a view of the job log.";
+    CACHE_REQUESTS = "github_runner_cache_requests_total", Counter, ["cache_type": &[], "result": &CACHE_RESULTS],
+        "Requests of caches as the job's log or the job itself tells of them, since the supervisor started; cache_type is actions, buildkit, apt, npm or one of CACHE_TYPES.";
+    CACHE_HIT_RATE = "github_runner_cache_hit_rate", Gauge, ["cache_type": &[]],
+        "Share of full hits among the last 100 requests of the type, 0 to 1; absent until there is one.";
     RESTARTS = "github_runner_restarts_total", Counter, ["reason": &REASONS],
         "Launches of the listener after the first, by why it had ended.";
     RECONNECTS = "github_runner_reconnects_total", Counter, [],
@@ -157,6 +162,7 @@ pub static PROCESS_LIMITS: [&str; 2] = ["process_max_fds", "process_virtual_memo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::cache::CacheResult;
     use crate::domain::context::ReportFault;
     use crate::domain::dora::Outcome;
     use crate::domain::event::Stream;
@@ -175,6 +181,7 @@ mod tests {
         assert_eq!(REPORT_FAULTS.to_vec(), ReportFault::ALL.map(ReportFault::as_str).to_vec());
         assert_eq!(OUTCOMES.to_vec(), Outcome::ALL.map(Outcome::as_str).to_vec());
         assert_eq!(STREAMS.to_vec(), Stream::ALL.map(Stream::as_str).to_vec());
+        assert_eq!(CACHE_RESULTS.to_vec(), CacheResult::ALL.map(CacheResult::as_str).to_vec());
     }
 
     #[test]

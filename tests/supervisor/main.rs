@@ -6,6 +6,7 @@ mod ns;
 #[path = "../support/supervised.rs"]
 mod supervised;
 
+mod caches;
 mod codes;
 mod connection;
 mod death;

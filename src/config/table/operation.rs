@@ -93,6 +93,13 @@ pub(super) const ROWS: &[Variable] = &[
         "Upper bounds of the job duration histogram, in seconds.",
     ),
     row(
+        Group::Metrics,
+        names::CACHE_TYPES,
+        Kind::CacheTypes,
+        Fallback::Unset,
+        "Types jobs may report with `runner-init cache` besides actions, buildkit, apt and npm; each is up to 4 more series.",
+    ),
+    row(
         Group::Dora,
         names::DORA_DEPLOYMENT_MATCH,
         Kind::Pattern,

@@ -35,11 +35,7 @@ impl Roll {
     /// Appends text; gives the path of a file that became full.
     fn write(&mut self, text: &str) -> io::Result<Option<PathBuf>> {
         if self.file.is_none() {
-            self.number += 1;
-            let path = PathBuf::from(format!("{}{}{}", self.stem.display(), self.number, self.suffix));
-            self.file = Some((OpenOptions::new().create(true).append(true).open(&path)?, path));
-            self.buffer = "\u{feff}".into();
-            self.length = 0;
+            self.open()?;
         }
         self.buffer.extend_from_slice(text.as_bytes());
         self.length += text.len() as u64;
@@ -50,7 +46,22 @@ impl Roll {
             }
             self.buffer.drain(..whole);
         }
-        if self.length >= self.limit { self.close() } else { Ok(None) }
+        if self.length < self.limit {
+            return Ok(None);
+        }
+        // The next file is made at once, whether there will be another line or not.
+        let full = self.close()?;
+        self.open()?;
+        Ok(full)
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        self.number += 1;
+        let path = PathBuf::from(format!("{}{}{}", self.stem.display(), self.number, self.suffix));
+        self.file = Some((OpenOptions::new().create(true).append(true).open(&path)?, path));
+        self.buffer = "\u{feff}".into();
+        self.length = 0;
+        Ok(())
     }
 
     /// Writes what is buffered and closes the file; gives its path, if there was one.
@@ -125,8 +136,8 @@ impl JobLog {
     /// Writes one message, which may have several lines; only the first gets the time.
     pub(crate) fn line(&mut self, text: &str) {
         let text = format!("{} {text}\n", clock::round_trip());
-        let mut done = self.job.write(Some(&text));
-        done.extend(self.step.iter_mut().flat_map(|step| step.write(Some(&text))));
+        let mut done: Vec<PathBuf> = self.step.iter_mut().flat_map(|step| step.write(Some(&text))).collect();
+        done.extend(self.job.write(Some(&text)));
         self.discard(done);
     }
 

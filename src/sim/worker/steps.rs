@@ -81,7 +81,9 @@ impl WorkerRun {
             script.lines().for_each(|line| self.log.line(&format!("\u{1b}[36;1m{line}\u{1b}[0m")));
             self.log.line("shell: /usr/bin/bash -e {0}");
         } else {
-            self.log.line(&format!("##[group]{}", display_name(step)));
+            // Its display name is not in it.
+            let what = step.uses.as_deref().unwrap_or("Run");
+            self.log.line(&format!("##[group]Run {what}"));
             if !step.with.is_empty() {
                 self.log.line("with:");
             }

@@ -1,0 +1,73 @@
+//! What the jobs' caches had, heard beside the loop: if it cannot be heard, jobs are counted all the same.
+
+use super::Supervisor;
+use crate::domain::cache::{CacheResult, Caches};
+use crate::domain::context::ReportFault;
+use crate::domain::notice::Notice;
+use crate::sys::diag::{Batch, Follower};
+use std::path::Path;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// The types there are, and what follows the jobs' logs.
+pub(super) struct CacheWatch {
+    caches: Caches,
+    follower: Option<(Follower, mpsc::Receiver<Batch>)>,
+}
+
+impl CacheWatch {
+    pub(super) fn begin(own_types: &[String], runner_dir: &Path) -> CacheWatch {
+        let follower = match Follower::start(runner_dir) {
+            Ok(follower) => Some(follower),
+            Err(error) => {
+                tracing::warn!(event = "job_logs_not_followed", error = %error);
+                None
+            }
+        };
+        CacheWatch { caches: Caches::new(own_types), follower }
+    }
+
+    pub(super) fn types(&self) -> &Caches {
+        &self.caches
+    }
+
+    /// What the next piece of a log tells. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Batch {
+        match &mut self.follower {
+            Some((_, batches)) => match batches.recv().await {
+                Some(batch) => batch,
+                None => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn caches_used(&mut self, batch: Batch) {
+        for event in batch {
+            if let Some(hit_rate) = self.caches.caches.note(&event) {
+                self.telemetry.emit(&Notice::CacheUsed { kind: event.kind, result: event.result, hit_rate });
+            }
+        }
+    }
+
+    /// What a job says of a cache of its own.
+    pub(super) fn cache_reported(&mut self, word: &str, result: CacheResult) -> Result<(), ReportFault> {
+        if self.life.open_job().is_none() {
+            return Err(ReportFault::Late);
+        }
+        let event = self.caches.caches.reported(word, result).ok_or(ReportFault::UnknownType)?;
+        self.caches_used(vec![event]);
+        Ok(())
+    }
+
+    /// What the last job has written is counted before anybody looks for the last time.
+    pub(super) async fn last_caches(&mut self, limit: Instant) {
+        let Some((follower, mut batches)) = self.caches.follower.take() else { return };
+        follower.stop();
+        while let Ok(Some(batch)) = tokio::time::timeout_at(limit, batches.recv()).await {
+            self.caches_used(batch);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The job's own log is read from the side: nothing is written there, nothing on the job's path waits for us.
+//!
+//! The worker keeps one log per step and one for the whole job in `_diag/pages`, and deletes each file up to a second after
+//! it was closed. A file is opened as it is made and its descriptor kept, so that no deletion matters; it is read when it or
+//! a step's file is closed: the kernel wakes us once per step and page, and never while a step runs.
+
+mod pages;
+
+use crate::domain::cache::CacheEvent;
+use crate::sys::identity::Identity;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+use pages::Pages;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+const STACK: usize = 128 * 1024;
+/// Batches that may wait for the supervisor; then reading waits, and the files with it.
+const BATCHES: usize = 4;
+/// What we want to hear of the files.
+const FILES: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_CLOSE_WRITE)
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_ONLYDIR);
+/// What we want to hear of a directory that is to hold the next one down.
+const MADE: AddWatchFlags =
+    AddWatchFlags::IN_CREATE.union(AddWatchFlags::IN_MOVED_TO).union(AddWatchFlags::IN_ONLYDIR);
+
+/// What one piece of a log told, at most one event per line of 64 KiB.
+pub type Batch = Vec<CacheEvent>;
+
+/// Follows the jobs of one runner on a thread of its own, until it is dropped or told to stop.
+#[derive(Debug)]
+pub struct Follower {
+    stop: Arc<EventFd>,
+}
+
+/// Makes `_diag/pages` as the runner's user would, so that it can be watched before the first job. `who` is `None` if the
+/// runner runs as we do.
+///
+/// # Errors
+/// What the system says; the worker makes the directory itself then.
+pub fn prepare(runner_dir: &Path, who: Option<&Identity>) -> io::Result<()> {
+    let pages = pages_dir(runner_dir);
+    let make = || std::fs::create_dir_all(&pages);
+    match who {
+        Some(identity) => identity.act(make)?,
+        None => make(),
+    }
+}
+
+impl Follower {
+    /// Begins to watch; whatever is there already is of no interest.
+    ///
+    /// # Errors
+    /// If the system refuses a watch or a thread.
+    pub fn start(runner_dir: &Path) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let (sender, batches) = mpsc::channel(BATCHES);
+        let dir = pages_dir(runner_dir);
+        let pages = Pages::new(dir, sender);
+        let mut watcher = Watcher { inotify, stop: Arc::clone(&stop), here: None, above: None, pages };
+        watcher.aim(false)?;
+        std::thread::Builder::new().name("job-pages".to_owned()).stack_size(STACK).spawn(move || {
+            // Without a watch there is nothing more to tell: the channel's end says so.
+            let _ = watcher.watch();
+        })?;
+        Ok((Follower { stop }, batches))
+    }
+
+    /// What has been written by now is still read; then the channel ends.
+    pub fn stop(&self) {
+        let _ = self.stop.write(1);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn pages_dir(runner_dir: &Path) -> PathBuf {
+    runner_dir.join("_diag/pages")
+}
+
+struct Watcher {
+    inotify: Inotify,
+    stop: Arc<EventFd>,
+    /// The watch on the directory itself.
+    here: Option<WatchDescriptor>,
+    /// The watch on what is above it, until it is there.
+    above: Option<WatchDescriptor>,
+    pages: Pages,
+}
+
+impl Watcher {
+    fn watch(&mut self) -> io::Result<()> {
+        loop {
+            let interest = |fd| PollFd::new(fd, PollFlags::POLLIN);
+            let mut fds = [interest(self.inotify.as_fd()), interest(self.stop.as_fd())];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let stopped = fds[1].any().unwrap_or(true);
+            while let Some(events) = self.events()? {
+                for event in events {
+                    self.happened(&event)?;
+                }
+            }
+            if stopped {
+                return self.pages.catch_up();
+            }
+        }
+    }
+
+    /// `None`: all have been taken.
+    fn events(&self) -> io::Result<Option<Vec<InotifyEvent>>> {
+        match self.inotify.read_events() {
+            Ok(events) => Ok(Some(events)),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(Errno::EINTR) => Ok(Some(Vec::new())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn happened(&mut self, event: &InotifyEvent) -> io::Result<()> {
+        let is = |flag| event.mask.contains(flag);
+        if is(AddWatchFlags::IN_Q_OVERFLOW) {
+            return self.pages.overflowed();
+        }
+        if self.here != Some(event.wd) {
+            // Something above it, or a watch that was given up.
+            return if self.here.is_none() { self.aim(true) } else { Ok(()) };
+        }
+        if is(AddWatchFlags::IN_IGNORED) {
+            self.here = None;
+            return self.aim(true);
+        }
+        let Some(name) = event.name.as_ref().and_then(|name| name.to_str()) else { return Ok(()) };
+        if is(AddWatchFlags::IN_CREATE) {
+            self.pages.created(name)
+        } else if is(AddWatchFlags::IN_CLOSE_WRITE) {
+            self.pages.closed(name)
+        } else if is(AddWatchFlags::IN_DELETE) {
+            self.pages.deleted(name)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Watches the directory, or what is above it until it is there; if it comes `late`, it may hold files by then.
+    fn aim(&mut self, mut late: bool) -> io::Result<()> {
+        let dir = self.pages.dir().to_owned();
+        loop {
+            if let Ok(watch) = self.inotify.add_watch(&dir, FILES) {
+                self.here = Some(watch);
+                self.above.take().into_iter().for_each(|above| _ = self.inotify.rm_watch(above));
+                return if late { self.pages.look() } else { Ok(()) };
+            }
+            late = true;
+            let above = dir.ancestors().skip(1).find_map(|dir| self.inotify.add_watch(dir, MADE).ok());
+            let above = above.ok_or_else(|| io::Error::other("no directory to watch"))?;
+            // The next one down may have been made before this watch was: only a watch that stood already has missed nothing.
+            match self.above.replace(above) {
+                Some(before) if before == above => return Ok(()),
+                Some(before) => _ = self.inotify.rm_watch(before),
+                None => {}
+            }
+        }
+    }
+}

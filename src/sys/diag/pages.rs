@@ -1,0 +1,199 @@
+//! Which of the files is the job's, and what has been read of it; only one job is followed at a time.
+//!
+//! A file is `TIMELINE_RECORD_N.log`; neither its name nor the order of making tells a job from a step (the worker writes a
+//! line to the step's log first). But the job's log stays open while steps come and go: of the first two, the one that is
+//! closed first is a step's. Timelines may be shared by the jobs of one run, so they tell nothing either.
+//!
+//! Jobs may put files of their own there. Such a file can take the place of its own job's log, not of a later one's.
+
+use super::Batch;
+use crate::domain::cache::JobLog;
+use nix::fcntl::OFlag;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
+
+const CHUNK: usize = 64 * 1024;
+/// A page ends with the line that brings it to 8 MiB: with more than this it is none.
+const PAGE_LIMIT: u64 = 64 << 20;
+/// Two GUIDs and what joins them.
+const STEM: usize = 36 + 1 + 36;
+/// Names looked at when the directory came late.
+const LOOKED_AT: usize = 1024;
+
+/// An open file.
+#[derive(Debug)]
+struct Page {
+    stem: String,
+    number: u32,
+    file: File,
+    left: u64,
+}
+
+/// The job whose log is known.
+#[derive(Debug)]
+struct Job {
+    page: Page,
+    /// Its last page was closed; another may follow.
+    closed: bool,
+    log: JobLog,
+}
+
+/// What is known of the files.
+#[derive(Debug)]
+pub(super) struct Pages {
+    dir: PathBuf,
+    batches: mpsc::Sender<Batch>,
+    job: Option<Job>,
+    /// First pages that may be a job's, by their stem; at most two. One that was gone before it could be opened is a step's.
+    candidates: Vec<(String, Option<Page>)>,
+}
+
+impl Pages {
+    pub(super) fn new(dir: PathBuf, batches: mpsc::Sender<Batch>) -> Pages {
+        Pages { dir, batches, job: None, candidates: Vec::new() }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn created(&mut self, name: &str) -> io::Result<()> {
+        let Some((stem, number)) = parts(name) else { return Ok(()) };
+        match &mut self.job {
+            Some(job) if job.page.stem == stem => {
+                if number > job.page.number {
+                    self.turn(name)?;
+                }
+            }
+            Some(job) if !job.closed => {}
+            Some(_) | None if number == 1 => {
+                // One that was found when the directory came late may be told of as well.
+                if self.candidates.iter().all(|(known, _)| known != stem) {
+                    self.candidates.push((stem.to_owned(), self.open(name)));
+                    let excess = self.candidates.len().saturating_sub(2);
+                    self.candidates.drain(..excess);
+                }
+            }
+            Some(_) | None => {}
+        }
+        Ok(())
+    }
+
+    /// The job goes on in its next page.
+    fn turn(&mut self, name: &str) -> io::Result<()> {
+        self.catch_up()?;
+        if let (Some(page), Some(job)) = (self.open(name), &mut self.job) {
+            *job = Job { page, closed: false, log: std::mem::take(&mut job.log) };
+            job.log.turn();
+            self.candidates.clear();
+        }
+        Ok(())
+    }
+
+    pub(super) fn closed(&mut self, name: &str) -> io::Result<()> {
+        let Some((stem, number)) = parts(name) else { return Ok(()) };
+        if let Some(job) = self.job.as_mut().filter(|job| job.page.stem == stem) {
+            job.closed |= job.page.number == number;
+        } else if let Some(at) = self.candidates.iter().position(|(known, _)| known == stem) {
+            self.candidates.remove(at);
+            if let Some((_, Some(page))) = self.candidates.pop() {
+                self.job = Some(Job { page, closed: false, log: JobLog::default() });
+            }
+        }
+        self.catch_up()
+    }
+
+    /// A job that is over is let go with its last page, so that its room on the disk is free.
+    pub(super) fn deleted(&mut self, name: &str) -> io::Result<()> {
+        let is_last = |job: &Job| job.closed && parts(name) == Some((&job.page.stem, job.page.number));
+        self.catch_up()?;
+        self.job.take_if(|job| is_last(job));
+        Ok(())
+    }
+
+    /// Events were lost: the job may be in its next page by now.
+    pub(super) fn overflowed(&mut self) -> io::Result<()> {
+        while let Some(job) = &self.job {
+            let next = format!("{}_{}.log", job.page.stem, job.page.number + 1);
+            let before = job.page.number;
+            self.created(&next)?;
+            if self.job.as_ref().is_none_or(|job| job.page.number == before) {
+                break;
+            }
+        }
+        self.catch_up()
+    }
+
+    /// What is in the directory has just been made.
+    pub(super) fn look(&mut self) -> io::Result<()> {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return Ok(()) };
+        for entry in entries.flatten().take(LOOKED_AT) {
+            if let Some(name) = entry.file_name().to_str() {
+                self.created(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what the job has written since the last time.
+    ///
+    /// # Errors
+    /// If nobody wants to hear it any more.
+    pub(super) fn catch_up(&mut self) -> io::Result<()> {
+        let Some(Job { page, log, .. }) = &mut self.job else { return Ok(()) };
+        let mut buffer = vec![0; CHUNK];
+        let mut batch = Batch::new();
+        // A file that cannot be read is at its end.
+        while let Ok(count @ 1..) = (&page.file).take(page.left).read(&mut buffer) {
+            page.left -= count as u64;
+            log.feed(&buffer[..count], &mut batch);
+            if !batch.is_empty() {
+                let batch = std::mem::take(&mut batch);
+                self.batches.blocking_send(batch).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever a job has put there under such a name: only a file is opened, and nothing is waited for.
+    fn open(&self, name: &str) -> Option<Page> {
+        let (stem, number) = parts(name)?;
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.dir.join(name)).ok()?;
+        let is_file = file.metadata().is_ok_and(|found| found.is_file());
+        is_file.then(|| Page { stem: stem.to_owned(), number, file, left: PAGE_LIMIT })
+    }
+}
+
+/// `TIMELINE_RECORD` and `N` of a page's name.
+fn parts(name: &str) -> Option<(&str, u32)> {
+    let (stem, number) = name.strip_suffix(".log")?.rsplit_once('_')?;
+    let guids = stem.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-' || b == b'_');
+    let fits = guids && stem.len() == STEM && stem.as_bytes()[36] == b'_';
+    number.parse().ok().filter(|_| fits).map(|number| (stem, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_worker_s_names_are_pages() {
+        let guid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let stem = format!("{guid}_{guid}");
+        assert_eq!(parts(&format!("{stem}_12.log")), Some((stem.as_str(), 12)));
+        for bad in [
+            "",
+            "_1.log",
+            &format!("{stem}.log"),
+            &format!("{stem}_1.txt"),
+            &format!("{stem}_x.log"),
+            &format!("{guid}_1.log"),
+        ] {
+            assert_eq!(parts(bad), None, "{bad}");
+        }
+    }
+}
