@@ -11,7 +11,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 /// Bytes of an ordinary push's body, and of the longest that is read.
-const EVENTS: [(&str, usize); 2] = [("usual.json", 20 * 1024), ("longest.json", 4 * 1024 * 1024)];
+const EVENTS: [(&str, usize); 2] = [("usual.json", 20 * 1024), ("longest.json", 2 * 1024 * 1024)];
 
 struct Way {
     name: &'static str,
@@ -85,7 +85,7 @@ fn ways(dir: &Path, binary: &Path) -> Vec<Way> {
         way("`hook started`, heard", &hook, "listening", usual),
         way("`hook started`, nobody listens", &hook, "none", usual),
         way("`hook started`, the queue is full", &hook, "full", usual),
-        way("`hook started`, heard, an event of 4 MiB", &hook, "listening", longest),
+        way("`hook started`, heard, an event of 2 MiB", &hook, "listening", longest),
         way("`bash -e` of an empty script", &[bash, Path::new("-e"), &dir.join("empty.sh")], "none", usual),
         way(
             "`bash -e` of our script, heard",
