@@ -17,7 +17,7 @@ without its secrets, or every fault, and exits 0 or 64.
 - Booleans are `1 true yes on` or `0 false no off`, in any case; anything else is a fault. `EPHEMERAL=0` is false.
 - Durations are plain seconds, or `90s`, `5m`, `1h30m`.
 - An empty variable is not set, whatever its kind.
-- Every variable of the first table may be given as `NAME_FILE`, the absolute path of a file of at most 64 KiB that holds the
+- Every variable of the first table may be given as `NAME_FILE` (better: what is in the environment, `docker inspect` shows), the absolute path of a file of at most 64 KiB that holds the
   value; so may its aliases, and `METRICS_AUTH_TOKEN`. One line end at its end does not count. Both at once are a fault.
 - A name that is nearly one of these is warned about, and so is a value that has no effect beside another.
 - Exactly one credential and one target are needed: `GITHUB_TOKEN` and `GITHUB_REPOSITORY` will do. Neither is with

@@ -97,8 +97,8 @@ pub fn queue_time(jobs: &[Listed], ours: &Ours, began: DateTime<Utc>) -> Result<
         (Some(ours), Some(its)) => ours == its,
         (None, _) | (_, None) => job.runner_name.as_deref() == Some(&ours.name),
     };
-    let begun = jobs.iter().filter(is_ours).filter_map(|job| Some((job.created_at?, job.started_at?)));
-    let nearest = begun.min_by_key(|(_, started)| (*started - began).abs());
+    let listed = jobs.iter().filter(is_ours).filter_map(|job| Some((job.created_at?, job.started_at?)));
+    let nearest = listed.min_by_key(|(_, started)| (*started - began).abs());
     let Some((created, started)) = nearest.filter(|(_, started)| (*started - began).abs() <= APART) else {
         return Err(QueueFault::Missing);
     };

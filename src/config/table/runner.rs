@@ -110,7 +110,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::RUNNER_USER,
         Kind::User,
         Fallback::Unset,
-        "As whom the runner runs when the container starts as root: a user's name, UID or UID:GID.",
+        "As whom the runner runs when the container starts as root: USER or USER:GROUP, names or numbers. Where all capabilities are dropped, add KILL, SETGID and SETUID, and CHOWN for the job hooks.",
     ),
     row(
         Group::Runner,
@@ -134,7 +134,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::RUNNER_UPDATE_CA_CERTS,
         Kind::Flag,
         Fallback::Value("false"),
-        "Bring the system's certificate store up to date before the runner is started.",
+        "Bring the system's certificate store up to date before the runner is started. The store must hold at least one authority already.",
     )
     .reaches(Reach::Runner),
     row(
