@@ -3,8 +3,10 @@
 mod jobs;
 mod just_in_time;
 mod standing;
+mod trace;
 
 pub use jobs::Seen;
+pub use trace::Trace;
 
 use crate::config::Secret;
 use crate::domain::configure::{Registration, TOKEN, fault};
@@ -18,7 +20,7 @@ use crate::sys::outlet::Outlet;
 use crate::sys::runner_file::{self, RunnerFile};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -61,18 +63,6 @@ pub struct Registrar {
     pub trace: Mutex<Trace>,
     /// The jobs that were listed last.
     pub seen: Seen,
-}
-
-/// A runner that the server may know, though nothing on the disk says so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trace {
-    /// There is none.
-    #[default]
-    None,
-    /// A registration was cut off, or has failed at nobody knows what point: it would have our name.
-    Named,
-    /// GitHub has made it for a just-in-time configuration that the listener has yet to unpack.
-    Made(u64),
 }
 
 /// How registering ended.
@@ -177,7 +167,10 @@ impl Registrar {
     pub async fn remove(&self, limit: Duration) -> Removal {
         let limit = limit.saturating_sub(MARGIN);
         let deadline = Instant::now() + limit;
-        let script_deadline = deadline - FALLBACK.min(limit / 3);
+        // A registration token has no other way, so none of its time is kept back.
+        let kept =
+            if matches!(self.access, Access::Api(_)) { FALLBACK.min(limit / 3) } else { Duration::ZERO };
+        let script_deadline = deadline - kept;
         let Some(file) = runner_file::read(&self.dir) else {
             return self.remove_unfinished(deadline).await;
         };
@@ -216,37 +209,6 @@ impl Registrar {
                 Err(format!("config.sh remove ended with code {}", exit.shell_code()))
             }
         }
-    }
-
-    fn leave_trace(&self, trace: Trace) {
-        *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = trace;
-    }
-
-    /// What the server may know and the disk does not.
-    async fn remove_unfinished(&self, deadline: Instant) -> Removal {
-        let trace = *self.trace.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = &self.wish.name;
-        let Access::Api(client) = &self.access else {
-            return match trace {
-                Trace::None | Trace::Made(_) => Removal::NothingLeft,
-                Trace::Named => Removal::LeftBehind(format!(
-                    "runner {name} may be registered: config.sh did not say, and a registration token cannot look"
-                )),
-            };
-        };
-        let id = match trace {
-            Trace::None => return Removal::NothingLeft,
-            Trace::Made(id) => Ok(Some(id)),
-            Trace::Named => {
-                client.find_runner(name, deadline).await.map(|found| found.map(|runner| runner.id))
-            }
-        };
-        let removal = match id {
-            Ok(None) => return Removal::NothingLeft,
-            Ok(Some(id)) => client.delete_runner(id, deadline).await,
-            Err(error) => Err(error),
-        };
-        removal.map_or_else(|error| Removal::LeftBehind(left(name, &error.to_string())), removed)
     }
 }
 

@@ -60,7 +60,7 @@ rows! {
     deregistering_stop => removing::stop;
     deregistering_deadline => removing::deadline;
     docker_stop_loses_no_job_that_fits => edges::docker_stop_loses_no_job_that_fits;
-    docker_stop_of_ten_seconds_cancels_properly => edges::docker_stop_of_ten_seconds_cancels_properly;
+    docker_stop_without_room_for_a_drain_cancels_properly => edges::docker_stop_without_room_for_a_drain_cancels_properly;
     a_job_that_slips_in_during_the_drain_finishes => edges::a_job_that_slips_in_during_the_drain_finishes;
     a_stop_right_after_exec => edges::a_stop_right_after_exec;
     a_stop_among_the_last_words_of_a_crash => edges::a_stop_among_the_last_words_of_a_crash;

@@ -89,7 +89,7 @@ pub fn busy_exit(world: &World) {
     let step = s.until_process("bash");
     ns::send(s.until_process("Runner.Listener"), SIGKILL);
     world.phase(&mut s, "backoff");
-    assert_eq!(s.results(), ["abandoned"]);
+    s.until("its end is on disk", |s| s.results() == ["abandoned"]);
     s.until("nobody works for it any more", |_| ns::stat(step).is_none());
     world.phase(&mut s, "idle");
     assert_eq!(s.metric("github_runner_restarts_total{reason=\"killed\"}"), Some(1.0));
