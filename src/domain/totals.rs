@@ -250,7 +250,7 @@ impl Totals {
         if let Some(earlier) = self.ended.iter_mut().rfind(|ended| record.amends(ended)) {
             if let (Some(queue_time), None) = (queue_time, earlier.queue_time) {
                 self.queue_time.observe(queue_time);
-                earlier.queue_time = Some(queue_time);
+                earlier.queue_time = record.as_written().queue_time;
             }
             return;
         }
