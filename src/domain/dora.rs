@@ -155,11 +155,10 @@ impl Dora {
         let mut recovery = None;
         if end >= stream.newest {
             stream.newest = end;
+            let since = stream.failing_since.take();
             match outcome {
-                Outcome::Failed => stream.failing_since = stream.failing_since.or(Some(end)),
-                Outcome::Success => {
-                    recovery = stream.failing_since.take().and_then(|since| between(since, end))
-                }
+                Outcome::Failed => stream.failing_since = since.or(Some(end)),
+                Outcome::Success => recovery = since.and_then(|since| between(since, end)),
             }
         }
         if self.streams.len() > MAX_STREAMS {

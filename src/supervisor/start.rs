@@ -11,7 +11,6 @@ use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
 use crate::domain::event::Now;
 use crate::domain::lifecycle::{Lifecycle, Settings};
-use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
@@ -20,7 +19,7 @@ use crate::sys::child::Output;
 use crate::sys::journal;
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
-use crate::sys::scribe::{self, Opened, Scribe};
+use crate::sys::scribe::{self, Opened, Scribe, Word};
 use crate::sys::signals::Signals;
 use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
@@ -145,9 +144,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     };
     match found {
         Ok(replay) => supervisor.replayed(*replay),
-        Err(detail) => {
-            supervisor.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
-        }
+        Err(detail) => supervisor.journal_said(Word::Fault { kind: FaultKind::Unusable, detail }),
     }
     supervisor.sample();
     Ok(supervisor)

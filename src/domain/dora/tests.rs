@@ -22,8 +22,8 @@ fn minute(minutes: i64) -> DateTime<Utc> {
     "2026-11-02T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minutes)
 }
 
-fn minutes(minutes: u64) -> Option<Duration> {
-    Some(Duration::from_secs(minutes * 60))
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
 }
 
 fn job(workflow: &str, name: &str, git_ref: &str) -> JobRecord {
@@ -92,8 +92,8 @@ fn a_pattern_is_short_and_small() {
 fn a_lead_time_is_believable_or_unknown() {
     let committed = |at| JobRecord { committed_at: at, deployment: Some(true), ..job("CD", "deploy", "") };
     let lead = |status, at| lead_time(&ended(status, minute(60), committed(at)));
-    assert_eq!(lead(JobStatus::Success, Some(minute(15))), minutes(45));
-    assert_eq!(lead(JobStatus::Success, Some(minute(60))), minutes(0));
+    assert_eq!(lead(JobStatus::Success, Some(minute(15))), Some(minutes(45)));
+    assert_eq!(lead(JobStatus::Success, Some(minute(60))), Some(minutes(0)));
     assert_eq!(lead(JobStatus::Success, Some(minute(61))), None, "negative");
     assert_eq!(lead(JobStatus::Success, Some(minute(60) - LONGEST)), Some(LONGEST));
     assert_eq!(lead(JobStatus::Success, Some(minute(59) - LONGEST)), None, "absurd");
@@ -113,7 +113,7 @@ fn only_a_final_row_is_marked() {
     assert_eq!((running.deployment, running.lead_time), (None, None));
     let mut over = ended(JobStatus::Success, minute(9), row);
     usual().mark(&mut over);
-    assert_eq!((over.deployment, over.lead_time), (Some(true), minutes(9)));
+    assert_eq!((over.deployment, over.lead_time), (Some(true), Some(minutes(9))));
     let mut lost = ended(JobStatus::Abandoned, minute(9), over);
     usual().mark(&mut lost);
     assert_eq!((lost.deployment, lost.lead_time), (Some(true), None));
@@ -140,16 +140,16 @@ fn what_is_unknown_does_not_follow() {
 
 #[test]
 fn an_older_row_neither_begins_nor_ends_a_streak() {
+    use Outcome::{Failed, Success};
     let told = |rows: &[(Outcome, i64)]| {
         let mut dora = Dora::default();
         let fold = |(outcome, end): &(Outcome, i64)| dora.fold(&result(0, *outcome, minute(*end)));
         rows.iter().filter_map(fold).map(|told| told.recovery_time).collect::<Vec<_>>()
     };
-    use Outcome::{Failed, Success};
-    assert_eq!(told(&[(Failed, 5), (Success, 3), (Success, 9)]), [None, None, minutes(4)]);
+    assert_eq!(told(&[(Failed, 5), (Success, 3), (Success, 9)]), [None, None, Some(minutes(4))]);
     assert_eq!(told(&[(Success, 5), (Failed, 3), (Success, 9)]), [None, None, None]);
-    assert_eq!(told(&[(Failed, 5), (Failed, 3), (Success, 9)]), [None, None, minutes(4)]);
-    assert_eq!(told(&[(Failed, 5), (Success, 5)]), [None, minutes(0)]);
+    assert_eq!(told(&[(Failed, 5), (Failed, 3), (Success, 9)]), [None, None, Some(minutes(4))]);
+    assert_eq!(told(&[(Failed, 5), (Success, 5)]), [None, Some(minutes(0))]);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn streams_are_bounded_and_the_quietest_is_forgotten() {
     assert_eq!(dora.streams.len(), MAX_STREAMS);
     let mut fixed =
         |stream| dora.fold(&result(stream, Outcome::Success, minute(most + 1))).unwrap().recovery_time;
-    assert_eq!(fixed(1), minutes(MAX_STREAMS as u64));
+    assert_eq!(fixed(1), Some(minutes(MAX_STREAMS as u64)));
     assert_eq!(fixed(0), None);
 }
 
@@ -179,7 +179,7 @@ fn what_is_older_fills_in_what_has_not_been_seen_since() {
     assert_eq!(dora.deployments, [1, 0]);
     assert_eq!(dora.newest, [Some(minute(7)), Some(minute(2))]);
     assert_eq!(dora.fold(&result(0, Outcome::Success, minute(9))).unwrap().recovery_time, None);
-    assert_eq!(dora.fold(&result(1, Outcome::Success, minute(9))).unwrap().recovery_time, minutes(7));
+    assert_eq!(dora.fold(&result(1, Outcome::Success, minute(9))).unwrap().recovery_time, Some(minutes(7)));
     let crowd: Vec<_> =
         (100..100 + MAX_STREAMS).map(|stream| result(stream, Outcome::Failed, minute(0))).collect();
     dora.precede(&folded(&crowd));
@@ -190,7 +190,9 @@ fn what_is_older_fills_in_what_has_not_been_seen_since() {
 /// Worked out from scratch: per stream the successes that follow failures, in the order of their time.
 fn report(rows: &[JobRecord]) -> Vec<Duration> {
     let mut streams: BTreeMap<&str, Vec<&JobRecord>> = BTreeMap::new();
-    rows.iter().for_each(|row| streams.entry(&row.git_ref).or_default().push(row));
+    for row in rows {
+        streams.entry(&row.git_ref).or_default().push(row);
+    }
     let mut recoveries = Vec::new();
     for stream in streams.values_mut() {
         stream.sort_by_key(|row| row.timestamp);
@@ -230,7 +232,9 @@ fn rows() -> impl Strategy<Value = Vec<JobRecord>> {
 /// The rows in another order that keeps the one within each stream: whose turn it is, is drawn.
 fn interleaved(rows: &[JobRecord], turns: &[usize]) -> Vec<JobRecord> {
     let mut streams: BTreeMap<&str, Vec<&JobRecord>> = BTreeMap::new();
-    rows.iter().rev().for_each(|row| streams.entry(&row.git_ref).or_default().push(row));
+    for row in rows.iter().rev() {
+        streams.entry(&row.git_ref).or_default().push(row);
+    }
     let mut streams: Vec<_> = streams.into_values().collect();
     let mut mixed = Vec::new();
     for turn in turns.iter().cycle() {
