@@ -88,6 +88,8 @@ pub struct Runner {
     pub wait_for_docker: Duration,
     /// Whether the system's certificate store is brought up to date before the first start.
     pub update_ca_certs: bool,
+    /// Whether what a job leaves behind is swept.
+    pub sweep: bool,
 }
 
 impl Runner {
@@ -103,6 +105,7 @@ impl Runner {
             allow_root: reading.take(names::RUNNER_ALLOW_RUNASROOT),
             wait_for_docker: reading.take(names::RUNNER_WAIT_FOR_DOCKER),
             update_ca_certs: reading.take(names::RUNNER_UPDATE_CA_CERTS),
+            sweep: reading.take(names::RUNNER_SWEEP),
         }
     }
 }

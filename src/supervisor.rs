@@ -12,6 +12,7 @@ mod preparation;
 mod runner;
 mod scene;
 mod start;
+mod sweeping;
 
 pub use fault::StartError;
 pub use start::{Setup, Tcp};
@@ -22,6 +23,7 @@ use crate::domain::notice::Notice;
 use crate::domain::record::JobRecord;
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
+use crate::domain::sweep::Swept;
 use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::scribe::{Scribe, Word};
@@ -38,6 +40,7 @@ use scene::Scene;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use sweeping::Sweeper;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -80,6 +83,7 @@ struct Supervisor {
     clock: Clock,
     signals: Signals,
     scene: Scene,
+    sweeper: Sweeper,
     preparation: Preparation,
     launch: Launch,
     launches: u64,
@@ -122,6 +126,7 @@ enum Happened {
     Prepared(Option<Box<Notice>>),
     StandingDue,
     Done(Done),
+    Swept(Swept),
 }
 
 impl Supervisor {
@@ -153,6 +158,7 @@ impl Supervisor {
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
             () = tick(self.standing_checks.as_mut()) => Happened::StandingDue,
             Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
+            swept = self.sweeper.next() => Happened::Swept(swept),
         }
     }
 
@@ -167,6 +173,7 @@ impl Supervisor {
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
+            Happened::Swept(swept) => self.swept(swept),
             Happened::StandingDue => {
                 self.send(|registrar| async move { Done::Asked(registrar.standing().await) });
             }

@@ -14,5 +14,6 @@ pub mod record;
 pub mod registration;
 pub mod restart;
 pub mod status;
+pub mod sweep;
 pub mod target;
 pub mod totals;

@@ -6,6 +6,7 @@ use super::job::Doubt;
 use super::record::{FaultKind, JobRecord};
 use super::registration::{Registered, RegistrationFault, Removal, Standing};
 use super::restart::{RestartReason, StopReason};
+use super::sweep::Swept;
 use std::time::Duration;
 
 /// A happening. Texts in it may be untrusted; the log escapes them.
@@ -177,6 +178,8 @@ pub enum Notice {
         /// How many.
         rows: u64,
     },
+    /// What ended jobs had left behind was swept.
+    Swept(Swept),
     /// A signal that means nothing to us.
     Ignored {
         /// Its name.

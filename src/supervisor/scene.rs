@@ -60,6 +60,10 @@ impl Supervisor {
     pub(super) fn append(&mut self, mut row: JobRecord) {
         let now = self.clock.now();
         self.scene.witness(&mut row, now.up);
+        match row.status {
+            RowStatus::Running => self.sweeper.job_began(),
+            RowStatus::Finished(_) => self.sweeper.begin(),
+        }
         self.write(row);
     }
 

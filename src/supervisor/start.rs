@@ -5,6 +5,7 @@ use super::hall::Hall;
 use super::preparation::Preparation;
 use super::runner;
 use super::scene::Scene;
+use super::sweeping::Sweeper;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
 use crate::domain::event::Now;
@@ -106,6 +107,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         life,
         clock,
         signals,
+        sweeper: Sweeper::new(&config, &launch, work_dir.clone()),
         scene: Scene::new(work_dir),
         preparation,
         launch,
@@ -139,6 +141,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         }
     }
     supervisor.sample();
+    // Whatever job ran here before has ended, unless its worker lives.
+    supervisor.sweeper.begin();
     Ok(supervisor)
 }
 

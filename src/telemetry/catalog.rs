@@ -111,6 +111,10 @@ metrics! {
         "Connection errors the listener reported; it reports the first of a streak.";
     OOM_KILLS = "github_runner_oom_kills_total", SampledCounter, [],
         "Processes the kernel killed for memory in the container's cgroup, since it was made; absent where it cannot be read.";
+    SWEPT_PROCESSES = "github_runner_swept_processes_total", Counter, [],
+        "Processes that a job left behind and that were told to end, once the job had ended (RUNNER_SWEEP).";
+    SWEPT_FILES = "github_runner_swept_files_total", Counter, [],
+        "Files that were removed after a job: what a killed worker left in _diag/pages, _diag/blocks and _temp (RUNNER_SWEEP), and the oldest logs of _diag (RUNNER_DIAG_MAX_MB).";
     API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
         "Calls of GitHub's API by endpoint and status; code is network where no answer came.";
     DISAGREEMENTS = "github_runner_status_disagreements_total", Counter, [],

@@ -3,6 +3,7 @@
 mod around;
 mod jobs;
 mod meter;
+mod resources;
 
 pub use meter::ApiMeter;
 
@@ -116,6 +117,7 @@ impl Telemetry {
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
             Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
+            Notice::Swept(swept) => resources::swept(*swept),
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
         self.exporter.touch();

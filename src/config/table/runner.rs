@@ -151,4 +151,11 @@ pub(super) const ROWS: &[Variable] = &[
         Fallback::Value("false"),
         "Let the runner print its trace to stdout as well (ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT=1).",
     ),
+    row(
+        Group::Runner,
+        names::RUNNER_SWEEP,
+        Kind::Flag,
+        Fallback::Value("true"),
+        "End the processes a job left behind once it has ended, and remove the temporary files of a killed worker. A step keeps a daemon by starting it with RUNNER_TRACKING_ID=\"\".",
+    ),
 ];
