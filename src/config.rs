@@ -90,6 +90,8 @@ pub struct Runner {
     pub update_ca_certs: bool,
     /// Whether what a job leaves behind is swept.
     pub sweep: bool,
+    /// How many MiB of the runner's own logs may stay; 0 is any number.
+    pub diag_max_mb: usize,
 }
 
 impl Runner {
@@ -106,6 +108,7 @@ impl Runner {
             wait_for_docker: reading.take(names::RUNNER_WAIT_FOR_DOCKER),
             update_ca_certs: reading.take(names::RUNNER_UPDATE_CA_CERTS),
             sweep: reading.take(names::RUNNER_SWEEP),
+            diag_max_mb: reading.take(names::RUNNER_DIAG_MAX_MB),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod parse;
 pub mod record;
 pub mod registration;
 pub mod restart;
+pub mod retention;
 pub mod status;
 pub mod sweep;
 pub mod target;

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 /// What is to be swept, and the sweep under way.
 pub(super) struct Sweeper {
-    plan: Option<Plan>,
+    plan: Plan,
     under_way: Option<UnderWay>,
     /// A job has ended during it.
     again: bool,
@@ -28,22 +28,25 @@ struct UnderWay {
 
 impl Sweeper {
     pub(super) fn new(config: &Config, launch: &Launch, work_dir: PathBuf) -> Sweeper {
+        let most = u64::try_from(config.runner.diag_max_mb).unwrap_or(u64::MAX);
         let inherited = launch.env.iter().find(|(name, _)| name == TRACKING_ID);
-        let plan = config.runner.sweep.then(|| Plan {
+        let plan = Plan {
             runner_dir: launch.dir.clone(),
             work_dir,
             user: launch.user.clone(),
             inherited: inherited.map(|(_, value)| value.as_bytes().to_owned()),
-        });
+            leftovers: config.runner.sweep,
+            logs: (most > 0).then(|| most.saturating_mul(1 << 20)),
+        };
         Sweeper { plan, under_way: None, again: false }
     }
 
     /// Where it is refused a thread, the next job's end is another chance.
     pub(super) fn begin(&mut self) {
         self.again = self.under_way.is_some();
-        if let Some(plan) = self.plan.clone().filter(|_| !self.again) {
+        if !self.again {
             let job_began = Arc::new(AtomicBool::new(false));
-            let answer = sweep::start(plan, Arc::clone(&job_began)).ok();
+            let answer = sweep::start(self.plan.clone(), Arc::clone(&job_began)).ok();
             self.under_way = answer.map(|answer| UnderWay { job_began, answer });
         }
     }

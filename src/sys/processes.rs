@@ -2,7 +2,9 @@
 
 use crate::domain::sweep::{ID_PREFIX, Process, Role};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::DirEntry;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -111,6 +113,16 @@ fn identity(dir: &[u8]) -> Option<(u64, u64)> {
 /// The device and inode a path leads to; `None` if it leads nowhere that we can see.
 pub fn inode(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// The names, without their directories, of the files that anybody we may look into has open; of those `wanted`.
+pub fn open_names(wanted: impl Fn(&[u8]) -> bool) -> BTreeSet<Vec<u8>> {
+    let descriptors = |pid| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let name = |entry: DirEntry| {
+        let target = std::fs::read_link(entry.path()).ok()?;
+        target.file_name().map(|name| name.as_bytes().to_owned()).filter(|name| wanted(name))
+    };
+    pids().flat_map(descriptors).filter_map(name).collect()
 }
 
 /// Signals the process that was seen; `false` if it is gone, whoever has its number now.

@@ -1,10 +1,11 @@
-//! After a job its leftovers go: processes first (TERM, then KILL), then files, on a thread of its own that ends in time.
+//! After a job its leftovers go: processes first (TERM, then KILL), then files, then old logs, on a thread that ends in time.
 //!
 //! The thread reads and removes with the rights of the runner's user: not even root may read another user's environment
 //! without `CAP_SYS_PTRACE`, and nothing a job may have put in our way can lead us to what the job itself could not reach.
 //! Whose job has ended is told by [`crate::domain::sweep`]. Nobody waits for the thread: at a stop PID 1 sweeps everything.
 
 mod leftovers;
+mod logs;
 
 use super::processes::{self, Marks};
 use crate::domain::sweep::{Process, Swept, condemned, ended, has_worker};
@@ -39,6 +40,10 @@ pub struct Plan {
     pub user: Option<Ids>,
     /// The tracking id of the job that runs us, if one does.
     pub inherited: Option<Vec<u8>>,
+    /// Whether what ended jobs left is swept.
+    pub leftovers: bool,
+    /// How many bytes of logs may stay in `_diag`; `None`: any number.
+    pub logs: Option<u64>,
 }
 
 /// Sweeps in the background; the answer is what was done. Files stay once `job_began` is true.
@@ -65,10 +70,15 @@ fn become_on_disk(ids: &Ids) {
 }
 
 fn sweep(plan: &Plan, job_began: &AtomicBool) -> Swept {
-    let temp = processes::inode(&plan.work_dir.join("_temp"));
-    let marks = Marks { inherited: plan.inherited.clone(), temp };
-    let (processes, left) = end_processes(&marks);
-    Swept { processes, left, files: remove_files(plan, &marks, job_began) }
+    let mut swept = Swept::default();
+    if plan.leftovers {
+        let temp = processes::inode(&plan.work_dir.join("_temp"));
+        let marks = Marks { inherited: plan.inherited.clone(), temp };
+        (swept.processes, swept.left) = end_processes(&marks);
+        swept.files = remove_files(plan, &marks, job_began);
+    }
+    swept.files += plan.logs.map_or(0, |limit| logs::bound(&plan.runner_dir.join("_diag"), limit));
+    swept
 }
 
 /// How many were told to end, and how many of them did not.
@@ -116,17 +126,16 @@ fn end_all(marks: &Marks, ended: &BTreeSet<Vec<u8>>, with: Signal, told: &mut BT
 fn remove_files(plan: &Plan, marks: &Marks, job_began: &AtomicBool) -> u64 {
     // The moment comes before the look: whoever begins to work after the look writes after the moment.
     let before = leftovers::moment();
-    let (deadline, mut looked) = (now() + REMOVAL, None::<Instant>);
+    let (deadline, mut looked, mut is_over) = (now() + REMOVAL, None::<Instant>, false);
+    // Once no, always no.
     let mut may = move || {
         let at = now();
-        if job_began.load(Ordering::Relaxed) || at >= deadline {
-            return false;
-        }
-        let is_fresh = looked.is_some_and(|last| at - last < LOOK_EVERY);
-        is_fresh || {
+        is_over |= job_began.load(Ordering::Relaxed) || at >= deadline;
+        if !is_over && looked.is_none_or(|last| at - last >= LOOK_EVERY) {
             looked = Some(at);
-            !has_worker(&processes::look(marks))
+            is_over = has_worker(&processes::look(marks));
         }
+        !is_over
     };
     let (runner, work) = (&plan.runner_dir, &plan.work_dir);
     let places = [(runner, &["_diag", "pages"][..]), (runner, &["_diag", "blocks"]), (work, &["_temp"])];

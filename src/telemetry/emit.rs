@@ -6,6 +6,7 @@ mod meter;
 mod resources;
 
 pub use meter::ApiMeter;
+pub use resources::Resources;
 
 use super::catalog as c;
 use super::exporter::Exporter;
@@ -32,6 +33,8 @@ pub struct Sample {
     pub lines: [u64; 2],
     /// Processes killed for memory in our cgroup, if that can be read.
     pub oom_kills: Option<u64>,
+    /// What the container uses.
+    pub resources: Resources,
 }
 
 /// The build and the configuration, for `github_runner_info`.
@@ -149,6 +152,7 @@ impl Telemetry {
             #[expect(clippy::cast_precision_loss, reason = "nobody gets to kill 2^53 processes")]
             gauge!(c::OOM_KILLS.name).set(kills as f64);
         }
+        resources::sampled(&sample.resources);
         self.process.collect();
         self.exporter.upkeep();
         self.exporter.touch();

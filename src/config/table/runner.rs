@@ -158,4 +158,11 @@ pub(super) const ROWS: &[Variable] = &[
         Fallback::Value("true"),
         "End the processes a job left behind once it has ended, and remove the temporary files of a killed worker. A step keeps a daemon by starting it with RUNNER_TRACKING_ID=\"\".",
     ),
+    row(
+        Group::Runner,
+        names::RUNNER_DIAG_MAX_MB,
+        Kind::Count { min: 0 },
+        Fallback::Value("256"),
+        "How many MiB of the runner's logs may stay in _diag, looked at after each job; the oldest go first. 0 sets no limit.",
+    ),
 ];

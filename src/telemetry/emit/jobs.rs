@@ -1,6 +1,6 @@
 //! What the job log says, told as it is written and restored as it was: the same counters either way.
 
-use super::Telemetry;
+use super::{Telemetry, resources};
 use crate::domain::record::{JobRecord, JobStatus, LONGEST, RowStatus};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
 use crate::telemetry::catalog::{self as c, Metric};
@@ -45,6 +45,7 @@ pub(super) fn job_finished(row: &JobRecord) {
     counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
     observe(&c::JOB_DURATION, row.duration);
     observe(&c::QUEUE_TIME, row.queue_time);
+    resources::job_finished(row);
     let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
     let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
     let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
