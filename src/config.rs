@@ -91,6 +91,10 @@ pub struct Runner {
     pub wait_for_docker: Duration,
     /// Whether the system's certificate store is brought up to date before the first start.
     pub update_ca_certs: bool,
+    /// Whether what a job leaves behind is swept.
+    pub sweep: bool,
+    /// How many MiB of the runner's own logs may stay; 0 is any number.
+    pub diag_max_mb: usize,
 }
 
 impl Runner {
@@ -106,6 +110,8 @@ impl Runner {
             allow_root: reading.take(names::RUNNER_ALLOW_RUNASROOT),
             wait_for_docker: reading.take(names::RUNNER_WAIT_FOR_DOCKER),
             update_ca_certs: reading.take(names::RUNNER_UPDATE_CA_CERTS),
+            sweep: reading.take(names::RUNNER_SWEEP),
+            diag_max_mb: reading.take(names::RUNNER_DIAG_MAX_MB),
         }
     }
 }

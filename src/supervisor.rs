@@ -14,6 +14,7 @@ mod reports;
 mod runner;
 mod scene;
 mod start;
+mod sweeping;
 
 pub use fault::StartError;
 pub use start::{Setup, Tcp};
@@ -26,6 +27,7 @@ use crate::domain::notice::Notice;
 use crate::domain::record::JobRecord;
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
+use crate::domain::sweep::Swept;
 use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::diag::Batch;
@@ -45,6 +47,7 @@ use scene::Scene;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use sweeping::Sweeper;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -87,6 +90,7 @@ struct Supervisor {
     clock: Clock,
     signals: Signals,
     scene: Scene,
+    sweeper: Sweeper,
     preparation: Preparation,
     reports: Reports,
     caches: CacheWatch,
@@ -132,6 +136,7 @@ enum Happened {
     Reported(std::io::Result<Result<Report, ReportFault>>),
     CachesUsed(Batch),
     Done(Done),
+    Swept(Swept),
 }
 
 impl Supervisor {
@@ -164,6 +169,7 @@ impl Supervisor {
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
             Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
+            swept = self.sweeper.next() => Happened::Swept(swept),
         }
     }
 
@@ -178,6 +184,7 @@ impl Supervisor {
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
+            Happened::Swept(swept) => self.swept(swept),
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),

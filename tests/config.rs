@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 58] = [
+const EVERY: [(&str, &str); 60] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -74,6 +74,8 @@ const EVERY: [(&str, &str); 58] = [
     ("RUNNER_UPDATE_CA_CERTS", "1"),
     ("RUNNER_SKIP_REGISTRATION", "off"),
     ("RUNNER_PRINT_LOG", "on"),
+    ("RUNNER_SWEEP", "off"),
+    ("RUNNER_DIAG_MAX_MB", "64"),
     ("RUNNER_STOP_GRACE", "1h30m"),
     ("RUNNER_DRAIN_TIMEOUT", "1h"),
     ("RUNNER_MAX_RESTARTS", "Unlimited"),

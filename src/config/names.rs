@@ -76,6 +76,10 @@ pub const RUNNER_UPDATE_CA_CERTS: &str = "RUNNER_UPDATE_CA_CERTS";
 pub const RUNNER_SKIP_REGISTRATION: &str = "RUNNER_SKIP_REGISTRATION";
 /// The runner's own trace on stdout.
 pub const RUNNER_PRINT_LOG: &str = "RUNNER_PRINT_LOG";
+/// Whether a job's leftovers are swept.
+pub const RUNNER_SWEEP: &str = "RUNNER_SWEEP";
+/// How much the runner's own logs may take.
+pub const RUNNER_DIAG_MAX_MB: &str = "RUNNER_DIAG_MAX_MB";
 
 /// The orchestrator's time between TERM and KILL.
 pub const RUNNER_STOP_GRACE: &str = "RUNNER_STOP_GRACE";

@@ -39,6 +39,8 @@ These are not in the tables above; they reach the runner untouched, unless it sa
 | `ACTIONS_RUNNER_HOOK_JOB_STARTED`, `ACTIONS_RUNNER_HOOK_JOB_COMPLETED` | runner | yes | scripts to run around each job |
 | `ACTIONS_RUNNER_INPUT_*` | runner | no | arguments of `config.sh`; what we pass ourselves wins; `_TOKEN`, `_PAT` and `_JITCONFIG` are in the first table |
 | `ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT` | runner | yes | always set by us, to 0 or with `RUNNER_PRINT_LOG` to 1 |
+| `RUNNER_LOGSIZE`, `WORKER_LOGSIZE` | runner | yes | MB after which a log in `_diag` is followed by the next; set to 8 unless it is there |
+| `RUNNER_LOGRETENTION`, `WORKER_LOGRETENTION` | runner | yes | days for which a log in `_diag` is kept; set to 7 unless it is there (the runner's own default is 30) |
 | `LANG`, `LC_ALL`, `LC_MESSAGES` | runner | yes | a charset other than UTF-8 is taken away, `LANG` is then `C.UTF-8` |
 | `DOTNET_SYSTEM_CONSOLE_ALLOW_ANSI_COLOR_REDIRECTION` | nobody | no | taken away: it would put colours where the runner's errors are recognised |
 | everything else | runner | yes | inherited as it is |

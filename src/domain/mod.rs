@@ -18,6 +18,8 @@ pub mod queue;
 pub mod record;
 pub mod registration;
 pub mod restart;
+pub mod retention;
 pub mod status;
+pub mod sweep;
 pub mod target;
 pub mod totals;

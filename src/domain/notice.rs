@@ -9,6 +9,7 @@ use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
 use super::registration::{Registered, RegistrationFault, Removal, Standing};
 use super::restart::{RestartReason, StopReason};
+use super::sweep::Swept;
 use std::time::Duration;
 
 /// A happening. Texts in it may be untrusted; the log escapes them.
@@ -193,6 +194,8 @@ pub enum Notice {
         /// How many.
         rows: u64,
     },
+    /// What ended jobs had left behind was swept.
+    Swept(Swept),
     /// A signal that means nothing to us.
     Ignored {
         /// Its name.

@@ -7,6 +7,7 @@ use super::preparation::Preparation;
 use super::reports::Reports;
 use super::runner;
 use super::scene::Scene;
+use super::sweeping::Sweeper;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
 use crate::domain::event::Now;
@@ -114,6 +115,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         life,
         clock,
         signals,
+        sweeper: Sweeper::new(&config, &launch, work_dir.clone()),
         scene: Scene::new(work_dir),
         preparation,
         reports,
@@ -147,6 +149,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         Err(detail) => supervisor.journal_said(Word::Fault { kind: FaultKind::Unusable, detail }),
     }
     supervisor.sample();
+    // Whatever job ran here before has ended, unless its worker lives.
+    supervisor.sweeper.begin();
     Ok(supervisor)
 }
 

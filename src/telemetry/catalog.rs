@@ -70,6 +70,8 @@ static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static QUEUE_FAULTS: [&str; 5] = ["missing", "negative", "absurd", "unavailable", "spared"];
 static REPORT_FAULTS: [&str; 6] = ["oversized", "malformed", "foreign", "late", "duplicate", "unknown_type"];
+/// In the order in which they are measured.
+pub(super) static PRESSURES: [&str; 3] = ["cpu", "memory", "io"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
 static CACHE_RESULTS: [&str; 3] = ["hit", "partial", "miss"];
 
@@ -131,6 +133,22 @@ metrics! {
         "Connection errors the listener reported; it reports the first of a streak.";
     OOM_KILLS = "github_runner_oom_kills_total", SampledCounter, [],
         "Processes the kernel killed for memory in the container's cgroup, since it was made; absent where it cannot be read.";
+    MEMORY = "github_runner_container_memory_bytes", Gauge, [],
+        "Memory in use in the container's cgroup, the page cache included; absent where it cannot be read.";
+    CPU = "github_runner_container_cpu_seconds_total", SampledCounter, [],
+        "CPU time used in the container's cgroup since it was made; absent where it cannot be read.";
+    PRESSURE = "github_runner_pressure_seconds_total", SampledCounter, ["resource": &PRESSURES],
+        "Time for which some process of the container was held up for want of the resource (PSI, cgroup v2); absent where it cannot be read.";
+    JOB_PEAK = "github_runner_job_peak_memory_bytes", Gauge, [],
+        "Most memory the container used while the job that runs, or ran last, was running: the kernel's own mark where that can be told by job, else the largest sample; absent before the first job and where it cannot be read.";
+    FREE = "github_runner_work_dir_free_bytes", Gauge, [],
+        "What the work directory's file system has left, 0 if no file can be made; absent where it cannot be asked.";
+    ZOMBIES = "github_runner_zombie_processes", Gauge, [],
+        "Processes in the container that have ended and that nobody has waited for, at the last sample.";
+    SWEPT_PROCESSES = "github_runner_swept_processes_total", Counter, [],
+        "Processes that a job left behind and that were told to end, once the job had ended (RUNNER_SWEEP).";
+    SWEPT_FILES = "github_runner_swept_files_total", Counter, [],
+        "Files that were removed after a job: what a killed worker left in _diag/pages, _diag/blocks and _temp (RUNNER_SWEEP), and the oldest logs of _diag (RUNNER_DIAG_MAX_MB).";
     API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
         "Calls of GitHub's API by endpoint and status; code is network where no answer came.";
     DISAGREEMENTS = "github_runner_status_disagreements_total", Counter, [],

@@ -4,8 +4,10 @@ mod around;
 mod cache;
 mod jobs;
 mod meter;
+mod resources;
 
 pub use meter::ApiMeter;
+pub use resources::Resources;
 
 use super::catalog as c;
 use super::exporter::Exporter;
@@ -33,6 +35,8 @@ pub struct Sample {
     pub lines: [u64; 2],
     /// Processes killed for memory in our cgroup, if that can be read.
     pub oom_kills: Option<u64>,
+    /// What the container uses.
+    pub resources: Resources,
 }
 
 /// The build and the configuration, for `github_runner_info`.
@@ -124,6 +128,7 @@ impl Telemetry {
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
             Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
+            Notice::Swept(swept) => resources::swept(*swept),
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
         self.exporter.touch();
@@ -155,6 +160,7 @@ impl Telemetry {
             #[expect(clippy::cast_precision_loss, reason = "nobody gets to kill 2^53 processes")]
             gauge!(c::OOM_KILLS.name).set(kills as f64);
         }
+        resources::sampled(&sample.resources);
         self.process.collect();
         self.exporter.upkeep();
         self.exporter.touch();

@@ -151,4 +151,18 @@ pub(super) const ROWS: &[Variable] = &[
         Fallback::Value("false"),
         "Let the runner print its trace to stdout as well (ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT=1).",
     ),
+    row(
+        Group::Runner,
+        names::RUNNER_SWEEP,
+        Kind::Flag,
+        Fallback::Value("true"),
+        "End the processes a job left behind once it has ended, and remove the temporary files of a killed worker. A step keeps a daemon by starting it with RUNNER_TRACKING_ID=\"\".",
+    ),
+    row(
+        Group::Runner,
+        names::RUNNER_DIAG_MAX_MB,
+        Kind::Count { min: 0 },
+        Fallback::Value("256"),
+        "How many MiB of the runner's logs may stay in _diag, looked at after each job; the oldest go first. 0 sets no limit.",
+    ),
 ];

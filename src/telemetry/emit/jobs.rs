@@ -1,6 +1,6 @@
 //! What the job log says, told as it is written and restored as it was: the same counters either way.
 
-use super::{Telemetry, seconds};
+use super::{Telemetry, resources, seconds};
 use crate::domain::context::ReportFault;
 use crate::domain::dora::{Deployment, Outcome};
 use crate::domain::queue::QueueFault;
@@ -43,6 +43,7 @@ impl Telemetry {
         counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
         observe(&c::JOB_DURATION, row.duration);
         observe(&c::QUEUE_TIME, row.queue_time);
+        resources::job_finished(row);
         let deployed = self.dora.borrow_mut().fold(row);
         if let Some(Deployment { outcome, lead_time, recovery_time }) = deployed {
             counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(1);
