@@ -72,6 +72,7 @@ pub struct Config {
 
 /// The runner itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own that may be on or off")]
 pub struct Runner {
     /// Where it is installed and configured.
     pub dir: PathBuf,

@@ -24,7 +24,6 @@ use crate::domain::dora::DeploymentRule;
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
-use crate::domain::record::JobRecord;
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::domain::sweep::Swept;
@@ -39,7 +38,8 @@ use caches::CacheWatch;
 use chrono::{DateTime, Utc};
 use errands::Done;
 use hall::Hall;
-use listening::Gone;
+use ledger::Ledger;
+use listening::Listening;
 use maybe::{until, updated, wait};
 use preparation::Preparation;
 use reports::Reports;
@@ -95,10 +95,7 @@ struct Supervisor {
     reports: Reports,
     caches: CacheWatch,
     launch: Launch,
-    launches: u64,
-    listener: Option<Listener>,
-    closed_pipes: u8,
-    gone: Option<Gone>,
+    listening: Listening,
     update: Option<JoinHandle<std::io::Result<bool>>>,
     output: Output,
     heard: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
@@ -109,11 +106,7 @@ struct Supervisor {
     hall: Hall,
     registrar: Option<Arc<Registrar>>,
     errands: JoinSet<Done>,
-    /// Rows handed over and not acknowledged.
-    unwritten: u64,
-    /// What the job log says of the job that began last.
-    begun: Option<JobRecord>,
-    recent: VecDeque<JobRecord>,
+    ledger: Ledger,
     shown: Arc<Status>,
     sample_every: Duration,
     linger: Duration,
@@ -133,7 +126,7 @@ enum Happened {
     Pulse(oneshot::Sender<()>),
     Updated(bool),
     Prepared(Option<Box<Notice>>),
-    Reported(std::io::Result<Result<Report, ReportFault>>),
+    Reported(std::io::Result<Result<Box<Report>, ReportFault>>),
     CachesUsed(Batch),
     Done(Done),
     Swept(Swept),
@@ -154,12 +147,12 @@ impl Supervisor {
 
     async fn next(&mut self, samples: &mut tokio::time::Interval) -> Happened {
         let deadline = self.life.next_deadline().map(|up| self.clock.at(up));
-        let last_words = self.gone.as_ref().map(|gone| gone.until);
+        let last_words = self.listening.gone.as_ref().map(|gone| gone.until);
         tokio::select! {
             asked = self.signals.next() => Happened::Asked(asked),
             Some(heard) = self.heard.1.recv() => Happened::Heard(heard),
             Some(word) = self.words.recv() => Happened::Word(word),
-            exit = wait(self.listener.as_mut()), if self.gone.is_none() => Happened::Exited(exit),
+            exit = wait(self.listening.listener.as_mut()), if self.listening.gone.is_none() => Happened::Exited(exit),
             finished = updated(self.update.as_mut()) => Happened::Updated(finished),
             report = self.reports.next() => Happened::Reported(report),
             said = self.preparation.next() => Happened::Prepared(said),
@@ -226,8 +219,8 @@ impl Supervisor {
                 self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) });
             }
             Action::Spawn => return Some(self.spawn()),
-            Action::Interrupt => self.listener.iter().for_each(Listener::interrupt),
-            Action::KillGroup => self.listener.iter().for_each(Listener::kill_group),
+            Action::Interrupt => self.listening.listener.iter().for_each(Listener::interrupt),
+            Action::KillGroup => self.listening.listener.iter().for_each(Listener::kill_group),
             Action::WatchUpdate => {
                 let dir = self.launch.dir.clone();
                 self.update = Some(tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT)));

@@ -33,7 +33,7 @@ impl Supervisor {
             match tokio::time::timeout_at(limit, self.words.recv()).await {
                 Ok(Some(word)) => self.journal_said(word),
                 Ok(None) => return,
-                Err(_) => return self.telemetry.emit(&Notice::RowsLost { rows: self.unwritten }),
+                Err(_) => return self.telemetry.emit(&Notice::RowsLost { rows: self.ledger.unwritten }),
             }
         }
     }

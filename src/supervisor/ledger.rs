@@ -6,22 +6,33 @@ use crate::domain::notice::Notice;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::sys::journal::Replay;
 use crate::sys::scribe::Word;
+use std::collections::VecDeque;
 
 /// Finished jobs shown to the world.
 const RECENT: usize = 50;
+
+/// What is known of the rows.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// Handed over and not acknowledged.
+    pub(super) unwritten: u64,
+    /// What the job log says of the job that began last.
+    begun: Option<JobRecord>,
+    recent: VecDeque<JobRecord>,
+}
 
 impl Supervisor {
     /// Hands a row over; it is told once the thread says that it is written.
     pub(super) fn write(&mut self, mut row: JobRecord) {
         self.deployments.mark(&mut row);
         if let Some(scribe) = &self.scribe {
-            self.unwritten += 1;
+            self.ledger.unwritten += 1;
             scribe.write(row);
         }
     }
 
     pub(super) fn journal_said(&mut self, word: Word) {
-        self.unwritten -= u64::from(matches!(word, Word::Written(_)));
+        self.ledger.unwritten -= u64::from(matches!(word, Word::Written(_)));
         let notice = match word {
             Word::Written(row) => self.written(*row),
             Word::Fault { kind, detail } => Notice::JournalFault { kind, detail },
@@ -42,7 +53,7 @@ impl Supervisor {
                 self.telemetry.emit(&Notice::JournalFault { kind: fault.kind, detail: fault.detail.clone() });
             }
         }
-        let newer = std::mem::take(&mut self.recent);
+        let newer = std::mem::take(&mut self.ledger.recent);
         replay.recent.into_iter().chain(newer).for_each(|row| self.remember(row));
         for row in replay.unclosed {
             let status = RowStatus::Finished(JobStatus::Abandoned);
@@ -57,23 +68,23 @@ impl Supervisor {
     /// A row that says more of what is known already tells nothing anew but that.
     fn written(&mut self, row: JobRecord) -> Notice {
         if row.status == RowStatus::Running {
-            let more = self.begun.as_ref().is_some_and(|begun| row.amends(begun));
-            self.begun = Some(row.clone());
+            let more = self.ledger.begun.as_ref().is_some_and(|begun| row.amends(begun));
+            self.ledger.begun = Some(row.clone());
             return if more { Notice::JobIdentified(row) } else { Notice::JobStarted(row) };
         }
-        let more = self.recent.back().is_some_and(|last| row.amends(last));
+        let more = self.ledger.recent.back().is_some_and(|last| row.amends(last));
         if more {
-            self.recent.pop_back();
+            self.ledger.recent.pop_back();
         }
         self.remember(row.clone());
         if more { Notice::JobAmended(row) } else { Notice::JobFinished(row) }
     }
 
     fn remember(&mut self, row: JobRecord) {
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
+        if self.ledger.recent.len() == RECENT {
+            self.ledger.recent.pop_front();
         }
-        self.recent.push_back(row);
-        self.hall.recent = self.recent.iter().cloned().collect();
+        self.ledger.recent.push_back(row);
+        self.hall.recent = self.ledger.recent.iter().cloned().collect();
     }
 }

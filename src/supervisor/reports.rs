@@ -46,9 +46,9 @@ impl Reports {
     }
 
     /// The next report; never, if there is no way to get one.
-    pub(super) async fn next(&self) -> io::Result<Result<Report, ReportFault>> {
+    pub(super) async fn next(&self) -> io::Result<Result<Box<Report>, ReportFault>> {
         match &self.socket {
-            Some(socket) => socket.recv().await,
+            Some(socket) => socket.recv().await.map(|report| report.map(Box::new)),
             None => std::future::pending().await,
         }
     }
@@ -74,9 +74,9 @@ fn install(config: &Config, launch: &mut Launch) -> Result<Socket, Refused> {
 }
 
 impl Supervisor {
-    pub(super) fn reported(&mut self, report: io::Result<Result<Report, ReportFault>>) {
+    pub(super) fn reported(&mut self, report: io::Result<Result<Box<Report>, ReportFault>>) {
         match report {
-            Ok(Ok(report)) => self.take(report),
+            Ok(Ok(report)) => self.take(*report),
             Ok(Err(fault)) => self.telemetry.emit(&Notice::ReportRefused(fault)),
             Err(error) => {
                 tracing::error!(event = "job_hooks_lost", error = %error);
@@ -148,7 +148,9 @@ impl Supervisor {
         match waited {
             Ok(waited) => {
                 let amended = self.reports.dossiers.queued(question.started_at, waited);
-                amended.into_iter().for_each(|row| self.write(row));
+                if let Some(row) = amended {
+                    self.write(row);
+                }
             }
             Err(fault) if fault.may_pass() && !again => {
                 self.reports.late = Some(question.started_at);

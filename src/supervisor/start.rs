@@ -3,6 +3,8 @@
 use super::caches::CacheWatch;
 use super::fault::StartError;
 use super::hall::Hall;
+use super::ledger::Ledger;
+use super::listening::Listening;
 use super::preparation::Preparation;
 use super::reports::Reports;
 use super::runner;
@@ -24,7 +26,6 @@ use crate::sys::scribe::{self, Opened, Scribe, Word};
 use crate::sys::signals::Signals;
 use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -121,10 +122,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         reports,
         caches,
         launch,
-        launches: 0,
-        listener: None,
-        closed_pipes: 0,
-        gone: None,
+        listening: Listening::default(),
         update: None,
         output: Output { outlets, lines: Arc::default() },
         heard: mpsc::channel(SENTENCES),
@@ -135,9 +133,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         hall,
         registrar: registrar.map(Arc::new),
         errands: JoinSet::new(),
-        unwritten: 0,
-        begun: None,
-        recent: VecDeque::new(),
+        ledger: Ledger::default(),
         shown,
         sample_every: config.metrics.update_interval,
         linger: config.metrics.linger,
