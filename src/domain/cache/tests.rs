@@ -1,3 +1,5 @@
+//! Names, rates, and any bytes at all; the sentences themselves are in `tests/corpus/cache`.
+
 use super::*;
 use proptest::prelude::*;
 
