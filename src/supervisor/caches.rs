@@ -4,6 +4,7 @@ use super::Supervisor;
 use crate::domain::cache::Caches;
 use crate::domain::notice::Notice;
 use crate::sys::diag::{Batch, Follower};
+use crate::telemetry::emit::Telemetry;
 use std::path::Path;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ pub(super) struct CacheWatch {
 }
 
 impl CacheWatch {
-    pub(super) fn begin(own_types: &[String], runner_dir: &Path) -> CacheWatch {
+    pub(super) fn begin(own_types: &[String], runner_dir: &Path, telemetry: &Telemetry) -> CacheWatch {
         let follower = match Follower::start(runner_dir) {
             Ok(follower) => Some(follower),
             Err(error) => {
@@ -23,11 +24,9 @@ impl CacheWatch {
                 None
             }
         };
-        CacheWatch { caches: Caches::new(own_types), follower }
-    }
-
-    pub(super) fn types(&self) -> &Caches {
-        &self.caches
+        let caches = Caches::new(own_types);
+        telemetry.know_caches(caches.types());
+        CacheWatch { caches, follower }
     }
 
     /// What the next piece of a log tells. Cancel-safe.

@@ -99,8 +99,6 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
-    let caches = CacheWatch::begin(&config.metrics.cache_types, &launch.dir);
-    telemetry.know_caches(caches.types().types());
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
 
     let (words_in, words) = mpsc::unbounded_channel();
@@ -115,7 +113,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         signals,
         scene: Scene::new(work_dir),
         preparation,
-        caches,
+        caches: CacheWatch::begin(&config.metrics.cache_types, &launch.dir, &telemetry),
         launch,
         launches: 0,
         listener: None,

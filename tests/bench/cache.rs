@@ -163,8 +163,7 @@ fn page(lines: &[&str]) -> String {
         ["##[group]Run make", "\u{1b}[36;1mmake\u{1b}[0m", "shell: /usr/bin/bash -e {0}", "##[endgroup]"];
     let mut text = String::with_capacity(PAGE + 1024);
     text.push('\u{feff}');
-    header.iter().for_each(|line| writeln!(text, "{TIME}{line}").expect("memory"));
-    for line in lines.iter().cycle() {
+    for line in header.iter().chain(lines.iter().cycle()) {
         if text.len() >= PAGE {
             break;
         }

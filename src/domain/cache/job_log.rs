@@ -29,7 +29,7 @@ pub(super) enum Step {
     /// An action that asks GitHub's cache.
     Lookup(Lookup),
     /// A script, or an action that builds an image.
-    Tools(Tools),
+    Tools(Box<Tools>),
 }
 
 impl Step {
@@ -137,12 +137,12 @@ impl JobLog {
             Some(Reading::NoHeader) => self.header = None,
             None => {}
         }
-        if let Some(name) = text.strip_prefix(b"##[group]Run ") {
-            self.header = Some(Header::of(name));
-        } else if text == b"Post job cleanup." {
-            self.step = Step::Nobody;
-        } else {
-            events.extend(self.step.hear(text));
+        match text {
+            [b'#', b'#', b'[', b'g', ..] if text.starts_with(b"##[group]Run ") => {
+                self.header = Some(Header::of(&text[b"##[group]Run ".len()..]));
+            }
+            b"Post job cleanup." => self.step = Step::Nobody,
+            _ => events.extend(self.step.hear(text)),
         }
     }
 }
