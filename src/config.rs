@@ -33,6 +33,7 @@ pub use value::Kind;
 pub use variable::{Alias, Fallback, Group, Reach, Variable};
 
 use crate::domain::budget::Budget;
+use crate::domain::dora::DeploymentRule;
 use crate::domain::target::{Host, Target};
 use cross::Crossed;
 use reading::Reading;
@@ -59,6 +60,8 @@ pub struct Config {
     pub lifecycle: Lifecycle,
     /// The HTTP endpoint.
     pub metrics: Metrics,
+    /// Which jobs are deployments.
+    pub deployments: DeploymentRule,
     /// What is kept on disk.
     pub job_log: JobLog,
     /// Our own log.
@@ -88,6 +91,10 @@ pub struct Runner {
     pub wait_for_docker: Duration,
     /// Whether the system's certificate store is brought up to date before the first start.
     pub update_ca_certs: bool,
+    /// Whether what a job leaves behind is swept.
+    pub sweep: bool,
+    /// How many MiB of the runner's own logs may stay; 0 is any number.
+    pub diag_max_mb: usize,
 }
 
 impl Runner {
@@ -103,6 +110,8 @@ impl Runner {
             allow_root: reading.take(names::RUNNER_ALLOW_RUNASROOT),
             wait_for_docker: reading.take(names::RUNNER_WAIT_FOR_DOCKER),
             update_ca_certs: reading.take(names::RUNNER_UPDATE_CA_CERTS),
+            sweep: reading.take(names::RUNNER_SWEEP),
+            diag_max_mb: reading.take(names::RUNNER_DIAG_MAX_MB),
         }
     }
 }
@@ -281,6 +290,10 @@ fn build(reading: &Reading, crossed: Crossed) -> Config {
             linger: reading.take(names::METRICS_LINGER_SECONDS),
             buckets: reading.take(names::JOB_DURATION_BUCKETS),
             cache_types: reading.get(names::CACHE_TYPES).unwrap_or_default(),
+        },
+        deployments: DeploymentRule {
+            job: reading.take(names::DORA_DEPLOYMENT_MATCH),
+            branch: reading.get(names::DORA_BRANCH_MATCH),
         },
         job_log: JobLog {
             state_dir: reading.take(names::RUNNER_STATE_DIR),

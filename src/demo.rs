@@ -68,11 +68,13 @@ pub fn run(options: &Options) -> i32 {
 
 /// The caller's own variables, but for what makes it a demo: those may not come from outside under any of their names.
 fn environment(dir: &Path) -> MapLookup {
-    const DEFAULTS: [(&str, &str); 4] = [
+    const DEFAULTS: [(&str, &str); 5] = [
         (names::RUNNER_NAME, "demo-runner"),
         (names::METRICS_BIND, "127.0.0.1"),
         (names::METRICS_UPDATE_INTERVAL, "5"),
         (names::RUNNER_STOP_GRACE, "60s"),
+        // It may run where others' processes do.
+        (names::RUNNER_SWEEP, "false"),
     ];
     let is_set = |name: &str| Environment.get(name).is_some_and(|value| !value.is_empty());
     let mut ours = vec![

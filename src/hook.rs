@@ -15,9 +15,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-/// An event's body may not be longer, in bytes, or it is not read: GitHub's own limit is 25 MB, but to look through that
-/// takes longer than a hook of ours may. 2,048 commits, the most a push names, are about half of it.
-const EVENT_LIMIT: u64 = 4 * 1024 * 1024;
+/// An event's body may not be longer, in bytes, or it is not read. GitHub's own limit is 25 MB, but to look through that
+/// takes longer than a hook of ours may; a push of a thousand commits is well within.
+const EVENT_LIMIT: u64 = 2 * 1024 * 1024;
 
 /// `runner-init hook`: reports the job this process is a hook of. Silent, whatever happens.
 pub fn job(moment: Moment) {

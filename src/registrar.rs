@@ -1,30 +1,37 @@
 //! The registration's life on GitHub: each errand takes a deadline, cleans up after itself, and ends with one answer.
 
+mod jobs;
+mod just_in_time;
+mod standing;
+mod trace;
+
+pub use jobs::Seen;
+pub use trace::Trace;
+
 use crate::config::Secret;
 use crate::domain::configure::{Registration, TOKEN, fault};
 use crate::domain::event::Exit;
-use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
+use crate::domain::registration::{Registered, RegistrationFault, Removal};
 use crate::domain::target::{Host, Target};
-use crate::github::{self, ApiError, Client, ErrorKind, NewRunner};
+use crate::github::{self, ApiError, Client, ErrorKind};
 use crate::sys::child::Launch;
 use crate::sys::config_script;
 use crate::sys::outlet::Outlet;
 use crate::sys::runner_file::{self, RunnerFile};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// For the token that registering begins with; `config.sh` has a limit of its own.
 const TOKEN_LIMIT: Duration = Duration::from_secs(60);
-/// For the labels while a job drains, and for a look at our own standing.
-const LABELS_LIMIT: Duration = Duration::from_secs(30);
+/// For the labels while a job drains, for a look at our own standing or at the jobs of a run.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// Of a removal's time, at most so much is kept for the API if `config.sh remove` hangs.
 const FALLBACK: Duration = Duration::from_secs(3);
 /// A removal answers so much before its limit: whoever waits for it knows no more than that it is late.
 const MARGIN: Duration = Duration::from_millis(200);
-const DEFAULT_GROUP: u64 = 1;
 
 /// What lets us register.
 pub enum Access {
@@ -52,8 +59,10 @@ pub struct Registrar {
     pub target: Target,
     /// As whom.
     pub access: Access,
-    /// `config.sh` was started and has not ended: the server may know a runner that `.runner` does not.
-    pub unfinished: AtomicBool,
+    /// What the server may know and `.runner` does not.
+    pub trace: Mutex<Trace>,
+    /// The jobs that were listed last.
+    pub seen: Seen,
 }
 
 /// How registering ended.
@@ -107,7 +116,7 @@ impl Registrar {
         let labels: Vec<String> = self.labels();
         if let (Access::Api(client), Some(id), false) = (&self.access, file.id, labels.is_empty()) {
             // Only matters if they were taken; the runner is registered either way, and the call is counted.
-            let _ = client.set_custom_labels(id, &labels, Instant::now() + LABELS_LIMIT).await;
+            let _ = client.set_custom_labels(id, &labels, Instant::now() + LOOK_LIMIT).await;
         }
     }
 
@@ -125,43 +134,20 @@ impl Registrar {
         }
     }
 
-    async fn jit(&self) -> Result<Secret, RegistrationFault> {
-        let Access::Api(client) = &self.access else {
-            return Err(for_good("a just-in-time configuration needs a PAT or an App".to_owned()));
-        };
-        let deadline = Instant::now() + TOKEN_LIMIT;
-        let group = match self.wish.group.as_str() {
-            "" => None,
-            name => client.runner_group(name, deadline).await.map_err(|error| from_api(&error))?,
-        };
-        let runner = NewRunner {
-            name: self.wish.name.clone(),
-            labels: [self.default_labels(), self.labels()].concat(),
-            group: group.unwrap_or(DEFAULT_GROUP),
-            work_dir: self.wish.work_dir.clone(),
-        };
-        let made = client.jit_config(&runner, deadline).await.map_err(|error| from_api(&error))?;
-        Ok(made.encoded)
-    }
-
-    /// What `config.sh` would add; a just-in-time runner has only the labels it is given.
-    fn default_labels(&self) -> Vec<String> {
-        if self.wish.no_default_labels {
-            return Vec::new();
-        }
-        let architecture = if cfg!(target_arch = "aarch64") { "ARM64" } else { "X64" };
-        ["self-hosted", "Linux", architecture].map(str::to_owned).to_vec()
-    }
-
     async fn configure(&self, token: &Secret) -> Result<(), RegistrationFault> {
-        self.unfinished.store(true, Ordering::Relaxed);
+        self.leave_trace(Trace::Named);
         let outcome = config_script::run(&self.script(self.wish.arguments(), token), &self.outlets).await;
-        self.unfinished.store(false, Ordering::Relaxed);
+        self.leave_trace(Trace::None);
         match outcome {
             Ok(outcome) if outcome.exit == Exit::Code(0) => Ok(()),
             Ok(outcome) => {
                 let lines = outcome.lines.iter().map(String::as_str);
-                Err(fault(outcome.exit.shell_code(), lines))
+                let fault = fault(outcome.exit.shell_code(), lines);
+                // Whoever has our name otherwise is somebody else.
+                if fault.retry && self.wish.replace {
+                    self.leave_trace(Trace::Named);
+                }
+                Err(fault)
             }
             Err(error) => {
                 Err(for_good(format!("cannot run {}: {error}", self.dir.join("config.sh").display())))
@@ -181,7 +167,10 @@ impl Registrar {
     pub async fn remove(&self, limit: Duration) -> Removal {
         let limit = limit.saturating_sub(MARGIN);
         let deadline = Instant::now() + limit;
-        let script_deadline = deadline - FALLBACK.min(limit / 3);
+        // A registration token has no other way, so none of its time is kept back.
+        let kept =
+            if matches!(self.access, Access::Api(_)) { FALLBACK.min(limit / 3) } else { Duration::ZERO };
+        let script_deadline = deadline - kept;
         let Some(file) = runner_file::read(&self.dir) else {
             return self.remove_unfinished(deadline).await;
         };
@@ -219,51 +208,6 @@ impl Registrar {
             exit @ (Exit::Code(_) | Exit::Signal(_)) => {
                 Err(format!("config.sh remove ended with code {}", exit.shell_code()))
             }
-        }
-    }
-
-    /// A `config.sh` that was cut off may have told the server and not the disk: then only its name is known.
-    async fn remove_unfinished(&self, deadline: Instant) -> Removal {
-        let cut_off = self.unfinished.load(Ordering::Relaxed);
-        let Access::Api(client) = &self.access else { return Removal::NothingLeft };
-        if !cut_off {
-            return Removal::NothingLeft;
-        }
-        match client.find_runner(&self.wish.name, deadline).await {
-            Ok(None) => Removal::NothingLeft,
-            Ok(Some(runner)) => match client.delete_runner(runner.id, deadline).await {
-                Ok(removal) => removed(removal),
-                Err(error) => Removal::LeftBehind(left(&runner.name, &error.to_string())),
-            },
-            Err(error) => Removal::LeftBehind(left(&self.wish.name, &error.to_string())),
-        }
-    }
-
-    /// Asks GitHub what it thinks of this runner; `None` if it could not be asked.
-    pub async fn standing(&self) -> Option<Standing> {
-        let id = runner_file::read(&self.dir)?.id?;
-        let Access::Api(client) = &self.access else { return None };
-        match client.runner(id, Instant::now() + LABELS_LIMIT).await {
-            Ok(Some(runner)) if runner.status == "online" => Some(Standing::Online),
-            Ok(Some(_)) => Some(Standing::Offline),
-            Ok(None) => Some(Standing::Unknown),
-            Err(_counted) => None,
-        }
-    }
-
-    /// Takes the custom labels away, so that GitHub hands no further job to a runner that drains.
-    ///
-    /// # Errors
-    /// Why not; one line.
-    pub async fn unlabel(&self) -> Result<(), String> {
-        let id = runner_file::read(&self.dir).and_then(|file| file.id);
-        match (&self.access, id) {
-            (Access::Api(client), Some(id)) => {
-                let deadline = Instant::now() + LABELS_LIMIT;
-                client.remove_custom_labels(id, deadline).await.map(drop).map_err(|e| e.to_string())
-            }
-            (Access::Api(_), None) => Err("the runner's id is not known".to_owned()),
-            (Access::Token(_), _) => Err("a registration token cannot change labels".to_owned()),
         }
     }
 }

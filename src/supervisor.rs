@@ -10,19 +10,24 @@ mod ledger;
 mod listening;
 mod maybe;
 mod preparation;
+mod reports;
 mod runner;
 mod scene;
 mod start;
+mod sweeping;
 
 pub use fault::StartError;
 pub use start::{Setup, Tcp};
 
+use crate::domain::context::{Report, ReportFault};
+use crate::domain::dora::DeploymentRule;
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::record::JobRecord;
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
+use crate::domain::sweep::Swept;
 use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::diag::Batch;
@@ -37,10 +42,12 @@ use hall::Hall;
 use listening::Gone;
 use maybe::{until, updated, wait};
 use preparation::Preparation;
+use reports::Reports;
 use scene::Scene;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use sweeping::Sweeper;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -83,7 +90,9 @@ struct Supervisor {
     clock: Clock,
     signals: Signals,
     scene: Scene,
+    sweeper: Sweeper,
     preparation: Preparation,
+    reports: Reports,
     caches: CacheWatch,
     launch: Launch,
     launches: u64,
@@ -94,6 +103,7 @@ struct Supervisor {
     output: Output,
     heard: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
     scribe: Option<Scribe>,
+    deployments: DeploymentRule,
     words: mpsc::UnboundedReceiver<Word>,
     telemetry: Telemetry,
     hall: Hall,
@@ -123,8 +133,10 @@ enum Happened {
     Pulse(oneshot::Sender<()>),
     Updated(bool),
     Prepared(Option<Box<Notice>>),
+    Reported(std::io::Result<Result<Report, ReportFault>>),
     CachesUsed(Batch),
     Done(Done),
+    Swept(Swept),
 }
 
 impl Supervisor {
@@ -149,6 +161,7 @@ impl Supervisor {
             Some(word) = self.words.recv() => Happened::Word(word),
             exit = wait(self.listener.as_mut()), if self.gone.is_none() => Happened::Exited(exit),
             finished = updated(self.update.as_mut()) => Happened::Updated(finished),
+            report = self.reports.next() => Happened::Reported(report),
             said = self.preparation.next() => Happened::Prepared(said),
             batch = self.caches.next() => Happened::CachesUsed(batch),
             () = until(last_words) => Happened::LastWords,
@@ -156,6 +169,7 @@ impl Supervisor {
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
             Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
+            swept = self.sweeper.next() => Happened::Swept(swept),
         }
     }
 
@@ -170,10 +184,12 @@ impl Supervisor {
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
+            Happened::Swept(swept) => self.swept(swept),
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
             Happened::Prepared(None) => self.prepared(),
+            Happened::Reported(report) => self.reported(report),
             Happened::CachesUsed(batch) => self.caches_used(batch),
             Happened::Updated(finished) => {
                 self.update = None;

@@ -129,7 +129,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "domain",
         ours: &[],
-        crates: &["chrono", "csv", "fastrand", "memchr", "serde", "serde_json", "thiserror"],
+        crates: &["chrono", "csv", "fastrand", "memchr", "regex_lite", "serde", "serde_json", "thiserror"],
         never: PURE,
     },
     Room {
@@ -183,6 +183,7 @@ const ROOMS: &[Room] = &[
             "memchr",
             "nix",
             "procfs",
+            "rustix",
             "serde",
             "serde_json",
             "thiserror",
@@ -286,8 +287,10 @@ const EXTERNAL: &[&str] = &[
     "metrics_process",
     "nix",
     "procfs",
+    "regex_lite",
     "reqwest",
     "ring",
+    "rustix",
     "rustls",
     "rustls_native_certs",
     "serde",

@@ -57,7 +57,7 @@ impl Place {
         let place = Place::new();
         fs::remove_file(place.path("runner-init")).unwrap();
         // Where the tests were built may be closed to others.
-        fs::copy(BIN, place.path("runner-init")).unwrap();
+        write_elsewhere(&["cp", BIN, place.path("runner-init").to_str().unwrap()]);
         fs::set_permissions(place.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         place
     }
@@ -115,18 +115,18 @@ impl Place {
     /// Our program, with the socket in its environment.
     fn ours(&self, args: &[&str]) -> Output {
         let exe = self.path("runner-init");
-        let argv: Vec<&str> = [exe.to_str().unwrap()].into_iter().chain(args.iter().copied()).collect();
-        self.command(&argv).env(SOCKET, self.path("hooks/report.sock")).output().unwrap()
+        let words: Vec<&str> = [exe.to_str().unwrap()].into_iter().chain(args.iter().copied()).collect();
+        self.command(&words).env(SOCKET, self.path("hooks/report.sock")).output().unwrap()
     }
 
     /// The same as another user, by the words given to `setpriv`.
     fn ours_as(&self, uid: u32, more: &[&str], args: &[&str]) -> Output {
         let (id, exe) = (uid.to_string(), self.path("runner-init"));
-        let mut argv = vec!["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
-        argv.extend(more);
-        argv.extend(["--", exe.to_str().unwrap()]);
-        argv.extend(args);
-        self.command(&argv).env(SOCKET, self.path("hooks/report.sock")).output().unwrap()
+        let mut words = vec!["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
+        words.extend(more);
+        words.extend(["--", exe.to_str().unwrap()]);
+        words.extend(args);
+        self.command(&words).env(SOCKET, self.path("hooks/report.sock")).output().unwrap()
     }
 
     /// Lets the simulated runner take this job; what its listener has said.
@@ -140,6 +140,17 @@ impl Place {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
+}
+
+/// Writes a program in a process of its own: another test's child would have our open file, and the program be busy.
+fn write_elsewhere(argv: &[&str]) {
+    let status = Command::new(argv[0]).args(&argv[1..]).status().unwrap();
+    assert!(status.success(), "{argv:?}");
+}
+
+fn executable(path: &Path, script: &str) {
+    let write = "printf %s \"$2\" > \"$1\" && chmod 755 \"$1\"";
+    write_elsewhere(&["sh", "-c", write, "sh", path.to_str().unwrap(), script]);
 }
 
 struct Receiver {
@@ -161,7 +172,7 @@ impl Receiver {
 }
 
 fn datagram(socket: &UnixDatagram) -> String {
-    let mut bytes = [0; 65536];
+    let mut bytes = vec![0; 65536];
     let count = socket.recv(&mut bytes).expect("a datagram in time");
     String::from_utf8(bytes[..count].to_vec()).unwrap()
 }
@@ -443,8 +454,7 @@ fn the_user_s_own_hook_sees_what_it_would_see_without_us() {
 fn other_hooks_are_run_by_the_program_the_runner_would_take() {
     let program = |path: &Path, name: &str| {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, format!("#!/bin/sh\necho \"{name}|$*\"\nexit 5\n")).unwrap();
-        fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        executable(path, &format!("#!/bin/sh\necho \"{name}|$*\"\nexit 5\n"));
     };
     for (own, with, expected) in [
         ("own.ps1", "tools/pwsh", "pwsh|-command . 'OWN'\n"),
@@ -478,9 +488,7 @@ fn nothing_is_looked_up_in_a_path_that_the_job_has_written() {
     for name in
         ["bash", "sh", "test", "[", "true", "env", "exec", "export", "unset", ":", "runner-init", "hook"]
     {
-        let trap = traps.join(name);
-        fs::write(&trap, format!("#!/bin/sh\n: > {}\n", place.path("sprung").display())).unwrap();
-        fs::set_permissions(&trap, PermissionsExt::from_mode(0o755)).unwrap();
+        executable(&traps.join(name), &format!("#!/bin/sh\n: > {}\n", place.path("sprung").display()));
     }
     place.own(VARIABLES[0], "own.sh", "exit 7\n");
     place.env[0].1 = traps.into();

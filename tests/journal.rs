@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const BOUNDS: [f64; 3] = [10.0, 60.0, 300.0];
 
 fn bounds() -> Bounds {
-    Bounds { duration: BOUNDS.to_vec(), queue_time: vec![5.0] }
+    Bounds { queue_time: vec![5.0], ..Bounds::with_duration(BOUNDS.to_vec()) }
 }
 
 fn settings(path: &Path, max_records: usize) -> Settings {

@@ -1,4 +1,6 @@
-//! A runner's life on GitHub, end to end: PID 1 in a namespace, a simulated runner, a fake GitHub, and what each of them saw.
+//! A runner's registration, end to end: PID 1 in a namespace, a simulated runner, a fake GitHub, and what each of them saw.
+//!
+//! What becomes of it in every phase and for every credential is in `tests/lifecycle`.
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers too")]
 
@@ -14,13 +16,12 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use github::api::{Access, random};
 use github::{APP_KEY, Fake, Play, Shape};
-use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 use runner_init::github::Endpoint;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use supervised::{Plan, Supervised, job, launches, plan, runner};
+use supervised::{Plan, Supervised, job, plan, runner};
 
 const NAME: &str = "test-runner";
 
@@ -294,26 +295,6 @@ fn a_name_that_is_taken_is_not_taken_away() {
 }
 
 #[test]
-fn a_registration_that_hangs_is_broken_off_and_what_it_has_done_undone() {
-    require!("namespace", "python3");
-    let (fake, token) = repository();
-    let mut s = with_pat(&fake, &token, runner(&[])).env("CONFIG_SH_HANGS", "1").start();
-    let sleeper = s.until_process("sleep");
-    assert_eq!(fake.runners().len(), 1, "the server knows it, the disk does not");
-    assert_eq!(s.state(), "registering");
-    assert_eq!((s.get("/readyz").status, s.get("/healthz").status), (503, 200));
-    for pid in s.all_processes() {
-        let argv = ns::read(format!("/proc/{pid}/cmdline").as_ref());
-        assert!(!argv.contains(&token), "{argv}");
-    }
-    s.signal(SIGTERM);
-    s.until("its group is killed", |_| ns::stat(sleeper).is_none_or(|stat| stat.state == 'Z'));
-    assert_eq!(s.exit_code(), 0);
-    assert!(fake.runners().is_empty(), "found by its name");
-    kept(&s, &token);
-}
-
-#[test]
 fn a_registration_that_was_kept_is_used_again_but_not_for_something_else() {
     require!("namespace", "python3");
     let (fake, token) = repository();
@@ -347,44 +328,6 @@ fn a_registration_that_was_kept_is_used_again_but_not_for_something_else() {
     assert_eq!(kinds(&second), "RD");
 }
 
-/// A job that ends when [`let_go`] says so.
-fn held(name: &str) -> Value {
-    let script = "until [ -e \"$RUNNER_WORKSPACE/../../go\" ]; do sleep 0.05; done";
-    json!({ "job": { "name": name, "steps": [{ "run": script }] } })
-}
-
-fn let_go(s: &Supervised) {
-    std::fs::write(s.path("runner/go"), "").unwrap();
-}
-
-#[test]
-fn a_drain_takes_the_labels_away_and_lets_the_job_end() {
-    require!("namespace", "python3", "bash");
-    let (fake, token) = repository();
-    let mut s = with_pat(&fake, &token, runner(&[held("long")])).start();
-    s.until_state("busy");
-    s.signal(SIGTERM);
-    s.until_log("event=labels_taken_away");
-    assert!(fake.runners()[0].labels.is_empty());
-    assert_eq!(s.state(), "draining");
-    let_go(&s);
-    assert_eq!((s.exit_code(), s.results()), (0, vec!["success".to_owned()]));
-    assert!(fake.runners().is_empty());
-}
-
-#[test]
-fn a_job_that_slips_into_a_drain_ends_in_peace_too() {
-    require!("namespace", "python3", "bash");
-    let (fake, token) = repository();
-    let mut s = with_pat(&fake, &token, runner(&[held("long"), job("next", 300)])).start();
-    s.until_state("busy");
-    s.signal(SIGTERM);
-    s.until_log("event=labels_taken_away");
-    let_go(&s);
-    assert_eq!((s.exit_code(), s.results()), (0, vec!["success".to_owned(); 2]), "{}", s.log());
-    assert!(fake.runners().is_empty());
-}
-
 #[test]
 fn a_disowned_runner_registers_anew_under_a_new_id() {
     require!("namespace", "python3");
@@ -414,16 +357,6 @@ fn an_ephemeral_runner_that_has_done_its_job_has_nothing_to_remove() {
     assert!(fake.runners()[0].ephemeral);
     assert_eq!(kinds(&s), "R");
     assert_eq!(asked(&fake), ["POST /repos/o/r/actions/runners/registration-token"]);
-}
-
-#[test]
-fn an_ephemeral_runner_that_never_had_a_job_is_removed() {
-    require!("namespace", "python3");
-    let (fake, token) = repository();
-    let mut s = with_pat(&fake, &token, runner(&[])).env("RUNNER_EPHEMERAL", "true").start();
-    s.until_state("idle");
-    assert_eq!(s.stop(), 0);
-    assert!(fake.runners().is_empty());
 }
 
 /// What GitHub would hand out: the files of a registration.
@@ -479,34 +412,6 @@ fn a_just_in_time_configuration_that_we_ask_for_needs_no_config_sh() {
     assert_eq!(s.stop(), 0);
     assert!(fake.runners().is_empty(), "it never had its job: {}", s.log());
     kept(&s, &token);
-}
-
-#[test]
-fn ten_lives_leave_nobody_behind() {
-    require!("namespace", "python3");
-    let (fake, token) = repository();
-    for round in 0..10 {
-        let crash = [job("a", 100)];
-        let mut s = with_pat(&fake, &token, launches(&[&crash, &[]])).start();
-        s.until_state("idle");
-        assert_eq!(fake.runners().len(), 1, "round {round}: at most one");
-        match round % 3 {
-            0 => assert_eq!(s.stop(), 0),
-            1 => {
-                ns::send(s.until_process("Runner.Listener"), SIGKILL);
-                s.until("it is back", |s| s.log().matches("event=session_created").count() == 2);
-                assert_eq!(s.stop(), 0);
-            }
-            // The whole container: nobody could remove it, the next round takes its place.
-            _ => {
-                drop(s);
-                assert_eq!(fake.runners().len(), 1);
-                continue;
-            }
-        }
-        assert!(fake.runners().is_empty(), "round {round}");
-    }
-    assert_eq!(fake.violations(), [""; 0]);
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! | set | why |
 //! |---|---|
 //! | `ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT` to 0, or to 1 with `RUNNER_PRINT_LOG` | with it every line of the listener appears twice, and text of jobs among them; the official image sets it |
+//! | `RUNNER_LOGSIZE`, `WORKER_LOGSIZE` to 8, `RUNNER_LOGRETENTION`, `WORKER_LOGRETENTION` to 7, unless they are there | megabytes and days (`HostTraceListener.cs`): `_diag` of a long life must not fill the disk |
 //! | `LANG` to `C.UTF-8`, unless it names UTF-8 already | as above |
 //!
 //! `ACTIONS_RUNNER_INPUT_JITCONFIG` is taken away too: the listener alone is given it, by whoever starts it.
@@ -26,6 +27,13 @@ use std::ffi::{OsStr, OsString};
 use zeroize::Zeroize as _;
 
 const PRINT_LOG: &str = "ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT";
+/// What keeps the runner's own logs small, where nobody has said otherwise.
+const LOGS: [(&str, &str); 4] = [
+    ("RUNNER_LOGSIZE", "8"),
+    ("WORKER_LOGSIZE", "8"),
+    ("RUNNER_LOGRETENTION", "7"),
+    ("WORKER_LOGRETENTION", "7"),
+];
 const COLOUR: &str = "DOTNET_SYSTEM_CONSOLE_ALLOW_ANSI_COLOR_REDIRECTION";
 
 /// The whole environment of a child: what it inherits and what is set for it.
@@ -35,8 +43,10 @@ pub fn child_environment(lookup: &dyn Lookup) -> Vec<(OsString, OsString)> {
     for (_, value) in withheld {
         value.into_encoded_bytes().zeroize();
     }
-    if !vars.iter().any(|(name, _)| name == "LANG") {
-        vars.push(("LANG".into(), "C.UTF-8".into()));
+    for (name, value) in LOGS.into_iter().chain([("LANG", "C.UTF-8")]) {
+        if !vars.iter().any(|(set, _)| set == name) {
+            vars.push((name.into(), value.into()));
+        }
     }
     vars.push((PRINT_LOG.into(), if prints_log(lookup) { "1" } else { "0" }.into()));
     vars
@@ -158,6 +168,16 @@ mod tests {
             assert_eq!(inherited(&vars, PRINT_LOG), Some(value.into()), "{asked:?}");
         }
         assert!(is_withheld(COLOUR));
+    }
+
+    #[test]
+    fn the_runner_s_logs_are_bounded_unless_somebody_says_otherwise() {
+        for (name, value) in LOGS {
+            assert_eq!(inherited(&[], name), Some(value.into()), "{name}");
+            for said in ["0", "90", ""] {
+                assert_eq!(inherited(&[(name, said)], name), Some(said.into()), "{name}={said}");
+            }
+        }
     }
 
     #[test]

@@ -76,6 +76,10 @@ pub const RUNNER_UPDATE_CA_CERTS: &str = "RUNNER_UPDATE_CA_CERTS";
 pub const RUNNER_SKIP_REGISTRATION: &str = "RUNNER_SKIP_REGISTRATION";
 /// The runner's own trace on stdout.
 pub const RUNNER_PRINT_LOG: &str = "RUNNER_PRINT_LOG";
+/// Whether a job's leftovers are swept.
+pub const RUNNER_SWEEP: &str = "RUNNER_SWEEP";
+/// How much the runner's own logs may take.
+pub const RUNNER_DIAG_MAX_MB: &str = "RUNNER_DIAG_MAX_MB";
 
 /// The orchestrator's time between TERM and KILL.
 pub const RUNNER_STOP_GRACE: &str = "RUNNER_STOP_GRACE";
@@ -104,6 +108,11 @@ pub const METRICS_LINGER_SECONDS: &str = "METRICS_LINGER_SECONDS";
 pub const JOB_DURATION_BUCKETS: &str = "JOB_DURATION_BUCKETS";
 /// Types of caches besides the built-in ones.
 pub const CACHE_TYPES: &str = "CACHE_TYPES";
+
+/// Which jobs are deployments.
+pub const DORA_DEPLOYMENT_MATCH: &str = "DORA_DEPLOYMENT_MATCH";
+/// Which branches they are deployments of.
+pub const DORA_BRANCH_MATCH: &str = "DORA_BRANCH_MATCH";
 
 /// What survives a restart.
 pub const RUNNER_STATE_DIR: &str = "RUNNER_STATE_DIR";

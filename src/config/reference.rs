@@ -17,7 +17,7 @@ without its secrets, or every fault, and exits 0 or 64.
 - Booleans are `1 true yes on` or `0 false no off`, in any case; anything else is a fault. `EPHEMERAL=0` is false.
 - Durations are plain seconds, or `90s`, `5m`, `1h30m`.
 - An empty variable is not set, whatever its kind.
-- Every variable of the first table may be given as `NAME_FILE`, the absolute path of a file of at most 64 KiB that holds the
+- Every variable of the first table may be given as `NAME_FILE` (better: what is in the environment, `docker inspect` shows), the absolute path of a file of at most 64 KiB that holds the
   value; so may its aliases, and `METRICS_AUTH_TOKEN`. One line end at its end does not count. Both at once are a fault.
 - A name that is nearly one of these is warned about, and so is a value that has no effect beside another.
 - Exactly one credential and one target are needed: `GITHUB_TOKEN` and `GITHUB_REPOSITORY` will do. Neither is with
@@ -39,6 +39,8 @@ These are not in the tables above; they reach the runner untouched, unless it sa
 | `ACTIONS_RUNNER_HOOK_JOB_STARTED`, `ACTIONS_RUNNER_HOOK_JOB_COMPLETED` | runner | yes | scripts to run around each job |
 | `ACTIONS_RUNNER_INPUT_*` | runner | no | arguments of `config.sh`; what we pass ourselves wins; `_TOKEN`, `_PAT` and `_JITCONFIG` are in the first table |
 | `ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT` | runner | yes | always set by us, to 0 or with `RUNNER_PRINT_LOG` to 1 |
+| `RUNNER_LOGSIZE`, `WORKER_LOGSIZE` | runner | yes | MB after which a log in `_diag` is followed by the next; set to 8 unless it is there |
+| `RUNNER_LOGRETENTION`, `WORKER_LOGRETENTION` | runner | yes | days for which a log in `_diag` is kept; set to 7 unless it is there (the runner's own default is 30) |
 | `LANG`, `LC_ALL`, `LC_MESSAGES` | runner | yes | a charset other than UTF-8 is taken away, `LANG` is then `C.UTF-8` |
 | `DOTNET_SYSTEM_CONSOLE_ALLOW_ANSI_COLOR_REDIRECTION` | nobody | no | taken away: it would put colours where the runner's errors are recognised |
 | everything else | runner | yes | inherited as it is |
@@ -64,7 +66,8 @@ pub fn markdown() -> String {
 
 fn row(out: &mut String, variable: &Variable) {
     let default = match variable.fallback {
-        Fallback::Value(text) => format!("`{text}`"),
+        // Even in code a bar ends the cell.
+        Fallback::Value(text) => format!("`{}`", text.replace('|', "\\|")),
         Fallback::Rule(words) => words.to_owned(),
         Fallback::Unset => "–".to_owned(),
     };

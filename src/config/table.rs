@@ -69,6 +69,7 @@ mod tests {
                 Group::Runner,
                 Group::Lifecycle,
                 Group::Metrics,
+                Group::Dora,
                 Group::JobLog,
                 Group::Log
             ]

@@ -4,6 +4,7 @@ use super::registration::RunAs;
 use super::secret::Secret;
 use super::shape;
 use crate::domain::cache::OWN_LIMIT;
+use crate::domain::dora::{LONGEST_PATTERN, Matcher};
 use crate::domain::target::{self, Host};
 use std::fmt;
 use std::net::IpAddr;
@@ -71,6 +72,8 @@ pub enum Kind {
     Limit,
     /// Ascending upper bounds in seconds.
     Buckets,
+    /// A regular expression of 1 to [`LONGEST_PATTERN`] characters.
+    Pattern,
     /// Names of cache types, separated by commas.
     CacheTypes,
     /// One of these words, in any case.
@@ -104,6 +107,7 @@ pub(super) enum Value {
     /// `None` is unlimited.
     Limit(Option<u32>),
     Buckets(Vec<f64>),
+    Pattern(Matcher),
     Secret(Secret),
 }
 
@@ -149,6 +153,9 @@ impl Kind {
             Kind::Buckets => format!(
                 "expected 1 to {BUCKET_LIMIT} positive numbers of seconds, ascending, separated by commas or spaces"
             ),
+            Kind::Pattern => format!(
+                "expected a regular expression of 1 to {LONGEST_PATTERN} characters, without look-around and back-references"
+            ),
             Kind::CacheTypes => format!(
                 "expected at most {OWN_LIMIT} names separated by commas, of a-z, 0-9, _ and -, each at most 32 long and beginning with a letter"
             ),
@@ -191,6 +198,7 @@ impl Kind {
             Kind::Limit if word.eq_ignore_ascii_case("unlimited") => Some(Value::Limit(None)),
             Kind::Limit => word.parse().ok().map(|n| Value::Limit(Some(n))),
             Kind::Buckets => buckets(word).map(Value::Buckets),
+            Kind::Pattern => Matcher::new(word).map(Value::Pattern),
             Kind::CacheTypes => shape::cache_types(word).map(Value::Labels),
             Kind::Choice(words) => words
                 .iter()
@@ -258,6 +266,7 @@ impl fmt::Display for Value {
             Value::Buckets(bounds) => {
                 f.write_str(&bounds.iter().map(f64::to_string).collect::<Vec<_>>().join(","))
             }
+            Value::Pattern(pattern) => write!(f, "{pattern}"),
             Value::Secret(_) => f.write_str("(set, redacted)"),
         }
     }
@@ -290,5 +299,6 @@ taken_as! {
     User => RunAs,
     Limit => Option<u32>,
     Buckets => Vec<f64>,
+    Pattern => Matcher,
     Secret => Secret,
 }

@@ -15,6 +15,8 @@ pub enum Group {
     Lifecycle,
     /// The HTTP endpoint.
     Metrics,
+    /// Which jobs are deployments.
+    Dora,
     /// What is kept on disk.
     JobLog,
     /// Our own log.
@@ -30,6 +32,7 @@ impl Group {
             Group::Runner => "Runner",
             Group::Lifecycle => "Start, stop and restart",
             Group::Metrics => "HTTP endpoint and metrics",
+            Group::Dora => "Deployments",
             Group::JobLog => "Files",
             Group::Log => "Log",
         }

@@ -138,7 +138,8 @@ impl Context {
     /// This context with every field that is not of its shape unknown. Its datagram is within the limit.
     #[must_use]
     pub fn shaped(mut self, now: DateTime<Utc>) -> Context {
-        let shapes: [(&mut String, fn(&str) -> bool); 11] = [
+        type Shape = fn(&str) -> bool;
+        let shapes: [(&mut String, Shape); 11] = [
             (&mut self.repository, is_repository),
             (&mut self.workflow, is_text),
             (&mut self.job_key, is_key),
@@ -178,7 +179,7 @@ pub enum Report {
     },
 }
 
-/// Why a datagram is of no use. The first three are its own fault, the last two its time's.
+/// Why a datagram is of no use. The first three are its own fault, the others come of what is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReportFault {
     /// Longer than [`DATAGRAM_LIMIT`].
@@ -191,16 +192,19 @@ pub enum ReportFault {
     Late,
     /// The open job has such a report already.
     Duplicate,
+    /// A cache that is not one of the types (`CACHE_TYPES`).
+    UnknownType,
 }
 
 impl ReportFault {
     /// Every fault, in label order.
-    pub const ALL: [ReportFault; 5] = [
+    pub const ALL: [ReportFault; 6] = [
         ReportFault::Oversized,
         ReportFault::Malformed,
         ReportFault::Foreign,
         ReportFault::Late,
         ReportFault::Duplicate,
+        ReportFault::UnknownType,
     ];
 
     /// The label value.
@@ -211,6 +215,7 @@ impl ReportFault {
             ReportFault::Foreign => "foreign",
             ReportFault::Late => "late",
             ReportFault::Duplicate => "duplicate",
+            ReportFault::UnknownType => "unknown_type",
         }
     }
 }

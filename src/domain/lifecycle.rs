@@ -129,8 +129,8 @@ impl Lifecycle {
             }
             (
                 Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing,
-                Input::Exited { exit, cause, .. },
-            ) => self.exited_leaving(exit, cause, now),
+                Input::Exited { exit, configured, cause },
+            ) => self.exited_leaving(exit, configured, cause, now),
             (Phase::Preparing, Input::Prepared) => self.prepared(now),
             (_, Input::Prepared) => Vec::new(),
             (Phase::Preparing, Input::Exited { .. } | Input::UpdateFinished | Input::Deadline) => Vec::new(),

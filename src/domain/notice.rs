@@ -1,12 +1,15 @@
 //! What has happened, in the past tense: each notice becomes one log line and the metrics that go with it, together.
 
 use super::cache::{CacheResult, CacheType};
+use super::context::ReportFault;
 use super::death::Cause;
 use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::Doubt;
+use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
 use super::registration::{Registered, RegistrationFault, Removal, Standing};
 use super::restart::{RestartReason, StopReason};
+use super::sweep::Swept;
 use std::time::Duration;
 
 /// A happening. Texts in it may be untrusted; the log escapes them.
@@ -102,6 +105,10 @@ pub enum Notice {
     JobIdentified(JobRecord),
     /// What GitHub said late of a job that is over is on disk.
     JobAmended(JobRecord),
+    /// A report of a job's own was of no use.
+    ReportRefused(ReportFault),
+    /// How long a job had waited will not be known.
+    QueueTimeUnknown(QueueFault),
     /// The end of a job is on disk.
     JobFinished(JobRecord),
     /// A line that looks like a job's start or end was not believed.
@@ -187,6 +194,8 @@ pub enum Notice {
         /// How many.
         rows: u64,
     },
+    /// What ended jobs had left behind was swept.
+    Swept(Swept),
     /// A signal that means nothing to us.
     Ignored {
         /// Its name.

@@ -3,7 +3,10 @@
 //! A Prometheus sum is an `f64`, and adding decimals in another order gives another sum. A duration therefore enters
 //! the metrics as a whole number of ticks of 1/1024 s: such numbers, and every sum of them below 2⁵³ ticks, are exact.
 
-use super::record::{JobRecord, JobStatus, LONGEST, RowReader, RowStatus};
+mod stored;
+
+use super::dora::Dora;
+use super::record::{JobRecord, JobStatus, LONGEST, RowStatus};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -37,6 +40,15 @@ pub fn to_seconds(ticks: u64) -> f64 {
 /// Bounds of the queue-time histogram, seconds.
 const QUEUE_BOUNDS: [f64; 8] = [5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0];
 
+const HOUR: f64 = 3600.0;
+const DAY: f64 = 24.0 * HOUR;
+
+/// Bounds of the lead-time histogram, seconds: from an hour to a month.
+const LEAD_BOUNDS: [f64; 7] = [HOUR, 4.0 * HOUR, DAY, 3.0 * DAY, 7.0 * DAY, 14.0 * DAY, 30.0 * DAY];
+
+/// Bounds of the recovery-time histogram, seconds: from ten minutes to a month.
+const RECOVERY_BOUNDS: [f64; 7] = [600.0, HOUR, 4.0 * HOUR, DAY, 3.0 * DAY, 7.0 * DAY, 30.0 * DAY];
+
 /// Upper bounds, in seconds, of every histogram that the job log restores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bounds {
@@ -44,12 +56,21 @@ pub struct Bounds {
     pub duration: Vec<f64>,
     /// Of queue times.
     pub queue_time: Vec<f64>,
+    /// Of lead times.
+    pub lead_time: Vec<f64>,
+    /// Of recovery times.
+    pub recovery_time: Vec<f64>,
 }
 
 impl Bounds {
     /// The fixed ones, and these for durations.
     pub fn with_duration(duration: Vec<f64>) -> Bounds {
-        Bounds { duration, queue_time: QUEUE_BOUNDS.to_vec() }
+        Bounds {
+            duration,
+            queue_time: QUEUE_BOUNDS.to_vec(),
+            lead_time: LEAD_BOUNDS.to_vec(),
+            recovery_time: RECOVERY_BOUNDS.to_vec(),
+        }
     }
 }
 
@@ -66,7 +87,7 @@ pub struct Cell {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Buckets {
     /// Upper bounds in seconds, inclusive, finite and strictly rising.
-    #[serde(with = "exact")]
+    #[serde(with = "stored::exact")]
     pub bounds: Vec<f64>,
     /// One cell per bound and a last one for everything above.
     pub cells: Vec<Cell>,
@@ -152,11 +173,17 @@ pub struct Totals {
     pub duration: Buckets,
     /// Queue times of jobs that are over, where known.
     pub queue_time: Buckets,
+    /// Jobs that were deployments.
+    pub dora: Dora,
+    /// Lead times of successful deployments, where known.
+    pub lead_time: Buckets,
+    /// How long deployments had failed when one succeeded again.
+    pub recovery_time: Buckets,
     /// `Running` rows without a final one, oldest first, at most [`MAX_OPEN`].
-    #[serde(with = "rows")]
+    #[serde(with = "stored::rows")]
     pub open: Vec<JobRecord>,
     /// The jobs that ended last, oldest first: a further final row of theirs ends no further job.
-    #[serde(with = "rows")]
+    #[serde(with = "stored::rows")]
     ended: Vec<JobRecord>,
 }
 
@@ -168,6 +195,9 @@ impl Totals {
             finished: [0; 5],
             duration: Buckets::new(bounds.duration.clone()),
             queue_time: Buckets::new(bounds.queue_time.clone()),
+            dora: Dora::default(),
+            lead_time: Buckets::new(bounds.lead_time.clone()),
+            recovery_time: Buckets::new(bounds.recovery_time.clone()),
             open: Vec::new(),
             ended: Vec::new(),
         }
@@ -179,8 +209,17 @@ impl Totals {
         Totals {
             duration: self.duration.rebucket(bounds.duration.clone()),
             queue_time: self.queue_time.rebucket(bounds.queue_time.clone()),
+            lead_time: self.lead_time.rebucket(bounds.lead_time.clone()),
+            recovery_time: self.recovery_time.rebucket(bounds.recovery_time.clone()),
             ..self
         }
+    }
+
+    /// Whether every histogram is one; see [`Buckets::is_sound`].
+    pub fn is_sound(&self) -> bool {
+        [&self.duration, &self.queue_time, &self.lead_time, &self.recovery_time]
+            .into_iter()
+            .all(Buckets::is_sound)
     }
 
     /// Adds one row. A job counts as started once: by its `Running` row, or by a final row that has none (see
@@ -226,6 +265,10 @@ impl Totals {
         if let Some(queue_time) = queue_time {
             self.queue_time.observe(queue_time);
         }
+        if let Some(deployment) = self.dora.fold(record) {
+            deployment.lead_time.into_iter().for_each(|time| self.lead_time.observe(time));
+            deployment.recovery_time.into_iter().for_each(|time| self.recovery_time.observe(time));
+        }
         if record.started_at.is_some() {
             self.remember(record);
         }
@@ -240,42 +283,6 @@ impl Totals {
         let ended =
             JobRecord { job_id: record.job_id.clone(), status, started_at, queue_time, ..JobRecord::blank() };
         self.ended.push(ended.as_written());
-    }
-}
-
-/// Bounds as text: every `f64` reads back as the very same one.
-mod exact {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(bounds: &[f64], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(bounds.iter().map(f64::to_string))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
-        let texts = Vec::<String>::deserialize(from)?;
-        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
-    }
-}
-
-/// Records as rows of the job log.
-mod rows {
-    use super::{JobRecord, RowReader};
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(records: &[JobRecord], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(
-            records.iter().map(|record| String::from_utf8_lossy(&record.to_csv_row()).into_owned()),
-        )
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<JobRecord>, D::Error> {
-        let mut reader = RowReader::new();
-        let read = |row: &String| {
-            let mut record = JobRecord::blank();
-            reader.read(row.trim_end_matches('\n').as_bytes(), &mut record).map_err(D::Error::custom)?;
-            Ok(record)
-        };
-        Vec::<String>::deserialize(from)?.iter().map(read).collect()
     }
 }
 
@@ -300,7 +307,8 @@ mod tests {
     }
 
     fn bounds(bounds: &[f64]) -> Bounds {
-        Bounds { duration: bounds.to_vec(), queue_time: bounds.to_vec() }
+        let bounds = bounds.to_vec();
+        Bounds { queue_time: bounds.clone(), ..Bounds::with_duration(bounds) }
     }
 
     fn observed(durations: &[Duration]) -> Buckets {

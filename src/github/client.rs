@@ -4,11 +4,11 @@ use super::auth::{Credential, Granted};
 use super::endpoint::Observe;
 use super::error::Place;
 use super::proxy::Proxies;
-use super::retry::Pace;
+use super::retry::{Facts, Pace};
 use super::transport::{self, Roots, SetupError};
 use crate::domain::target::Target;
 use chrono::{DateTime, Utc};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -46,6 +46,14 @@ pub struct Client {
     pub(super) clock: Clock,
     pub(super) place: Arc<Place>,
     pub(super) granted: Mutex<Granted>,
+    pub(super) budget: std::sync::Mutex<Option<Budget>>,
+}
+
+/// What GitHub last said of the credential's rate limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    pub(super) remaining: u64,
+    pub(super) until: Option<DateTime<Utc>>,
 }
 
 impl Client {
@@ -72,6 +80,20 @@ impl Client {
             clock: setup.clock,
             place: Arc::new(place),
             granted: Mutex::new(Granted::default()),
+            budget: std::sync::Mutex::default(),
         })
+    }
+
+    /// Calls left of the credential's rate limit; `None` if GitHub has not said, or a new period has begun since.
+    pub fn calls_left(&self) -> Option<u64> {
+        let budget = *self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.filter(|budget| budget.until.is_none_or(|until| (self.clock)() < until)).map(|b| b.remaining)
+    }
+
+    pub(super) fn note_limit(&self, facts: Facts) {
+        if let Some(remaining) = facts.remaining {
+            let budget = Budget { remaining, until: facts.reset };
+            *self.budget.lock().unwrap_or_else(PoisonError::into_inner) = Some(budget);
+        }
     }
 }

@@ -101,6 +101,7 @@ impl Client {
         };
         match received {
             Ok(received) => {
+                self.note_limit(received.facts);
                 self.observe.call(ask.endpoint, Code::of(received.status), received.facts.remaining);
                 judge(ask, received, bearer)
             }

@@ -77,6 +77,14 @@ struct JobBody<'a> {
     git_ref: Option<&'a str>,
     sha: Option<&'a str>,
     cause: Option<&'a str>,
+    conclusion: Option<&'a str>,
+    run_number: Option<&'a str>,
+    actor: Option<&'a str>,
+    committed_at: Option<String>,
+    deployment: Option<bool>,
+    lead_time_seconds: Option<f64>,
+    cpu_seconds: Option<f64>,
+    peak_memory_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -166,6 +174,14 @@ fn job_body(job: &JobRecord) -> JobBody<'_> {
         git_ref: known(&job.git_ref),
         sha: known(&job.sha),
         cause: known(&job.cause),
+        conclusion: known(&job.conclusion),
+        run_number: known(&job.run_number),
+        actor: known(&job.actor),
+        committed_at: job.committed_at.map(stamp),
+        deployment: job.deployment,
+        lead_time_seconds: job.lead_time.map(seconds),
+        cpu_seconds: job.cpu_time.map(seconds),
+        peak_memory_bytes: job.peak_memory,
     }
 }
 

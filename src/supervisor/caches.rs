@@ -1,7 +1,8 @@
 //! What the jobs' caches had, heard beside the loop: if it cannot be heard, jobs are counted all the same.
 
 use super::Supervisor;
-use crate::domain::cache::Caches;
+use crate::domain::cache::{CacheResult, Caches};
+use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
 use crate::sys::diag::{Batch, Follower};
 use crate::telemetry::emit::Telemetry;
@@ -48,6 +49,16 @@ impl Supervisor {
                 self.telemetry.emit(&Notice::CacheUsed { kind: event.kind, result: event.result, hit_rate });
             }
         }
+    }
+
+    /// What a job says of a cache of its own.
+    pub(super) fn cache_reported(&mut self, word: &str, result: CacheResult) -> Result<(), ReportFault> {
+        if self.life.open_job().is_none() {
+            return Err(ReportFault::Late);
+        }
+        let event = self.caches.caches.reported(word, result).ok_or(ReportFault::UnknownType)?;
+        self.caches_used(vec![event]);
+        Ok(())
     }
 
     /// What the last job has written is counted before anybody looks for the last time.

@@ -5,15 +5,14 @@ use crate::config::{Config, Credential, names};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
-use crate::registrar::{Access, Registrar};
+use crate::registrar::{Access, Registrar, Seen};
 use crate::sys::child::Launch;
 use crate::sys::outlet::Outlet;
 use crate::telemetry::emit::ApiMeter;
 use chrono::Utc;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 type Environment = Vec<(OsString, OsString)>;
 
@@ -63,7 +62,8 @@ pub(super) fn registrar(
         host: config.host.clone(),
         target: target.clone(),
         access,
-        unfinished: AtomicBool::new(false),
+        trace: Mutex::default(),
+        seen: Seen::default(),
     }))
 }
 

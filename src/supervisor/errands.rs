@@ -1,6 +1,7 @@
 //! Errands to GitHub: sent when the lifecycle asks, their ends go back into it; nothing waits for them here.
 
 use super::Supervisor;
+use super::reports::Answer;
 use crate::config::names;
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
@@ -14,6 +15,7 @@ pub(super) enum Done {
     Unlabelled(Result<(), String>),
     Removed(Removal),
     Asked(Option<Standing>),
+    Listed(Answer),
 }
 
 impl Supervisor {
@@ -40,6 +42,7 @@ impl Supervisor {
             Done::Removed(removal) => self.feed(Input::Deregistered(removal)),
             Done::Asked(Some(standing)) => self.feed(Input::Asked(standing)),
             Done::Asked(None) => {}
+            Done::Listed(answer) => self.answered(answer),
             Done::Unlabelled(result) => self.telemetry.emit(&Notice::Unlabelled(result)),
         }
     }

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 impl Supervisor {
-    /// A stop that was asked for waits for nobody but the disk and the answers under way.
+    /// A stop that was asked for waits for nobody but the disk and the answers under way; any other for the sweep as well.
     pub(super) async fn wrap_up(&mut self) {
         let mut limit = Instant::now() + self.wrap_up_limit;
         self.last_rows(limit).await;
         self.last_caches(limit).await;
+        if !self.life.was_asked() {
+            self.last_sweep().await;
+            limit = Instant::now() + self.wrap_up_limit;
+        }
         self.sample();
         if !self.life.was_asked() && !self.linger.is_zero() {
             self.linger().await;

@@ -12,7 +12,8 @@ const RECENT: usize = 50;
 
 impl Supervisor {
     /// Hands a row over; it is told once the thread says that it is written.
-    pub(super) fn write(&mut self, row: JobRecord) {
+    pub(super) fn write(&mut self, mut row: JobRecord) {
+        self.deployments.mark(&mut row);
         if let Some(scribe) = &self.scribe {
             self.unwritten += 1;
             scribe.write(row);

@@ -1,10 +1,10 @@
 //! The listener from its start to its last word: what it says is heard with the evidence of the moment, and its exit is not its end.
 
-use super::Supervisor;
+use super::{Supervisor, runner};
 use crate::domain::event::{Exit, Worker};
 use crate::domain::lifecycle::Input;
 use crate::sys::child::{Heard, Listener};
-use crate::sys::{runner_file, worker};
+use crate::sys::worker;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -70,7 +70,7 @@ impl Supervisor {
 
     pub(super) fn listener_is_gone(&mut self) {
         let Some(Gone { exit, .. }) = self.gone.take() else { return };
-        let configured = runner_file::is_configured(&self.launch.dir);
+        let configured = runner::is_configured(&self.launch, exit);
         let cause = self.cause(exit);
         self.feed(Input::Exited { exit, configured, cause });
         self.listener = None;

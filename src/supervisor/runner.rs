@@ -3,6 +3,7 @@
 use super::enlist;
 use super::fault::StartError;
 use crate::config::{Config, names};
+use crate::domain::event::Exit;
 use crate::sys::child::Launch;
 use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
 use crate::sys::{diag, oom, ownership, runner_file};
@@ -47,6 +48,13 @@ pub(super) fn launch(
     Ok((launch, work_dir))
 }
 
+/// Whether the listener that ended so can be launched again. Until it has unpacked a just-in-time configuration, that is its
+/// registration; after a 0 nothing but its own files tells whether its one job is done.
+pub(super) fn is_configured(launch: &Launch, exit: Exit) -> bool {
+    let has_jit = || launch.env.iter().any(|(name, _)| name == names::JITCONFIG);
+    runner_file::is_configured(&launch.dir) || (exit != Exit::Code(0) && has_jit())
+}
+
 fn user(config: &Config) -> Result<Option<Identity>, StartError> {
     let spec = config.runner.user.as_ref().map(ToString::to_string);
     let socket = Path::new(DOCKER_SOCKET);
@@ -68,4 +76,26 @@ fn check(variable: &'static str, dir: &Path, user: Option<&Identity>) -> Result<
     let what = "to look with the rights of the runner's user";
     let answer = ownership::check(dir, user).map_err(|source| StartError::Os { what, source })?;
     answer.map_err(|source| StartError::Unwritable { variable, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_just_in_time_configuration_is_a_registration_until_its_job_is_done() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let with = |env: &[&str]| Launch {
+            program: LISTENER.into(),
+            args: Vec::new(),
+            dir: dir.path().into(),
+            env: env.iter().map(|name| ((*name).into(), "x".into())).collect(),
+            user: None,
+        };
+        let (plain, jit) = (with(&[]), with(&[names::JITCONFIG]));
+        assert!(is_configured(&jit, Exit::Signal(9)) && !is_configured(&jit, Exit::Code(0)));
+        assert!(!is_configured(&plain, Exit::Signal(9)));
+        std::fs::write(dir.path().join(".runner"), "{}").expect("a file");
+        assert!(is_configured(&plain, Exit::Signal(9)) && is_configured(&jit, Exit::Code(0)));
+    }
 }

@@ -5,34 +5,42 @@ use crate::domain::death::{self, Cause, OomWatch};
 use crate::domain::event::{Exit, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
-use crate::sys::cgroup::Cgroup;
-use crate::sys::disk;
-use crate::telemetry::emit::Sample;
+use crate::sys::cgroup::{Cgroup, JobPeak};
+use crate::sys::{disk, processes};
+use crate::telemetry::emit::{Resources, Sample};
+use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Where the runner lives and may die.
 pub(super) struct Scene {
-    cgroup: Option<Cgroup>,
+    cgroup: Cgroup,
     work_dir: PathBuf,
     ooms: OomWatch,
     at_job_start: Option<u64>,
+    meter: Option<Meter>,
+    /// Of the job that runs or ran last.
+    job_peak: Option<u64>,
+}
+
+/// What the open job uses.
+struct Meter {
+    started_at: Option<DateTime<Utc>>,
+    peak: JobPeak,
+    /// The container's CPU time when it began.
+    cpu: Option<Duration>,
 }
 
 impl Scene {
     pub(super) fn new(work_dir: PathBuf) -> Scene {
-        let cgroup = Cgroup::find(Path::new("/"));
-        Scene { cgroup, work_dir, ooms: OomWatch::default(), at_job_start: None }
-    }
-
-    fn oom_kills(&self) -> Option<u64> {
-        self.cgroup.as_ref().and_then(Cgroup::oom_kills)
+        let (cgroup, ooms) = (Cgroup::find(Path::new("/")), OomWatch::default());
+        Scene { cgroup, work_dir, ooms, at_job_start: None, meter: None, job_peak: None }
     }
 
     /// Reads the count, and remembers when.
     fn look(&mut self, now: Duration) -> Option<u64> {
-        let kills = self.oom_kills()?;
+        let kills = self.cgroup.oom_kills()?;
         self.ooms.note(now, kills);
         Some(kills)
     }
@@ -42,8 +50,9 @@ impl Scene {
         death::cause(exit, before, self.look(now), disk::space(&self.work_dir))
     }
 
-    /// A job's start is remembered; its failure is explained, if there is anything to say.
+    /// A job's start is remembered, what it used is written down; its failure is explained, if there is anything to say.
     fn witness(&mut self, row: &mut JobRecord, now: Duration) {
+        self.measure(row);
         match row.status {
             RowStatus::Running => self.at_job_start = self.look(now),
             RowStatus::Finished(JobStatus::Failed) => {
@@ -54,13 +63,58 @@ impl Scene {
             RowStatus::Finished(_) => {}
         }
     }
+
+    /// Another row of the same job changes nothing. What was used until an end that nobody saw is not known.
+    fn measure(&mut self, row: &mut JobRecord) {
+        let is_metered = self.meter.as_ref().is_some_and(|meter| meter.started_at == row.started_at);
+        match row.status {
+            RowStatus::Running if is_metered => {}
+            RowStatus::Running => {
+                let peak = JobPeak::begin(self.cgroup.peak_counter(), self.cgroup.memory());
+                let cpu = self.cgroup.cpu_time();
+                self.meter = Some(Meter { started_at: row.started_at, peak, cpu });
+            }
+            RowStatus::Finished(_) => {
+                self.look_at_job();
+                let meter = self.meter.take().filter(|_| is_metered && row.duration.is_some());
+                if let Some(Meter { peak, cpu, .. }) = meter {
+                    row.peak_memory = peak.read();
+                    row.cpu_time =
+                        self.cgroup.cpu_time().zip(cpu).and_then(|(after, before)| after.checked_sub(before));
+                }
+            }
+        }
+    }
+
+    fn look_at_job(&mut self) {
+        if let Some(meter) = &mut self.meter {
+            meter.peak.sample(self.cgroup.memory());
+            self.job_peak = meter.peak.read();
+        }
+    }
+
+    fn resources(&mut self) -> Resources {
+        self.look_at_job();
+        Resources {
+            memory: self.cgroup.memory(),
+            job_peak: self.job_peak,
+            cpu: self.cgroup.cpu_time(),
+            pressure: self.cgroup.pressure(),
+            free: disk::space(&self.work_dir).map(|space| space.free),
+            zombies: processes::zombies(),
+        }
+    }
 }
 
 impl Supervisor {
     pub(super) fn append(&mut self, mut row: JobRecord) {
         let now = self.clock.now();
         self.scene.witness(&mut row, now.up);
-        self.write(row);
+        match row.status {
+            RowStatus::Running => self.sweeper.job_began(),
+            RowStatus::Finished(_) => self.sweeper.begin(),
+        }
+        self.write_known(row);
     }
 
     pub(super) fn cause(&mut self, exit: Exit) -> Cause {
@@ -78,6 +132,7 @@ impl Supervisor {
             }
         }
         let oom_kills = self.scene.look(now.up);
-        self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines, oom_kills });
+        let resources = self.scene.resources();
+        self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines, oom_kills, resources });
     }
 }

@@ -4,13 +4,14 @@ use super::caches::CacheWatch;
 use super::fault::StartError;
 use super::hall::Hall;
 use super::preparation::Preparation;
+use super::reports::Reports;
 use super::runner;
 use super::scene::Scene;
+use super::sweeping::Sweeper;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
 use crate::domain::event::Now;
 use crate::domain::lifecycle::{Lifecycle, Settings};
-use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
@@ -19,7 +20,7 @@ use crate::sys::child::Output;
 use crate::sys::journal;
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
-use crate::sys::scribe::{self, Opened, Scribe};
+use crate::sys::scribe::{self, Opened, Scribe, Word};
 use crate::sys::signals::Signals;
 use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
@@ -86,7 +87,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let Setup { config, environment, tcp, outlets } = setup;
     let os = |what| move |source| StartError::Os { what, source };
     let signals = Signals::catch().map_err(os("the signal handlers"))?;
-    let (launch, work_dir) = runner::launch(&config, environment)?;
+    let (mut launch, work_dir) = runner::launch(&config, environment)?;
+    let reports = Reports::open(&config, &mut launch);
     let clock = Clock { start: Instant::now() };
     let now = clock.now();
 
@@ -111,8 +113,10 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         life,
         clock,
         signals,
+        sweeper: Sweeper::new(&config, &launch, work_dir.clone()),
         scene: Scene::new(work_dir),
         preparation,
+        reports,
         caches: CacheWatch::begin(&config.metrics.cache_types, &launch.dir, &telemetry),
         launch,
         launches: 0,
@@ -123,6 +127,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         output: Output { outlets, lines: Arc::default() },
         heard: mpsc::channel(SENTENCES),
         scribe: Some(scribe),
+        deployments: config.deployments,
         words,
         telemetry,
         hall,
@@ -139,11 +144,11 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     };
     match found {
         Ok(replay) => supervisor.replayed(*replay),
-        Err(detail) => {
-            supervisor.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
-        }
+        Err(detail) => supervisor.journal_said(Word::Fault { kind: FaultKind::Unusable, detail }),
     }
     supervisor.sample();
+    // Whatever job ran here before has ended, unless its worker lives.
+    supervisor.sweeper.begin();
     Ok(supervisor)
 }
 

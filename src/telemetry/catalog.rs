@@ -66,7 +66,12 @@ static REASONS: [&str; 12] = [
     "reregistered",
     "standing_disagreed",
 ];
+static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
+static QUEUE_FAULTS: [&str; 5] = ["missing", "negative", "absurd", "unavailable", "spared"];
+static REPORT_FAULTS: [&str; 6] = ["oversized", "malformed", "foreign", "late", "duplicate", "unknown_type"];
+/// In the order in which they are measured.
+pub(super) static PRESSURES: [&str; 3] = ["cpu", "memory", "io"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
 static CACHE_RESULTS: [&str; 3] = ["hit", "partial", "miss"];
 
@@ -104,6 +109,18 @@ metrics! {
         "Duration of ended jobs whose end was witnessed, in steps of 1/1024 s. Survives restarts: a view of the job log.";
     QUEUE_TIME = "github_runner_queue_time_seconds", Histogram, [],
         "From created to started, as GitHub says, of ended jobs; jobs of which it said nothing believable are not in it. Survives restarts: a view of the job log.";
+    QUEUE_TIME_UNKNOWN = "github_runner_queue_time_unknown_total", Counter, ["reason": &QUEUE_FAULTS],
+        "Jobs of which GitHub was asked how long they had waited, and no believable answer came, by why.";
+    REPORTS_REFUSED = "github_runner_reports_refused_total", Counter, ["reason": &REPORT_FAULTS],
+        "Datagrams on the socket of the job hooks that were of no use, by why.";
+    DEPLOYMENTS = "github_runner_deployments_total", Counter, ["status": &OUTCOMES],
+        "Jobs that were deployments (DORA_DEPLOYMENT_MATCH, DORA_BRANCH_MATCH) and succeeded or failed. Survives restarts: a view of the job log.";
+    LEAD_TIME = "github_runner_lead_time_seconds", Histogram, [],
+        "From the commit to the end of its successful deployment, where the triggering event tells the commit's time. Survives restarts: a view of the job log.";
+    RECOVERY_TIME = "github_runner_recovery_time_seconds", Histogram, [],
+        "From the first failed deployment of a streak to the next success of the same repository, workflow and branch, both on this runner. Survives restarts: a view of the job log.";
+    LAST_DEPLOYMENT = "github_runner_last_deployment_timestamp_seconds", Gauge, ["status": &OUTCOMES],
+        "Unix time at which the newest deployment with this result ended; absent until there was one. Survives restarts: a view of the job log.";
     CACHE_REQUESTS = "github_runner_cache_requests_total", Counter, ["cache_type": &[], "result": &CACHE_RESULTS],
         "Requests of caches as the job's log or the job itself tells of them, since the supervisor started; cache_type is actions, buildkit, apt, npm or one of CACHE_TYPES.";
     CACHE_HIT_RATE = "github_runner_cache_hit_rate", Gauge, ["cache_type": &[]],
@@ -116,6 +133,22 @@ metrics! {
         "Connection errors the listener reported; it reports the first of a streak.";
     OOM_KILLS = "github_runner_oom_kills_total", SampledCounter, [],
         "Processes the kernel killed for memory in the container's cgroup, since it was made; absent where it cannot be read.";
+    MEMORY = "github_runner_container_memory_bytes", Gauge, [],
+        "Memory in use in the container's cgroup, the page cache included; absent where it cannot be read.";
+    CPU = "github_runner_container_cpu_seconds_total", SampledCounter, [],
+        "CPU time used in the container's cgroup since it was made; absent where it cannot be read.";
+    PRESSURE = "github_runner_pressure_seconds_total", SampledCounter, ["resource": &PRESSURES],
+        "Time for which some process of the container was held up for want of the resource (PSI, cgroup v2); absent where it cannot be read.";
+    JOB_PEAK = "github_runner_job_peak_memory_bytes", Gauge, [],
+        "Most memory the container used while the job that runs, or ran last, was running: the kernel's own mark where that can be told by job, else the largest sample; absent before the first job and where it cannot be read.";
+    FREE = "github_runner_work_dir_free_bytes", Gauge, [],
+        "What the work directory's file system has left, 0 if no file can be made; absent where it cannot be asked.";
+    ZOMBIES = "github_runner_zombie_processes", Gauge, [],
+        "Processes in the container that have ended and that nobody has waited for, at the last sample.";
+    SWEPT_PROCESSES = "github_runner_swept_processes_total", Counter, [],
+        "Processes that a job left behind and that were told to end, once the job had ended (RUNNER_SWEEP).";
+    SWEPT_FILES = "github_runner_swept_files_total", Counter, [],
+        "Files that were removed after a job: what a killed worker left in _diag/pages, _diag/blocks and _temp (RUNNER_SWEEP), and the oldest logs of _diag (RUNNER_DIAG_MAX_MB).";
     API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
         "Calls of GitHub's API by endpoint and status; code is network where no answer came.";
     DISAGREEMENTS = "github_runner_status_disagreements_total", Counter, [],
@@ -148,7 +181,10 @@ pub static PROCESS_LIMITS: [&str; 2] = ["process_max_fds", "process_virtual_memo
 mod tests {
     use super::*;
     use crate::domain::cache::CacheResult;
+    use crate::domain::context::ReportFault;
+    use crate::domain::dora::Outcome;
     use crate::domain::event::Stream;
+    use crate::domain::queue::QueueFault;
     use crate::domain::record::{FaultKind, JobStatus};
     use crate::domain::restart::RestartReason;
     use crate::domain::status::State;
@@ -159,6 +195,9 @@ mod tests {
         assert_eq!(STATES.to_vec(), State::ALL.map(State::as_str).to_vec());
         assert_eq!(REASONS.to_vec(), RestartReason::ALL.map(RestartReason::as_str).to_vec());
         assert_eq!(FAULTS.to_vec(), FaultKind::ALL.map(FaultKind::as_str).to_vec());
+        assert_eq!(QUEUE_FAULTS.to_vec(), QueueFault::ALL.map(QueueFault::as_str).to_vec());
+        assert_eq!(REPORT_FAULTS.to_vec(), ReportFault::ALL.map(ReportFault::as_str).to_vec());
+        assert_eq!(OUTCOMES.to_vec(), Outcome::ALL.map(Outcome::as_str).to_vec());
         assert_eq!(STREAMS.to_vec(), Stream::ALL.map(Stream::as_str).to_vec());
         assert_eq!(CACHE_RESULTS.to_vec(), CacheResult::ALL.map(CacheResult::as_str).to_vec());
     }

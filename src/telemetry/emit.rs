@@ -4,11 +4,14 @@ mod around;
 mod cache;
 mod jobs;
 mod meter;
+mod resources;
 
 pub use meter::ApiMeter;
+pub use resources::Resources;
 
 use super::catalog as c;
 use super::exporter::Exporter;
+use crate::domain::dora::Dora;
 use crate::domain::event::{StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
@@ -32,6 +35,8 @@ pub struct Sample {
     pub lines: [u64; 2],
     /// Processes killed for memory in our cgroup, if that can be read.
     pub oom_kills: Option<u64>,
+    /// What the container uses.
+    pub resources: Resources,
 }
 
 /// The build and the configuration, for `github_runner_info`.
@@ -50,6 +55,8 @@ pub struct Telemetry {
     exporter: Exporter,
     build: Build,
     version: RefCell<Option<String>>,
+    /// What the deployments told so far say of the next one.
+    dora: RefCell<Dora>,
     process: metrics_process::Collector,
 }
 
@@ -59,7 +66,8 @@ impl Telemetry {
         let process = metrics_process::Collector::default();
         process.describe();
         gauge!(c::START_TIME.name).set(seconds(start));
-        let telemetry = Telemetry { exporter, build, version: RefCell::new(Some(String::new())), process };
+        let version = RefCell::new(Some(String::new()));
+        let telemetry = Telemetry { exporter, build, version, dora: RefCell::default(), process };
         telemetry.info(Some("")).set(1.0);
         telemetry
     }
@@ -89,7 +97,9 @@ impl Telemetry {
             }
             Notice::JobStarted(row) => jobs::job_started(row),
             Notice::JobIdentified(row) => jobs::job_identified(row),
-            Notice::JobFinished(row) => jobs::job_finished(row),
+            Notice::ReportRefused(fault) => jobs::report_refused(*fault),
+            Notice::QueueTimeUnknown(fault) => jobs::queue_time_unknown(*fault),
+            Notice::JobFinished(row) => self.job_finished(row),
             Notice::JobAmended(row) => jobs::job_amended(row),
             Notice::RegistrationStarted => info!(event = "registration_started"),
             Notice::Registered(how) => info!(event = "registered", how = how.as_str()),
@@ -118,6 +128,7 @@ impl Telemetry {
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
             Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
+            Notice::Swept(swept) => resources::swept(*swept),
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
         self.exporter.touch();
@@ -149,6 +160,7 @@ impl Telemetry {
             #[expect(clippy::cast_precision_loss, reason = "nobody gets to kill 2^53 processes")]
             gauge!(c::OOM_KILLS.name).set(kills as f64);
         }
+        resources::sampled(&sample.resources);
         self.process.collect();
         self.exporter.upkeep();
         self.exporter.touch();

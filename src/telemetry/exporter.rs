@@ -49,6 +49,8 @@ impl Exporter {
             .add_global_label("runner_type", &identity.runner_type)
             .set_buckets_for_metric(only(&catalog::JOB_DURATION), &bounds.duration)?
             .set_buckets_for_metric(only(&catalog::QUEUE_TIME), &bounds.queue_time)?
+            .set_buckets_for_metric(only(&catalog::LEAD_TIME), &bounds.lead_time)?
+            .set_buckets_for_metric(only(&catalog::RECOVERY_TIME), &bounds.recovery_time)?
             .install_recorder()?;
         let exporter = Exporter { handle, changes: Arc::new(AtomicU64::new(1)), drawn: Arc::default() };
         for metric in catalog::ALL {

@@ -1,6 +1,7 @@
 """A `config.sh` that registers at the fake GitHub and says what the real one says; the files are the simulated runner's.
 
 CONFIG_SH_HANGS: it never ends once the server knows the runner. CONFIG_SH_REMOVE_FAILS: the server refuses to remove.
+CONFIG_SH_REMOVE_HANGS: removing never ends, and the server never hears of it.
 """
 
 import json
@@ -63,8 +64,11 @@ def configure():
 
 
 def remove():
+    if "CONFIG_SH_REMOVE_HANGS" in os.environ:
+        subprocess.call(["sleep", "600"])
     with open(".runner", encoding="utf-8-sig") as file:
-        name = json.load(file)["agentName"]
+        # A just-in-time configuration spells it otherwise.
+        name = next(value for key, value in json.load(file).items() if key.lower() == "agentname")
     good = "CONFIG_SH_REMOVE_FAILS" not in os.environ
     status, _ = post("/sim/remove", {"name": name, "token": token if good else "wrong"})
     if status != 200:

@@ -263,6 +263,18 @@ impl Fake {
         self.state().new_token("R")
     }
 
+    /// A just-in-time configuration as somebody else would have asked for it: its runner is there from now on.
+    pub fn jit_config(&self, name: &str) -> String {
+        let body = serde_json::json!({ "name": name, "labels": ["gpu"], "runner_group_id": 1 });
+        let (_, _, answer) = self.state().jit(Some(&body));
+        answer.unwrap()["encoded_jit_config"].as_str().unwrap().to_owned()
+    }
+
+    /// Every credential it knows or has given out.
+    pub fn secrets(&self) -> Vec<String> {
+        self.state().secrets()
+    }
+
     /// What `config.sh` does: the id, or the status it is refused with.
     ///
     /// # Errors

@@ -33,6 +33,8 @@ pub struct State {
     pub bearers: HashMap<String, Access>,
     installation_tokens: HashMap<String, DateTime<Utc>>,
     pub app: Option<(String, u64)>,
+    /// Just-in-time configurations given out.
+    jit_configs: Vec<String>,
     /// Tokens for `config.sh`: `R…` registers, `D…` removes; when they were issued.
     tokens: HashMap<String, DateTime<Utc>>,
     pub runners: Vec<FakeRunner>,
@@ -79,6 +81,7 @@ impl State {
             bearers: HashMap::new(),
             installation_tokens: HashMap::new(),
             app: None,
+            jit_configs: Vec::new(),
             tokens: HashMap::new(),
             runners: Vec::new(),
             next_id: 1000,
@@ -233,6 +236,12 @@ impl State {
         token
     }
 
+    /// Every credential known or given out.
+    pub fn secrets(&self) -> Vec<String> {
+        let known = self.bearers.keys().chain(self.installation_tokens.keys()).chain(self.tokens.keys());
+        known.chain(&self.jit_configs).cloned().collect()
+    }
+
     /// Whether the token was issued for this, not more than an hour ago.
     fn is_good(&self, token: &str, prefix: &str) -> bool {
         token.starts_with(prefix)
@@ -279,7 +288,7 @@ impl State {
         }
     }
 
-    fn jit(&mut self, body: Option<&Value>) -> Reply {
+    pub fn jit(&mut self, body: Option<&Value>) -> Reply {
         let Some(body) = body else { return said(422, "Invalid request.") };
         let name = body["name"].as_str().unwrap_or_default();
         let labels: Vec<String> = serde_json::from_value(body["labels"].clone()).unwrap_or_default();
@@ -295,6 +304,7 @@ impl State {
         let files =
             json!({".runner": STANDARD.encode(file.to_string()), ".credentials": STANDARD.encode("{}")});
         let encoded = STANDARD.encode(files.to_string());
+        self.jit_configs.push(encoded.clone());
         let runner = self.runner(id).map(show);
         ok(201, json!({"runner": runner, "encoded_jit_config": encoded}))
     }

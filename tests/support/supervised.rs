@@ -170,7 +170,14 @@ impl Plan {
     }
 
     /// Starts it and waits for its port, or for its refusal to start.
-    pub fn start(mut self) -> Supervised {
+    pub fn start(self) -> Supervised {
+        let mut supervised = self.start_unseen();
+        supervised.find_address();
+        supervised
+    }
+
+    /// Starts it and waits for nothing: not even for its program to be executed.
+    pub fn start_unseen(mut self) -> Supervised {
         let dir = self.dir.take().unwrap_or_else(|| Arc::new(TempDir::new().expect("a temporary directory")));
         let exe = self.install(dir.path()).into_os_string();
         let root = dir.path().join("runner");
@@ -206,7 +213,6 @@ impl Plan {
         if self.reads_stdout {
             supervised.read_stdout();
         }
-        supervised.find_address();
         supervised
     }
 }
@@ -327,8 +333,13 @@ impl Supervised {
 
     /// PID of our PID 1 as seen from here; without a namespace, of the supervisor.
     pub fn pid(&self) -> i32 {
+        self.try_pid().expect("it lives")
+    }
+
+    /// The same; `None` before it is forked and once it is gone.
+    pub fn try_pid(&self) -> Option<i32> {
         let outer = self.process.id().cast_signed();
-        if self.namespace { *ns::children(outer).first().expect("it lives") } else { outer }
+        if self.namespace { ns::children(outer).first().copied() } else { Some(outer) }
     }
 
     /// PID of the supervisor, the child of our PID 1.
@@ -381,12 +392,17 @@ impl Supervised {
         self.until(&format!("it says {text}"), |s| s.log().contains(text));
     }
 
+    /// Its exit code as a container engine would see it, if it has ended.
+    pub fn ended(&mut self) -> Option<i32> {
+        let status = self.process.try_wait().expect("our child");
+        status.map(|s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or_default()))
+    }
+
     /// Waits for its end; the exit code as a container engine would see it.
     pub fn exit_code(&mut self) -> i32 {
         let mut code = None;
         self.until("it ends", |s| {
-            let status = s.process.try_wait().expect("our child");
-            code = status.map(|s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or_default()));
+            code = s.ended();
             code.is_some()
         });
         if self.namespace {

@@ -100,6 +100,20 @@ pub(super) const ROWS: &[Variable] = &[
         "Types jobs may report with `runner-init cache` besides actions, buildkit, apt and npm; each is up to 4 more series.",
     ),
     row(
+        Group::Dora,
+        names::DORA_DEPLOYMENT_MATCH,
+        Kind::Pattern,
+        Fallback::Value("(?i)deploy|release|publish"),
+        "Which jobs are deployments: a regular expression looked for in workflow/job name.",
+    ),
+    row(
+        Group::Dora,
+        names::DORA_BRANCH_MATCH,
+        Kind::Pattern,
+        Fallback::Unset,
+        "Of which branches: a regular expression looked for in the branch, or in the whole ref of a tag (refs/tags/v1).",
+    ),
+    row(
         Group::JobLog,
         names::RUNNER_STATE_DIR,
         Kind::Path,

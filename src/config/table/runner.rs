@@ -110,7 +110,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::RUNNER_USER,
         Kind::User,
         Fallback::Unset,
-        "As whom the runner runs when the container starts as root: a user's name, UID or UID:GID.",
+        "As whom the runner runs when the container starts as root: USER or USER:GROUP, names or numbers. Where all capabilities are dropped, add KILL, SETGID and SETUID, and CHOWN for the job hooks.",
     ),
     row(
         Group::Runner,
@@ -134,7 +134,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::RUNNER_UPDATE_CA_CERTS,
         Kind::Flag,
         Fallback::Value("false"),
-        "Bring the system's certificate store up to date before the runner is started.",
+        "Bring the system's certificate store up to date before the runner is started. The store must hold at least one authority already.",
     )
     .reaches(Reach::Runner),
     row(
@@ -150,5 +150,19 @@ pub(super) const ROWS: &[Variable] = &[
         Kind::Flag,
         Fallback::Value("false"),
         "Let the runner print its trace to stdout as well (ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT=1).",
+    ),
+    row(
+        Group::Runner,
+        names::RUNNER_SWEEP,
+        Kind::Flag,
+        Fallback::Value("true"),
+        "End the processes a job left behind once it has ended, and remove the temporary files of a killed worker. A step keeps a daemon by starting it with RUNNER_TRACKING_ID=\"\".",
+    ),
+    row(
+        Group::Runner,
+        names::RUNNER_DIAG_MAX_MB,
+        Kind::Count { min: 0 },
+        Fallback::Value("256"),
+        "How many MiB of the runner's logs may stay in _diag, looked at after each job; the oldest go first. 0 sets no limit.",
     ),
 ];

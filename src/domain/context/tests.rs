@@ -1,3 +1,5 @@
+//! Every field is of its shape or unknown, whatever is sent; and a commit has a time only where the event states one.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -24,7 +24,9 @@ impl Lifecycle {
         let changes = self.jobs.hear(&reading, worker, now);
         let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
         let moved = !changes.is_empty();
-        let mut actions: Vec<Action> = changes.into_iter().map(change_to_action).collect();
+        let interrupted = matches!(self.phase, Phase::Stopping { .. } | Phase::Killing);
+        let to_action = |change| change_to_action(change, interrupted);
+        let mut actions: Vec<Action> = changes.into_iter().map(to_action).collect();
         if believed {
             actions.extend(self.hear_session(reading.event, now).map(Action::Notify));
         }
@@ -170,7 +172,7 @@ impl Lifecycle {
     }
 }
 
-pub(super) fn change_to_action(change: JobChange) -> Action {
+fn change_to_action(change: JobChange, interrupted: bool) -> Action {
     match change {
         JobChange::Started(row) => Action::Append(row),
         JobChange::Finished(row) if row.status == RowStatus::Finished(JobStatus::Abandoned) => {
@@ -178,8 +180,22 @@ pub(super) fn change_to_action(change: JobChange) -> Action {
             let cause = if row.duration.is_some() { Cause::LockLost } else { Cause::Unfinished };
             Action::Append(JobRecord { cause: cause.to_string(), ..row })
         }
-        JobChange::Finished(row) => Action::Append(row),
+        JobChange::Finished(row) => {
+            Action::Append(JobRecord { conclusion: conclusion(row.status, interrupted).to_owned(), ..row })
+        }
         JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
+    }
+}
+
+/// What GitHub shows. A job that our interrupt has cancelled is told to it as failed (`StepsRunner`, runner-facts §1.4).
+fn conclusion(status: RowStatus, interrupted: bool) -> &'static str {
+    match status {
+        RowStatus::Finished(JobStatus::Success) => "success",
+        RowStatus::Finished(JobStatus::Failed) => "failure",
+        RowStatus::Finished(JobStatus::Cancelled) if interrupted => "failure",
+        RowStatus::Finished(JobStatus::Cancelled) => "cancelled",
+        RowStatus::Finished(JobStatus::Skipped) => "skipped",
+        RowStatus::Finished(JobStatus::Abandoned) | RowStatus::Running => "",
     }
 }
 

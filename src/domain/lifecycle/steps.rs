@@ -171,7 +171,13 @@ impl Lifecycle {
         actions
     }
 
-    pub(super) fn exited_leaving(&mut self, exit: Exit, cause: Cause, now: Now) -> Vec<Action> {
+    pub(super) fn exited_leaving(
+        &mut self,
+        exit: Exit,
+        configured: bool,
+        cause: Cause,
+        now: Now,
+    ) -> Vec<Action> {
         let cause = if self.phase == Phase::Killing { Cause::Stopped } else { cause };
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
         actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
@@ -193,7 +199,12 @@ impl Lifecycle {
             (_, Exit::Signal(SIGINT)) => 0,
             (_, Exit::Code(_) | Exit::Signal(_)) => exit.shell_code(),
         };
-        actions.extend(self.depart(reason, code, now));
+        // It has done its one job, or the server has removed it: either way its own files say that nobody is left.
+        if exit == Exit::Code(0) && !configured {
+            actions.extend(self.leave(reason, code));
+        } else {
+            actions.extend(self.depart(reason, code, now));
+        }
         actions
     }
 

@@ -415,7 +415,10 @@ fn a_removal_that_hangs_is_cut_short() {
 #[test]
 fn what_the_server_has_removed_is_not_removed_again() {
     let done = Input::Exited { exit: Exit::Code(0), configured: false, cause: Cause::Exit(0) };
-    assert_eq!(registered().deeds(done, 10), [Action::Leave(0)]);
+    assert_eq!(registered().deeds(done.clone(), 10), [Action::Leave(0)]);
+    let mut drained = registered().with(started("only"), 5).with(Input::Stop(StopKind::Ask), 10);
+    drained.deeds(completed("only", TaskResult::Succeeded), 20);
+    assert_eq!(drained.deeds(done, 20), [Action::Leave(0)]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Socket {
             let mut parts = [IoSliceMut::new(&mut datagram)];
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
             let message = recvmsg::<()>(self.inner.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
-            let sender = message.cmsgs().map(|mut messages| messages.find_map(uid));
+            let sender = message.cmsgs().map(|mut messages| messages.find_map(|message| uid(&message)));
             (message.bytes, message.flags, sender)
         };
         let is_known = |uid: &u32| self.senders.contains(uid);
@@ -81,6 +81,6 @@ impl Socket {
     }
 }
 
-fn uid(message: ControlMessageOwned) -> Option<u32> {
+fn uid(message: &ControlMessageOwned) -> Option<u32> {
     if let ControlMessageOwned::ScmCredentials(sender) = message { Some(sender.uid()) } else { None }
 }

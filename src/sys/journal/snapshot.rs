@@ -99,7 +99,7 @@ pub(super) fn load(paths: &Paths) -> io::Result<Option<(Totals, Option<Covers>)>
     if crc32fast::hash(&serde_json::to_vec(&body)?) != crc32 {
         return damaged("checksum does not match");
     }
-    if !body.totals.duration.is_sound() || !body.totals.queue_time.is_sound() {
+    if !body.totals.is_sound() {
         return damaged("a histogram does not add up");
     }
     Ok(Some((body.totals, body.covers)))

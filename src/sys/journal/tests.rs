@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 fn bounds() -> Bounds {
-    Bounds { duration: vec![10.0, 60.0, 300.0], queue_time: vec![1.0, 5.0] }
+    Bounds { queue_time: vec![1.0, 5.0], ..Bounds::with_duration(vec![10.0, 60.0, 300.0]) }
 }
 
 fn settings(dir: &TempDir, max_records: usize) -> Settings {

@@ -1,12 +1,15 @@
 //! What the job log says, told as it is written and restored as it was: the same counters either way.
 
-use super::Telemetry;
+use super::{Telemetry, resources, seconds};
+use crate::domain::context::ReportFault;
+use crate::domain::dora::{Deployment, Outcome};
+use crate::domain::queue::QueueFault;
 use crate::domain::record::{JobRecord, JobStatus, LONGEST, RowStatus};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
 use crate::telemetry::catalog::{self as c, Metric};
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use std::time::Duration;
-use tracing::info;
+use tracing::{debug, info};
 
 impl Telemetry {
     /// Counters and histograms of a replayed job log, on top of what was counted since the start.
@@ -17,7 +20,42 @@ impl Telemetry {
         }
         self.restore_histogram(&c::JOB_DURATION, &totals.duration);
         self.restore_histogram(&c::QUEUE_TIME, &totals.queue_time);
+        for (outcome, count) in Outcome::ALL.into_iter().zip(totals.dora.deployments) {
+            counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(count);
+        }
+        self.restore_histogram(&c::LEAD_TIME, &totals.lead_time);
+        self.restore_histogram(&c::RECOVERY_TIME, &totals.recovery_time);
+        self.dora.borrow_mut().precede(&totals.dora);
+        self.show_newest_deployments();
         self.exporter.touch();
+    }
+
+    fn show_newest_deployments(&self) {
+        for (outcome, newest) in Outcome::ALL.into_iter().zip(self.dora.borrow().newest) {
+            if let Some(end) = newest {
+                gauge!(c::LAST_DEPLOYMENT.name, "status" => outcome.as_str()).set(seconds(end));
+            }
+        }
+    }
+
+    pub(super) fn job_finished(&self, row: &JobRecord) {
+        let RowStatus::Finished(status) = row.status else { return };
+        counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
+        observe(&c::JOB_DURATION, row.duration);
+        observe(&c::QUEUE_TIME, row.queue_time);
+        resources::job_finished(row);
+        let deployed = self.dora.borrow_mut().fold(row);
+        if let Some(Deployment { outcome, lead_time, recovery_time }) = deployed {
+            counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(1);
+            observe(&c::LEAD_TIME, lead_time);
+            observe(&c::RECOVERY_TIME, recovery_time);
+            self.show_newest_deployments();
+        }
+        let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
+        let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
+        let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
+        let deployment = row.deployment;
+        info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause, deployment);
     }
 
     fn restore_histogram(&self, metric: &'static Metric, buckets: &Buckets) {
@@ -40,17 +78,6 @@ pub(super) fn job_started(row: &JobRecord) {
     info!(event = "job_started", job = row.job_name.as_str(), job_id = row.job_id.as_str());
 }
 
-pub(super) fn job_finished(row: &JobRecord) {
-    let RowStatus::Finished(status) = row.status else { return };
-    counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
-    observe(&c::JOB_DURATION, row.duration);
-    observe(&c::QUEUE_TIME, row.queue_time);
-    let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
-    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
-    let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
-    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause);
-}
-
 /// Only the queue time can be known late.
 pub(super) fn job_amended(row: &JobRecord) {
     observe(&c::QUEUE_TIME, row.queue_time);
@@ -69,4 +96,15 @@ pub(super) fn job_identified(row: &JobRecord) {
     let (job_id, attempt) = (row.job_id.as_str(), row.run_attempt.as_str());
     let (repository, workflow) = (row.repository.as_str(), row.workflow.as_str());
     info!(event = "job_identified", job_id, attempt, repository, workflow, trigger = row.event.as_str());
+}
+
+/// Anybody in a job can send one as often as it likes: counted, and told only to who looks closer.
+pub(super) fn report_refused(fault: ReportFault) {
+    counter!(c::REPORTS_REFUSED.name, "reason" => fault.as_str()).increment(1);
+    debug!(event = "report_refused", reason = fault.as_str());
+}
+
+pub(super) fn queue_time_unknown(fault: QueueFault) {
+    counter!(c::QUEUE_TIME_UNKNOWN.name, "reason" => fault.as_str()).increment(1);
+    info!(event = "queue_time_unknown", reason = fault.as_str());
 }

@@ -1,0 +1,202 @@
+//! A deployment is a job that the rule names; what is told of deployments is a left fold over the rows of the job log.
+//!
+//! What the keys mean, and what they cannot mean without incident data, is in `docs/DORA.md`.
+
+mod rule;
+
+pub use rule::{DeploymentRule, LONGEST_PATTERN, Matcher};
+
+use super::record::{JobRecord, JobStatus, LONGEST, RowStatus};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Streams remembered; a runner that deploys more forgets the one that has been quiet for longest.
+pub const MAX_STREAMS: usize = 64;
+
+/// How a deployment ended. Cancelled and skipped are no result: nobody knows what it would have been; abandoned has none
+/// that was witnessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It is out.
+    Success,
+    /// It is not.
+    Failed,
+}
+
+impl Outcome {
+    /// Every outcome, in label order.
+    pub const ALL: [Outcome; 2] = [Outcome::Success, Outcome::Failed];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Success => "success",
+            Outcome::Failed => "failed",
+        }
+    }
+
+    /// `None`: the row is no deployment, or one without a result.
+    fn of(row: &JobRecord) -> Option<Outcome> {
+        let RowStatus::Finished(status) = row.status else { return None };
+        let outcome = match status {
+            JobStatus::Success => Outcome::Success,
+            JobStatus::Failed => Outcome::Failed,
+            JobStatus::Cancelled | JobStatus::Skipped | JobStatus::Abandoned => return None,
+        };
+        (row.deployment == Some(true)).then_some(outcome)
+    }
+}
+
+/// What one row added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From commit to deployed, of a success whose commit's time is known; at most [`LONGEST`].
+    pub lead_time: Option<Duration>,
+    /// Of the success that ends a streak of failures: from the end of the streak's first failure to its own end.
+    pub recovery_time: Option<Duration>,
+}
+
+/// Where deployments follow one another: a failure in one stream is not repaired by a success in another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place {
+    repository: String,
+    workflow: String,
+    /// As [`branch`] says, or `refs/tags` for every tag: each release has a tag of its own.
+    branch: String,
+}
+
+impl Place {
+    /// `None` where a part is not known: what is not known to follow cannot repair.
+    fn of(row: &JobRecord) -> Option<Place> {
+        let branch = branch(&row.git_ref)?;
+        let branch = if branch.starts_with("refs/tags/") { "refs/tags" } else { branch };
+        let place = Place {
+            repository: row.repository.clone(),
+            workflow: row.workflow.clone(),
+            branch: branch.into(),
+        };
+        (!place.repository.is_empty() && !place.workflow.is_empty()).then_some(place)
+    }
+}
+
+/// What is remembered of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stream {
+    place: Place,
+    /// End of the newest deployment.
+    newest: DateTime<Utc>,
+    /// End of the first failure since the last success.
+    failing_since: Option<DateTime<Utc>>,
+}
+
+/// The deployments of a job log: counts, the newest ones, and per stream (repository, workflow, branch) whether it fails.
+///
+/// What holds, whatever the rows:
+/// - Counts, lead times and newest times depend on which rows there are, not on their order.
+/// - Streams do not see one another: any interleaving that keeps the order within each stream gives the very same value,
+///   as long as there are at most [`MAX_STREAMS`].
+/// - Within a stream time does not run backwards: a row older than the stream's newest one is counted, and neither begins
+///   nor ends a streak. A recovery is therefore never negative and always lies between a failure and a later success with
+///   no success that was known then between them. Rows in the order of their time give what happened; rows out of order
+///   (a clock that was set back) may give fewer recoveries, or other ones, between ends that are in the log.
+/// - It is the same for a row as it was told and as the log gives it back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dora {
+    /// Deployments, in the order of [`Outcome::ALL`].
+    pub deployments: [u64; 2],
+    /// End of the newest deployment of each outcome.
+    pub newest: [Option<DateTime<Utc>>; 2],
+    /// In the order of their places.
+    streams: Vec<Stream>,
+}
+
+impl Dora {
+    /// Adds one final row; what it added, if it is a deployment with a result.
+    pub fn fold(&mut self, row: &JobRecord) -> Option<Deployment> {
+        let outcome = Outcome::of(row)?;
+        let row = row.as_written();
+        self.deployments[outcome as usize] += 1;
+        let newest = &mut self.newest[outcome as usize];
+        *newest = (*newest).max(Some(row.timestamp));
+        let recovery_time = Place::of(&row).and_then(|place| self.follow(place, outcome, row.timestamp));
+        let lead_time = row.lead_time.filter(|_| outcome == Outcome::Success);
+        Some(Deployment { outcome, lead_time, recovery_time })
+    }
+
+    /// Takes over what an older log knows of streams that have not been seen since, and of the newest deployments. The
+    /// counts stay as they are.
+    pub fn precede(&mut self, older: &Dora) {
+        for (mine, theirs) in self.newest.iter_mut().zip(older.newest) {
+            *mine = (*mine).max(theirs);
+        }
+        for stream in &older.streams {
+            if let Err(at) = self.find(&stream.place) {
+                self.streams.insert(at, stream.clone());
+            }
+        }
+        while self.streams.len() > MAX_STREAMS {
+            self.forget();
+        }
+    }
+
+    /// How long the stream had failed, if this is the success that ends it.
+    fn follow(&mut self, place: Place, outcome: Outcome, end: DateTime<Utc>) -> Option<Duration> {
+        let at = match self.find(&place) {
+            Ok(at) => at,
+            Err(at) => {
+                self.streams.insert(at, Stream { place, newest: end, failing_since: None });
+                at
+            }
+        };
+        let stream = &mut self.streams[at];
+        let mut recovery = None;
+        if end >= stream.newest {
+            stream.newest = end;
+            let since = stream.failing_since.take();
+            match outcome {
+                Outcome::Failed => stream.failing_since = since.or(Some(end)),
+                Outcome::Success => recovery = since.and_then(|since| between(since, end)),
+            }
+        }
+        if self.streams.len() > MAX_STREAMS {
+            self.forget();
+        }
+        recovery
+    }
+
+    fn find(&self, place: &Place) -> Result<usize, usize> {
+        self.streams.binary_search_by(|stream| stream.place.cmp(place))
+    }
+
+    /// The stream that has been quiet for longest.
+    fn forget(&mut self) {
+        let quiet = self.streams.iter().enumerate().min_by_key(|(_, stream)| stream.newest);
+        if let Some((at, _)) = quiet {
+            self.streams.remove(at);
+        }
+    }
+}
+
+/// From the commit to the end of the job, if that was a successful deployment and both times are believable: never
+/// negative, at most [`LONGEST`].
+pub fn lead_time(row: &JobRecord) -> Option<Duration> {
+    let deployed = Outcome::of(row) == Some(Outcome::Success);
+    between(row.committed_at.filter(|_| deployed)?, row.timestamp)
+}
+
+/// `None` if negative or longer than [`LONGEST`].
+fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Duration> {
+    (to - from).to_std().ok().filter(|time| *time <= LONGEST)
+}
+
+/// The branch of a Git ref: `refs/heads/X` is `X`; every other ref, tags above all, is its own whole name. `None` if there
+/// is none.
+fn branch(git_ref: &str) -> Option<&str> {
+    Some(git_ref.strip_prefix("refs/heads/").unwrap_or(git_ref)).filter(|branch| !branch.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! How long our job waited: one look at the jobs of its run, spared where the credential has little left.
+
+use super::{Access, LOOK_LIMIT, Registrar};
+use crate::domain::queue::{Listed, Ours, Question, QueueFault, queue_time};
+use crate::github::{Job, Jobs};
+use crate::sys::runner_file;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Below so many calls the queue time is not worth one: registering and removing runners is.
+const FLOOR: u64 = 100;
+
+/// The list that GitHub need not send again while it is the same.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<Option<List>>);
+
+#[derive(Clone, Debug)]
+struct List {
+    run: u64,
+    attempt: u32,
+    etag: String,
+    jobs: Vec<Listed>,
+}
+
+impl Registrar {
+    /// Whether GitHub can be asked anything at all.
+    pub fn can_ask(&self) -> bool {
+        matches!(self.access, Access::Api(_))
+    }
+
+    /// How long the job that we began then had waited.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub async fn queue_time(&self, question: &Question) -> Result<Duration, QueueFault> {
+        let jobs = self.list(question).await?;
+        let file = runner_file::read(&self.dir);
+        let name = file.as_ref().map(|file| file.name.clone()).filter(|name| !name.is_empty());
+        let ours =
+            Ours { id: file.and_then(|file| file.id), name: name.unwrap_or_else(|| self.wish.name.clone()) };
+        queue_time(&jobs, &ours, question.started_at)
+    }
+
+    async fn list(&self, question: &Question) -> Result<Vec<Listed>, QueueFault> {
+        let Access::Api(client) = &self.access else { return Err(QueueFault::Unavailable) };
+        if client.calls_left().is_some_and(|left| left < FLOOR) {
+            return Err(QueueFault::Spared);
+        }
+        let Question { repository, run, attempt, .. } = question;
+        let seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seen = seen.filter(|seen| (seen.run, seen.attempt) == (*run, *attempt));
+        let etag = seen.as_ref().map(|seen| seen.etag.as_str());
+        let answer = client.jobs(repository, *run, *attempt, etag, Instant::now() + LOOK_LIMIT).await;
+        match (answer, seen) {
+            (Ok(Jobs::Unchanged), Some(seen)) => Ok(seen.jobs),
+            (Ok(Jobs::Listed { jobs, etag }), _) => {
+                let jobs: Vec<Listed> = jobs.into_iter().map(listed).collect();
+                let list = etag.map(|etag| List { run: *run, attempt: *attempt, etag, jobs: jobs.clone() });
+                *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = list;
+                Ok(jobs)
+            }
+            // The call is counted by its status.
+            (Ok(Jobs::Unchanged) | Err(_), _) => Err(QueueFault::Unavailable),
+        }
+    }
+}
+
+fn listed(job: Job) -> Listed {
+    // While it is queued, GitHub gives that time as its start.
+    let begun = job.status != "queued";
+    Listed {
+        runner_id: job.runner_id,
+        runner_name: job.runner_name,
+        created_at: job.created_at,
+        started_at: job.started_at.filter(|_| begun),
+    }
+}

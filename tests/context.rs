@@ -1,0 +1,293 @@
+//! What a job's row says beside its result: the hooks' context, GitHub's queue time, and both of them after any death.
+#![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers too")]
+
+#[path = "support/github.rs"]
+mod github;
+#[path = "support/ns.rs"]
+mod ns;
+#[path = "support/supervised.rs"]
+mod supervised;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use github::api::{Access, random};
+use github::{Fake, Play, Shape};
+use nix::sys::signal::{Signal::SIGKILL, kill};
+use nix::unistd::Pid;
+use runner_init::domain::record::HEADER;
+use runner_init::github::Endpoint;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use supervised::{Plan, Supervised, job, runner};
+
+type Row = BTreeMap<String, String>;
+
+/// The job log's complete rows by the names of its columns.
+fn rows(s: &Supervised) -> Vec<Row> {
+    let text = std::fs::read(s.path("state/jobs.log")).unwrap_or_default();
+    let whole = &text[..memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1)];
+    let mut reader = csv::Reader::from_reader(whole);
+    let named = |record: csv::StringRecord| {
+        HEADER.split(',').map(str::to_owned).zip(record.iter().map(str::to_owned)).collect()
+    };
+    reader.records().map(|record| named(record.unwrap())).collect()
+}
+
+fn last(s: &Supervised) -> Row {
+    rows(s).pop().expect("a row")
+}
+
+/// The named columns of a row.
+fn columns<'a, const N: usize>(row: &'a Row, names: [&str; N]) -> [&'a str; N] {
+    names.map(|name| row[name].as_str())
+}
+
+fn metric(s: &Supervised, name: &str) -> Option<f64> {
+    s.metric(&format!("github_runner_{name}"))
+}
+
+/// A job of this context.
+fn of(context: Value, ms: u64) -> Value {
+    json!({ "job": { "name": "Build it", "ms": ms, "context": context } })
+}
+
+#[test]
+fn a_row_says_where_its_job_comes_from() {
+    require!("namespace");
+    let events = ["push", "pull_request", "workflow_dispatch", "schedule", "workflow_run"];
+    let jobs = events.map(|event| of(json!({ "event_name": event, "run_id": 41 }), 10));
+    let mut s = runner(&jobs).start();
+    s.until("all are over", |s| s.results().len() == events.len());
+    let all = rows(&s);
+    for event in events {
+        let of_event: Vec<&Row> = all.iter().filter(|row| row["event"] == event).collect();
+        assert_eq!(of_event.len(), 2, "running once more, then over: {event}");
+        for row in of_event {
+            let found =
+                columns(row, ["job_id", "repository", "workflow", "run_number", "run_attempt", "actor"]);
+            assert_eq!(found, ["41_build", "octo-org/widgets", "CI", "812", "1", "octocat"]);
+            let told = matches!(event, "push" | "workflow_run");
+            assert_eq!(row["committed_at"].is_empty(), !told, "{event}: {row:?}");
+            assert_eq!(row["sha"].len(), 40);
+        }
+    }
+    assert_eq!(metric(&s, "jobs_started_total"), Some(5.0), "a row that says more starts no further job");
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_user_s_hooks_are_run_and_decide() {
+    require!("namespace");
+    let dir = tempfile::tempdir().unwrap();
+    let seen = dir.path().join("seen");
+    let script = |name: &str, code: i32| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, format!("echo $GITHUB_RUN_ID {name} >>{}\nexit {code}\n", seen.display()))
+            .unwrap();
+        path.display().to_string()
+    };
+    let (good, bad) = (script("good.sh", 0), script("bad.sh", 7));
+    for (completed, result) in [(&good, "success"), (&bad, "failed")] {
+        let hooks = runner(&[of(json!({ "run_id": 41 }), 10)])
+            .env("ACTIONS_RUNNER_HOOK_JOB_STARTED", &good)
+            .env("ACTIONS_RUNNER_HOOK_JOB_COMPLETED", completed);
+        let mut s = hooks.start();
+        s.until("it is over", |s| s.results().len() == 1);
+        assert_eq!(columns(&last(&s), ["status", "job_id"]), [result, "41_build"]);
+        assert_eq!(s.stop(), 0);
+    }
+    assert_eq!(ns::read(&seen), "41 good.sh\n41 good.sh\n41 good.sh\n41 bad.sh\n");
+}
+
+#[test]
+fn what_was_told_survives_every_death() {
+    require!("namespace");
+    // Before the hook has spoken, and after; the supervisor is killed, or the listener.
+    for (told, supervisor) in [(false, true), (true, true), (true, false)] {
+        let setup = if told { 0 } else { 60_000 };
+        let long = json!({ "job": { "name": "long", "ms": 60_000, "worker": { "setup_ms": setup }, "context": { "run_id": 41 } } });
+        let mut s = runner(&[long]).start();
+        let rows_before = if told { 2 } else { 1 };
+        s.until("its start is on disk", |s| rows(s).len() == rows_before);
+        if supervisor {
+            kill(Pid::from_raw(s.supervisor()), SIGKILL).unwrap();
+            assert_eq!(s.exit_code(), 137);
+        } else {
+            kill(Pid::from_raw(s.until_process("Runner.Listener")), SIGKILL).unwrap();
+            s.until("it is counted as abandoned", |s| s.results() == ["abandoned"]);
+            s.stop();
+        }
+        let mut again = runner(&[]).in_dir_of(&s).start();
+        again.until_state("idle");
+        let row = last(&again);
+        let id = if told { "41_build" } else { row["job_id"].as_str() };
+        assert_eq!(columns(&row, ["status", "job_id"]), ["abandoned", id]);
+        assert_eq!(row["repository"], if told { "octo-org/widgets" } else { "" });
+        assert_eq!(row["job_id"].starts_with("local-"), !told);
+        assert_eq!(metric(&again, "jobs_started_total"), Some(1.0));
+        assert_eq!(again.stop(), 0);
+    }
+}
+
+#[test]
+fn github_is_told_failed_where_the_runner_prints_canceled() {
+    require!("namespace");
+    let mut s = runner(&[job("long", 60_000)]).env("RUNNER_DRAIN_TIMEOUT", "0s").start();
+    s.until_log("event=job_identified");
+    assert_eq!(s.stop(), 0);
+    assert_eq!(columns(&last(&s), ["status", "conclusion"]), ["cancelled", "failure"]);
+    let cancelled = json!({ "job": { "name": "x", "ms": 60_000, "cancel_after_ms": 50 } });
+    let mut s = runner(&[cancelled]).start();
+    s.until("it is over", |s| s.results() == ["cancelled"]);
+    assert_eq!(columns(&last(&s), ["status", "conclusion"]), ["cancelled", "cancelled"]);
+    assert_eq!(s.stop(), 0);
+}
+
+/// A GitHub, and a runner registered there by a PAT that plays these.
+fn registered(steps: &[Value]) -> (Fake, Plan) {
+    let fake = Fake::start(Shape::Dotcom, "/repos/o/r");
+    let token = random("ghp_");
+    fake.grant(&token, Access::Full);
+    let python = ns::program("python3").expect("required");
+    let body = include_str!("support/config_sh.py").replace("@FAKE@", &format!("http://{}", fake.addr));
+    let plan = runner(steps).registering(format!("#!{}\n{body}", python.display()));
+    let plan = plan.env("GITHUB_API_URL", &fake.api_url()).env("GITHUB_TOKEN", &token);
+    (fake, plan.env("GITHUB_REPOSITORY", "o/r"))
+}
+
+/// GitHub's list of a run: our job, and another runner's.
+fn listed(created: DateTime<Utc>, started: Option<DateTime<Utc>>, status: &str) -> Vec<Value> {
+    let row = |id: u64, runner: &str, created: DateTime<Utc>, started: Option<DateTime<Utc>>| json!({ "id": id, "name": "build", "status": status, "runner_name": runner, "created_at": created, "started_at": started });
+    vec![
+        row(1, "somebody-else", created - TimeDelta::days(1), started),
+        row(2, "test-runner", created, started),
+    ]
+}
+
+fn asked_for_jobs(fake: &Fake) -> usize {
+    fake.take_log().iter().filter(|request| request.line().contains("/attempts/1/jobs")).count()
+}
+
+#[test]
+fn a_job_s_queue_time_is_what_github_says() {
+    require!("namespace", "python3");
+    let context = json!({ "repository": "o/r", "run_id": 41 });
+    let (fake, plan) = registered(&[of(context, 1500)]);
+    let now = Utc::now();
+    fake.set_jobs(listed(now - TimeDelta::milliseconds(42_500), Some(now), "in_progress"));
+    let mut s = plan.start();
+    s.until("it is over", |s| s.results() == ["success"]);
+    assert_eq!(last(&s)["queue_time_seconds"], "42.500");
+    s.until("it is counted", |s| metric(s, "queue_time_seconds_sum") == Some(42.5));
+    assert_eq!(metric(&s, "queue_time_seconds_count"), Some(1.0));
+    assert_eq!(asked_for_jobs(&fake), 1, "one call for a job");
+    assert_eq!(s.stop(), 0);
+    let mut again = runner(&[]).in_dir_of(&s).start();
+    assert_eq!(metric(&again, "queue_time_seconds_sum"), Some(42.5));
+    assert_eq!(again.stop(), 0);
+}
+
+#[test]
+fn github_is_asked_once_more_after_the_job_if_it_was_late() {
+    require!("namespace", "python3");
+    let (fake, plan) = registered(&[of(json!({ "repository": "o/r", "run_id": 41 }), 2500)]);
+    let now = Utc::now();
+    fake.set_jobs(listed(now - TimeDelta::seconds(9), None, "queued"));
+    let mut s = plan.start();
+    let mut asked = 0;
+    s.until("it was asked", |_| {
+        asked += asked_for_jobs(&fake);
+        asked == 1
+    });
+    fake.set_jobs(listed(now - TimeDelta::seconds(9), Some(now), "in_progress"));
+    s.until("it is known", |s| metric(s, "queue_time_seconds_sum") == Some(9.0));
+    assert_eq!((rows(&s).len(), asked_for_jobs(&fake)), (4, 1), "begun, identified, over, amended");
+    assert_eq!(last(&s)["queue_time_seconds"], "9.000");
+    assert_eq!(metric(&s, "jobs_total{status=\"success\"}"), Some(1.0));
+    assert!(s.get("/api/v1/jobs").body.matches("\"job_id\"").count() == 1, "one job");
+    assert_eq!(s.stop(), 0);
+    let mut again = runner(&[]).in_dir_of(&s).start();
+    assert_eq!(metric(&again, "jobs_total{status=\"success\"}"), Some(1.0));
+    assert_eq!(metric(&again, "queue_time_seconds_count"), Some(1.0));
+    assert_eq!(again.stop(), 0);
+}
+
+#[test]
+fn a_queue_time_that_cannot_be_is_counted_and_not_observed() {
+    require!("namespace", "python3");
+    let now = Utc::now();
+    let faults: [(&str, Box<dyn Fn(&Fake)>); 4] = [
+        (
+            "negative",
+            Box::new(move |fake| {
+                fake.set_jobs(listed(now + TimeDelta::seconds(60), Some(now), "in_progress"))
+            }),
+        ),
+        (
+            "absurd",
+            Box::new(move |fake| fake.set_jobs(listed(now - TimeDelta::days(99), Some(now), "in_progress"))),
+        ),
+        ("missing", Box::new(|fake| fake.set_jobs(Vec::new()))),
+        (
+            "unavailable",
+            Box::new(|fake| {
+                fake.script(Endpoint::Jobs, [Play::status(404, "Not Found"), Play::status(404, "Not Found")])
+            }),
+        ),
+    ];
+    for (reason, arrange) in faults {
+        let (fake, plan) = registered(&[of(json!({ "repository": "o/r", "run_id": 41 }), 300)]);
+        arrange(&fake);
+        let mut s = plan.start();
+        let counted = format!("queue_time_unknown_total{{reason=\"{reason}\"}}");
+        s.until("it is counted", |s| metric(s, &counted) == Some(1.0));
+        s.until("it is over", |s| s.results() == ["success"]);
+        assert_eq!(
+            (metric(&s, "queue_time_seconds_count"), last(&s)["queue_time_seconds"].as_str()),
+            (Some(0.0), "")
+        );
+        assert_eq!(s.stop(), 0);
+    }
+}
+
+#[test]
+fn a_runner_of_another_user_reports_too() {
+    require!("namespace", "root");
+    let mut s = runner(&[of(json!({ "run_id": 41 }), 10)]).with_runner_user(1001).start();
+    s.until("it is over", |s| s.results() == ["success"]);
+    assert_eq!(columns(&last(&s), ["job_id", "repository"]), ["41_build", "octo-org/widgets"], "{}", s.log());
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn without_a_directory_for_them_there_are_no_hooks_and_all_else_works() {
+    require!("namespace");
+    let spaced = tempfile::Builder::new().prefix("a b").tempdir().unwrap();
+    let dir = spaced.path().display().to_string();
+    let mut s = runner(&[job("plain", 10)]).env("RUNNER_RUN_DIR", &dir).start();
+    s.until("it is over", |s| s.results() == ["success"]);
+    assert!(s.log().contains("event=no_job_hooks"), "{}", s.log());
+    assert!(last(&s)["job_id"].starts_with("local-"));
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_job_s_own_word_on_its_caches_is_counted_if_the_type_is_known() {
+    require!("namespace");
+    let say = |words: &str| format!("'{}' cache {words}", env!("CARGO_BIN_EXE_runner-init"));
+    let lines = ["hit --type bazel", "miss --type bazel", "hit --type npm", "hit --type made-up"].map(say);
+    let step = json!({ "run": lines.join("\n") });
+    let mut s =
+        runner(&[json!({ "job": { "name": "build", "steps": [step] } })]).env("CACHE_TYPES", "bazel").start();
+    s.until("it is over", |s| s.results() == ["success"]);
+    let requests =
+        |kind, result| format!("cache_requests_total{{cache_type=\"{kind}\",result=\"{result}\"}}");
+    assert_eq!(metric(&s, &requests("bazel", "hit")), Some(1.0));
+    assert_eq!(metric(&s, &requests("bazel", "miss")), Some(1.0));
+    assert_eq!(metric(&s, &requests("npm", "hit")), Some(1.0));
+    assert_eq!(metric(&s, "cache_hit_rate{cache_type=\"bazel\"}"), Some(0.5));
+    assert_eq!(metric(&s, "cache_hit_rate{cache_type=\"apt\"}"), None, "unknown is absent");
+    assert_eq!(metric(&s, "reports_refused_total{reason=\"unknown_type\"}"), Some(1.0));
+    assert!(!s.get("/metrics").body.contains("made-up"));
+    assert_eq!(s.stop(), 0);
+}

@@ -1,0 +1,98 @@
+//! Running: idle it leaves at once, busy it drains, and the listener's exit is followed by what its code means.
+
+use crate::case::Credential;
+use crate::ns;
+use crate::world::{Left, World, held, launch, let_go};
+use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+use serde_json::json;
+
+pub fn idle_stop(world: &World) {
+    let mut s = world.start(&[launch(&[])], &[]);
+    world.phase(&mut s, "idle");
+    assert_eq!(world.fake.runners().len(), 1);
+    s.signal(SIGTERM);
+    world.ended(&mut s, 0, &[], world.before_its_job());
+    assert!(s.log().contains("event=finished reason=asked code=0"), "{}", s.log());
+}
+
+pub fn idle_exit_that_ends(world: &World) {
+    for (code, reason) in [(0, "success"), (1, "terminated_error"), (7, "version_deprecated")] {
+        let mut s = world.start(&[launch(&[json!({ "idle_ms": 100 }), json!({ "exit": code })])], &[]);
+        world.ended(&mut s, code, &[], world.before_its_job());
+        assert!(s.log().contains(&format!("event=finished reason={reason} code={code}")), "{}", s.log());
+        assert_eq!(s.log().matches("event=listener_started").count(), 1);
+        world.others_clean_up();
+    }
+}
+
+pub fn idle_exit_that_is_followed_by_a_launch(world: &World) {
+    let mut s = world.start(&[launch(&[json!({ "exit": 2 })]), launch(&[])], &[]);
+    world.phase(&mut s, "backoff");
+    let known = world.fake.runners();
+    world.phase(&mut s, "idle");
+    assert_eq!(s.metric("github_runner_restarts_total{reason=\"retryable_error\"}"), Some(1.0));
+    assert_eq!(world.fake.runners(), known, "the registration outlives the listener");
+    s.signal(SIGTERM);
+    world.ended(&mut s, 0, &[], world.before_its_job());
+}
+
+/// The launch after it is at least 24 s away; that it registers anew is shown where time is an argument.
+pub fn idle_exit_in_a_session_conflict(world: &World) {
+    let mut s = world.start(&[launch(&[json!({ "exit": 5 })])], &[]);
+    world.phase(&mut s, "backoff");
+    s.until_log("event=restart_scheduled reason=session_conflict");
+    s.signal(SIGTERM);
+    world.ended(&mut s, 0, &[], world.before_its_job());
+}
+
+pub fn idle_exit_of_a_dropped_registration(world: &World) {
+    let told = launch(&[json!({ "deleted_on_server": {} })]);
+    let mut s = world.start(&[told, launch(&[])], &[]);
+    s.until_log("event=ghost_detected cause=removed_by_server");
+    let first = world.fake.runners();
+    world.fake.clear_runners();
+    if !world.case.asks() {
+        world.ended(&mut s, 0, &[], Left::Nobody);
+        assert!(s.log().contains("event=finished reason=removed_by_server code=0"), "{}", s.log());
+        return;
+    }
+    world.phase(&mut s, "backoff");
+    world.phase(&mut s, "idle");
+    assert_eq!(s.metric("github_runner_restarts_total{reason=\"reregistered\"}"), Some(1.0));
+    let second = world.fake.runners();
+    assert!(second.len() == 1 && second[0].id > first[0].id, "{first:?}, {second:?}");
+    s.signal(SIGTERM);
+    world.ended(&mut s, 0, &[], Left::Nobody);
+}
+
+pub fn busy_stop(world: &World) {
+    let mut s = world.start(&[launch(&[held("long")])], &[]);
+    world.phase(&mut s, "busy");
+    s.signal(SIGTERM);
+    match world.case.credential {
+        Credential::Pat | Credential::App | Credential::AskedJit => {
+            s.until_log("event=labels_taken_away");
+            assert!(world.fake.runners()[0].labels.is_empty());
+        }
+        Credential::Token => s.until_log("event=labels_stay"),
+        Credential::Jit => s.until_log("event=drain_started"),
+    }
+    world.phase(&mut s, "draining");
+    assert!(!String::from_utf8_lossy(&s.out()).contains("Exiting..."), "nothing is sent");
+    let_go(&s);
+    world.ended(&mut s, 0, &["success"], world.after_its_job());
+}
+
+pub fn busy_exit(world: &World) {
+    let mut s = world.start(&[launch(&[held("lost")]), launch(&[])], &[]);
+    world.phase(&mut s, "busy");
+    let step = s.until_process("bash");
+    ns::send(s.until_process("Runner.Listener"), SIGKILL);
+    world.phase(&mut s, "backoff");
+    s.until("its end is on disk", |s| s.results() == ["abandoned"]);
+    s.until("nobody works for it any more", |_| ns::stat(step).is_none());
+    world.phase(&mut s, "idle");
+    assert_eq!(s.metric("github_runner_restarts_total{reason=\"killed\"}"), Some(1.0));
+    s.signal(SIGTERM);
+    world.ended(&mut s, 0, &["abandoned"], world.before_its_job());
+}
