@@ -26,7 +26,7 @@ const WINDOW: u32 = 100;
 pub enum CacheType {
     /// GitHub's cache service: `actions/cache` and `actions/setup-*`.
     Actions,
-    /// BuildKit's layers, one request per step of a Dockerfile.
+    /// `BuildKit`'s layers, one request per step of a Dockerfile.
     Buildkit,
     /// Archives of Debian packages, one request per run.
     Apt,

@@ -5,6 +5,7 @@ use crate::domain::cache::{CacheResult, Caches};
 use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
 use crate::sys::diag::{Batch, Follower};
+use crate::telemetry::emit::Telemetry;
 use std::path::Path;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ pub(super) struct CacheWatch {
 }
 
 impl CacheWatch {
-    pub(super) fn begin(own_types: &[String], runner_dir: &Path) -> CacheWatch {
+    pub(super) fn begin(own_types: &[String], runner_dir: &Path, telemetry: &Telemetry) -> CacheWatch {
         let follower = match Follower::start(runner_dir) {
             Ok(follower) => Some(follower),
             Err(error) => {
@@ -24,11 +25,9 @@ impl CacheWatch {
                 None
             }
         };
-        CacheWatch { caches: Caches::new(own_types), follower }
-    }
-
-    pub(super) fn types(&self) -> &Caches {
-        &self.caches
+        let caches = Caches::new(own_types);
+        telemetry.know_caches(caches.types());
+        CacheWatch { caches, follower }
     }
 
     /// What the next piece of a log tells. Cancel-safe.

@@ -102,8 +102,6 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
-    let caches = CacheWatch::begin(&config.metrics.cache_types, &launch.dir);
-    telemetry.know_caches(caches.types().types());
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
 
     let (words_in, words) = mpsc::unbounded_channel();
@@ -120,7 +118,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         scene: Scene::new(work_dir),
         preparation,
         reports,
-        caches,
+        caches: CacheWatch::begin(&config.metrics.cache_types, &launch.dir, &telemetry),
         launch,
         listening: Listening::default(),
         update: None,

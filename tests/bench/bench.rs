@@ -11,6 +11,7 @@
     reason = "figures for people"
 )]
 
+mod cache;
 mod hook;
 mod idle;
 mod load;
@@ -33,14 +34,14 @@ use runner_init::sim;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: tests/bench/run [--quick] [--binary PATH] [TOPIC...]
-topics: size memory start hook idle scrape replay tee orphans (default: all)
+topics: size memory start hook idle scrape replay tee cache orphans (default: all)
 --quick: small numbers, within a minute
 --binary PATH: another runner-init than the one just built";
 
 /// One part of the suite.
 type Topic = (&'static str, fn(&Plan, &mut Report));
 
-const TOPICS: [Topic; 9] = [
+const TOPICS: [Topic; 10] = [
     ("size", size::run),
     ("memory", memory::run),
     ("start", start::run),
@@ -48,6 +49,7 @@ const TOPICS: [Topic; 9] = [
     ("scrape", scrape::run),
     ("replay", replay::run),
     ("tee", tee::run),
+    ("cache", cache::run),
     ("orphans", orphans::run),
     ("idle", idle::run),
 ];
@@ -75,6 +77,7 @@ fn main() {
     let number = |at: usize| words.get(at).and_then(|word| word.parse().ok()).expect("a number");
     match words.first().map(String::as_str) {
         Some("produce") => return tee::produce(&words[1], number(2)),
+        Some("follow") => return cache::follow(&words[1], number(2)),
         Some("orphans") => return orphans::make(number(1)),
         Some(_) | None => {}
     }

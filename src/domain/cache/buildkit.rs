@@ -34,6 +34,10 @@ impl Buildkit {
     /// A line's text after its `#`.
     pub(super) fn hear(&mut self, text: &[u8]) -> Option<CacheEvent> {
         let (vertex, says) = numbered(text)?;
+        // What a command prints begins with its time, and there is much of it.
+        if says.first().is_none_or(u8::is_ascii_digit) {
+            return None;
+        }
         let is_over = self.over.has(vertex);
         if says.starts_with(b"[") {
             // A name is told again whenever the output returns to its vertex, but not that of the first after its end.

@@ -88,10 +88,10 @@ impl Header {
 
     fn step(&mut self) -> Step {
         match (self.is_script, self.action) {
-            (true, _) => Step::Tools(Tools::of_script()),
+            (true, _) => Step::Tools(Box::new(Tools::of_script())),
             // These actions have inputs with defaults: the runner prints them.
             (false, Action::Lookup) if self.has_inputs => Step::Lookup(Lookup::new(self.key.take())),
-            (false, Action::Build) if self.has_inputs => Step::Tools(Tools::of_build()),
+            (false, Action::Build) if self.has_inputs => Step::Tools(Box::new(Tools::of_build())),
             (false, Action::Lookup | Action::Build | Action::Other) => Step::Nobody,
         }
     }

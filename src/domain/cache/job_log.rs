@@ -6,7 +6,7 @@
 //! header, `with:` block and end included, is taken at its word, once per header; one that shows a bare header line, or the
 //! sentences of another step, is not. After `Post job cleanup.` and under an unknown action nobody is believed.
 //!
-//! Most lines are passed over at the first byte of their text, so that reading costs little more than finding line ends.
+//! Most lines are passed over at the first two bytes of their text, so that reading costs little more than finding line ends.
 
 use super::CacheEvent;
 use super::header::{Header, Reading};
@@ -29,7 +29,7 @@ pub(super) enum Step {
     /// An action that asks GitHub's cache.
     Lookup(Lookup),
     /// A script, or an action that builds an image.
-    Tools(Tools),
+    Tools(Box<Tools>),
 }
 
 impl Step {
@@ -100,8 +100,8 @@ impl JobLog {
         for end in memchr_iter(b'\n', rest) {
             let line = &rest[start..end];
             start = end + 1;
-            let Some(first) = line.get(TEXT_AT) else { continue };
-            if marks.is_none_or(|marks| marks[usize::from(*first)]) {
+            let Some([first, second, ..]) = line.get(TEXT_AT..) else { continue };
+            if marks.is_none_or(|marks| marks[usize::from(*first)] && goes_on(*first, *second)) {
                 self.line(line, events);
                 marks = self.marks();
             }
@@ -126,7 +126,7 @@ impl JobLog {
 
     fn line(&mut self, line: &[u8], events: &mut Vec<CacheEvent>) {
         // Later lines of a message, such as the value of an input, have no time: they say nothing.
-        let Some(text) = text(line) else { return };
+        let Some(text) = text(line).filter(|text| text.len() > 1) else { return };
         match self.header.as_mut().map(|header| header.read(text)) {
             Some(Reading::On) => return,
             Some(Reading::End(step)) => {
@@ -137,13 +137,24 @@ impl JobLog {
             Some(Reading::NoHeader) => self.header = None,
             None => {}
         }
-        if let Some(name) = text.strip_prefix(b"##[group]Run ") {
-            self.header = Some(Header::of(name));
-        } else if text == b"Post job cleanup." {
-            self.step = Step::Nobody;
-        } else {
-            events.extend(self.step.hear(text));
+        match text {
+            [b'#', b'#', b'[', b'g', ..] if text.starts_with(b"##[group]Run ") => {
+                self.header = Some(Header::of(&text[b"##[group]Run ".len()..]));
+            }
+            b"Post job cleanup." => self.step = Step::Nobody,
+            _ => events.extend(self.step.hear(text)),
         }
+    }
+}
+
+/// Whether a marked byte is followed as in one of our sentences: `##[…`, `#7 …`, `Post`, `Need`, `Get:`, `Fetched`, `npm`.
+fn goes_on(first: u8, second: u8) -> bool {
+    match first {
+        b'#' => second == b'#' || second.is_ascii_digit(),
+        b'P' => second == b'o',
+        b'n' => second == b'p',
+        b'\x1b' => second == b'[',
+        _ => second == b'e',
     }
 }
 

@@ -27,46 +27,41 @@ impl Tools {
     }
 
     pub(super) fn hear(&mut self, text: &[u8]) -> Option<CacheEvent> {
-        if let Some(text) = text.strip_prefix(b"#") {
-            return self.buildkit.hear(text);
-        }
-        if !self.is_script {
-            return None;
-        }
-        match text.first()? {
-            b'N' | b'G' | b'F' => {
+        match text {
+            [b'#', text @ ..] => self.buildkit.hear(text),
+            _ if !self.is_script => None,
+            [b'N' | b'G' | b'F', ..] => {
                 let result = self.apt(text)?;
                 Some(CacheEvent { kind: CacheType::Apt, result })
             }
-            b'\x1b' => {
-                let plain = without_colours(text);
-                npm(&plain)
-            }
+            [b'\x1b', ..] => npm(&without_colours(text)),
             _ => npm(text),
         }
     }
 
     /// apt says how much it needs before it asks; `A/B` is what is missing of all (apt `apt-private/private-install.cc`).
     fn apt(&mut self, text: &[u8]) -> Option<CacheResult> {
-        if let Some(rest) = text.strip_prefix(b"Need to get ") {
-            let size = rest.strip_suffix(b" of archives.")?;
-            self.apt = None;
-            if size == b"0 B" || size.starts_with(b"0 B/") {
-                return Some(CacheResult::Hit);
-            }
-            let partly = memchr::memchr(b'/', size).is_some();
-            self.apt = Some(if partly { CacheResult::Partial } else { CacheResult::Miss });
-            return None;
+        if text.first() != Some(&b'N') {
+            // There is much of it, and little is waited for.
+            self.apt?;
+            let fetched = text.starts_with(b"Get:") || text.starts_with(b"Fetched ");
+            return if fetched { self.apt.take() } else { None };
         }
-        let fetched = text.starts_with(b"Get:") || text.starts_with(b"Fetched ");
-        if fetched { self.apt.take() } else { None }
+        let size = text.strip_prefix(b"Need to get ")?.strip_suffix(b" of archives.")?;
+        self.apt = None;
+        if size == b"0 B" || size.starts_with(b"0 B/") {
+            return Some(CacheResult::Hit);
+        }
+        let partly = memchr::memchr(b'/', size).is_some();
+        self.apt = Some(if partly { CacheResult::Partial } else { CacheResult::Miss });
+        None
     }
 }
 
 /// `npm http fetch GET 200 URL 12ms (cache hit)`, printed with `--loglevel http` (npm-registry-fetch `check-response.js`,
 /// the words of make-fetch-happen). What the registry has confirmed comes from the cache.
 fn npm(text: &[u8]) -> Option<CacheEvent> {
-    let rest = text.strip_prefix(b"npm http fetch ")?.strip_suffix(b")")?;
+    let rest = text.strip_suffix(b")")?.strip_prefix(b"npm http fetch ")?;
     let open = memchr::memrchr(b'(', rest)?;
     let result = match &rest[open + 1..] {
         b"cache hit" | b"cache revalidated" | b"cache stale" => CacheResult::Hit,

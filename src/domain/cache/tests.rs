@@ -1,3 +1,5 @@
+//! Names, rates, and any bytes at all; the sentences themselves are in `tests/corpus/cache`.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -74,7 +76,9 @@ fn a_line() -> impl Strategy<Value = Vec<u8>> {
 
 fn read(pieces: &[&[u8]]) -> (Vec<CacheEvent>, usize) {
     let (mut log, mut events) = (JobLog::default(), Vec::new());
-    pieces.iter().for_each(|piece| log.feed(piece, &mut events));
+    for piece in pieces {
+        log.feed(piece, &mut events);
+    }
     (events, log.torn_capacity())
 }
 
