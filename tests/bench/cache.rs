@@ -124,13 +124,23 @@ impl Stage {
         for number in 1..=self.pages {
             file.write_all(text.as_bytes()).expect("room");
             file = File::create_new(self.page(STEMS[0], number + 1)).expect("new");
-            // The file before is closed by now, and may be gone.
+            // The worker would delete the file before up to a second later; we do once the follower is past it.
             if !keep {
+                self.turns_to(&self.page(STEMS[0], number + 1));
                 std::fs::remove_file(self.page(STEMS[0], number)).expect("ours");
             }
         }
         drop(file);
         self.hears("done");
+    }
+
+    fn turns_to(&self, page: &Path) {
+        let fds = format!("/proc/{}/fd", self.child.id());
+        let holds = || {
+            let open = std::fs::read_dir(&fds).expect("it lives").flatten();
+            open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|target| target == page)
+        };
+        super::server::wait_until("the follower is in the next page", holds);
     }
 
     /// Processor milliseconds and peak RSS in kB so far.
