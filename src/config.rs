@@ -68,6 +68,7 @@ pub struct Config {
 }
 
 /// The runner itself.
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runner {
     /// Where it is installed and configured.

@@ -10,8 +10,6 @@ use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
 use crate::domain::event::Now;
 use crate::domain::lifecycle::{Lifecycle, Settings};
-use crate::domain::notice::Notice;
-use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
 use crate::http::{self, Scrapes, View, api, server};
@@ -107,7 +105,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         life,
         clock,
         signals,
-        sweeper: Sweeper::new(&config, &launch, work_dir.clone()),
+        sweeper: Sweeper::start(&config, &launch, work_dir.clone()),
         scene: Scene::new(work_dir),
         preparation,
         launch,
@@ -134,15 +132,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         wrap_up_limit: config.lifecycle.budget.wrap_up,
         leaving: None,
     };
-    match found {
-        Ok(replay) => supervisor.replayed(*replay),
-        Err(detail) => {
-            supervisor.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
-        }
-    }
+    supervisor.opened(found);
     supervisor.sample();
-    // Whatever job ran here before has ended, unless its worker lives.
-    supervisor.sweeper.begin();
     Ok(supervisor)
 }
 

@@ -27,7 +27,8 @@ struct UnderWay {
 }
 
 impl Sweeper {
-    pub(super) fn new(config: &Config, launch: &Launch, work_dir: PathBuf) -> Sweeper {
+    /// Sweeps for the first time: whatever job ran here before has ended, unless its worker lives.
+    pub(super) fn start(config: &Config, launch: &Launch, work_dir: PathBuf) -> Sweeper {
         let most = u64::try_from(config.runner.diag_max_mb).unwrap_or(u64::MAX);
         let inherited = launch.env.iter().find(|(name, _)| name == TRACKING_ID);
         let plan = Plan {
@@ -38,7 +39,9 @@ impl Sweeper {
             leftovers: config.runner.sweep,
             logs: (most > 0).then(|| most.saturating_mul(1 << 20)),
         };
-        Sweeper { plan, under_way: None, again: false }
+        let mut sweeper = Sweeper { plan, under_way: None, again: false };
+        sweeper.begin();
+        sweeper
     }
 
     /// Where it is refused a thread, the next job's end is another chance.
