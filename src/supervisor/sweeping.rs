@@ -84,13 +84,14 @@ impl Supervisor {
         }
     }
 
-    /// What the last job left is gone, and counted; the sweep has limits of its own, and a signal ends the wait.
-    pub(super) async fn last_sweep(&mut self) {
+    /// What the last job left is gone, and counted; the sweep has limits of its own. `false` if a signal has ended the wait.
+    pub(super) async fn last_sweep(&mut self) -> bool {
         while !self.sweeper.is_idle() {
             tokio::select! {
                 swept = self.sweeper.next() => self.swept(swept),
-                _ = self.signals.next() => return,
+                _ = self.signals.next() => return false,
             }
         }
+        true
     }
 }
