@@ -71,6 +71,7 @@ pub struct Config {
 }
 
 /// The runner itself.
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own that may be on or off")]
 pub struct Runner {

@@ -14,7 +14,7 @@ pub struct Log {
     /// Bytes.
     pub size: u64,
     /// When it was last written: seconds and nanoseconds since 1970.
-    pub modified: (i64, i64),
+    pub modified: (i64, u64),
 }
 
 impl Log {

@@ -6,7 +6,8 @@
 //! - Nobody is older than the process it descends from. What was started before the oldest living worker belongs to no job
 //!   that runs, and no more does an id found there. Of processes of the same clock tick that cannot be said: they wait for
 //!   the next sweep. A worker in `/proc` is anybody's: the rule keeps the jobs of other runners on this host as well.
-//! - Where no worker lives the sweep itself takes its place: a worker that comes later is younger than it, and so is its job.
+//! - Who is seen by two looks in a row was there before the second began, and so was the worker of its job, if that runs: no
+//!   worker can have come unseen between the two. Who is seen by the second alone may belong to a job that has just begun.
 //! - An id is looked at, not an age, once it is known to be over: what a swept process starts meanwhile goes with it.
 //! - Who carries no id, or one that is not of the runner's making (`RUNNER_TRACKING_ID=""` is how a step keeps a daemon), or
 //!   the one we were started with, is nobody's leftover: our init, the supervisor, the listener and its updater among them.
@@ -52,12 +53,15 @@ pub enum Role {
     Other,
 }
 
-/// The ids of jobs that have ended, among these processes, for a sweep that began at `now` (in ticks).
-pub fn ended(processes: &[Process], now: u64) -> BTreeSet<Vec<u8>> {
-    let workers = processes.iter().filter(|process| process.role == Role::Worker);
-    let before = workers.map(|worker| worker.start).chain([now]).min().unwrap_or(now);
-    let old = processes.iter().filter(|process| process.start < before);
-    old.filter_map(|process| id(process).cloned()).collect()
+/// The ids of jobs that have ended, told from two looks in a row.
+pub fn ended(first: &[Process], second: &[Process]) -> BTreeSet<Vec<u8>> {
+    let workers = second.iter().filter(|process| process.role == Role::Worker);
+    let oldest = workers.map(|worker| worker.start).min();
+    let was_there =
+        |process: &Process| first.iter().any(|p| (p.pid, p.start) == (process.pid, process.start));
+    let is_old =
+        |process: &&Process| oldest.is_none_or(|worker| process.start < worker) && was_there(process);
+    second.iter().filter(is_old).filter_map(|process| id(process).cloned()).collect()
 }
 
 /// Who is to go: those of the ended jobs, but for `us` and our ancestors.
@@ -66,6 +70,11 @@ pub fn condemned<'a>(processes: &'a [Process], ended: &BTreeSet<Vec<u8>>, us: i3
     let is_condemned =
         |process: &&Process| id(process).is_some_and(|id| ended.contains(id)) && !ours.contains(&process.pid);
     processes.iter().filter(is_condemned).collect()
+}
+
+/// Whether a process of a job is among them.
+pub fn has_job(processes: &[Process]) -> bool {
+    processes.iter().any(|process| id(process).is_some())
 }
 
 /// Whether a worker is among them.
@@ -104,11 +113,20 @@ mod tests {
         Process { pid, parent, start, role }
     }
 
-    /// Who is swept at tick 100; init, supervisor and listener are always there.
-    fn swept(others: &[(i32, i32, u64, &str)]) -> Vec<i32> {
+    type Row = (i32, i32, u64, &'static str);
+
+    /// Who is swept after these two looks; init, supervisor and listener are always there.
+    fn swept_of(first: &[Row], second: &[Row]) -> Vec<i32> {
         let ours = [(1, 0, 1, ""), (2, 1, 2, ""), (3, 2, 3, "")];
-        let all: Vec<Process> = ours.iter().chain(others).map(|&(p, q, s, r)| process(p, q, s, r)).collect();
-        condemned(&all, &ended(&all, 100), US).into_iter().map(|process| process.pid).collect()
+        let look = |others: &[Row]| -> Vec<Process> {
+            ours.iter().chain(others).map(|&(p, q, s, r)| process(p, q, s, r)).collect()
+        };
+        let (first, second) = (look(first), look(second));
+        condemned(&second, &ended(&first, &second), US).into_iter().map(|process| process.pid).collect()
+    }
+
+    fn swept(both: &[Row]) -> Vec<i32> {
+        swept_of(both, both)
     }
 
     #[test]
@@ -124,27 +142,33 @@ mod tests {
     }
 
     #[test]
-    fn who_came_after_the_sweep_began_belongs_to_a_job_that_did() {
-        assert_eq!(swept(&[(9, 1, 100, "b"), (8, 1, 101, "b")]), [0; 0]);
+    fn who_came_between_the_looks_may_belong_to_a_job_that_did() {
+        let old = (9, 1, 50, "a");
+        assert_eq!(swept_of(&[old], &[old, (22, 1, 90, "b")]), [9]);
         assert_eq!(
-            swept(&[(9, 1, 99, "a"), (8, 1, 101, "a")]),
-            [9, 8],
+            swept_of(&[old], &[old, (22, 1, 90, "a")]),
+            [9, 22],
             "but not what an old job starts again"
         );
+        let next = [(20, 3, 90, "worker"), (22, 20, 91, "b")];
+        assert_eq!(swept_of(&[old, next[1]], &[old, next[0], next[1]]), [9], "the first look had missed it");
+        assert_eq!(swept_of(&[old], &[(9, 1, 60, "b")]), [0; 0], "another one with its number");
+        assert_eq!(swept_of(&[old], &[(9, 5, 50, "a")]), [9], "its parent has died meanwhile");
     }
 
     #[test]
     fn we_and_who_started_us_are_spared() {
         let all = [process(1, 0, 1, "a"), process(2, 1, 2, "a"), process(5, 1, 3, "a")];
-        let found: Vec<i32> = condemned(&all, &ended(&all, 100), US).iter().map(|p| p.pid).collect();
+        let found: Vec<i32> = condemned(&all, &ended(&all, &all), US).iter().map(|p| p.pid).collect();
         assert_eq!(found, [5]);
         let ring = [process(2, 7, 1, "a"), process(7, 2, 1, "a")];
-        assert_eq!(condemned(&ring, &ended(&ring, 100), US), Vec::<&Process>::new(), "ends even then");
+        assert_eq!(condemned(&ring, &ended(&ring, &ring), US), Vec::<&Process>::new(), "ends even then");
     }
 
     #[test]
-    fn a_worker_is_seen() {
+    fn a_worker_and_a_job_are_seen() {
         assert!(has_worker(&[process(9, 3, 5, ""), process(20, 3, 70, "worker")]));
         assert!(!has_worker(&[process(9, 3, 5, "a")]));
+        assert!(has_job(&[process(9, 3, 5, "a")]) && !has_job(&[process(9, 3, 5, "worker")]));
     }
 }

@@ -11,13 +11,12 @@ impl Supervisor {
         let mut limit = Instant::now() + self.wrap_up_limit;
         self.last_rows(limit).await;
         self.last_caches(limit).await;
-        if !self.life.was_asked() {
-            self.last_sweep().await;
-            limit = Instant::now() + self.wrap_up_limit;
-        }
+        let may_stay = !self.life.was_asked() && self.last_sweep().await;
         self.sample();
-        if !self.life.was_asked() && !self.linger.is_zero() {
+        if may_stay {
             self.linger().await;
+        }
+        if !self.life.was_asked() {
             limit = Instant::now() + self.wrap_up_limit;
         }
         self.hall.close(limit).await;

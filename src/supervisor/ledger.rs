@@ -3,7 +3,7 @@
 use super::{Supervisor, utc_now};
 use crate::domain::death::Cause;
 use crate::domain::notice::Notice;
-use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
 use crate::sys::journal::Replay;
 use crate::sys::scribe::Word;
 use std::collections::VecDeque;
@@ -43,6 +43,16 @@ impl Supervisor {
         };
         self.telemetry.emit(&notice);
         self.show();
+    }
+
+    /// The log was opened, or why it could not be.
+    pub(super) fn opened(&mut self, found: Result<Box<Replay>, String>) {
+        match found {
+            Ok(replay) => self.replayed(*replay),
+            Err(detail) => {
+                self.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
+            }
+        }
     }
 
     /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.

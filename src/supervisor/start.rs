@@ -14,7 +14,6 @@ use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
 use crate::domain::event::Now;
 use crate::domain::lifecycle::{Lifecycle, Settings};
-use crate::domain::record::FaultKind;
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
 use crate::http::{self, Scrapes, View, api, server};
@@ -22,7 +21,7 @@ use crate::sys::child::Output;
 use crate::sys::journal;
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
-use crate::sys::scribe::{self, Opened, Scribe, Word};
+use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
 use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
 use crate::telemetry::exporter::{Exporter, Identity};
@@ -114,7 +113,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         life,
         clock,
         signals,
-        sweeper: Sweeper::new(&config, &launch, work_dir.clone()),
+        sweeper: Sweeper::start(&config, &launch, work_dir.clone()),
         scene: Scene::new(work_dir),
         preparation,
         reports,
@@ -138,13 +137,8 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         wrap_up_limit: config.lifecycle.budget.wrap_up,
         leaving: None,
     };
-    match found {
-        Ok(replay) => supervisor.replayed(*replay),
-        Err(detail) => supervisor.journal_said(Word::Fault { kind: FaultKind::Unusable, detail }),
-    }
+    supervisor.opened(found);
     supervisor.sample();
-    // Whatever job ran here before has ended, unless its worker lives.
-    supervisor.sweeper.begin();
     Ok(supervisor)
 }
 

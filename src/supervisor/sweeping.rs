@@ -27,7 +27,8 @@ struct UnderWay {
 }
 
 impl Sweeper {
-    pub(super) fn new(config: &Config, launch: &Launch, work_dir: PathBuf) -> Sweeper {
+    /// Sweeps for the first time: whatever job ran here before has ended, unless its worker lives.
+    pub(super) fn start(config: &Config, launch: &Launch, work_dir: PathBuf) -> Sweeper {
         let most = u64::try_from(config.runner.diag_max_mb).unwrap_or(u64::MAX);
         let inherited = launch.env.iter().find(|(name, _)| name == TRACKING_ID);
         let plan = Plan {
@@ -38,7 +39,9 @@ impl Sweeper {
             leftovers: config.runner.sweep,
             logs: (most > 0).then(|| most.saturating_mul(1 << 20)),
         };
-        Sweeper { plan, under_way: None, again: false }
+        let mut sweeper = Sweeper { plan, under_way: None, again: false };
+        sweeper.begin();
+        sweeper
     }
 
     /// Where it is refused a thread, the next job's end is another chance.
@@ -81,13 +84,14 @@ impl Supervisor {
         }
     }
 
-    /// What the last job left is gone, and counted; the sweep has limits of its own, and a signal ends the wait.
-    pub(super) async fn last_sweep(&mut self) {
+    /// What the last job left is gone, and counted; the sweep has limits of its own. `false` if a signal has ended the wait.
+    pub(super) async fn last_sweep(&mut self) -> bool {
         while !self.sweeper.is_idle() {
             tokio::select! {
                 swept = self.sweeper.next() => self.swept(swept),
-                _ = self.signals.next() => return,
+                _ = self.signals.next() => return false,
             }
         }
+        true
     }
 }

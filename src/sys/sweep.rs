@@ -8,7 +8,7 @@ mod leftovers;
 mod logs;
 
 use super::processes::{self, Marks};
-use crate::domain::sweep::{Process, Swept, condemned, ended, has_worker};
+use crate::domain::sweep::{Process, Swept, condemned, ended, has_job, has_worker};
 use crate::spawn::Ids;
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::process::Signal;
@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const REMOVAL: Duration = Duration::from_secs(2);
 /// Between two looks for those who were told to end, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+/// Longer than a tick, for which the file systems' clock stands still.
+const TICK: Duration = Duration::from_millis(20);
 /// A worker that has begun unheard of is seen this soon.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -83,13 +85,12 @@ fn sweep(plan: &Plan, job_began: &AtomicBool) -> Swept {
 
 /// How many were told to end, and how many of them did not.
 fn end_processes(marks: &Marks) -> (u64, u64) {
-    let Some(now) = processes::own_start() else { return (0, 0) };
-    let ended = ended(&processes::look(marks), now);
-    let mut told = BTreeSet::new();
-    if ended.is_empty() {
+    let first = processes::look(marks);
+    if !has_job(&first) {
         return (0, 0);
     }
-    let mut left = 0;
+    let ended = ended(&first, &processes::look(marks));
+    let (mut told, mut left) = (BTreeSet::new(), 0);
     for signal in [Signal::TERM, Signal::KILL] {
         left = end_all(marks, &ended, signal, &mut told);
         if left == 0 {
@@ -124,6 +125,8 @@ fn end_all(marks: &Marks, ended: &BTreeSet<Vec<u8>>, with: Signal, told: &mut BT
 
 /// Empties the directories of a job, which its worker empties itself unless it was killed.
 fn remove_files(plan: &Plan, marks: &Marks, job_began: &AtomicBool) -> u64 {
+    // What the worker wrote last is older than the moment after this.
+    std::thread::sleep(TICK);
     // The moment comes before the look: whoever begins to work after the look writes after the moment.
     let before = leftovers::moment();
     let (deadline, mut looked, mut is_over) = (now() + REMOVAL, None::<Instant>, false);

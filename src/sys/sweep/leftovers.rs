@@ -13,12 +13,12 @@ use std::path::Path;
 const DEEPEST: usize = 100;
 
 /// A moment in the file systems' own time, which lags behind the wall clock by up to a tick.
-pub(super) type Moment = (i64, i64);
+pub(super) type Moment = (i64, u64);
 
 /// Now: whatever is made or changed from here on is not older.
 pub(super) fn moment() -> Moment {
     let now = clock_gettime(ClockId::RealtimeCoarse);
-    (now.tv_sec, now.tv_nsec)
+    (now.tv_sec, now.tv_nsec.cast_unsigned())
 }
 
 /// Empties the directory `steps` below `base`: of files that are older than `before`, and of directories that thereby
@@ -71,10 +71,11 @@ impl Broom<'_> {
     fn entry(&mut self, dir: &OwnedFd, name: &CStr, depth: usize) {
         let Ok(found) = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) else { return };
         let is_dir = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
-        if is_dir && depth > 0 {
-            if let Ok(inner) = inner(dir.as_fd(), name) {
-                self.contents(&inner, depth - 1);
-            }
+        if is_dir
+            && depth > 0
+            && let Ok(inner) = inner(dir.as_fd(), name)
+        {
+            self.contents(&inner, depth - 1);
         }
         if self.stopped || changed(&found) >= self.before {
             return;
@@ -90,8 +91,7 @@ impl Broom<'_> {
 
 /// When its inode last changed, which nobody can set.
 fn changed(found: &Stat) -> Moment {
-    #[expect(clippy::unnecessary_cast, reason = "the widths differ between architectures")]
-    (found.st_ctime as i64, found.st_ctime_nsec as i64)
+    (found.st_ctime, found.st_ctime_nsec)
 }
 
 #[cfg(test)]

@@ -28,8 +28,7 @@ fn logs(dir: &OwnedFd) -> Vec<Log> {
     let log = |name: CString| {
         let found = statat(dir, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
         let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
-        #[expect(clippy::unnecessary_cast, reason = "the widths differ between architectures")]
-        let modified = (found.st_mtime as i64, found.st_mtime_nsec as i64);
+        let modified = (found.st_mtime, found.st_mtime_nsec);
         let size = found.st_size.try_into().ok()?;
         is_file.then(|| Log { name: name.into_bytes(), size, modified })
     };
