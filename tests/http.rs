@@ -137,8 +137,10 @@ fn status_and_jobs_say_what_the_runner_did() {
     assert_eq!(names(&format!("?since={since}")), ["three", "two"], "from that moment on, itself included");
     assert!((0.1..30.0).contains(&two["duration_seconds"].as_f64().expect("a number")), "{two}");
     assert!(two["queue_time_seconds"].is_null() && two["started_at"].is_string(), "{two}");
-    let unknown = ["deployment", "lead_time_seconds", "conclusion", "run_number", "actor", "committed_at"];
-    assert!(unknown.iter().all(|key| two.get(key) == Some(&Value::Null)), "{two}");
+    let told = ["workflow", "repository", "run_id", "event", "sha", "run_number", "actor", "committed_at"];
+    assert!(told.iter().all(|key| two[*key].is_string()), "{two}");
+    assert_eq!((&two["conclusion"], &two["deployment"]), (&json!("failure"), &json!(false)));
+    assert!(two["lead_time_seconds"].is_null(), "no deployment, no lead time: {two}");
 }
 
 #[test]

@@ -2,12 +2,15 @@
 
 use super::registration::RunAs;
 use super::secret::Secret;
+use super::value::BUCKET_LIMIT;
 use crate::domain::cache::{CacheType, OWN_LIMIT};
 use crate::domain::target::{self, Target};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// GitHub's own limits for the labels of one runner.
@@ -21,6 +24,26 @@ pub(super) fn line(text: &str, max: usize) -> Option<String> {
     let fits = (1..=max).contains(&text.chars().count());
     let plain = !text.starts_with('-') && !text.chars().any(char::is_control);
     (fits && plain).then(|| text.to_owned())
+}
+
+pub(super) fn path(text: &str) -> Option<PathBuf> {
+    (Path::new(text).is_absolute() && !text.chars().any(char::is_control)).then(|| PathBuf::from(text))
+}
+
+pub(super) fn duration(word: &str) -> Option<Duration> {
+    match word.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(word).ok(),
+    }
+}
+
+pub(super) fn buckets(word: &str) -> Option<Vec<f64>> {
+    let parts = word.split([',', ' ']).filter(|part| !part.is_empty());
+    let bounds: Vec<f64> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let positive = bounds.iter().all(|bound| bound.is_finite() && *bound > 0.0);
+    let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+    let fits = (1..=BUCKET_LIMIT).contains(&bounds.len());
+    (positive && ascending && fits).then_some(bounds)
 }
 
 /// Comma-separated labels without blanks around them, empty ones and repetitions; GitHub heeds no case.

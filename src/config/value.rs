@@ -8,7 +8,7 @@ use crate::domain::dora::{LONGEST_PATTERN, Matcher};
 use crate::domain::target::{self, Host};
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// GitHub refuses longer runner names (actions/runner pull request 1710).
@@ -17,7 +17,7 @@ pub(super) const NAME_LIMIT: usize = 64;
 pub(super) const SUFFIX_LENGTH: usize = 13;
 /// Leaves room for `-` and the suffix.
 pub(super) const PREFIX_LIMIT: usize = NAME_LIMIT - 1 - SUFFIX_LENGTH;
-const BUCKET_LIMIT: usize = 30;
+pub(super) const BUCKET_LIMIT: usize = 30;
 
 /// Which values a variable takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,19 +185,19 @@ impl Kind {
             Kind::Base => target::base_url(word).ok().map(Value::Text),
             Kind::UrlPath => shape::url_path(word).map(Value::Text),
             Kind::User => shape::run_as(word).map(Value::User),
-            Kind::Path => path(text).map(Value::Path),
+            Kind::Path => shape::path(text).map(Value::Path),
             Kind::Port => word.parse().ok().map(Value::Port),
             Kind::Address => word.parse().ok().map(Value::Address),
             Kind::Duration { min, max } => {
-                duration(word).filter(|d| (min..=max).contains(d)).map(Value::Duration)
+                shape::duration(word).filter(|d| (min..=max).contains(d)).map(Value::Duration)
             }
             Kind::Interval { min, max } => {
-                duration(word).filter(|d| d.is_zero() || (min..=max).contains(d)).map(Value::Duration)
+                shape::duration(word).filter(|d| d.is_zero() || (min..=max).contains(d)).map(Value::Duration)
             }
             Kind::Count { min } => word.parse().ok().filter(|n| *n >= min).map(Value::Count),
             Kind::Limit if word.eq_ignore_ascii_case("unlimited") => Some(Value::Limit(None)),
             Kind::Limit => word.parse().ok().map(|n| Value::Limit(Some(n))),
-            Kind::Buckets => buckets(word).map(Value::Buckets),
+            Kind::Buckets => shape::buckets(word).map(Value::Buckets),
             Kind::Pattern => Matcher::new(word).map(Value::Pattern),
             Kind::CacheTypes => shape::cache_types(word).map(Value::Labels),
             Kind::Choice(words) => words
@@ -220,26 +220,6 @@ fn flag(word: &str) -> Option<bool> {
     const FALSE: [&str; 4] = ["0", "false", "no", "off"];
     let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
     if is(&TRUE) { Some(true) } else { is(&FALSE).then_some(false) }
-}
-
-fn path(text: &str) -> Option<PathBuf> {
-    (Path::new(text).is_absolute() && !text.chars().any(char::is_control)).then(|| PathBuf::from(text))
-}
-
-fn duration(word: &str) -> Option<Duration> {
-    match word.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(word).ok(),
-    }
-}
-
-fn buckets(word: &str) -> Option<Vec<f64>> {
-    let parts = word.split([',', ' ']).filter(|part| !part.is_empty());
-    let bounds: Vec<f64> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let positive = bounds.iter().all(|bound| bound.is_finite() && *bound > 0.0);
-    let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
-    let fits = (1..=BUCKET_LIMIT).contains(&bounds.len());
-    (positive && ascending && fits).then_some(bounds)
 }
 
 /// A duration as its variable would be written: `1h30m`.

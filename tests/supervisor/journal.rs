@@ -13,7 +13,10 @@ const STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "aband
 /// As many and as short jobs as the runner can play.
 fn restless() -> Plan {
     let quick = json!({ "job": { "name": "quick", "ms": 0, "spawn_ms": 0 } });
-    plan(json!({ "launches": [{ "connect_ms": 0, "steps": [quick] }], "then": "repeat" }))
+    // The ids of its runs are those of no other life.
+    let context = json!({ "run_id": fastrand::u64(1..1 << 50) });
+    let launch = json!({ "connect_ms": 0, "steps": [quick] });
+    plan(json!({ "launches": [launch], "then": "repeat", "context": context }))
 }
 
 /// Jobs begun, and jobs over by status: as the rows have them.

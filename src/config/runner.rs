@@ -1,0 +1,54 @@
+//! The runner that is there: where, what it is called, and as whom it runs.
+
+use super::reading::Reading;
+use super::registration::RunAs;
+use super::{RunnerType, cross, names};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The runner itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own that may be on or off")]
+pub struct Runner {
+    /// Where it is installed and configured.
+    pub dir: PathBuf,
+    /// Its name, 1 to 64 characters; a metric label.
+    pub name: String,
+    /// The image's flavour; a metric label.
+    pub flavour: RunnerType,
+    /// Where jobs are checked out.
+    pub work_dir: PathBuf,
+    /// Whether it leaves after one job.
+    pub ephemeral: bool,
+    /// As whom it runs when we are root; `None` is as whom we do.
+    pub user: Option<RunAs>,
+    /// Whether it may run as root.
+    pub allow_root: bool,
+    /// How long to wait for the Docker daemon before the first start; zero does not.
+    pub wait_for_docker: Duration,
+    /// Whether the system's certificate store is brought up to date before the first start.
+    pub update_ca_certs: bool,
+    /// Whether what a job leaves behind is swept.
+    pub sweep: bool,
+    /// How many MiB of the runner's own logs may stay; 0 is any number.
+    pub diag_max_mb: usize,
+}
+
+impl Runner {
+    /// Takes its fields out of a reading without faults.
+    pub(super) fn of(reading: &Reading) -> Runner {
+        Runner {
+            dir: reading.take(names::RUNNER_DIR),
+            name: reading.take(names::RUNNER_NAME),
+            flavour: cross::flavour(reading).expect("the table takes only known words"),
+            work_dir: reading.take(names::RUNNER_WORK_DIR),
+            ephemeral: reading.take(names::RUNNER_EPHEMERAL),
+            user: reading.get(names::RUNNER_USER),
+            allow_root: reading.take(names::RUNNER_ALLOW_RUNASROOT),
+            wait_for_docker: reading.take(names::RUNNER_WAIT_FOR_DOCKER),
+            update_ca_certs: reading.take(names::RUNNER_UPDATE_CA_CERTS),
+            sweep: reading.take(names::RUNNER_SWEEP),
+            diag_max_mb: reading.take(names::RUNNER_DIAG_MAX_MB),
+        }
+    }
+}
