@@ -47,7 +47,7 @@ fn metric(s: &Supervised, name: &str) -> Option<f64> {
 }
 
 /// A job of this context.
-fn of(context: Value, ms: u64) -> Value {
+fn of(context: &Value, ms: u64) -> Value {
     json!({ "job": { "name": "Build it", "ms": ms, "context": context } })
 }
 
@@ -55,7 +55,7 @@ fn of(context: Value, ms: u64) -> Value {
 fn a_row_says_where_its_job_comes_from() {
     require!("namespace");
     let events = ["push", "pull_request", "workflow_dispatch", "schedule", "workflow_run"];
-    let jobs = events.map(|event| of(json!({ "event_name": event, "run_id": 41 }), 10));
+    let jobs = events.map(|event| of(&json!({ "event_name": event, "run_id": 41 }), 10));
     let mut s = runner(&jobs).start();
     s.until("all are over", |s| s.results().len() == events.len());
     let all = rows(&s);
@@ -88,7 +88,7 @@ fn a_user_s_hooks_are_run_and_decide() {
     };
     let (good, bad) = (script("good.sh", 0), script("bad.sh", 7));
     for (completed, result) in [(&good, "success"), (&bad, "failed")] {
-        let hooks = runner(&[of(json!({ "run_id": 41 }), 10)])
+        let hooks = runner(&[of(&json!({ "run_id": 41 }), 10)])
             .env("ACTIONS_RUNNER_HOOK_JOB_STARTED", &good)
             .env("ACTIONS_RUNNER_HOOK_JOB_COMPLETED", completed);
         let mut s = hooks.start();
@@ -172,7 +172,7 @@ fn asked_for_jobs(fake: &Fake) -> usize {
 fn a_job_s_queue_time_is_what_github_says() {
     require!("namespace", "python3");
     let context = json!({ "repository": "o/r", "run_id": 41 });
-    let (fake, plan) = registered(&[of(context, 1500)]);
+    let (fake, plan) = registered(&[of(&context, 1500)]);
     let now = Utc::now();
     fake.set_jobs(listed(now - TimeDelta::milliseconds(42_500), Some(now), "in_progress"));
     let mut s = plan.start();
@@ -190,7 +190,7 @@ fn a_job_s_queue_time_is_what_github_says() {
 #[test]
 fn github_is_asked_once_more_after_the_job_if_it_was_late() {
     require!("namespace", "python3");
-    let (fake, plan) = registered(&[of(json!({ "repository": "o/r", "run_id": 41 }), 2500)]);
+    let (fake, plan) = registered(&[of(&json!({ "repository": "o/r", "run_id": 41 }), 2500)]);
     let now = Utc::now();
     fake.set_jobs(listed(now - TimeDelta::seconds(9), None, "queued"));
     let mut s = plan.start();
@@ -216,28 +216,19 @@ fn github_is_asked_once_more_after_the_job_if_it_was_late() {
 fn a_queue_time_that_cannot_be_is_counted_and_not_observed() {
     require!("namespace", "python3");
     let now = Utc::now();
-    let faults: [(&str, Box<dyn Fn(&Fake)>); 4] = [
-        (
-            "negative",
-            Box::new(move |fake| {
-                fake.set_jobs(listed(now + TimeDelta::seconds(60), Some(now), "in_progress"))
-            }),
-        ),
-        (
-            "absurd",
-            Box::new(move |fake| fake.set_jobs(listed(now - TimeDelta::days(99), Some(now), "in_progress"))),
-        ),
-        ("missing", Box::new(|fake| fake.set_jobs(Vec::new()))),
-        (
-            "unavailable",
-            Box::new(|fake| {
-                fake.script(Endpoint::Jobs, [Play::status(404, "Not Found"), Play::status(404, "Not Found")])
-            }),
-        ),
+    let listed_as = |created: TimeDelta| listed(now + created, Some(now), "in_progress");
+    let faults = [
+        ("negative", Some(listed_as(TimeDelta::seconds(60)))),
+        ("absurd", Some(listed_as(-TimeDelta::days(99)))),
+        ("missing", Some(Vec::new())),
+        ("unavailable", None),
     ];
-    for (reason, arrange) in faults {
-        let (fake, plan) = registered(&[of(json!({ "repository": "o/r", "run_id": 41 }), 300)]);
-        arrange(&fake);
+    for (reason, jobs) in faults {
+        let (fake, plan) = registered(&[of(&json!({ "repository": "o/r", "run_id": 41 }), 300)]);
+        match jobs {
+            Some(jobs) => fake.set_jobs(jobs),
+            None => fake.script(Endpoint::Jobs, [(); 2].map(|()| Play::status(404, "Not Found"))),
+        }
         let mut s = plan.start();
         let counted = format!("queue_time_unknown_total{{reason=\"{reason}\"}}");
         s.until("it is counted", |s| metric(s, &counted) == Some(1.0));
@@ -253,7 +244,7 @@ fn a_queue_time_that_cannot_be_is_counted_and_not_observed() {
 #[test]
 fn a_runner_of_another_user_reports_too() {
     require!("namespace", "root");
-    let mut s = runner(&[of(json!({ "run_id": 41 }), 10)]).with_runner_user(1001).start();
+    let mut s = runner(&[of(&json!({ "run_id": 41 }), 10)]).with_runner_user(1001).start();
     s.until("it is over", |s| s.results() == ["success"]);
     assert_eq!(columns(&last(&s), ["job_id", "repository"]), ["41_build", "octo-org/widgets"], "{}", s.log());
     assert_eq!(s.stop(), 0);

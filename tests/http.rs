@@ -106,7 +106,7 @@ fn status_and_jobs_say_what_the_runner_did() {
     ]);
     let mut s = quiet(&steps).start();
     s.until("three jobs have ended and one runs", |s| {
-        s.rows().len() == 7 && get(s, "/api/v1/status").json()["job"].is_object()
+        s.table().len() == 7 && get(s, "/api/v1/status").json()["job"].is_object()
     });
     let status = get(&s, "/api/v1/status").json();
     assert_eq!(

@@ -208,7 +208,7 @@ fn a_job_s_row_tells_what_it_used() {
     require!("namespace", "bash");
     let burn = "for i in $(seq 60000); do :; done";
     let mut s = runner(&[script(burn)]).start();
-    s.until("the job is written down", |s| s.rows().len() == 2);
+    s.until("the job is written down", |s| s.results().len() == 1);
     let (cpu, peak) = (field(&s, "cpu_seconds"), field(&s, "peak_memory_bytes"));
     let cgroup = Cgroup::find(Path::new("/"));
     match cgroup.cpu_time() {

@@ -3,6 +3,7 @@
 use crate::supervised::{Supervised, job, launches, runner};
 use crate::{ns, require};
 use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt;
 
 fn lookup(says: &str) -> Value {
     json!({ "name": "Cache", "uses": "actions/cache@v4", "with": { "key": "linux-1", "path": "~/.npm" }, "log": [says], "ms": 20 })
@@ -80,7 +81,6 @@ fn a_worker_that_is_killed_costs_the_next_job_nothing() {
 #[test]
 fn the_directory_belongs_to_the_runner_s_user() {
     require!("namespace", "root");
-    use std::os::unix::fs::MetadataExt;
     let steps = [lookup("Cache restored from key: linux-1")];
     let mut s =
         runner(&[json!({ "job": { "name": "build", "steps": steps } })]).with_runner_user(4242).start();

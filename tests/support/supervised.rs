@@ -307,9 +307,21 @@ impl Supervised {
         line.split("state=\"").nth(1).and_then(|t| t.split('"').next()).unwrap_or("none").to_owned()
     }
 
-    /// The job log as a table, see [`Supervised::rows`].
+    /// The job log as a table. A row that only says more of the same part of its job takes the place of the one before; one
+    /// that is being written now has no end yet and is left out.
     pub fn table(&self) -> Vec<Row> {
-        self.rows().iter().map(|row| Row::read(row)).collect()
+        let mut text = std::fs::read(self.path("state/jobs.log")).unwrap_or_default();
+        text.truncate(memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1));
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_slice());
+        let mut rows: Vec<Row> = Vec::new();
+        for record in reader.byte_records() {
+            let row = Row::of(&record.expect("a row"));
+            if rows.last().is_some_and(|last| row.amends(last)) {
+                rows.pop();
+            }
+            rows.push(row);
+        }
+        rows
     }
 
     /// How the finished jobs ended, oldest first.
@@ -317,21 +329,10 @@ impl Supervised {
         self.table().into_iter().map(|row| row.status).filter(|status| status != "running").collect()
     }
 
-    /// The job log's rows without the header. A row that only says more of the same part of its job takes the place of the
-    /// one before; one that is being written now has no end yet and is left out.
+    /// The job log's rows without the header, each as its line stands there.
     pub fn rows(&self) -> Vec<String> {
-        let mut text = std::fs::read(self.path("state/jobs.log")).unwrap_or_default();
-        text.truncate(memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1));
-        let mut rows: Vec<String> = Vec::new();
-        for row in String::from_utf8_lossy(&text).lines().skip(1) {
-            let part = |row: &str| (Row::read(row).started, Row::read(row).status == "running");
-            let amended = part(row);
-            if !amended.0.is_empty() && rows.last().is_some_and(|last| part(last) == amended) {
-                rows.pop();
-            }
-            rows.push(row.to_owned());
-        }
-        rows
+        let text = std::fs::read_to_string(self.path("state/jobs.log")).unwrap_or_default();
+        text.lines().skip(1).map(str::to_owned).collect()
     }
 
     /// PID of our PID 1 as seen from here; without a namespace, of the supervisor.
@@ -456,19 +457,15 @@ pub struct Row {
 }
 
 impl Row {
-    fn read(line: &str) -> Row {
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line.as_bytes());
-        let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
-        let field = |at| record.get(at).unwrap_or_default().to_owned();
-        Row {
-            job_id: field(1),
-            status: field(2),
-            duration: field(3),
-            name: field(5),
-            started: field(13),
-            cause: field(16),
-        }
+    fn of(record: &csv::ByteRecord) -> Row {
+        let field = |at| record.get(at).map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
+        let (job_id, status, duration) = (field(1), field(2), field(3));
+        Row { job_id, status, duration, name: field(5), started: field(13), cause: field(16) }
+    }
+
+    fn amends(&self, other: &Row) -> bool {
+        let is_open = |row: &Row| row.status == "running";
+        !self.started.is_empty() && self.started == other.started && is_open(self) == is_open(other)
     }
 }
 
