@@ -75,7 +75,7 @@ impl Stage {
     }
 
     /// Waits until a file is open in us a second time: the follower's descriptor beside the worker's.
-    fn holds(&self, path: &Path) {
+    fn holds(path: &Path) {
         let path = path.canonicalize().expect("it is there");
         until(&format!("{} is followed", path.display()), || descriptors(&path) == 2);
     }
@@ -166,7 +166,9 @@ impl Job {
     fn cache(&mut self, key: &str) {
         self.step();
         let header = ["##[group]Run actions/cache@v4", "with:", "  key: k", "##[endgroup]"];
-        header.into_iter().for_each(|line| self.line(line));
+        for line in header {
+            self.line(line);
+        }
         self.line(&format!("Cache restored from key: {key}"));
     }
 
@@ -182,7 +184,7 @@ fn the_job_s_log_is_told_from_its_steps_in_either_order() {
         let mut stage = Stage::new();
         let mut job = Job::begin(&stage.pages(), 1, job_first);
         job.line("Current runner version: '2.336.0'");
-        stage.holds(&job.log.path());
+        Stage::holds(&job.log.path());
         job.cache("k");
         job.step();
         stage.hears(&["actions hit"]);
@@ -197,7 +199,7 @@ fn the_job_s_log_is_told_from_its_steps_in_either_order() {
 fn a_page_is_turned_at_8_mib_and_deleted_at_once() {
     let mut stage = Stage::new();
     let mut job = Job::begin(&stage.pages(), 1, false);
-    stage.holds(&job.log.path());
+    Stage::holds(&job.log.path());
     job.cache("k");
     job.step();
     let mut want = vec!["actions hit"];
@@ -208,11 +210,13 @@ fn a_page_is_turned_at_8_mib_and_deleted_at_once() {
             job.line(&filler);
         }
         let header = ["##[group]Run actions/cache@v4", "with:", "  key: k", "##[endgroup]"];
-        header.into_iter().for_each(|line| job.line(line));
+        for line in header {
+            job.line(line);
+        }
         while job.log.number == page {
             job.line(&filler);
         }
-        stage.holds(&job.log.path());
+        Stage::holds(&job.log.path());
         job.line("Cache not found for input keys: k");
         want.push("actions miss");
     }
@@ -228,7 +232,7 @@ fn files_deleted_the_moment_they_are_closed_are_read_all_the_same() {
     let mut want = Vec::new();
     for number in 1..=20 {
         let mut job = Job::begin(&stage.pages(), number, number % 2 == 0);
-        stage.holds(&job.log.path());
+        Stage::holds(&job.log.path());
         job.cache("k");
         // Neither is seen to be closed before it is gone.
         job.end();
@@ -243,7 +247,7 @@ fn files_deleted_the_moment_they_are_closed_are_read_all_the_same() {
 fn a_killed_worker_leaves_its_files_and_the_next_job_is_read() {
     let mut stage = Stage::new();
     let mut killed = Job::begin(&stage.pages(), 1, false);
-    stage.holds(&killed.log.path());
+    Stage::holds(&killed.log.path());
     killed.cache("k");
     killed.step();
     stage.hears(&["actions hit"]);
@@ -256,7 +260,7 @@ fn a_killed_worker_leaves_its_files_and_the_next_job_is_read() {
     early.line("Current runner version: '2.336.0'");
     drop(early);
     let mut next = Job::begin(&stage.pages(), 3, true);
-    stage.holds(&next.log.path());
+    Stage::holds(&next.log.path());
     next.cache("K");
     next.end();
     assert_eq!(fs::read_dir(stage.pages()).expect("there").count(), 4, "we delete nothing");
@@ -272,7 +276,7 @@ fn a_directory_that_comes_late_is_watched_from_then_on() {
         let mut stage = Stage::in_dir(dir);
         fs::create_dir_all(stage.pages()).expect("ours");
         let mut job = Job::begin(&stage.pages(), 1, false);
-        stage.holds(&job.log.path());
+        Stage::holds(&job.log.path());
         job.cache("k");
         job.end();
         stage.hears(&["actions hit"]);
@@ -280,7 +284,7 @@ fn a_directory_that_comes_late_is_watched_from_then_on() {
         fs::remove_dir_all(stage.dir.path().join("_diag")).expect("ours");
         fs::create_dir_all(stage.pages()).expect("ours");
         let mut job = Job::begin(&stage.pages(), 2, false);
-        stage.holds(&job.log.path());
+        Stage::holds(&job.log.path());
         job.cache("other");
         job.end();
         stage.hears(&["actions hit", "actions partial"]);
@@ -300,7 +304,7 @@ fn what_a_job_puts_there_itself_neither_hangs_nor_takes_a_later_job_s_place() {
     // Open for ever, before, between and after the worker's own.
     let planted = File::create(name(4)).expect("ours");
     let mut job = Job::begin(&pages, 1, false);
-    stage.holds(&job.log.path());
+    Stage::holds(&job.log.path());
     job.cache("k");
     let more = File::create(name(5)).expect("ours");
     fs::write(name(6), "2026-08-17T13:15:44.1234567Z Cache restored from key: k\n").expect("ours");
@@ -311,7 +315,7 @@ fn what_a_job_puts_there_itself_neither_hangs_nor_takes_a_later_job_s_place() {
     job.end();
     stage.hears(&["actions hit", "actions partial", "actions hit"]);
     let mut next = Job::begin(&pages, 2, false);
-    stage.holds(&next.log.path());
+    Stage::holds(&next.log.path());
     next.cache("k");
     next.end();
     let want = ["actions hit", "actions partial", "actions hit", "actions hit"];
@@ -332,7 +336,7 @@ fn it_ends_when_it_is_dropped() {
 fn it_ends_when_nobody_listens() {
     let stage = Stage::new();
     let mut job = Job::begin(&stage.pages(), 1, false);
-    stage.holds(&job.log.path());
+    Stage::holds(&job.log.path());
     let Stage { dir: _dir, batches, follower: _follower, .. } = stage;
     drop(batches);
     job.cache("k");
