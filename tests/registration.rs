@@ -295,6 +295,19 @@ fn a_name_that_is_taken_is_not_taken_away() {
 }
 
 #[test]
+fn a_registration_cut_off_before_it_began_costs_nobody_of_the_same_name_his_own() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let other = fake.add_runner(NAME, &["theirs"]);
+    let plan = with_pat(&fake, &token, runner(&[])).env("RUNNER_REPLACE_EXISTING", "false");
+    let mut s = plan.env("CONFIG_SH_WAITS", "1").start();
+    s.until("config.sh runs", |s| kinds(s) == "R");
+    assert_eq!(s.stop(), 0);
+    assert_eq!(fake.runners().iter().map(|r| r.id).collect::<Vec<_>>(), [other], "theirs stays");
+    assert!(s.log().contains("not removed by its name"), "{}", s.log());
+}
+
+#[test]
 fn a_registration_that_was_kept_is_used_again_but_not_for_something_else() {
     require!("namespace", "python3");
     let (fake, token) = repository();

@@ -46,6 +46,13 @@ impl Registrar {
         };
         let removal = match id {
             Ok(None) => return Removal::NothingLeft,
+            // A name that may not be taken may be somebody else's.
+            Ok(Some(_)) if trace == Trace::Named && !self.wish.replace => {
+                return Removal::LeftBehind(format!(
+                    "runner {name} is registered, by us or by somebody else: the registration was cut off, and \
+                     without RUNNER_REPLACE_EXISTING a runner is not removed by its name"
+                ));
+            }
             Ok(Some(id)) => client.delete_runner(id, deadline).await,
             Err(error) => Err(error),
         };

@@ -1,6 +1,6 @@
 """A `config.sh` that registers at the fake GitHub and says what the real one says; the files are the simulated runner's.
 
-CONFIG_SH_HANGS: it never ends once the server knows the runner. CONFIG_SH_REMOVE_FAILS: the server refuses to remove.
+CONFIG_SH_WAITS: it never asks the server. CONFIG_SH_HANGS: it never ends once the server knows the runner. CONFIG_SH_REMOVE_FAILS: the server refuses to remove.
 CONFIG_SH_REMOVE_HANGS: removing never ends, and the server never hears of it.
 """
 
@@ -48,6 +48,8 @@ def refused(status, name):
 def configure():
     name, labels = value("--name"), [label for label in value("--labels").split(",") if label]
     flags = {flag: f"--{flag}" in args for flag in ("ephemeral", "replace")}
+    if "CONFIG_SH_WAITS" in os.environ:
+        subprocess.call(["sleep", "600"])
     status, answer = post("/sim/register", {"name": name, "labels": labels, "token": token, **flags})
     if status != 200:
         refused(status, name)
