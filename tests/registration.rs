@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use supervised::{Plan, Supervised, job, plan, runner};
+use supervised::{Plan, Supervised, files, job, plan, runner};
 
 const NAME: &str = "test-runner";
 
@@ -74,19 +74,6 @@ fn local_id(s: &Supervised) -> Option<u64> {
 fn asked(fake: &Fake) -> Vec<String> {
     let log = fake.take_log();
     log.iter().filter(|request| request.method != "GET").map(github::Request::line).collect()
-}
-
-/// Everything that a file below `dir` holds.
-fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap());
-    let read = |entry: std::fs::DirEntry| match entry.file_type().unwrap() {
-        kind if kind.is_dir() => files(&entry.path()),
-        kind if kind.is_file() => {
-            vec![(entry.path().display().to_string(), std::fs::read(entry.path()).unwrap())]
-        }
-        _ => Vec::new(),
-    };
-    entries.flat_map(read).collect()
 }
 
 /// Nobody was told the secret: not our log, not stdout, no file.

@@ -4,10 +4,9 @@ use crate::case::{Case, Credential};
 use crate::github::api::{Access, random};
 use crate::github::{APP_KEY, Fake, Shape};
 use crate::ns;
-use crate::supervised::{Plan, Supervised, plan};
+use crate::supervised::{Plan, Supervised, files, plan};
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub const NAME: &str = "test-runner";
@@ -197,17 +196,4 @@ pub fn kinds(s: &Supervised) -> String {
     let text = ns::read(&s.path("runner/config-calls.jsonl"));
     let call = |line: &str| serde_json::from_str::<Value>(line).unwrap()["kind"].as_str().unwrap().to_owned();
     text.lines().map(call).collect()
-}
-
-/// Everything that a file below `dir` holds.
-fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap());
-    let read = |entry: std::fs::DirEntry| match entry.file_type().unwrap() {
-        kind if kind.is_dir() => files(&entry.path()),
-        kind if kind.is_file() => {
-            vec![(entry.path().display().to_string(), std::fs::read(entry.path()).unwrap())]
-        }
-        _ => Vec::new(),
-    };
-    entries.flat_map(read).collect()
 }

@@ -444,6 +444,19 @@ pub fn request(address: &str, text: &str) -> std::io::Result<Answer> {
     Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
+/// Everything that a file below `dir` holds.
+pub fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.expect("readable"));
+    let read = |entry: std::fs::DirEntry| match entry.file_type().expect("a file type") {
+        kind if kind.is_dir() => files(&entry.path()),
+        kind if kind.is_file() => {
+            vec![(entry.path().display().to_string(), std::fs::read(entry.path()).expect("readable"))]
+        }
+        _ => Vec::new(),
+    };
+    entries.flat_map(read).collect()
+}
+
 /// One row of the job log, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
