@@ -25,11 +25,11 @@ use std::path::Path;
 use std::time::Duration;
 
 /// What the demo plays; it has shown everything after the first dozen.
-const JOBS: u32 = 30;
+const JOBS: u32 = 26;
 /// Between the two looks at the series there are at least so many jobs.
 const BETWEEN: f64 = 10.0;
 /// More series than this per runner is a fault.
-const BUDGET: usize = 150;
+const BUDGET: f64 = 150.0;
 const LONG: Duration = Duration::from_secs(120);
 const OURS: &str = "{job=\"runner\",__name__=~\"(github_runner|process)_.+\"}";
 
@@ -104,7 +104,7 @@ fn unreadable() -> Vec<&'static str> {
 fn every_metric_and_every_expression_has_its_answer() {
     require!("prometheus", "promtool");
     let jobs = JOBS.to_string();
-    let demo = Demo::start(&["--speed", "20", "--jobs", &jobs], &[("METRICS_PORT", "0")]);
+    let demo = Demo::start(&["--speed", "30", "--jobs", &jobs], &[("METRICS_PORT", "0")]);
     let listener = hold(demo.tree.pid());
     let dora = include_str!("../docs/DORA.md");
     let prometheus = Prometheus::scraping(&demo.address, &fenced(dora, "yaml").concat());
@@ -197,7 +197,7 @@ fn check_families(prometheus: &Prometheus) {
 fn check_budget(prometheus: &Prometheus) {
     // Of all time: what was there only for a while counts as well.
     let total = last(prometheus, &format!("count(last_over_time({OURS}[1h]))")).expect("series");
-    assert!(total as usize <= BUDGET, "{total} series");
+    assert!(total <= BUDGET, "{total} series");
     let scraped = last(prometheus, "max_over_time(scrape_samples_scraped[1h])").expect("scrapes");
     assert!(scraped > 100.0 && scraped <= total, "{scraped} samples in one scrape, {total} series");
 }

@@ -46,7 +46,7 @@ pub struct Metric {
 pub struct Example {
     /// The question, or the name of what the expression gives.
     pub asks: &'static str,
-    /// One line of PromQL.
+    /// One line of `PromQL`.
     pub promql: &'static str,
 }
 
@@ -297,6 +297,13 @@ mod tests {
             for example in metric.examples {
                 assert!(example.promql.contains(metric.name), "{}", example.promql);
                 assert!(!example.asks.is_empty() && !example.promql.contains('\n'), "{}", metric.name);
+                // Prometheus groups by a label that nobody has without a word.
+                let known = |label: &str| {
+                    let own = metric.labels.iter().any(|known| known.name == label);
+                    own || ["runner_name", "runner_type", "le"].contains(&label)
+                };
+                let groups = example.promql.split("by (").skip(1).filter_map(|rest| rest.split(')').next());
+                assert!(groups.flat_map(|group| group.split(", ")).all(known), "{}", example.promql);
             }
         }
     }

@@ -52,8 +52,9 @@ impl Prometheus {
         );
         std::fs::write(dir.path().join("prometheus.yml"), config).expect("is written");
         if !rules.is_empty() {
-            let indented: String = rules.lines().map(|line| format!("      {line}\n")).collect();
-            let group = format!("groups:\n  - name: test\n    rules:\n{indented}");
+            let group = ["groups:", "- name: test", "  rules:"].map(str::to_owned).into_iter();
+            let rules = rules.lines().map(|line| format!("    {line}"));
+            let group = group.chain(rules).collect::<Vec<_>>().join("\n");
             std::fs::write(dir.path().join("test.rules"), group).expect("is written");
         }
         let address = format!("127.0.0.1:{}", fixed_port(24_000));
