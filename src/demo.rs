@@ -18,7 +18,7 @@ const BACK_OFF: f64 = 6.0;
 const DEFAULT_PORT: u16 = 9091;
 /// What to open.
 const PLACES: [(&str, &str); 4] = [
-    ("/metrics", "what Prometheus sees: watch jobs_total, restarts_total, reconnects_total"),
+    ("/metrics", "what Prometheus sees: watch jobs_total, cache_hit_rate, deployments_total, restarts_total"),
     ("/api/v1/status", "what it does right now"),
     ("/api/v1/jobs", "the jobs that have ended"),
     ("/readyz", "whether it could take a job, and why not"),
@@ -120,8 +120,9 @@ fn announce(tcp: &Tcp, options: &Options) {
     let plot = match options.jobs {
         Some(jobs) => format!("It takes {jobs} jobs, then it idles."),
         None => format!(
-            "Within {} seconds: a success, a failure, a cancelled job, a lost connection, and a listener that is\n\
-             killed under a job and comes back. Then an ordinary day of jobs.",
+            "Within {} seconds: a success, a failure, a cancelled job, a lost connection, a deployment that fails and its\n\
+             repair, caches that hit and miss, and a listener that is killed under a job and comes back. Then an\n\
+             ordinary day of jobs. There is no queue time: only GitHub could tell it.",
             (OPENING / options.speed).ceil() + BACK_OFF
         ),
     };

@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
 #![allow(clippy::float_cmp, reason = "counts are exact in a float")]
 
+#[path = "support/demo.rs"]
+mod demo;
 #[path = "support/ns.rs"]
 mod ns;
 #[path = "support/page.rs"]
@@ -9,72 +11,14 @@ mod page;
 #[path = "support/wire.rs"]
 mod wire;
 
-use nix::sys::signal::Signal;
-use ns::{Tree, wait_until};
-use page::Page;
-use std::ffi::OsStr;
+use demo::{BIN, Demo, files};
+use ns::wait_until;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::Duration;
-use tempfile::TempDir;
 
-const BIN: &str = env!("CARGO_BIN_EXE_runner-init");
 /// The back-off after the listener's death is real time, whatever the speed.
 const SHOW: Duration = Duration::from_secs(60);
-
-/// A running demo, with a temporary directory of its own to look into afterwards.
-struct Demo {
-    tree: Tree,
-    temp: TempDir,
-    address: String,
-}
-
-impl Demo {
-    fn start<S: AsRef<OsStr>>(args: &[S], env: &[(&str, &str)]) -> Demo {
-        let mut command = Command::new(BIN);
-        command.arg("demo").args(args);
-        Demo::spawn(command, env)
-    }
-
-    fn spawn(mut command: Command, env: &[(&str, &str)]) -> Demo {
-        let temp = tempfile::tempdir().expect("a directory");
-        let path = std::env::var_os("PATH").expect("PATH");
-        command.env_clear().env("PATH", path).env("TMPDIR", temp.path()).envs(env.iter().copied());
-        let tree = Tree::spawn(command.stdin(Stdio::null()));
-        tree.wait_for("are runner-init's own.\n");
-        let address =
-            tree.stdout().split("http://").nth(1).and_then(|t| t.split('/').next()).unwrap_or("").to_owned();
-        Demo { tree, temp, address }
-    }
-
-    fn page(&self) -> Page {
-        let text = wire::get(&self.address, "/metrics", "").expect("a page").text();
-        Page::read(&text).unwrap_or_else(|fault| panic!("{fault}\n{text}"))
-    }
-
-    fn jobs(&self, status: &str) -> f64 {
-        self.page().value("github_runner_jobs_total", Some(("status", status))).expect("counted from 0")
-    }
-
-    fn count(&self, name: &str) -> f64 {
-        self.page().value(name, None).expect("counted from 0")
-    }
-
-    /// TERM to the one that was started; nothing may be left of it.
-    fn end(self, pid: i32) -> Output {
-        ns::send(pid, Signal::SIGTERM);
-        let output = self.tree.finish(SHOW);
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(files(self.temp.path()), Vec::<String>::new(), "left behind");
-        output
-    }
-}
-
-fn files(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).expect("a directory");
-    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
-}
 
 #[test]
 fn it_shows_everything_and_leaves_nothing() {

@@ -1,27 +1,36 @@
 //! The scenario of `runner-init demo`: everything once in the first minute, then an ordinary day for ever.
 
-use super::scenario::{
-    ContextChange, Disconnect, Job, JobStep, Launch, Recovery, Scenario, Step, TaskResult, Then,
-};
+mod work;
+
+use super::scenario::{ContextChange, Disconnect, Job, Launch, Recovery, Scenario, Step, TaskResult, Then};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use work::{Cache, Found};
 
 /// Jobs of the ordinary day before it repeats; about an hour at speed 1.
 const DAY: usize = 240;
 
-/// A workflow of the imaginary repository.
+/// A workflow of one of the imaginary repositories.
 struct Workflow {
+    repository: &'static str,
     name: &'static str,
     file: &'static str,
     event: &'static str,
-    /// Display names of its jobs.
+    /// Display names of its jobs; each is of one workflow alone.
     jobs: &'static [&'static str],
     /// Shortest and longest job, in ms.
     range: (u64, u64),
+    /// What its jobs ask before they work.
+    caches: &'static [Cache],
+    /// The action that does the work.
+    work: &'static str,
 }
 
-const WORKFLOWS: [Workflow; 6] = [
+const WIDGETS: &str = "octo-org/widgets";
+const GATEWAY: &str = "octo-org/gateway";
+
+const WORKFLOWS: [Workflow; 8] = [
     Workflow {
+        repository: WIDGETS,
         name: "CI",
         file: "ci.yml",
         event: "push",
@@ -33,54 +42,90 @@ const WORKFLOWS: [Workflow; 6] = [
             "lint",
         ],
         range: (3000, 14_000),
+        caches: &[Cache::Actions, Cache::Npm],
+        work: "octo-org/make@v3",
     },
     Workflow {
+        repository: WIDGETS,
         name: "Pull request",
         file: "pr.yml",
         event: "pull_request",
         jobs: &["checks / unit", "checks / types", "e2e / chromium", "e2e / firefox", "docs: preview"],
         range: (2000, 18_000),
+        caches: &[Cache::Actions, Cache::Apt],
+        work: "octo-org/make@v3",
     },
     Workflow {
+        repository: WIDGETS,
         name: "Image",
         file: "image.yml",
         event: "push",
-        jobs: &["image (linux/amd64)", "image (linux/arm64)", "scan"],
+        jobs: &["image (linux/amd64)", "image (linux/arm64)"],
         range: (6000, 20_000),
+        caches: &[Cache::Layers],
+        work: "octo-org/scan@v1",
     },
     Workflow {
+        repository: WIDGETS,
         name: "Deploy",
         file: "deploy.yml",
         event: "push",
-        jobs: &["deploy / staging", "deploy / production"],
+        jobs: &["deploy (production)"],
         range: (4000, 9000),
+        caches: &[],
+        work: "octo-org/deploy@v2",
     },
     Workflow {
+        repository: WIDGETS,
         name: "Nightly",
         file: "nightly.yml",
         event: "schedule",
         jobs: &["fuzz (parser)", "fuzz (protocol)", "integration (postgres-16)"],
         range: (10_000, 20_000),
+        caches: &[Cache::Actions, Cache::Apt],
+        work: "octo-org/make@v3",
     },
     Workflow {
+        repository: WIDGETS,
         name: "Release",
         file: "release.yml",
         event: "workflow_dispatch",
         jobs: &["release: publish packages"],
         range: (5000, 12_000),
+        caches: &[Cache::Npm],
+        work: "octo-org/publish@v1",
+    },
+    Workflow {
+        repository: GATEWAY,
+        name: "CI",
+        file: "ci.yml",
+        event: "push",
+        jobs: &["gateway (x64)", "gateway (arm64)"],
+        range: (3000, 9000),
+        caches: &[Cache::Actions],
+        work: "octo-org/make@v3",
+    },
+    Workflow {
+        repository: GATEWAY,
+        name: "Deploy",
+        file: "deploy.yml",
+        event: "workflow_run",
+        jobs: &["deploy (gateway)"],
+        range: (4000, 9000),
+        caches: &[],
+        work: "octo-org/deploy@v2",
     },
 ];
 
 /// How likely each workflow is, per cent, in their order.
-const SHARES: [u64; 6] = [40, 25, 13, 12, 7, 3];
+const SHARES: [u64; 8] = [32, 22, 12, 9, 7, 3, 10, 5];
 
 /// The demo. `jobs`: so many are played, then the runner idles; `None`: for ever. `speed` divides every duration, `seed`
 /// chooses the mixture; the same arguments give the same scenario.
 #[expect(clippy::similar_names, reason = "speed and seed are the words of the command line")]
 pub fn demo(jobs: Option<u32>, speed: f64, seed: u64) -> Scenario {
     let mut random = Random(seed);
-    let mut day =
-        vec![Step::IdleMs(800), named(&mut random, "deploy / production", 5000, TaskResult::Succeeded)];
+    let mut day = Vec::new();
     for number in 1..=DAY {
         let pause = random.between(500, 5000);
         day.push(Step::IdleMs(pause));
@@ -95,27 +140,27 @@ pub fn demo(jobs: Option<u32>, speed: f64, seed: u64) -> Scenario {
     Scenario { speed, launches, then: Then::Repeat, max_jobs: jobs.map(u64::from), ..Scenario::default() }
 }
 
-/// The first half minute: success, failure, cancellation, a lost connection, a deployment, and a crash in mid-job.
+/// The first half minute: success, failure, cancellation, a lost connection, a deployment that fails and its repair, every
+/// kind of cache, and a crash in mid-job.
 fn opening(random: &mut Random) -> Vec<Step> {
-    let mut cancelled = job_named(random, "e2e / chromium", 9000, TaskResult::Succeeded);
-    cancelled.cancel_after_ms = Some(3000);
-    let mut crashed = job_named(random, "integration (postgres-16)", 7000, TaskResult::Succeeded);
+    use TaskResult::{Failed, Succeeded};
+    let mut job = |name, ms, result, found| known(name, ms, result, found).job(random);
+    let mut cancelled = job("e2e / chromium", 9000, Succeeded, Found::Nothing);
+    cancelled.cancel_after_ms = Some(3500);
+    let mut crashed = job("integration (postgres-16)", 7000, Succeeded, Found::All);
     crashed.during = vec![Step::IdleMs(4000), Step::Signal(9)];
     let lost = Disconnect { ms: 2500, recovery: Recovery::Printed, ..Disconnect::default() };
-    vec![
-        Step::IdleMs(700),
-        named(random, "build (ubuntu-latest, 22)", 4000, TaskResult::Succeeded),
-        Step::IdleMs(400),
-        named(random, "test (ubuntu-latest, 22)", 3000, TaskResult::Failed),
-        Step::IdleMs(400),
+    let acts = [
+        Step::Job(Box::new(job("build (ubuntu-latest, 22)", 4000, Succeeded, Found::All))),
+        Step::Job(Box::new(job("test (ubuntu-latest, 22)", 3000, Failed, Found::Some))),
         Step::Job(Box::new(cancelled)),
-        Step::IdleMs(400),
         Step::Disconnect(lost),
-        Step::IdleMs(400),
-        named(random, "deploy / staging", 4000, TaskResult::Succeeded),
-        Step::IdleMs(400),
+        Step::Job(Box::new(job("deploy (production)", 3500, Failed, Found::All))),
+        Step::Job(Box::new(job("image (linux/amd64)", 5000, Succeeded, Found::Some))),
+        Step::Job(Box::new(job("deploy (production)", 4000, Succeeded, Found::All))),
         Step::Job(Box::new(crashed)),
-    ]
+    ];
+    acts.into_iter().flat_map(|act| [Step::IdleMs(400), act]).collect()
 }
 
 /// A job of an ordinary day.
@@ -135,85 +180,49 @@ fn ordinary(random: &mut Random) -> Step {
         93..=98 => (TaskResult::Succeeded, true),
         _ => (TaskResult::Skipped, false),
     };
-    let mut job = job_of(random, workflow, name, ms, result);
+    let found = Found::draw(random);
+    let mut job = Planned { workflow, name, ms, result, found }.job(random);
     job.cancel_after_ms = cancelled.then_some(ms / 2);
     Step::Job(Box::new(job))
 }
 
-fn named(random: &mut Random, name: &str, ms: u64, result: TaskResult) -> Step {
-    Step::Job(Box::new(job_named(random, name, ms, result)))
+/// A job before its details are drawn.
+struct Planned {
+    workflow: &'static Workflow,
+    name: &'static str,
+    ms: u64,
+    result: TaskResult,
+    found: Found,
 }
 
-fn job_named(random: &mut Random, name: &str, ms: u64, result: TaskResult) -> Job {
+/// The job of this name.
+fn known(name: &'static str, ms: u64, result: TaskResult, found: Found) -> Planned {
     let workflow = WORKFLOWS.iter().find(|workflow| workflow.jobs.contains(&name)).unwrap_or(&WORKFLOWS[0]);
-    job_of(random, workflow, name, ms, result)
+    Planned { workflow, name, ms, result, found }
 }
 
-fn job_of(random: &mut Random, workflow: &Workflow, name: &str, ms: u64, result: TaskResult) -> Job {
-    let context = json!({
-        "workflow": workflow.name,
-        "workflow_file": workflow.file,
-        "job": name.split([' ', ':', '(']).next().unwrap_or(name),
-        "event_name": workflow.event,
-        "event_age_ms": random.between(120_000, 5_400_000),
-        "sha": format!("{:016x}{:016x}{:08x}", random.next(), random.next(), random.next() >> 32),
-        "ref": if workflow.event == "pull_request" { "refs/pull/42/merge" } else { "refs/heads/main" },
-        "head_ref": if workflow.event == "pull_request" { "feature/faster-loop" } else { "" },
-        "base_ref": if workflow.event == "pull_request" { "main" } else { "" },
-    });
-    let context = if let Value::Object(fields) = context { fields } else { ContextChange::new() };
-    let steps = steps(random, workflow, ms, result == TaskResult::Failed);
-    Job { name: name.into(), result, context, steps, spawn_ms: 150, ..Job::default() }
-}
-
-/// Checkout, a cache, and the work itself, which is what fails.
-fn steps(random: &mut Random, workflow: &Workflow, ms: u64, fails: bool) -> Vec<JobStep> {
-    let action = |uses: &str, ms| JobStep { uses: Some(uses.into()), ms, ..JobStep::default() };
-    let mut steps = vec![action("actions/checkout@v4", ms / 10)];
-    let hit = random.between(0, 99) < 72;
-    if workflow.name == "Image" {
-        let mut image = action("docker/build-push-action@v6", ms / 4);
-        image.log = build_log(random);
-        steps.push(image);
-    } else if workflow.name != "Deploy" {
-        let key = format!("Linux-node-{:012x}", random.next() >> 16);
-        let mut cache = action("actions/cache@v4", ms / 10);
-        cache.with = BTreeMap::from([("key".into(), key.clone()), ("path".into(), "~/.npm".into())]);
-        cache.log = if hit {
-            vec![
-                format!("Cache hit for: {key}"),
-                "Received 25165824 of 25165824 (100.0%), 84.2 MBs/sec".into(),
-                "Cache Size: ~24 MB (25165824 B)".into(),
-                "Cache restored successfully".into(),
-                format!("Cache restored from key: {key}"),
-            ]
-        } else {
-            vec![format!("Cache not found for input keys: {key}, Linux-node-")]
-        };
-        steps.push(cache);
-    }
-    let spent: u64 = steps.iter().map(|step| step.ms).sum();
-    let work = match workflow.name {
-        "Deploy" => "octo-org/deploy@v2",
-        "Release" => "octo-org/publish@v1",
-        _ => "octo-org/make@v3",
-    };
-    steps.push(JobStep { exit: i32::from(fails), ..action(work, ms.saturating_sub(spent)) });
-    steps
-}
-
-/// What `BuildKit` prints.
-fn build_log(random: &mut Random) -> Vec<String> {
-    let mut log = vec!["#1 [internal] load build definition from Dockerfile".into(), "#1 DONE 0.0s".into()];
-    for vertex in 2..8 {
-        log.push(format!("#{vertex} [stage-0 {}/6] RUN make step-{vertex}", vertex - 1));
-        log.push(if random.between(0, 9) < 7 {
-            format!("#{vertex} CACHED")
-        } else {
-            format!("#{vertex} DONE 1.4s")
+impl Planned {
+    fn job(&self, random: &mut Random) -> Job {
+        let workflow = self.workflow;
+        let is_pull = workflow.event == "pull_request";
+        let context = json!({
+            "repository": workflow.repository,
+            "workflow": workflow.name,
+            "workflow_file": workflow.file,
+            "job": self.name.split([' ', ':', '(']).next().unwrap_or(self.name),
+            "event_name": workflow.event,
+            "event_age_ms": random.between(240_000, 14_400_000),
+            "sha": format!("{:016x}{:016x}{:08x}", random.next(), random.next(), random.next() >> 32),
+            "ref": if is_pull { "refs/pull/42/merge" } else { "refs/heads/main" },
+            "head_ref": if is_pull { "feature/faster-loop" } else { "" },
+            "base_ref": if is_pull { "main" } else { "" },
         });
+        let context = if let Value::Object(fields) = context { fields } else { ContextChange::new() };
+        let fails = self.result == TaskResult::Failed;
+        let steps = work::steps(random, workflow, self.ms, self.found, fails);
+        let (name, result) = (self.name.into(), self.result);
+        Job { name, result, context, steps, spawn_ms: 150, ..Job::default() }
     }
-    log
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): small, seedable, good enough for a show.
@@ -261,9 +270,15 @@ mod tests {
         };
         assert!(script.launches[0].steps.iter().map(length).sum::<u64>() < 40_000);
         let text = serde_json::to_string(&script.launches[0]).unwrap();
-        for part in
-            ["Failed", "cancel_after_ms\":3", "signal\":9", "Cache restored", "deploy / ", "disconnect"]
-        {
+        for part in [
+            "Failed",
+            "cancel_after_ms\":3",
+            "signal\":9",
+            "Cache restored",
+            "CACHED",
+            "deploy (",
+            "disconnect",
+        ] {
             assert!(text.contains(part), "{part}");
         }
     }
@@ -272,11 +287,42 @@ mod tests {
     fn every_job_is_whole_and_takes_2_to_20_seconds() {
         let script = demo(None, 1.0, 99);
         let jobs = script.launches[1].steps.iter().filter_map(Step::as_job).collect::<Vec<_>>();
-        assert_eq!(jobs.len(), DAY + 1);
+        assert_eq!(jobs.len(), DAY);
         for job in jobs {
             let total: u64 = job.steps.iter().map(|step| step.ms).sum();
             assert!((2000..=20_000).contains(&total), "{} takes {total}", job.name);
             script.context.with(&job.context).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_name_is_of_one_workflow_and_every_workflow_has_its_share() {
+        let names: Vec<&str> = WORKFLOWS.iter().flat_map(|workflow| workflow.jobs).copied().collect();
+        let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(names.len(), distinct.len());
+        assert_eq!(SHARES.iter().sum::<u64>(), 100);
+    }
+
+    #[test]
+    fn a_day_has_every_answer_of_every_cache_and_deployments_of_both_ends() {
+        let day = serde_json::to_string(&demo(None, 1.0, 1).launches[1]).unwrap();
+        for part in [
+            "Cache hit for: ",
+            "Cache hit for restore-key: ",
+            "Cache not found",
+            "(cache hit)",
+            "(cache miss)",
+            "get 0 B/",
+            "get 812 kB/",
+            "get 9,184 kB of",
+            " CACHED",
+            " DONE 1.4s",
+            "deploy (production)",
+            "deploy (gateway)",
+            "schedule",
+            "workflow_dispatch",
+        ] {
+            assert!(day.contains(part), "{part}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The catalogue as a document: what it says of a metric is what the registry says.
 
-use super::catalog::{ALL, Label, Metric};
+use super::catalog::{ALL, Example, Label, Metric};
 use std::fmt::Write as _;
 
 /// `docs/PROMETHEUS_METRICS_REFERENCE.md`, whole.
@@ -21,6 +21,16 @@ pub fn markdown() -> String {
             labels(metric),
             metric.help
         );
+    }
+    out.push_str(
+        "\n## Questions\n\nThe same in PromQL, over a fleet; select runners by `runner_type`, `runner_name` or the labels your scrape adds.\n\
+         Windows are examples: no shorter than four scrape intervals. Delivery is explained in [DORA.md](DORA.md).\n",
+    );
+    for metric in ALL {
+        let _ = write!(out, "\n### `{}`\n", metric.name);
+        for Example { asks, promql } in metric.examples {
+            let _ = write!(out, "\n{asks}:\n\n```promql\n{promql}\n```\n");
+        }
     }
     out
 }

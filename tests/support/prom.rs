@@ -1,0 +1,102 @@
+//! A real Prometheus and promtool, seen from outside only.
+//!
+//! Include it beside `ns` and `wire`.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file is a crate of its own and uses the part it needs"
+)]
+#![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
+
+use super::ns::Tree;
+use super::wire;
+use serde_json::Value;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// `promtool check metrics` has nothing to say.
+#[track_caller]
+pub fn promtool(text: &str, when: &str) {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("promtool starts");
+    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("promtool reads");
+    let output = child.wait_with_output().expect("promtool ends");
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.is_empty(), "{when}: {said}");
+}
+
+/// A port nobody is handed by chance: below those the kernel gives to whoever asks for any.
+pub fn fixed_port(from: u16) -> u16 {
+    let own = u16::try_from(std::process::id() % 4000).expect("below 4000");
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (from + own..from + 4000 + own).find(free).expect("a free port")
+}
+
+/// A real Prometheus that scrapes one target every second.
+pub struct Prometheus {
+    _process: Tree,
+    address: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Prometheus {
+    /// `rules` are the recording rules of one group, evaluated every second; none if empty.
+    pub fn scraping(target: &str, rules: &str) -> Prometheus {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: ['*.rules']\nscrape_configs:\n  - job_name: runner\n    static_configs: [{{targets: ['{target}']}}]\n"
+        );
+        std::fs::write(dir.path().join("prometheus.yml"), config).expect("is written");
+        if !rules.is_empty() {
+            let group = ["groups:", "- name: test", "  rules:"].map(str::to_owned).into_iter();
+            let rules = rules.lines().map(|line| format!("    {line}"));
+            let group = group.chain(rules).collect::<Vec<_>>().join("\n");
+            std::fs::write(dir.path().join("test.rules"), group).expect("is written");
+        }
+        let address = format!("127.0.0.1:{}", fixed_port(24_000));
+        let flag = |name: &str, value: &Path| format!("--{name}={}", value.display());
+        let mut command = Command::new("prometheus");
+        command.arg(flag("config.file", &dir.path().join("prometheus.yml")));
+        command.arg(flag("storage.tsdb.path", &dir.path().join("data")));
+        command.args([&format!("--web.listen-address={address}"), "--log.level=warn"]).stdin(Stdio::null());
+        Prometheus { _process: Tree::spawn(&mut command), address, _dir: dir }
+    }
+
+    /// The answer to an instant query, at `time` or now; `None` while nobody listens.
+    pub fn query(&self, expression: &str, time: Option<f64>) -> Option<Vec<Value>> {
+        let encoded: Vec<String> = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let time = time.map(|t| format!("&time={t:.3}")).unwrap_or_default();
+        let path = format!("/api/v1/query?query={}{time}", encoded.concat());
+        let reply = wire::get(&self.address, &path, "").ok()?;
+        if reply.status == 503 {
+            // It listens before it is ready.
+            return None;
+        }
+        assert_eq!(reply.status, 200, "{expression}: {}", reply.text());
+        reply.json()["data"]["result"].as_array().cloned()
+    }
+
+    /// The one value of an expression.
+    pub fn value(&self, expression: &str, time: f64) -> f64 {
+        let result = self.query(expression, Some(time)).expect("it listens");
+        assert_eq!(result.len(), 1, "{expression}: {result:?}");
+        result[0]["value"][1].as_str().expect("a text").parse().expect("a number")
+    }
+
+    /// Every raw sample of one series: time and value.
+    pub fn samples(&self, series: &str) -> Vec<(f64, f64)> {
+        let result = self.query(&format!("{series}[1h]"), None).unwrap_or_default();
+        let [series] = &result[..] else { return Vec::new() };
+        let sample = |pair: &Value| Some((pair[0].as_f64()?, pair[1].as_str()?.parse().ok()?));
+        series["values"]
+            .as_array()
+            .expect("samples")
+            .iter()
+            .map(|pair| sample(pair).expect("a sample"))
+            .collect()
+    }
+}
