@@ -232,3 +232,17 @@ fn a_fault_that_stays_is_no_restart_storm() {
     runner.until_status("exited");
     assert_eq!((runner.exit_code(), restarts(&runner)), (64, 2));
 }
+
+#[test]
+fn a_second_runner_on_the_same_state_is_refused_before_it_works_in_the_same_place() {
+    docker!("compose", "buildx", "engine");
+    let project = Project::new(&["standard"]).env("RESTART_POLICY", "no").up(&["--scale", "standard=2"]);
+    let both = project.all("standard");
+    let has_ended = |runner: &&Container| runner.inspect()["State"]["Status"] == "exited";
+    wait_until(LONG, "one of them leaves", || both.iter().any(|runner| has_ended(&runner)));
+    let (refused, accepted): (Vec<&Container>, Vec<&Container>) = both.iter().partition(has_ended);
+    assert_eq!((refused.len(), refused[0].exit_code()), (1, 64));
+    let said = refused[0].said();
+    assert!(said.contains("JOBS_LOG: job log /var/lib/runner-init/jobs.log is in use by another supervisor"), "{said}");
+    accepted[0].until_job_done();
+}
