@@ -1,0 +1,20 @@
+//! The compose files say what they promise, and keep it on a real engine; other people's images gain the same by the lines of
+//! `docs/OTHER_IMAGES.md`.
+//!
+//! `files` needs `docker compose` and no engine; `engine` and `others` need both, and build images of their own, called
+//! `composetest/…`, out of this machine's own `bash` and C library: nothing is downloaded. What is missing is said loudly, and
+//! fails with `CI=true`.
+#![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers too")]
+
+#[path = "../support/ns.rs"]
+mod ns;
+#[path = "../support/wire.rs"]
+mod wire;
+
+mod docker;
+mod engine;
+mod files;
+mod image;
+mod others;
+mod project;
