@@ -31,7 +31,15 @@ pub(crate) fn missing(needs: &[&str]) -> Option<String> {
 pub(crate) fn command() -> Command {
     let mut command = Command::new("docker");
     command.env_clear();
-    let own = ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"];
+    let own = [
+        "PATH",
+        "HOME",
+        "DOCKER_HOST",
+        "DOCKER_CONFIG",
+        "DOCKER_CONTEXT",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY",
+    ];
     command.envs(own.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command
 }

@@ -67,7 +67,11 @@ fn the_three_types_answer_with_their_type_and_are_healthy() {
         runner.until_job_done();
         let page = runner.metrics();
         assert_eq!(label(&page, "runner_type"), kind);
-        assert!(label(&page, "runner_name").starts_with(if kind == "standard" { "docker-runner-" } else { "chrome-runner-" }));
+        assert!(label(&page, "runner_name").starts_with(if kind == "standard" {
+            "docker-runner-"
+        } else {
+            "chrome-runner-"
+        }));
         assert_eq!(runner.inspect()["State"]["Health"]["Status"], "healthy");
         let address = runner.address().unwrap();
         assert!(address.starts_with("127.0.0.1:"), "{address}");
@@ -81,7 +85,7 @@ fn the_three_types_answer_with_their_type_and_are_healthy() {
 fn a_stop_while_busy_lets_the_job_end() {
     docker!("compose", "buildx", "engine");
     let job = json!([{ "job": { "name": "long", "ms": 5000 } }]);
-    let project = Project::new(&["standard"]).env("RUNNER_STOP_GRACE", "90s").playing(job).up(&[]);
+    let project = Project::new(&["standard"]).env("RUNNER_STOP_GRACE", "90s").playing(&job).up(&[]);
     let runner = project.container("standard");
     runner.until_metric("github_runner_state", "state=\"busy\"", "1");
     let asked = Instant::now();
@@ -101,7 +105,7 @@ fn the_token_s_file_is_read_by_the_supervisor_and_by_no_job() {
     docker!("compose", "buildx", "engine");
     let look = "id -u > uid; cat /run/secrets/github_token > token 2>&1 || true; env > env
         cat /proc/1/environ > environ 2>&1 || true";
-    let mut project = Project::new(&["all", "token-file"]).playing(script(look));
+    let mut project = Project::new(&["all", "token-file"]).playing(&script(look));
     let file = project.dir.path().join("token");
     std::fs::write(&file, "ghp_s3cr3t\n").unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o400)).unwrap();
@@ -109,7 +113,11 @@ fn the_token_s_file_is_read_by_the_supervisor_and_by_no_job() {
     let skip = json!({ "environment": { "RUNNER_SKIP_REGISTRATION": "true" }, "entrypoint": ["/usr/bin/bash", "-c",
         "cd /actions-runner && echo '{\"agentId\":1,\"workFolder\":\"/home/runner/_work\"}' > .runner && echo '{}' > .credentials \
          && exec /usr/local/bin/runner-init"] });
-    project = project.env("GITHUB_TOKEN_FILE", file.to_str().unwrap()).env("RUNNER_TOKEN", "").with(&skip).up(&["standard"]);
+    project = project
+        .env("GITHUB_TOKEN_FILE", file.to_str().unwrap())
+        .env("RUNNER_TOKEN", "")
+        .with(&skip)
+        .up(&["standard"]);
     let runner = project.container("standard");
     runner.until_job_done();
     assert_eq!(left(&runner, "uid"), "1001");
@@ -117,7 +125,10 @@ fn the_token_s_file_is_read_by_the_supervisor_and_by_no_job() {
     assert!(left(&runner, "environ").contains("Permission denied"));
     assert!(!left(&runner, "env").contains("TOKEN"), "{}", left(&runner, "env"));
     let check = runner.exec(&["runner-init", "check"]);
-    assert!(check.lines().any(|line| line.contains("GITHUB_TOKEN") && line.contains("GITHUB_TOKEN_FILE")), "{check}");
+    assert!(
+        check.lines().any(|line| line.contains("GITHUB_TOKEN") && line.contains("GITHUB_TOKEN_FILE")),
+        "{check}"
+    );
     let told = docker(&["inspect", &runner.0]) + &check + &runner.said();
     assert!(!told.contains("ghp_s3cr3t"));
 }
@@ -126,7 +137,7 @@ fn the_token_s_file_is_read_by_the_supervisor_and_by_no_job() {
 fn a_read_only_root_does() {
     docker!("compose", "buildx", "engine");
     let look = "touch /x 2> root || true; touch /actions-runner/x /home/runner/x /tmp/x && echo yes > rest";
-    let project = Project::new(&["all", "read-only"]).playing(script(look)).up(&["--wait", "standard"]);
+    let project = Project::new(&["all", "read-only"]).playing(&script(look)).up(&["--wait", "standard"]);
     let runner = project.container("standard");
     runner.until_job_done();
     assert!(left(&runner, "root").contains("Read-only file system"));
@@ -140,15 +151,19 @@ fn a_read_only_root_does() {
 fn the_socket_is_usable_by_a_job_and_left_as_it_is() {
     docker!("compose", "buildx", "engine");
     let look = "test -w /var/run/docker.sock && echo yes > usable; id -G > groups";
-    let project = Project::new(&["all", "docker-socket"]).playing(script(look));
+    let project = Project::new(&["all", "docker-socket"]).playing(&script(look));
     let path = project.dir.path().join("docker.sock");
     let _socket = UnixListener::bind(&path).unwrap();
     std::os::unix::fs::chown(&path, Some(0), Some(4321)).expect("root may");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o660)).unwrap();
-    let project = project.env("DOCKER_SOCKET", path.to_str().unwrap()).env("DOCKER_GID", "4321").up(&["standard"]);
+    let project =
+        project.env("DOCKER_SOCKET", path.to_str().unwrap()).env("DOCKER_GID", "4321").up(&["standard"]);
     let runner = project.container("standard");
     runner.until_job_done();
-    assert_eq!((left(&runner, "usable"), left(&runner, "groups")), ("yes".to_owned(), "1001 4321".to_owned()));
+    assert_eq!(
+        (left(&runner, "usable"), left(&runner, "groups")),
+        ("yes".to_owned(), "1001 4321".to_owned())
+    );
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o660);
 }
 
@@ -170,12 +185,20 @@ fn what_is_wrong_is_said_in_a_line_with_its_exit_code() {
     docker!("compose", "buildx", "engine");
     let standard = || Project::new(&["standard"]);
     refuses(standard().env("RUNNER_TOKEN", ""), 64, &["GITHUB_TOKEN", "APP_ID"]);
-    refuses(standard().env("GITHUB_REPOSITORY", "https://owner"), 64, &["GITHUB_REPOSITORY", "OWNER/REPOSITORY"]);
+    refuses(
+        standard().env("GITHUB_REPOSITORY", "https://owner"),
+        64,
+        &["GITHUB_REPOSITORY", "OWNER/REPOSITORY"],
+    );
     let project = standard();
     let work = project.dir.path().join("work");
     std::fs::create_dir(&work).unwrap();
     let mount = json!({ "volumes": [format!("{}:/home/runner/_work", work.display())] });
-    refuses(project.with(&mount), 64, &["RUNNER_WORK_DIR", "uid 1001 cannot write", "chown -R 1001:1001 /home/runner/_work"]);
+    refuses(
+        project.with(&mount),
+        64,
+        &["RUNNER_WORK_DIR", "uid 1001 cannot write", "chown -R 1001:1001 /home/runner/_work"],
+    );
 }
 
 #[test]
@@ -207,11 +230,17 @@ fn a_state_volume_that_cannot_be_written_costs_the_history_and_no_job() {
         let runner = project.container("standard");
         runner.until_job_done();
         let said = runner.said();
-        let clear = said.lines().filter(|line| line.contains("level=error event=journal_fault kind=unusable"));
+        let clear =
+            said.lines().filter(|line| line.contains("level=error event=journal_fault kind=unusable"));
         let clear: Vec<&str> = clear.collect();
         assert_eq!(clear.len(), 1, "{said}");
         assert!(clear[0].contains("/var/lib/runner-init/jobs.log") && clear[0].contains(why), "{said}");
-        assert!(runner.metrics().lines().any(|line| line.starts_with("github_runner_journal_faults_total{") && !line.ends_with(" 0")));
+        assert!(
+            runner
+                .metrics()
+                .lines()
+                .any(|line| line.starts_with("github_runner_journal_faults_total{") && !line.ends_with(" 0"))
+        );
     }
 }
 
@@ -243,6 +272,9 @@ fn a_second_runner_on_the_same_state_is_refused_before_it_works_in_the_same_plac
     let (refused, accepted): (Vec<&Container>, Vec<&Container>) = both.iter().partition(has_ended);
     assert_eq!((refused.len(), refused[0].exit_code()), (1, 64));
     let said = refused[0].said();
-    assert!(said.contains("JOBS_LOG: job log /var/lib/runner-init/jobs.log is in use by another supervisor"), "{said}");
+    assert!(
+        said.contains("JOBS_LOG: job log /var/lib/runner-init/jobs.log is in use by another supervisor"),
+        "{said}"
+    );
     accepted[0].until_job_done();
 }

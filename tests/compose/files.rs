@@ -147,10 +147,12 @@ fn what_an_env_example_shows_is_the_default() {
     docker!("compose");
     for (example, text) in texts(".env.example") {
         let file = example.strip_suffix(".env.example").unwrap();
-        let shown: Vec<(&str, &str)> =
-            assignments(&text).filter(|(name, value)| !name.starts_with("GITHUB_") && !value.is_empty()).collect();
+        let shown: Vec<(&str, &str)> = assignments(&text)
+            .filter(|(name, value)| !name.starts_with("GITHUB_") && !value.is_empty())
+            .collect();
         assert!(shown.len() > 4, "{example}: {shown:?}");
-        let described = |name: &str| describe().iter().any(|v| v.name == name && v.name != names::RUNNER_STOP_GRACE);
+        let described =
+            |name: &str| describe().iter().any(|v| v.name == name && v.name != names::RUNNER_STOP_GRACE);
         let set: Vec<(&str, &str)> = shown.into_iter().filter(|(name, _)| !described(name)).collect();
         assert_eq!(resolve_file(file, &set), resolve_file(file, &[]), "{example}");
     }
@@ -177,7 +179,10 @@ fn every_variable_in_the_files_is_one_the_binary_reads() {
 #[test]
 fn a_variable_that_nothing_reads_would_be_found() {
     assert_eq!(unread(["GITHUB_TOKEN", "GITHUB_TOKEN_FILE", "ACCESS_TOKEN_FILE"]), [""; 0]);
-    assert_eq!(unread(["RUNNER_LABLES", "RUNNER_TYPE_FILE", "github_token"]), ["RUNNER_LABLES", "RUNNER_TYPE_FILE", "github_token"]);
+    assert_eq!(
+        unread(["RUNNER_LABLES", "RUNNER_TYPE_FILE", "github_token"]),
+        ["RUNNER_LABLES", "RUNNER_TYPE_FILE", "github_token"]
+    );
 }
 
 #[test]
@@ -255,7 +260,17 @@ fn a_runner_may_no_more_than_it_needs_and_take_no_more_than_its_share() {
     each(&[], |name, service| {
         assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
         assert_eq!(service["security_opt"], serde_json::json!(["no-new-privileges:true"]), "{name}");
-        for absent in ["container_name", "privileged", "cap_add", "user", "group_add", "devices", "network_mode", "pid", "ipc"] {
+        for absent in [
+            "container_name",
+            "privileged",
+            "cap_add",
+            "user",
+            "group_add",
+            "devices",
+            "network_mode",
+            "pid",
+            "ipc",
+        ] {
             assert_eq!(service[absent], Value::Null, "{name}: {absent}");
         }
         let binds = service["volumes"].as_array().unwrap().iter().filter(|volume| volume["type"] != "volume");
@@ -274,7 +289,11 @@ fn a_runner_may_no_more_than_it_needs_and_take_no_more_than_its_share() {
         let project = resolve_overlay(overlay, demanded);
         for (name, service) in services(&project) {
             assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name} with {overlay}");
-            assert_eq!(service["security_opt"], serde_json::json!(["no-new-privileges:true"]), "{name} with {overlay}");
+            assert_eq!(
+                service["security_opt"],
+                serde_json::json!(["no-new-privileges:true"]),
+                "{name} with {overlay}"
+            );
         }
     }
 }
@@ -362,7 +381,10 @@ fn the_socket_is_given_to_a_group_and_the_token_to_root() {
     for (name, service) in services(&project) {
         assert_eq!(service["environment"]["GITHUB_TOKEN"], "", "both would be a fault: {name}");
         assert_eq!(service["environment"]["GITHUB_TOKEN_FILE"], "/run/secrets/github_token", "{name}");
-        assert_eq!((&service["user"], &service["environment"]["RUNNER_USER"]), (&"root".into(), &"runner".into()));
+        assert_eq!(
+            (&service["user"], &service["environment"]["RUNNER_USER"]),
+            (&"root".into(), &"runner".into())
+        );
     }
     assert_eq!(project["secrets"]["github_token"]["file"], "/etc/hostname");
     for (overlay, variable) in [("docker-socket", "DOCKER_GID"), ("token-file", "GITHUB_TOKEN_FILE")] {

@@ -60,7 +60,10 @@ pub(crate) fn binary() -> String {
 /// unpacked simulated runner, and `empty`.
 pub(crate) fn build(name: &str, user: User, recipe: &str) -> String {
     let User { name: login, uid, gid } = user;
-    let head = format!("# {login} {uid}:{gid}\nFROM {} AS binary\nFROM scratch\nCOPY system /\nENV PATH=/usr/local/bin:/usr/bin\n", binary());
+    let head = format!(
+        "# {login} {uid}:{gid}\nFROM {} AS binary\nFROM scratch\nCOPY system /\nENV PATH=/usr/local/bin:/usr/bin\n",
+        binary()
+    );
     cached(name, &(head + recipe), |dir| {
         system(&dir.join("system"), user);
         runner(&dir.join("runner"));
@@ -107,12 +110,15 @@ fn system(root: &Path, user: User) {
     fs::write(root.join("etc/passwd"), passwd).unwrap();
     fs::write(root.join("etc/group"), format!("root:x:0:\n{name}:x:{gid}:\n")).unwrap();
     let authorities = Path::new("/etc/ssl/certs/ca-certificates.crt");
-    fs::copy(authorities, root.join("etc/ssl/certs/ca-certificates.crt")).expect("this machine's certificates");
+    fs::copy(authorities, root.join("etc/ssl/certs/ca-certificates.crt"))
+        .expect("this machine's certificates");
 }
 
 fn libraries(program: &Path, root: &Path) {
     let out = Command::new("ldd").arg(program).output().expect("ldd starts");
-    for library in String::from_utf8_lossy(&out.stdout).split_whitespace().filter(|word| word.starts_with('/')) {
+    for library in
+        String::from_utf8_lossy(&out.stdout).split_whitespace().filter(|word| word.starts_with('/'))
+    {
         let to = root.join(library.trim_start_matches('/'));
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(library, to).unwrap();
@@ -122,7 +128,7 @@ fn libraries(program: &Path, root: &Path) {
 /// Unpacked, and never configured; it connects at once, plays one short job and waits.
 fn runner(root: &Path) {
     let steps = json!([{ "job": { "name": "build", "ms": 100, "spawn_ms": 10 } }]);
-    install(root, Path::new(INSTALLED), &scenario(steps)).unwrap();
+    install(root, Path::new(INSTALLED), &scenario(&steps)).unwrap();
     for file in [".runner", ".credentials", ".credentials_rsaparams"] {
         fs::remove_file(root.join(file)).unwrap();
     }
@@ -130,7 +136,7 @@ fn runner(root: &Path) {
 }
 
 /// One launch with these steps.
-pub(crate) fn scenario(steps: serde_json::Value) -> Scenario {
+pub(crate) fn scenario(steps: &serde_json::Value) -> Scenario {
     serde_json::from_value(json!({ "launches": [{ "connect_ms": 10, "steps": steps }] })).unwrap()
 }
 

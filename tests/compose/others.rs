@@ -38,7 +38,8 @@ CMD [\"bash\"]
 /// The snippet that begins with an image of this name.
 fn snippet(image: &str) -> String {
     let text = std::fs::read_to_string(repository("docs/OTHER_IMAGES.md")).unwrap();
-    let mut snippets = text.split("```dockerfile\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    let mut snippets =
+        text.split("```dockerfile\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
     snippets.find(|snippet| snippet.starts_with(&format!("FROM {image}"))).expect(image)
 }
 
@@ -52,12 +53,24 @@ fn run(image: &str, stand_in: &str, variables: &[&str], check: impl FnOnce(&Cont
     std::fs::write(dir.path().join("Dockerfile"), &snippet).unwrap();
     let copied_from = format!("runner-init/binary:{}", env!("CARGO_PKG_VERSION"));
     assert!(snippet.contains(&format!("--from={copied_from} ")), "{snippet}");
-    let contexts = [format!("{from}=docker-image://{stand_in}"), format!("{copied_from}=docker-image://{}", binary())];
+    let contexts =
+        [format!("{from}=docker-image://{stand_in}"), format!("{copied_from}=docker-image://{}", binary())];
     let mut command = command();
     command.args(["build", "--quiet", "--build-context", &contexts[0], "--build-context", &contexts[1]]);
     let built = Image(succeeded(command.arg(dir.path()), image));
-    let mut args = vec!["run", "--detach", "--publish", "127.0.0.1::9091", "--stop-timeout", "30", "-e", "RUNNER_STOP_GRACE=30s"];
-    variables.iter().for_each(|variable| args.extend(["-e", variable]));
+    let mut args = vec![
+        "run",
+        "--detach",
+        "--publish",
+        "127.0.0.1::9091",
+        "--stop-timeout",
+        "30",
+        "-e",
+        "RUNNER_STOP_GRACE=30s",
+    ];
+    for variable in variables {
+        args.extend(["-e", variable]);
+    }
     args.push(&built.0);
     let running = Running(Container(docker(&args)));
     let container = &running.0;
@@ -94,7 +107,13 @@ impl Drop for Running {
 
 /// Whose a file in it is, and the user whose processes run.
 fn owner(container: &Container, path: &str) -> String {
-    container.exec(&["bash", "-c", &format!("ls -nd {path}")]).split_whitespace().skip(2).take(2).collect::<Vec<_>>().join(":")
+    container
+        .exec(&["bash", "-c", &format!("ls -nd {path}")])
+        .split_whitespace()
+        .skip(2)
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 #[test]
@@ -104,7 +123,12 @@ fn the_official_image() {
     let variables = ["RUNNER_TOKEN=A", "GITHUB_REPOSITORY=owner/repository"];
     run("ghcr.io/actions/actions-runner", &stand_in, &variables, |container| {
         assert_eq!(owner(container, "/home/runner/_work/widgets"), "1001:1001");
-        assert_eq!(owner(container, "/home/runner/.runner-init/jobs.log"), "1001:1001", "{}", container.said());
+        assert_eq!(
+            owner(container, "/home/runner/.runner-init/jobs.log"),
+            "1001:1001",
+            "{}",
+            container.said()
+        );
         let said = container.said();
         assert_eq!(said.matches("Running job: build").count(), 1, "every line once: {said}");
         assert!(!said.contains("level=error") && !said.contains("level=warn"), "{said}");
@@ -136,7 +160,9 @@ fn myoung34_s_with_its_own_variables() {
         let (_, name) = page.split_once("runner_name=\"").unwrap();
         let name = name.split('"').next().unwrap();
         assert!(name.starts_with("github-runner-") && name.len() == "github-runner-".len() + 13, "{name}");
-        let warned = |variable: &str| container.said().lines().any(|line| line.contains("level=warn") && line.contains(variable));
+        let warned = |variable: &str| {
+            container.said().lines().any(|line| line.contains("level=warn") && line.contains(variable))
+        };
         assert!(warned("RUN_AS_ROOT"), "{}", container.said());
     });
 }

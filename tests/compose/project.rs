@@ -26,7 +26,11 @@ impl Project {
     /// is a free one.
     pub(crate) fn new(files: &[&str]) -> Project {
         let dir = TempDir::new().unwrap();
-        let name = format!("composetest-{}-{}", std::process::id(), crc32fast::hash(dir.path().as_os_str().as_encoded_bytes()));
+        let name = format!(
+            "composetest-{}-{}",
+            std::process::id(),
+            crc32fast::hash(dir.path().as_os_str().as_encoded_bytes())
+        );
         let image = image::standard();
         let env = [
             ("RUNNER_NETWORK", name.as_str()),
@@ -65,7 +69,7 @@ impl Project {
     }
 
     /// The runner plays these steps instead.
-    pub(crate) fn playing(self, steps: Value) -> Project {
+    pub(crate) fn playing(self, steps: &Value) -> Project {
         let text = serde_json::to_string(&image::scenario(steps)).unwrap();
         let file = readable(&self.dir, "sim.json", &text);
         let mount = format!("{}:/actions-runner/sim.json:ro", file.display());
@@ -162,7 +166,9 @@ impl Container {
     /// Waits for a line of the page that begins with the name, holds the label and ends with the value.
     #[track_caller]
     pub(crate) fn until_metric(&self, name: &str, label: &str, value: &str) {
-        let holds = |line: &str| line.starts_with(name) && line.contains(label) && line.ends_with(&format!(" {value}"));
+        let holds = |line: &str| {
+            line.starts_with(name) && line.contains(label) && line.ends_with(&format!(" {value}"))
+        };
         wait_until(LONG, &format!("{name}{{{label}}} {value}"), || self.metrics().lines().any(holds));
     }
 
