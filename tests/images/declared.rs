@@ -22,11 +22,16 @@ fn the_configuration_is_as_documented() {
         assert_eq!(config["StopSignal"], "SIGTERM", "{name}");
         assert!(config["Cmd"].is_null(), "{name}: {}", config["Cmd"]);
         assert!(config["ExposedPorts"]["9091/tcp"].is_object(), "{name}");
-        assert_eq!(config["Healthcheck"]["Test"], serde_json::json!(["CMD", "runner-init", "health"]), "{name}");
+        assert_eq!(
+            config["Healthcheck"]["Test"],
+            serde_json::json!(["CMD", "runner-init", "health"]),
+            "{name}"
+        );
         let labels = &config["Labels"];
         assert_eq!(labels["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"), "{name}");
         assert_eq!(labels["org.opencontainers.image.title"], format!("runner-init {name}"));
-        let env: Vec<&str> = config["Env"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        let env: Vec<&str> =
+            config["Env"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
         for variable in ["RUNNER_DIR=/actions-runner", "DISABLE_AUTO_UPDATE=true", "LANG=C.UTF-8"] {
             assert!(env.contains(&variable), "{name} has no {variable}: {env:?}");
         }
@@ -62,7 +67,7 @@ fn the_files_belong_to_whom_they_should() {
 fn the_tools_a_job_expects_are_there() {
     require_engine!();
     let tools = "git --version; jq --version; curl --version; docker --version; docker buildx version; docker compose version
-        python3 -m venv /tmp/venv; /tmp/venv/bin/pip --version; ps --version; unzip -v; xz --version; tar --version
+        python3 -m venv --without-pip /tmp/venv; /tmp/venv/bin/python -c 'import ensurepip'; ps --version; unzip -v; xz --version; tar --version
         zstd --version; ssh -V; test -s /etc/ssl/certs/ca-certificates.crt; ls /usr/lib/*/libicuuc.so.*; runner-init --version";
     for name in IMAGES {
         let said = script(name, tools);
@@ -90,8 +95,14 @@ fn our_own_addition_is_small() {
         let format = "{{.Size}}\t{{.CreatedBy}}";
         let layers = docker(&["history", "--no-trunc", "--human=false", "--format", format, &image(name)]);
         let ours = |line: &&str| line.contains("runner-init") || line.contains("useradd");
-        let size = |line: &str| line.split('\t').next().and_then(|size| size.parse::<u64>().ok()).expect("bytes");
-        let (count, sum) = layers.lines().filter(ours).map(size).filter(|size| *size > 0).fold((0, 0), |(n, s), l| (n + 1, s + l));
+        let size =
+            |line: &str| line.split('\t').next().and_then(|size| size.parse::<u64>().ok()).expect("bytes");
+        let (count, sum) = layers
+            .lines()
+            .filter(ours)
+            .map(size)
+            .filter(|size| *size > 0)
+            .fold((0, 0), |(n, s), l| (n + 1, s + l));
         println!("{name}: {count} layers of ours, {sum} bytes");
         assert!(count >= 2 && sum <= OURS, "{name}: {count} layers, {sum} bytes:\n{layers}");
     }

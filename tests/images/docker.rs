@@ -9,17 +9,17 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Far beyond anything that is right.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The images, by what they are called and what their metrics call them.
-pub const IMAGES: [&str; 3] = ["standard", "chrome", "chrome-go"];
+pub(crate) const IMAGES: [&str; 3] = ["standard", "chrome", "chrome-go"];
 
 /// What `tests/images/build` has made.
-pub fn image(name: &str) -> String {
+pub(crate) fn image(name: &str) -> String {
     format!("runner-init/{name}:{}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Why nothing can be tested here; `None` if an engine answers and has the images.
-pub fn missing() -> Option<String> {
+pub(crate) fn missing() -> Option<String> {
     if std::env::var_os("DOCKER_HOST").is_none() && !Path::new("/var/run/docker.sock").exists() {
         return Some("there is no Docker Engine: DOCKER_HOST is not set, no /var/run/docker.sock".into());
     }
@@ -48,7 +48,7 @@ fn run(args: &[&str]) -> std::io::Result<Output> {
 }
 
 /// Runs `docker ARGS`; its code, stdout and stderr.
-pub fn attempt(args: &[&str]) -> (i32, String, String) {
+pub(crate) fn attempt(args: &[&str]) -> (i32, String, String) {
     let out = run(args).expect("docker is there");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
@@ -56,7 +56,7 @@ pub fn attempt(args: &[&str]) -> (i32, String, String) {
 
 /// Runs `docker ARGS`, which must succeed; its stdout.
 #[track_caller]
-pub fn docker(args: &[&str]) -> String {
+pub(crate) fn docker(args: &[&str]) -> String {
     let (code, out, err) = attempt(args);
     assert_eq!(code, 0, "docker {args:?}:\n{out}{err}");
     out
@@ -64,29 +64,30 @@ pub fn docker(args: &[&str]) -> String {
 
 /// Runs a shell script in the image, under our init; its stdout.
 #[track_caller]
-pub fn script(name: &str, text: &str) -> String {
+pub(crate) fn script(name: &str, text: &str) -> String {
     docker(&["run", "--rm", &image(name), "sh", "-euc", text])
 }
 
 /// A job of one step that runs this.
-pub fn job(name: &str, run: &str) -> Value {
+pub(crate) fn job(name: &str, run: &str) -> Value {
     json!({ "job": { "name": name, "steps": [{ "run": run }] } })
 }
 
 /// A runner whose launches each connect at once and play their steps.
-pub fn launches(launches: &[&[Value]]) -> Value {
+pub(crate) fn launches(launches: &[&[Value]]) -> Value {
     let launch = |steps| json!({ "connect_ms": 10, "shutdown_ms": 10, "steps": steps });
     json!({ "launches": launches.iter().map(launch).collect::<Vec<_>>() })
 }
 
 /// A container; it is removed when this is dropped.
-pub struct Container(String);
+pub(crate) struct Container(String);
 
 impl Container {
     /// `docker create OPTIONS IMAGE` over a registered runner that plays this scenario.
     #[track_caller]
-    pub fn create(name: &str, options: &[&str], scenario: Value) -> Container {
-        let container = Container::unregistered(name, &[&["-e", "RUNNER_SKIP_REGISTRATION=true"], options].concat());
+    pub(crate) fn create(name: &str, options: &[&str], scenario: Value) -> Container {
+        let container =
+            Container::unregistered(name, &[&["-e", "RUNNER_SKIP_REGISTRATION=true"], options].concat());
         let dir = tempfile::tempdir().expect("a directory");
         let scenario = serde_json::from_value(scenario).expect("a scenario");
         sim::install(dir.path(), Path::new("/nonexistent"), &scenario).expect("a runner's directory");
@@ -96,8 +97,9 @@ impl Container {
 
     /// `docker create OPTIONS IMAGE`, not started, as the archive left its runner.
     #[track_caller]
-    pub fn unregistered(name: &str, options: &[&str]) -> Container {
-        let fixed = ["create", "--label", "runner-init-test", "-p", "127.0.0.1::9091", "-e", "RUNNER_NAME=test"];
+    pub(crate) fn unregistered(name: &str, options: &[&str]) -> Container {
+        let fixed =
+            ["create", "--label", "runner-init-test", "-p", "127.0.0.1::9091", "-e", "RUNNER_NAME=test"];
         let id = docker(&[&fixed, options, &[&image(name)]].concat());
         Container(id.trim().to_owned())
     }
@@ -105,7 +107,9 @@ impl Container {
     /// Puts these files of `dir` into the runner's directory, as the runner's user.
     fn put(&self, dir: &Path, files: &[&str]) {
         let mut tar = Command::new("tar");
-        let tar = tar_output(tar.args(["--create", "--owner=1001", "--group=1001", "--directory"]).arg(dir).args(files));
+        let tar = tar_output(
+            tar.args(["--create", "--owner=1001", "--group=1001", "--directory"]).arg(dir).args(files),
+        );
         let target = format!("{}:/actions-runner", self.0);
         let mut copy = Command::new("docker");
         let mut copy = copy.args(["cp", "-", &target]).stdin(Stdio::piped()).spawn().expect("docker");
@@ -113,34 +117,34 @@ impl Container {
         assert!(copy.wait().expect("our child").success());
     }
 
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.0
     }
 
     #[track_caller]
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         docker(&["start", &self.0]);
     }
 
     #[track_caller]
-    pub fn inspect(&self, format: &str) -> String {
+    pub(crate) fn inspect(&self, format: &str) -> String {
         docker(&["inspect", "--format", format, &self.0]).trim().to_owned()
     }
 
     /// Everything it has said.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let (_, out, err) = attempt(&["logs", &self.0]);
         out + &err
     }
 
     /// `GET path` at its published port: status and body; `None` while nobody answers.
-    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         let (code, ports, _) = attempt(&["port", &self.0, "9091/tcp"]);
         if code == 0 { request(ports.lines().next()?, path) } else { None }
     }
 
     /// The value of one series, its labels besides `runner_name` and `runner_type` as given.
-    pub fn metric(&self, name: &str, labels: &str) -> Option<f64> {
+    pub(crate) fn metric(&self, name: &str, labels: &str) -> Option<f64> {
         let (_, page) = self.get("/metrics")?;
         let fits = |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(labels);
         page.lines().find(fits)?.rsplit(' ').next()?.parse().ok()
@@ -148,7 +152,7 @@ impl Container {
 
     /// Polls until `done`; panics with its log if it never is.
     #[track_caller]
-    pub fn until(&self, what: &str, mut done: impl FnMut(&Container) -> bool) {
+    pub(crate) fn until(&self, what: &str, mut done: impl FnMut(&Container) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
             assert!(Instant::now() < deadline, "waited in vain until {what}; its log:\n{}", self.log());
@@ -157,12 +161,12 @@ impl Container {
     }
 
     #[track_caller]
-    pub fn until_ready(&self) {
+    pub(crate) fn until_ready(&self) {
         self.until("it is ready", |c| c.get("/readyz").is_some_and(|(status, _)| status == 200));
     }
 
     #[track_caller]
-    pub fn until_jobs(&self, status: &str, count: f64) {
+    pub(crate) fn until_jobs(&self, status: &str, count: f64) {
         let label = format!("status=\"{status}\"");
         self.until(&format!("{count} jobs are {status}"), |c| {
             c.metric("github_runner_jobs_total", &label) == Some(count)
@@ -171,19 +175,19 @@ impl Container {
 
     /// Waits until so many jobs have ended, however.
     #[track_caller]
-    pub fn until_done(&self, count: usize) {
+    pub(crate) fn until_done(&self, count: u32) {
         let text = "completed with result:";
         let deadline = Instant::now() + PATIENCE * 5;
-        while self.log().matches(text).count() < count {
+        while self.log().matches(text).count() < count as usize {
             assert!(Instant::now() < deadline, "waited in vain for {count} jobs; its log:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(100));
         }
         let durations = "github_runner_job_duration_seconds_count";
-        self.until("they are counted", |c| c.metric(durations, "").is_some_and(|n| n >= count as f64));
+        self.until("they are counted", |c| c.metric(durations, "").is_some_and(|n| n >= f64::from(count)));
     }
 
     /// State and name of its processes, zombies included, as the machine's `ps` has them.
-    pub fn processes(&self) -> Vec<(String, String)> {
+    pub(crate) fn processes(&self) -> Vec<(String, String)> {
         let list = docker(&["top", &self.0, "-o", "pid,stat,comm"]);
         let row = |line: &str| {
             let mut words = line.split_whitespace().skip(1);
@@ -194,7 +198,7 @@ impl Container {
 
     /// `docker stop`; how long it took, and the exit code.
     #[track_caller]
-    pub fn stop(&self, grace: u32) -> (Duration, i32) {
+    pub(crate) fn stop(&self, grace: u32) -> (Duration, i32) {
         let begun = Instant::now();
         docker(&["stop", "--time", &grace.to_string(), &self.0]);
         (begun.elapsed(), self.inspect("{{.State.ExitCode}}").parse().expect("a number"))

@@ -58,8 +58,14 @@ fn play(name: &str, options: &[&str], jobs: &[Value]) {
     c.start();
     c.until_ready();
     let before = c.processes();
-    c.until_done(jobs.len());
-    assert_eq!(c.metric("github_runner_jobs_total", "status=\"success\""), Some(jobs.len() as f64), "{name}: {}", c.log());
+    let count = u32::try_from(jobs.len()).expect("a few");
+    c.until_done(count);
+    assert_eq!(
+        c.metric("github_runner_jobs_total", "status=\"success\""),
+        Some(f64::from(count)),
+        "{name}: {}",
+        c.log()
+    );
     c.until("nothing is left of the jobs", |c| c.processes().len() == before.len());
     let after = c.processes();
     assert!(!after.iter().any(|(state, _)| state.starts_with('Z')), "{name}: {after:?}");
@@ -72,7 +78,8 @@ fn play(name: &str, options: &[&str], jobs: &[Value]) {
 fn ten_jobs_on_standard() {
     require_engine!();
     // Each leaves an orphan and a zombie's child behind.
-    let text = "git init -q . && (sleep 300 &) && (setsid sleep 0.1 &) && python3 -c 'print(1)' && docker --version";
+    let text =
+        "git init -q . && (sleep 300 &) && (setsid sleep 0.1 &) && python3 -c 'print(1)' && docker --version";
     let jobs: Vec<Value> = (0..10).map(|n| job(&format!("job {n}"), text)).collect();
     play("standard", &[], &jobs);
 }

@@ -6,5 +6,6 @@
 mod declared;
 mod docker;
 mod jobs;
+mod refusals;
 mod running;
 mod source;

@@ -6,6 +6,9 @@ use serde_json::json;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// What a job must not see.
+const LOOK: &str = "for pid in 1 2; do ! cat /proc/$pid/environ && ! ls /proc/$pid/fd; done 2> look.log";
+
 #[test]
 fn pid_1_is_the_binary_and_no_shell_is_needed() {
     require_engine!();
@@ -29,7 +32,10 @@ fn pid_1_is_the_binary_and_no_shell_is_needed() {
 #[test]
 fn it_registers_with_the_archive_s_own_config_sh() {
     require_engine!();
-    let c = Container::unregistered("standard", &["-e", "GITHUB_REPOSITORY=o/r", "-e", "RUNNER_TOKEN=registration"]);
+    let c = Container::unregistered(
+        "standard",
+        &["-e", "GITHUB_REPOSITORY=o/r", "-e", "RUNNER_TOKEN=registration"],
+    );
     c.start();
     c.until_ready();
     assert_eq!(c.stop(10).1, 0, "{}", c.log());
@@ -56,9 +62,19 @@ fn it_is_ready_soon() {
 #[test]
 fn health_goes_from_starting_to_healthy_to_unhealthy_to_healthy() {
     require_engine!();
-    let often = ["--health-interval=300ms", "--health-start-interval=300ms", "--health-start-period=1s", "--health-retries=2"];
+    let often = [
+        "--health-interval=300ms",
+        "--health-start-interval=300ms",
+        "--health-start-period=1s",
+        "--health-retries=2",
+    ];
     let gone = "The runner no longer exists on the server. Please reconfigure the runner.\n";
-    let steps = [json!({ "idle_ms": 4000 }), json!({ "stderr": gone }), json!({ "idle_ms": 6000 }), json!({ "banner": {} })];
+    let steps = [
+        json!({ "idle_ms": 4000 }),
+        json!({ "stderr": gone }),
+        json!({ "idle_ms": 6000 }),
+        json!({ "banner": {} }),
+    ];
     for name in IMAGES {
         let c = Container::create(name, &often, launches(&[&steps]));
         c.start();
@@ -78,7 +94,8 @@ fn health_goes_from_starting_to_healthy_to_unhealthy_to_healthy() {
 fn a_stop_lets_the_job_finish() {
     require_engine!();
     for name in IMAGES {
-        let c = Container::create(name, &["-e", "RUNNER_STOP_GRACE=60s"], launches(&[&[job("slow", "sleep 4")]]));
+        let c =
+            Container::create(name, &["-e", "RUNNER_STOP_GRACE=60s"], launches(&[&[job("slow", "sleep 4")]]));
         c.start();
         c.until("it is busy", |c| c.metric("github_runner_state", "state=\"busy\"") == Some(1.0));
         let (took, code) = c.stop(60);
@@ -90,15 +107,22 @@ fn a_stop_lets_the_job_finish() {
 }
 
 #[test]
-fn a_stop_without_time_cancels_the_job_and_still_ends_in_time() {
+fn a_stop_without_time_cancels_the_job_and_ends_in_time() {
     require_engine!();
-    let c = Container::create("standard", &[], launches(&[&[job("slow", "sleep 300")]]));
-    c.start();
-    c.until("it is busy", |c| c.metric("github_runner_state", "state=\"busy\"") == Some(1.0));
-    let (took, code) = c.stop(10);
-    assert_eq!(code, 0, "{}", c.log());
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    assert!(c.log().contains("Job slow completed with result: Canceled"), "{}", c.log());
+    // A step that obeys, and one whose shell waits for its program: it would need longer than Docker waits.
+    let obeys = json!({ "job": { "name": "slow", "ms": 300_000 } });
+    for (step, program, code, word) in
+        [(obeys, "node", 0, "status=cancelled"), (job("slow", "sleep 300"), "sleep", 137, "status=abandoned")]
+    {
+        let c = Container::create("standard", &[], launches(&[&[step]]));
+        c.start();
+        c.until("its step runs", |c| c.processes().iter().any(|(_, comm)| comm == program));
+        let (took, ended) = c.stop(10);
+        let log = c.log();
+        assert_eq!(ended, code, "{log}");
+        assert!(took < Duration::from_secs(10), "{took:?}: {log}");
+        assert!(log.contains(&format!("event=job_finished {word}")), "{log}");
+    }
 }
 
 #[test]
@@ -123,8 +147,14 @@ fn another_command_is_run_instead() {
     require_engine!();
     for name in IMAGES {
         let image = image(name);
-        let run = |options: &[&str], command: &[&str]| attempt(&[&["run", "--rm"], options, &[&image], command].concat());
-        assert_eq!(run(&[], &["bash", "-c", "echo $PPID; exit 42"]), (42, "1\n".into(), String::new()), "{name}");
+        let run = |options: &[&str], command: &[&str]| {
+            attempt(&[&["run", "--rm"], options, &[&image], command].concat())
+        };
+        assert_eq!(
+            run(&[], &["bash", "-c", "echo $PPID; exit 42"]),
+            (42, "1\n".into(), String::new()),
+            "{name}"
+        );
         assert_eq!(run(&["--init"], &["bash", "-c", "exit 42"]).0, 42, "{name}");
         assert_eq!(run(&["--user", "4711:4711"], &["id", "-u"]).1, "4711\n", "{name}");
         assert_eq!(run(&["--user", "0"], &["id", "-u"]).1, "0\n", "{name}");
@@ -137,7 +167,8 @@ fn another_command_is_run_instead() {
 #[test]
 fn a_terminal_is_the_command_s() {
     require_engine!();
-    let command = format!("docker run --rm -it {} bash -c 'test -t 0 && tty && stty size'", image("standard"));
+    let command =
+        format!("docker run --rm -it {} bash -c 'test -t 0 && tty && stty size'", image("standard"));
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).stdin(Stdio::null());
     let out = script.output().expect("script, of util-linux");
@@ -163,13 +194,17 @@ fn it_supervises_however_it_is_started() {
         &["--tty"],
     ];
     for options in ways {
-        let c = Container::create("standard", options, launches(&[&[job("one", "id -u")]]));
+        let c = Container::create("standard", options, launches(&[&[job("one", LOOK)]]));
         c.start();
         c.until_jobs("success", 1.0);
         assert_eq!(c.stop(10).1, 0, "{options:?}: {}", c.log());
     }
     // The runner writes beside its programs: with a read-only root that needs a volume, here the engine's copy of them.
-    let c = Container::create("standard", &[&closed[..], &["--volume=/actions-runner"]].concat(), launches(&[&[job("one", "id -u")]]));
+    let c = Container::create(
+        "standard",
+        &[&closed[..], &["--volume=/actions-runner"]].concat(),
+        launches(&[&[job("one", LOOK)]]),
+    );
     c.start();
     c.until_jobs("success", 1.0);
     assert_eq!(c.stop(10).1, 0, "{}", c.log());

@@ -13,14 +13,19 @@ fn read(name: &str) -> String {
 }
 
 fn dockerfiles() -> Vec<(String, String)> {
-    ["binary", "standard", "chrome", "chrome-go"].map(|dir| (dir.to_owned(), read(&format!("{dir}/Dockerfile")))).into()
+    ["binary", "standard", "chrome", "chrome-go"]
+        .map(|dir| (dir.to_owned(), read(&format!("{dir}/Dockerfile"))))
+        .into()
 }
 
 /// Name and default of every ARG, those of the builder itself left out.
 fn args(text: &str) -> BTreeSet<(String, String)> {
     let args = text.lines().filter_map(|line| line.strip_prefix("ARG "));
     let split = args.map(|arg| arg.split_once('=').unwrap_or((arg, "")));
-    split.filter(|(name, _)| !["TARGETARCH", "BUILDARCH"].contains(name)).map(|(n, d)| (n.into(), d.into())).collect()
+    split
+        .filter(|(name, _)| !["TARGETARCH", "BUILDARCH"].contains(name))
+        .map(|(n, d)| (n.into(), d.into()))
+        .collect()
 }
 
 #[test]
@@ -28,8 +33,11 @@ fn every_default_of_the_version_is_the_project_s() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(read("docker-bake.hcl").contains(&format!("variable \"VERSION\" {{ default = \"{version}\" }}")));
     for (name, text) in dockerfiles() {
-        let defaults: Vec<String> =
-            args(&text).into_iter().filter(|(n, d)| n == "VERSION" && !d.is_empty()).map(|(_, d)| d).collect();
+        let defaults: Vec<String> = args(&text)
+            .into_iter()
+            .filter(|(n, d)| n == "VERSION" && !d.is_empty())
+            .map(|(_, d)| d)
+            .collect();
         assert!(defaults.iter().all(|default| default == version), "{name}: {defaults:?}");
     }
 }
@@ -40,7 +48,9 @@ fn every_argument_is_explained_and_has_one_default() {
     for (name, text) in dockerfiles() {
         for (arg, default) in args(&text) {
             assert!(readme.contains(&format!("| `{arg}` |")), "README.md does not explain {arg} of {name}");
-            let other = args(&text).into_iter().any(|(n, d)| n == arg && d != default && !d.is_empty() && !default.is_empty());
+            let other = args(&text)
+                .into_iter()
+                .any(|(n, d)| n == arg && d != default && !d.is_empty() && !default.is_empty());
             assert!(!other, "{name}: {arg} has two defaults");
         }
     }
@@ -55,7 +65,8 @@ fn what_is_fetched_has_a_checksum_and_what_is_based_on_a_digest() {
                 assert!(default.contains("@sha256:"), "{name}: {arg} has no digest");
             }
             if let Some(stem) = arg.strip_suffix("_URL") {
-                let sums = args.iter().filter(|(n, d)| n.starts_with(&format!("{stem}_SHA256")) && d.len() == 64);
+                let sums =
+                    args.iter().filter(|(n, d)| n.starts_with(&format!("{stem}_SHA256")) && d.len() == 64);
                 assert!(sums.count() >= 1, "{name}: {arg} has no checksum");
             }
         }
@@ -70,8 +81,13 @@ fn hadolint_has_nothing_to_say() {
         return;
     };
     assert!(out.status.success());
-    let files = dockerfiles().into_iter().map(|(name, _)| PathBuf::from(format!("runner-images/{name}/Dockerfile")));
-    let lint = Command::new("hadolint").args(["--config", "runner-images/.hadolint.yaml"]).args(files).current_dir(root()).output();
+    let files =
+        dockerfiles().into_iter().map(|(name, _)| PathBuf::from(format!("runner-images/{name}/Dockerfile")));
+    let lint = Command::new("hadolint")
+        .args(["--config", "runner-images/.hadolint.yaml"])
+        .args(files)
+        .current_dir(root())
+        .output();
     let lint = lint.expect("hadolint");
     assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout));
 }

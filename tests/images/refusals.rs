@@ -1,0 +1,83 @@
+//! What is wrong with how a container is started is told in one clear line, with the documented exit code.
+
+use crate::docker::{Container, attempt, image, job, launches};
+use crate::require_engine;
+
+const REGISTERS: [&str; 4] = ["-e", "GITHUB_REPOSITORY=o/r", "-e", "RUNNER_TOKEN=registration"];
+
+/// Exit code and stderr of a container that refuses to start.
+fn refusal(options: &[&str]) -> (i32, String) {
+    let (code, out, err) = attempt(&[&["run", "--rm"], options, &[&image("standard")]].concat());
+    assert_eq!(out, "", "{err}");
+    (code, err)
+}
+
+#[test]
+fn no_credential_and_no_target_are_two_faults() {
+    require_engine!();
+    let (code, said) = refusal(&[]);
+    assert_eq!(code, 64, "{said}");
+    let faults: Vec<&str> = said.lines().filter(|line| line.contains(": no ")).collect();
+    assert_eq!(faults.len(), 2, "{said}");
+    assert!(faults[0].starts_with("GITHUB_TOKEN: no credential"), "{said}");
+    assert!(faults[1].starts_with("GITHUB_REPOSITORY: no target"), "{said}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_before_anything_is_registered() {
+    require_engine!();
+    let first = Container::create("standard", &[], launches(&[&[]]));
+    first.start();
+    first.until_ready();
+    let network = format!("--network=container:{}", first.id());
+    let (code, said) = refusal(&[&[network.as_str()], &REGISTERS[..]].concat());
+    assert_eq!((code, said.lines().count()), (71, 1), "{said}");
+    assert!(said.contains("cannot listen on 0.0.0.0:9091"), "{said}");
+}
+
+#[test]
+fn directories_of_another_s_are_refused_by_name() {
+    require_engine!();
+    for (options, directory) in [
+        (["--user=4711:4711", "--env=A=b"], "/actions-runner"),
+        (["--tmpfs=/home/runner/_work:uid=0,mode=755", "--env=A=b"], "/home/runner/_work"),
+    ] {
+        let (code, said) = refusal(&[&options[..], &REGISTERS[..]].concat());
+        assert_eq!((code, said.lines().count()), (64, 1), "{said}");
+        assert!(said.contains(&format!("cannot write {directory}")) && said.contains("chown -R"), "{said}");
+    }
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_does_not_stop_the_runner() {
+    require_engine!();
+    let options = ["--tmpfs=/var/lib/runner-init:uid=0,mode=755"];
+    let c = Container::create("standard", &options, launches(&[&[job("one", "true")]]));
+    c.start();
+    c.until_jobs("success", 1.0);
+    assert_eq!(c.metric("github_runner_journal_faults_total", "kind=\"unusable\""), Some(1.0), "{}", c.log());
+    let faults: Vec<String> =
+        c.log().lines().filter(|line| line.contains("level=error")).map(str::to_owned).collect();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].contains("/var/lib/runner-init/jobs.log: Permission denied"), "{faults:?}");
+}
+
+#[test]
+fn a_job_may_use_the_engine_s_socket_by_its_group() {
+    require_engine!();
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    let Some(socket) = host.strip_prefix("unix://") else {
+        eprintln!("\n*** SKIPPED, NOTHING WAS CHECKED: the engine is not on this machine ***\n");
+        return;
+    };
+    let gid = std::os::unix::fs::MetadataExt::gid(&std::fs::metadata(socket).expect("a socket"));
+    let (volume, group) = (format!("--volume={socket}:/var/run/docker.sock"), format!("--group-add={gid}"));
+    let steps = [job("docker", "docker version && docker compose version && docker buildx version")];
+    let c = Container::create("standard", &[&volume, &group], launches(&[&steps]));
+    c.start();
+    c.until_jobs("success", 1.0);
+    let without =
+        Container::create("standard", &[&volume], launches(&[&[job("docker", "! docker version")]]));
+    without.start();
+    without.until_jobs("success", 1.0);
+}
