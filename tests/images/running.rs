@@ -72,13 +72,13 @@ fn health_goes_from_starting_to_healthy_to_unhealthy_to_healthy() {
     require_engine!();
     let often = [
         "--health-interval=300ms",
-        "--health-start-interval=300ms",
-        "--health-start-period=1s",
+        "--health-start-interval=2s",
+        "--health-start-period=3s",
         "--health-retries=2",
     ];
     let gone = "The runner no longer exists on the server. Please reconfigure the runner.\n";
     let steps = [
-        json!({ "idle_ms": 4000 }),
+        json!({ "idle_ms": 6000 }),
         json!({ "stderr": gone }),
         json!({ "idle_ms": 6000 }),
         json!({ "banner": {} }),
