@@ -121,7 +121,7 @@ fn the_official_image() {
     docker!("buildx", "engine");
     let stand_in = build("official", RUNNER, OFFICIAL);
     let variables = ["RUNNER_TOKEN=A", "GITHUB_REPOSITORY=owner/repository"];
-    run("ghcr.io/actions/actions-runner", &stand_in, &variables, |container| {
+    run("actions/actions-runner", &stand_in, &variables, |container| {
         assert_eq!(owner(container, "/home/runner/_work/widgets"), "1001:1001");
         assert_eq!(
             owner(container, "/home/runner/.runner-init/jobs.log"),

@@ -155,7 +155,7 @@ fn apt(found: Found) -> Vec<String> {
 /// What `BuildKit` prints: once a layer has to be made, so have all after it.
 fn layers(found: Found) -> Vec<String> {
     const COMMANDS: [&str; 5] = [
-        "FROM docker.io/library/node:22-slim",
+        "FROM registry.example/library/node:22-slim",
         "WORKDIR /app",
         "COPY package.json package-lock.json ./",
         "RUN npm ci",
