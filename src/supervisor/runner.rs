@@ -2,15 +2,18 @@
 
 use super::enlist;
 use super::fault::StartError;
-use crate::config::{Config, names};
+use crate::config::{Config, RunnerType, names};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
 use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
-use crate::sys::{diag, oom, ownership, runner_file};
+use crate::sys::{diag, disk, oom, ownership, runner_file};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 const LISTENER: &str = "bin/Runner.Listener";
+const SHARED_MEMORY: &str = "/dev/shm";
+/// Below this a browser's tabs crash; docker's default is 64 MiB.
+const BROWSER_NEEDS: u64 = 256 << 20;
 
 /// The listener's launch, and where its jobs work.
 pub(super) fn launch(
@@ -25,6 +28,7 @@ pub(super) fn launch(
         return Err(StartError::NotConfigured { dir });
     }
     let user = user(config)?;
+    warn_of_little_shared_memory(config.runner.flavour);
     let work_dir = runner_file::work_folder(&dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
     if !config.registration.skip {
@@ -70,6 +74,17 @@ fn user(config: &Config) -> Result<Option<Identity>, StartError> {
         }
     }
     Ok(user)
+}
+
+fn warn_of_little_shared_memory(flavour: RunnerType) {
+    let bytes = disk::size(Path::new(SHARED_MEMORY)).unwrap_or_default();
+    match flavour {
+        RunnerType::Chrome | RunnerType::ChromeGo if bytes < BROWSER_NEEDS => {
+            let says = "browsers crash with so little: start the container with --shm-size=1g, or them with --disable-dev-shm-usage";
+            tracing::warn!(event = "little_shared_memory", path = SHARED_MEMORY, bytes, says);
+        }
+        RunnerType::Standard | RunnerType::Chrome | RunnerType::ChromeGo => {}
+    }
 }
 
 fn check(variable: &'static str, dir: &Path, user: Option<&Identity>) -> Result<(), StartError> {

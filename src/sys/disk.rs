@@ -12,6 +12,11 @@ pub fn space(dir: &Path) -> Option<Space> {
     Some(Space { free, size: bytes(found.blocks()) })
 }
 
+/// How large the file system of `dir` is, bytes; `None` if there is no such directory.
+pub fn size(dir: &Path) -> Option<u64> {
+    dir.is_dir().then(|| space(dir)).flatten().map(|space| space.size)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +27,6 @@ mod tests {
         let here = space(dir.path()).unwrap();
         assert!(here.size > 0 && here.free <= here.size, "{here:?}");
         assert_eq!(space(&dir.path().join("a/b/c")).unwrap().size, here.size);
+        assert_eq!((size(dir.path()), size(&dir.path().join("a"))), (Some(here.size), None));
     }
 }

@@ -81,3 +81,19 @@ fn a_job_may_use_the_engine_s_socket_by_its_group() {
     without.start();
     without.until_jobs("success", 1.0);
 }
+
+#[test]
+fn little_shared_memory_is_told_to_whoever_runs_a_browser() {
+    require_engine!();
+    for (name, size, told) in [
+        ("chrome", "--shm-size=64m", true),
+        ("chrome", "--shm-size=1g", false),
+        ("standard", "--shm-size=64m", false),
+    ] {
+        let container = Container::create(name, &[size], launches(&[&[]]));
+        container.start();
+        container.until_ready();
+        let lines = container.log().matches("event=little_shared_memory").count();
+        assert_eq!(lines, usize::from(told), "{name} {size}: {}", container.log());
+    }
+}
