@@ -186,14 +186,18 @@ impl Container {
         self.until("they are counted", |c| c.metric(durations, "").is_some_and(|n| n >= f64::from(count)));
     }
 
-    /// State and name of its processes, zombies included, as the machine's `ps` has them.
+    /// State and name of its processes, zombies included, as the machine's `ps` has them, by name: pids wrap around. A health
+    /// check comes and goes and is none of them.
     pub(crate) fn processes(&self) -> Vec<(String, String)> {
-        let list = docker(&["top", &self.0, "-o", "pid,stat,comm"]);
+        let list = docker(&["top", &self.0, "-o", "pid,stat,comm,args"]);
         let row = |line: &str| {
             let mut words = line.split_whitespace().skip(1);
-            Some((words.next()?.to_owned(), words.collect::<Vec<_>>().join(" ")))
+            Some((words.next()?.to_owned(), words.next()?.to_owned()))
         };
-        list.lines().skip(1).filter_map(row).collect()
+        let lasting = list.lines().skip(1).filter(|line| !line.ends_with("runner-init health"));
+        let mut rows: Vec<(String, String)> = lasting.filter_map(row).collect();
+        rows.sort_by(|a, b| a.1.cmp(&b.1));
+        rows
     }
 
     /// `docker stop`; how long it took, and the exit code.

@@ -31,7 +31,7 @@ fn pid_1_is_the_binary_and_no_shell_is_needed() {
         c.until_ready();
         assert_ne!(attempt(&["exec", c.id(), "sh", "-c", "true"]).0, 0, "{name} still has a shell");
         let names: Vec<String> = c.processes().into_iter().map(|(_, comm)| comm).collect();
-        assert_eq!(names, ["runner-init", "runner-init", "Runner.Listener"], "{name}");
+        assert_eq!(names, ["Runner.Listener", "runner-init", "runner-init"], "{name}");
         assert_eq!(c.metric("github_runner_status", &format!("runner_type=\"{name}\"")), Some(1.0));
         assert_eq!(c.stop(10).1, 0, "{name}");
     }
