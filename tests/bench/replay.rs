@@ -3,9 +3,12 @@
 use super::report::{Report, Target, median, millis, number, table};
 use super::server::{Kind, script, setup};
 use super::{Plan, process};
+use chrono::DateTime;
+use runner_init::domain::record::{HEADER, JobRecord, JobStatus, RowStatus};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 pub(crate) fn run(plan: &Plan, report: &mut Report) {
     let rounds = plan.pick(5, 1);
@@ -89,28 +92,37 @@ fn line(size: usize, rounds: usize, plan: &Plan, report: &mut Report) -> Vec<Str
 }
 
 /// Two rows a job, as we write them.
-fn ours(rows: usize) -> String {
-    const HEADER: &str = runner_init::domain::record::HEADER;
-    let mut text = String::with_capacity(rows * 200 + 200);
-    text.push_str(HEADER);
-    text.push('\n');
+fn ours(rows: usize) -> Vec<u8> {
+    let mut text = [HEADER.as_bytes(), b"\n"].concat();
+    text.reserve(rows * 256);
     for row in 0..rows {
         let (job, ended) = (row / 2, row % 2 == 1);
-        let (day, hour, minute, second) = (1 + job / 86_400 % 28, job / 3600 % 24, job / 60 % 60, job % 60);
         let status = match (ended, job % 10) {
-            (false, _) => "running",
-            (true, 0) => "failed",
-            (true, 1) => "cancelled",
-            (true, _) => "success",
+            (false, _) => RowStatus::Running,
+            (true, 0) => RowStatus::Finished(JobStatus::Failed),
+            (true, 1) => RowStatus::Finished(JobStatus::Cancelled),
+            (true, _) => RowStatus::Finished(JobStatus::Success),
         };
-        let seconds = if ended { format!("{}.{:03}", job * 7919 % 5000, job % 1000) } else { String::new() };
-        let time = format!("2026-01-{day:02}T{hour:02}:{minute:02}:{second:02}.123Z");
-        let _ = writeln!(
-            text,
-            "{time},{job:08x}-3cde-4f01-8a2b-aa5d0e1c77f0,{status},{seconds},,build ({job}),CI,octo-org/octo-repo,{},1,push,\
-             refs/heads/main,0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c,{time},,",
-            9_000_000 + job
-        );
+        let millis = (job * 7919 % 5000 * 1000 + job % 1000) as u64;
+        let seconds = i64::try_from(job).expect("a few");
+        let begun = DateTime::from_timestamp(1_767_225_600 + seconds, 123_000_000).expect("in range");
+        let record = JobRecord {
+            timestamp: begun,
+            job_id: format!("{}_build", 9_000_000 + job),
+            status,
+            duration: ended.then(|| Duration::from_millis(millis)),
+            job_name: format!("build ({job})"),
+            workflow: "CI".into(),
+            repository: "octo-org/octo-repo".into(),
+            run_id: (9_000_000 + job).to_string(),
+            run_attempt: "1".into(),
+            event: "push".into(),
+            git_ref: "refs/heads/main".into(),
+            sha: "0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c".into(),
+            started_at: Some(begun),
+            ..JobRecord::blank()
+        };
+        text.extend(record.to_csv_row());
     }
     text
 }
