@@ -19,9 +19,6 @@ const EXACT: u64 = 1 << 53;
 /// Open jobs remembered; a runner has one. Beyond this the oldest is forgotten: its end will count as one more start.
 pub const MAX_OPEN: usize = 64;
 
-/// Ended jobs of which more may still be said.
-const MAX_ENDED: usize = 4;
-
 /// A duration in ticks, rounded from the whole milliseconds the job log keeps, [`LONGEST`] at most. Whole seconds stay
 /// whole, so a value on a bucket's bound stays there.
 pub fn to_ticks(duration: Duration) -> u64 {
@@ -182,7 +179,7 @@ pub struct Totals {
     /// `Running` rows without a final one, oldest first, at most [`MAX_OPEN`].
     #[serde(with = "stored::rows")]
     pub open: Vec<JobRecord>,
-    /// The jobs that ended last, oldest first: a further final row of theirs ends no further job.
+    /// The job that ended last, at most one: a further final row of it ends no further job.
     #[serde(with = "stored::rows")]
     ended: Vec<JobRecord>,
 }
@@ -276,9 +273,7 @@ impl Totals {
 
     /// Only what tells an amendment is kept.
     fn remember(&mut self, record: &JobRecord) {
-        if self.ended.len() == MAX_ENDED {
-            self.ended.remove(0);
-        }
+        self.ended.clear();
         let (status, started_at, queue_time) = (record.status, record.started_at, record.queue_time);
         let ended =
             JobRecord { job_id: record.job_id.clone(), status, started_at, queue_time, ..JobRecord::blank() };
