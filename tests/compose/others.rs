@@ -147,13 +147,13 @@ fn myoung34_s_with_its_own_variables() {
         "RANDOM_RUNNER_SUFFIX=true",
         "LABELS=linux,x64",
         "RUNNER_GROUP=Default",
-        "RUNNER_WORKDIR=/tmp/runner/work",
+        "RUNNER_WORKDIR=/tmp/runner/_work",
         "EPHEMERAL=0",
         "DISABLE_AUTO_UPDATE=true",
         "RUN_AS_ROOT=false",
     ];
     run("myoung34/github-runner", &stand_in, &variables, |container| {
-        assert_eq!(owner(container, "/tmp/runner/work/widgets"), "1001:121");
+        assert_eq!(owner(container, "/tmp/runner/_work/widgets"), "1001:121");
         assert_eq!(owner(container, "/actions-runner/.runner"), "1001:121");
         assert_eq!(owner(container, "/var/lib/runner-init/jobs.log"), "0:0");
         let page = container.metrics();
