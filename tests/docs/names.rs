@@ -272,8 +272,8 @@ fn calls_that_are_mentioned_are_understood_and_every_command_and_flag_is_mention
     let faults: Vec<String> =
         calls.iter().filter_map(|(path, call)| Some(format!("{path}: {}", misunderstood(call)?))).collect();
     assert_eq!(faults, [""; 0]);
-    let planted: Vec<String> = "health --redy".split(' ').map(str::to_owned).collect();
-    assert_eq!(misunderstood(&planted).as_deref(), Some("runner-init health --redy: --redy"));
+    let planted: Vec<String> = "health --nowhere".split(' ').map(str::to_owned).collect();
+    assert_eq!(misunderstood(&planted).as_deref(), Some("runner-init health --nowhere: --nowhere"));
     let said: Names = calls.iter().flat_map(|(_, call)| call.clone()).collect();
     let command = cli::command();
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "run") {
