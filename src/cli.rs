@@ -21,6 +21,18 @@ use std::path::PathBuf;
 /// The command line is wrong, or the configuration (`EX_USAGE`).
 pub const USAGE: i32 = 64;
 const OS: i32 = 71;
+/// What an exit code of the container means; for the manual.
+pub const EXIT_CODES: &[(&str, &str)] = &[
+    ("0", "done"),
+    ("64", "bad configuration or command line"),
+    ("69", "registration unavailable"),
+    ("70", "internal"),
+    ("71", "the operating system refused"),
+    ("126", "exec mode: the command cannot be run"),
+    ("127", "exec mode: there is no such command"),
+    ("128+n", "ended by signal n"),
+    ("other", "the listener's own, or the command's own in exec mode"),
+];
 
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -89,6 +101,11 @@ fn separated(argv: &[OsString]) -> Vec<OsString> {
         argv.insert(at, "--".into());
     }
     argv
+}
+
+/// The command line as it is parsed; for the manual and the completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses, plays the role, returns the exit code.

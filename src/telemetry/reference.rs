@@ -19,7 +19,8 @@ pub fn markdown() -> String {
             metric.name,
             metric.kind.as_str(),
             labels(metric),
-            metric.help
+            // Plain text: no underscore of it begins emphasis.
+            metric.help.replace(" _", " \\_")
         );
     }
     out.push_str(

@@ -5,6 +5,7 @@
 
 mod declared;
 mod docker;
+mod inventory;
 mod jobs;
 mod refusals;
 mod running;

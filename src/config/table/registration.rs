@@ -106,7 +106,7 @@ pub(super) const ROWS: &[Variable] = &[
         Group::Target,
         names::GITHUB_API_URL,
         Kind::Base,
-        Fallback::Rule("https://api.HOST for github.com and ghe.com, else https://HOST/api/v3"),
+        Fallback::Rule("`https://api.HOST` for github.com and ghe.com, else `https://HOST/api/v3`"),
         "Where the REST API begins.",
     ),
     row(

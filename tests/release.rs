@@ -1,0 +1,27 @@
+//! A release is possible at any time: one version everywhere, notes for it, and a tag that is not it is refused.
+#![allow(clippy::disallowed_methods, reason = "a test runs a script")]
+
+use std::process::{Command, Output};
+
+fn notes(tag: &str) -> Output {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/release-notes");
+    Command::new(script).arg(tag).output().expect("it runs")
+}
+
+#[test]
+fn this_version_has_notes() {
+    let output = notes(concat!("v", env!("CARGO_PKG_VERSION")));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(text.contains("### Added") && !text.contains("\n## "), "{text}");
+}
+
+#[test]
+fn another_tag_is_refused() {
+    for tag in ["v0.0.1", env!("CARGO_PKG_VERSION"), "v2.3", "v", "v2.3.0-rc.1"] {
+        let output = notes(tag);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{tag}");
+        assert!(!output.stderr.is_empty(), "{tag}: it says why");
+    }
+}
