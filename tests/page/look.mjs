@@ -7,6 +7,8 @@ import { chromium } from 'playwright-core';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const { program, scenes } = JSON.parse(readFileSync(0, 'utf8'));
 const SIZES = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 800 } };
+// The part of the page in a picture.
+const HEIGHT = 1000;
 const VARIANTS = Object.keys(SIZES).flatMap((size) => ['light', 'dark'].map((scheme) => ({ size, scheme })));
 const CONTROLS = '[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]';
 
@@ -94,7 +96,9 @@ for (const scene of scenes) {
       texts.add(await plain(page));
       await readable(page, fault, scene);
       const wanted = (shot) => shot.size === variant.size && shot.scheme === variant.scheme;
-      for (const shot of scene.shots.filter(wanted)) await page.screenshot({ path: shot.path });
+      for (const { path } of scene.shots.filter(wanted)) {
+        await page.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width: SIZES[variant.size].width, height: HEIGHT } });
+      }
       await accessible(page, fault);
     }
     await inert(page, fault);
