@@ -8,11 +8,13 @@ const page = await browser.newPage({ viewport: { width: 1280, height: 300 } });
 const LIMIT = { timeout: 60_000, polling: 50 };
 await page.goto(url);
 await page.evaluate(() => { window.same = true; });
-const name = await page.waitForFunction(() => document.querySelector('#job .name')?.innerText, null, LIMIT);
-const job = await name.jsonValue();
+const seen = await page.waitForFunction(() => {
+  const job = document.querySelector('#job .name')?.innerText;
+  return job && { job, before: document.querySelectorAll('tbody tr').length };
+}, null, LIMIT);
+const { job, before } = await seen.jsonValue();
 await page.evaluate(() => { scrollTo(0, 250); });
 const place = await page.evaluate(() => scrollY);
-const before = await page.locator('tbody tr').count();
 console.log('running');
 await page.waitForFunction(
   ([job, before]) => {
