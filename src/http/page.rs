@@ -25,14 +25,14 @@ use std::sync::LazyLock;
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
 
-/// What is served here besides, and what it is.
+/// What is served here besides, and what it is. A proxy may serve all of it below a path of its own.
 const PLACES: [(&str, &str); 6] = [
-    ("/metrics", "Prometheus metrics"),
-    ("/api/v1/status", "this status as JSON"),
-    ("/api/v1/jobs", "the jobs as JSON"),
-    ("/livez", "does the supervisor turn?"),
-    ("/readyz", "could it take a job?"),
-    ("/healthz", "is it healthy?"),
+    ("metrics", "Prometheus metrics"),
+    ("api/v1/status", "this status as JSON"),
+    ("api/v1/jobs", "the jobs as JSON"),
+    ("livez", "does the supervisor turn?"),
+    ("readyz", "could it take a job?"),
+    ("healthz", "is it healthy?"),
 ];
 
 /// What does not change while we run.
@@ -118,7 +118,7 @@ fn footer() -> Markup {
             nav aria-label="Served here" {
                 ul {
                     @for (path, what) in PLACES {
-                        li { a href=(path) { (path) } " " span { (what) } }
+                        li { a href=(path) { "/" (path) } " " span { (what) } }
                     }
                 }
             }

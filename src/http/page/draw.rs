@@ -10,9 +10,9 @@ use std::time::Duration;
 /// Units of the drawing: a stroke's place, and the height of the longest.
 const STEP: usize = 10;
 const PLACES: usize = 50;
-const HEIGHT: u32 = 120;
+const HEIGHT: u32 = 100;
 /// A histogram's row, and the longest bar.
-const ROW: usize = 20;
+const ROW: usize = 15;
 const LABEL: usize = 104;
 const BAR: u64 = 180;
 
@@ -35,7 +35,7 @@ pub(super) fn durations(recent: &[JobRecord], bounds: &[f64]) -> Markup {
                     }
                     figure {
                         (histogram(&sorted, bounds))
-                        figcaption { "Jobs by duration, in the buckets of the metrics." }
+                        figcaption { "Each job counts in one bucket." }
                     }
                 }
                 _ => p.reason { "No duration is known yet." },
@@ -109,10 +109,10 @@ fn histogram(durations: &[Duration], bounds: &[f64]) -> Markup {
             aria-label={ "Jobs by duration: " (alternative) } {
             @for (at, (label, count)) in rows.iter().enumerate() {
                 @let width = (count * BAR).div_ceil(most);
-                text x=(LABEL - 8) y=(at * ROW + 14) text-anchor="end" { (label) }
-                rect x=(LABEL) y=(at * ROW + 3) width=(width.max(1)) height=(ROW - 6) {}
+                text x=(LABEL - 8) y=(at * ROW + 11) text-anchor="end" { (label) }
+                rect x=(LABEL) y=(at * ROW + 2) width=(width.max(1)) height=(ROW - 4) {}
                 @if *count > 0 {
-                    text.count x=(LABEL as u64 + width + 6) y=(at * ROW + 14) { (count) }
+                    text.count x=(LABEL as u64 + width + 6) y=(at * ROW + 11) { (count) }
                 }
             }
         }
@@ -153,8 +153,8 @@ mod tests {
     fn strokes_stand_at_the_right_and_keep_their_status() {
         let known = [(JobStatus::Success, Duration::from_secs(50)), (JobStatus::Failed, Duration::ZERO)];
         let drawn = strokes(&known, Duration::from_secs(50)).into_string();
-        assert!(drawn.contains("class=\"success\" d=\"M485 120v-120\""), "{drawn}");
-        assert!(drawn.contains("class=\"failed\" d=\"M495 120v-2\""), "{drawn}");
+        assert!(drawn.contains("class=\"success\" d=\"M485 100v-100\""), "{drawn}");
+        assert!(drawn.contains("class=\"failed\" d=\"M495 100v-2\""), "{drawn}");
         assert!(!drawn.contains("skipped"));
         assert_eq!(height(Duration::ZERO, Duration::ZERO), 2);
     }

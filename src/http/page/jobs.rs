@@ -18,13 +18,13 @@ pub(super) fn numbers(status: &Status) -> Markup {
         section #numbers aria-labelledby="numbers-are" {
             h2 #numbers-are { "Success and caches" }
             ul.numbers {
-                (success("of the last jobs", recent))
+                (success(&format!("of the last {} jobs", status.recent.len()), recent))
                 (success("of all in the job log", status.finished))
                 @for cache in status.caches.iter() {
                     li {
                         span.what { "cache " (cache.kind.as_str()) }
                         b { (percent(cache.hits.into(), cache.requests.into())) }
-                        span.of { (cache.hits) " hits, last " (cache.requests) " requests" }
+                        span.of { (cache.hits) "\u{a0}hits, last\u{a0}" (cache.requests) " requests" }
                     }
                 }
             }
@@ -42,8 +42,8 @@ fn success(of: &str, [success, failed, rest @ ..]: [u64; 5]) -> Markup {
                 span.what { "success " (of) }
                 b { (percent(success, success + failed)) }
                 span.of {
-                    (success) " success, " (failed) " failed"
-                    @for (status, count) in others { ", " (count) " " (status.as_str()) }
+                    (success) "\u{a0}success, " (failed) "\u{a0}failed"
+                    @for (status, count) in others { ", " (count) "\u{a0}" (status.as_str()) }
                 }
             }
         }
@@ -143,7 +143,8 @@ mod tests {
         assert_eq!(success("of all", [0, 0, 3, 1, 1]).into_string(), "");
         let shown = success("of all", [3, 1, 0, 0, 2]).into_string();
         assert!(
-            shown.contains("<b>75 %</b>") && shown.contains("3 success, 1 failed, 2 abandoned"),
+            shown.contains("<b>75 %</b>")
+                && shown.contains("3\u{a0}success, 1\u{a0}failed, 2\u{a0}abandoned"),
             "{shown}"
         );
     }

@@ -26,7 +26,7 @@
   const look = async () => {
     if (!disturbs()) {
       try {
-        const answer = await fetch('/', { cache: 'no-store', signal: AbortSignal.timeout(4000) });
+        const answer = await fetch(location.href, { cache: 'no-store', signal: AbortSignal.timeout(4000) });
         if (!answer.ok) throw new Error(answer.status);
         show(new DOMParser().parseFromString(await answer.text(), 'text/html'));
         lost.textContent = '';

@@ -97,7 +97,7 @@ fn what_is_known_is_there() {
         "(in 30 s)",
         "(in 1 h 02 min)",
         "runner <bdi>2.330.0</bdi>",
-        "<b>90 %</b><span class=\"of\">9 success, 1 failed, 2 cancelled</span>",
+        "<b>90 %</b><span class=\"of\">9\u{a0}success, 1\u{a0}failed, 2\u{a0}cancelled</span>",
         "cache npm</span><b>75 %</b>",
         "aria-hidden=\"true\">✗</span> Unhealthy",
     ] {

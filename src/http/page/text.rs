@@ -11,7 +11,7 @@ const BYTES_EACH: usize = 3;
 
 /// A text from outside, isolated from the direction of what stands around it; a dash where there is none.
 pub(super) fn foreign(text: &str, limit: usize) -> Markup {
-    html! { @if text.is_empty() { (unknown()) } @else { bdi { (visible(text, limit)) } } }
+    html! { @if text.trim().is_empty() { (unknown()) } @else { bdi { (visible(text, limit)) } } }
 }
 
 /// What is not known.
@@ -104,6 +104,8 @@ mod tests {
     fn it_is_escaped_and_isolated() {
         let hostile = foreign("\"><img src=x onerror='alert(1)'>&amp;{{7*7}}", NAME).into_string();
         assert_eq!(hostile, "<bdi>&quot;&gt;&lt;img src=x onerror='alert(1)'&gt;&amp;amp;{{7*7}}</bdi>");
-        assert_eq!(foreign("", NAME).into_string(), "<span class=\"unknown\">–</span>");
+        for nothing in ["", " ", "\u{3000}\n"] {
+            assert_eq!(foreign(nothing, NAME).into_string(), "<span class=\"unknown\">–</span>");
+        }
     }
 }
