@@ -7,10 +7,11 @@ use crate::domain::status::{health, readiness};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize, Serializer};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Who this runner is.
@@ -95,6 +96,14 @@ struct JobBody<'a> {
 #[derive(Serialize)]
 struct JobsBody<'a> {
     jobs: Vec<JobBody<'a>>,
+}
+
+/// `GET /api/v1/openapi.json`: what all routes promise.
+pub async fn openapi() -> Response {
+    const VERSION: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| include_str!("openapi.json").replacen("\"VERSION\"", VERSION, 1));
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
 }
 
 /// `GET /api/v1/status`

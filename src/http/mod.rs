@@ -74,6 +74,7 @@ pub fn router(view: View, token: Option<Secret>) -> Router {
         .route("/healthz", get(healthz))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/jobs", get(api::jobs))
+        .route("/api/v1/openapi.json", get(api::openapi))
         .with_state(view)
         .route_layer(middleware::from_fn_with_state(token.map(Arc::new), guard::require_token));
     open.merge(guarded)
