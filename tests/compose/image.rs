@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// The programs of a job: what a shell script of the tests calls, and what the runner's own scripts do.
 const PROGRAMS: [&str; 12] =
     ["bash", "cat", "chmod", "chown", "dirname", "env", "id", "ls", "mkdir", "sleep", "test", "touch"];
-const BINARY: &str = env!("CARGO_BIN_EXE_runner-init");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_runner-init");
 /// Where every snippet of the documentation puts it.
 const INSTALLED: &str = "/usr/local/bin/runner-init";
 

@@ -5,7 +5,8 @@
 //! What this shows of the first two is their behaviour under these files, in Debian's version. Of Grafana it shows mounts,
 //! rights and addresses, and nothing of Grafana itself.
 
-use crate::image::{cached, libraries};
+use crate::docker::repository;
+use crate::image::{BINARY, cached, libraries, standard};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -55,11 +56,25 @@ pub(crate) fn prometheus() -> String {
 }
 
 pub(crate) fn alertmanager() -> String {
-    build("alertmanager", &[("prometheus-alertmanager", "alertmanager"), ("amtool", "amtool")], ALERTMANAGER)
+    // Debian's reads its templates from a file.
+    let recipe = format!("COPY share /usr/share/prometheus/alertmanager\n{ALERTMANAGER}");
+    build("alertmanager", &[("prometheus-alertmanager", "alertmanager"), ("amtool", "amtool")], &recipe)
 }
 
 pub(crate) fn grafana() -> String {
     build("grafana", &[], GRAFANA)
+}
+
+/// The stage `demo` of the real Dockerfile, on a system that has a shell too.
+pub(crate) fn demo() -> String {
+    let dockerfile = fs::read_to_string(repository("runner-images/binary/Dockerfile")).unwrap();
+    let (_, rest) = dockerfile.split_once("FROM ${BUILD_IMAGE} AS demo").expect("the stage");
+    let (stage, _) = rest.split_once("\nFROM ").expect("a stage behind it");
+    let built = "FROM scratch AS build\nCOPY --chmod=0711 runner-init /out/runner-init\n";
+    let recipe = format!("{built}FROM {} AS demo{stage}\n", standard());
+    cached("demo", &recipe, |dir| {
+        fs::copy(BINARY, dir.join("runner-init")).unwrap();
+    })
 }
 
 /// busybox, these programs by these names, and their libraries; of the recipe's context there is `empty` too.
@@ -69,7 +84,7 @@ fn build(name: &str, programs: &[(&str, &str)], recipe: &str) -> String {
     let head = format!("# {sizes:?} {}\nFROM scratch\nCOPY system /\n", crc32fast::hash(RUN.as_bytes()));
     cached(name, &(head + recipe), |dir| {
         let root = dir.join("system");
-        for made in ["system/bin", "system/etc", "system/tmp", "empty", "srv/api"] {
+        for made in ["system/bin", "system/etc", "system/tmp", "empty", "share", "srv/api"] {
             fs::create_dir_all(dir.join(made)).unwrap();
         }
         fs::write(root.join("etc/passwd"), "nobody:x:65534:65534::/:/bin/sh\ngrafana:x:472:0::/:/bin/sh\n").unwrap();
@@ -80,6 +95,11 @@ fn build(name: &str, programs: &[(&str, &str)], recipe: &str) -> String {
         for (from, to) in programs {
             fs::copy(path(from), root.join("bin").join(to)).unwrap();
             libraries(&path(from), &root);
+        }
+        for template in fs::read_dir("/usr/share/prometheus/alertmanager").into_iter().flatten().flatten() {
+            if template.path().is_file() {
+                fs::copy(template.path(), dir.join("share").join(template.file_name())).unwrap();
+            }
         }
         write(dir, "srv/api/health", "{\"database\": \"ok\"}\n");
         write(dir, "run.sh", RUN);

@@ -2,7 +2,7 @@
 
 use crate::docker;
 use crate::docker::{docker, repository, succeeded};
-use crate::image::{binary, readable};
+use crate::image::readable;
 use crate::monitoring::{SERVERS, yaml};
 use crate::ns::wait_until;
 use crate::project::{Container, LONG, Project};
@@ -23,7 +23,7 @@ fn stack(file: &str) -> Project {
         .env("PROMETHEUS_PORT", "0")
         .env("ALERTMANAGER_PORT", "0")
         .env("GRAFANA_PORT", "0")
-        .env("BINARY_IMAGE", &binary())
+        .env("DEMO_IMAGE", &servers::demo())
         .env("METRICS_UPDATE_INTERVAL", "")
 }
 
@@ -144,10 +144,12 @@ fn inhibited(alertmanager: &Container) -> BTreeSet<String> {
         let url = "--alertmanager.url=http://127.0.0.1:9093";
         alertmanager.exec(&[&["amtool", url, "alert", "add"], labels].concat());
     };
-    add(&["RunnerDown", "runner_name=a"]);
+    add(&["RunnerDown", "runner_name=a", "runner_type=x"]);
     add(&["MetricsStale", "runner_name=a"]);
     add(&["MetricsStale", "runner_name=b"]);
     add(&["NoRunnerOnline"]);
+    add(&["NoRunnerOnline", "runner_type=y"]);
+    add(&["RunnerGhost", "runner_name=c", "runner_type=y"]);
     let alerts = api(alertmanager, "9093/tcp", "/api/v2/alerts").unwrap();
     let alerts = alerts.as_array().unwrap().iter();
     let silent = alerts.filter(|alert| alert["status"]["inhibitedBy"].as_array().is_some_and(|by| !by.is_empty()));
@@ -161,7 +163,7 @@ fn inhibited(alertmanager: &Container) -> BTreeSet<String> {
 #[test]
 fn the_demo_is_three_runners_on_live_dashboards_by_one_command() {
     docker!("compose", "buildx", "engine", "servers");
-    let project = stack("demo");
+    let project = hasty(stack("demo"));
     let out = project.command(&["up", "--detach", "--wait"]).output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr).to_lowercase();
     assert!(out.status.success(), "{said}");
@@ -171,13 +173,13 @@ fn the_demo_is_three_runners_on_live_dashboards_by_one_command() {
     let targets = prometheus(&project, "/api/v1/targets?state=active").unwrap();
     for target in targets["data"]["activeTargets"].as_array().unwrap() {
         let labels: Vec<&str> = target["labels"].as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!((labels, text(&target["scrapeInterval"])), (vec!["instance", "job"], "15s"));
+        assert_eq!(labels, ["instance", "job"]);
     }
     for kind in ["standard", "chrome", "chrome-go"] {
         let name = format!("runner_name=\"demo-{kind}\",runner_type=\"{kind}\"");
         until_is(&project, &format!("github_runner_info{{{name}}}"), 1);
     }
-    until(&project, "sum(github_runner_jobs_total)", |jobs| jobs > 0.0);
+    until(&project, "sum(github_runner_jobs_total{status=\"success\"})", |jobs| jobs > 0.0);
     for rule in rules(&project) {
         assert_eq!(rule["health"], "ok", "{rule}");
     }
@@ -191,12 +193,12 @@ fn the_demo_is_three_runners_on_live_dashboards_by_one_command() {
     grafana_finds_everything(&project.container("grafana"));
     assert_eq!(
         inhibited(&project.container("alertmanager")),
-        BTreeSet::from(["MetricsStale a".to_owned()])
+        BTreeSet::from(["MetricsStale a".to_owned(), "RunnerGhost c".to_owned()])
     );
     for kind in ["standard", "chrome", "chrome-go"] {
         let address = project.container(kind).address().unwrap();
         assert!(address.starts_with("127.0.0.1:"), "{address}");
-        assert_eq!(wire::get(&address, "/", "").unwrap().status, 200, "its page");
+        assert_eq!(wire::get(&address, "/api/v1/status", "").unwrap().status, 200);
     }
     project.compose(&["down", "--volumes"]);
     let of_it = format!("label=com.docker.compose.project={}", project.name());
@@ -219,11 +221,6 @@ fn a_stack_that_was_there_first_finds_runners_as_they_come_and_go_and_keeps_what
 
     docker(&["stop", &runners.container("chrome").0]);
     until_is(&project, "count(up{job=\"github-runners\"} == 1)", 2);
-    wait_until(LONG, "its alert", || {
-        let answer = prometheus(&project, "/api/v1/alerts").unwrap_or_default();
-        let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
-        alerts.iter().any(|alert| alert["labels"]["alertname"] == "RunnerDown")
-    });
 
     project.compose(&["down"]);
     project.compose(&["up", "--detach", "--wait"]);
