@@ -110,7 +110,10 @@ fn the_runners_of_compose_are_looked_for_by_the_names_they_have() {
     docker!("compose");
     let config = yaml(&read("dashboards/prometheus/prometheus.yml"));
     let job = &config["scrape_configs"][0];
-    assert_eq!((&job["job_name"], &config["global"]["scrape_interval"]), (&"github-runners".into(), &"15s".into()));
+    assert_eq!(
+        (&job["job_name"], &config["global"]["scrape_interval"]),
+        (&"github-runners".into(), &"15s".into())
+    );
     assert_eq!(config["scrape_configs"].as_array().unwrap().len(), 1);
     let names = texts(&job["dns_sd_configs"][0]["names"]);
     assert_eq!(names, RUNNERS.map(|name| format!("{name}.")));
@@ -145,7 +148,11 @@ fn the_servers_are_pinned_closed_and_on_the_loopback() {
             assert_eq!(tag.trim_start_matches('v').split('.').count(), 3, "{tag}");
             assert_eq!(service["cap_drop"], json!(["ALL"]), "{name}");
             assert_eq!(service["security_opt"], json!(["no-new-privileges:true"]), "{name}");
-            assert_eq!((&service["read_only"], &service["tmpfs"]), (&json!(true), &json!(["/tmp"])), "{name}");
+            assert_eq!(
+                (&service["read_only"], &service["tmpfs"]),
+                (&json!(true), &json!(["/tmp"])),
+                "{name}"
+            );
             assert!(service["mem_limit"].is_string() && service["pids_limit"].is_number(), "{name}");
             assert!(service["healthcheck"]["test"].is_array(), "{name}");
             for absent in ["privileged", "cap_add", "network_mode", "pid", "container_name", "user"] {
@@ -158,7 +165,8 @@ fn the_servers_are_pinned_closed_and_on_the_loopback() {
             assert_eq!(named[0]["source"], format!("{name}-data"));
             assert!(bound.iter().all(|mount| mount["read_only"] == true), "{name}");
             let dashboards = repository("dashboards");
-            let ours = |mount: &&Value| mount["source"].as_str().unwrap().starts_with(dashboards.to_str().unwrap());
+            let ours =
+                |mount: &&Value| mount["source"].as_str().unwrap().starts_with(dashboards.to_str().unwrap());
             assert!(bound.iter().all(ours), "nothing else of the host's: {bound:?}");
         }
     }
@@ -167,15 +175,24 @@ fn the_servers_are_pinned_closed_and_on_the_loopback() {
 #[test]
 fn nobody_knows_grafana_s_password_by_heart_and_grafana_calls_nobody() {
     docker!("compose");
-    let environment = |env: &[(&str, &str)]| resolve("monitoring.yml", env)["services"]["grafana"]["environment"].take();
+    let environment =
+        |env: &[(&str, &str)]| resolve("monitoring.yml", env)["services"]["grafana"]["environment"].take();
     let plain = environment(&[]);
     // Compose writes a dollar twice.
     assert_eq!(plain["GF_SECURITY_ADMIN_PASSWORD"], "$$__file{/proc/sys/kernel/random/uuid}");
     let set = environment(&[("GRAFANA_ADMIN_PASSWORD", "s3cret"), ("GRAFANA_ANONYMOUS", "false")]);
     assert_eq!(set["GF_SECURITY_ADMIN_PASSWORD"], "s3cret");
-    assert_eq!((&plain["GF_AUTH_ANONYMOUS_ENABLED"], &set["GF_AUTH_ANONYMOUS_ENABLED"]), (&json!("true"), &json!("false")));
+    assert_eq!(
+        (&plain["GF_AUTH_ANONYMOUS_ENABLED"], &set["GF_AUTH_ANONYMOUS_ENABLED"]),
+        (&json!("true"), &json!("false"))
+    );
     assert_eq!(plain["GF_AUTH_ANONYMOUS_ORG_ROLE"], "Viewer");
-    let off = ["ANALYTICS_REPORTING_ENABLED", "ANALYTICS_CHECK_FOR_UPDATES", "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "NEWS_NEWS_FEED_ENABLED"];
+    let off = [
+        "ANALYTICS_REPORTING_ENABLED",
+        "ANALYTICS_CHECK_FOR_UPDATES",
+        "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES",
+        "NEWS_NEWS_FEED_ENABLED",
+    ];
     assert!(off.iter().all(|name| plain[&format!("GF_{name}")] == "false"), "{plain}");
     assert_eq!(plain["GF_PLUGINS_PREINSTALL_DISABLED"], "true");
 }
@@ -192,14 +209,20 @@ fn what_is_kept_is_bounded_by_time_and_size() {
     assert!(time && size, "{plain}");
     assert!(!plain.contains("enable-lifecycle") && !plain.contains("enable-admin-api"), "{plain}");
     let (time, size, set) = flags(&[("PROMETHEUS_RETENTION", "7d"), ("PROMETHEUS_RETENTION_SIZE", "1GB")]);
-    assert!(!time && !size && set.contains("retention.time=7d") && set.contains("retention.size=1GB"), "{set}");
+    assert!(
+        !time && !size && set.contains("retention.time=7d") && set.contains("retention.size=1GB"),
+        "{set}"
+    );
 }
 
 #[test]
 fn the_stack_is_a_project_beside_the_runners_and_the_demo_one_apart() {
     docker!("compose");
     let (monitoring, demo) = (resolve("monitoring.yml", &[]), resolve("demo.yml", &[]));
-    assert_eq!((&monitoring["name"], &demo["name"]), (&"runner-init-monitoring".into(), &"runner-init-demo".into()));
+    assert_eq!(
+        (&monitoring["name"], &demo["name"]),
+        (&"runner-init-monitoring".into(), &"runner-init-demo".into())
+    );
     let network = |project: &Value| project["networks"]["default"]["name"].clone();
     assert_eq!(network(&monitoring), network(&resolve("standard.yml", &[])));
     assert_ne!(network(&demo), network(&monitoring), "no invented job is seen beside a real one");
@@ -211,7 +234,8 @@ fn the_stack_is_a_project_beside_the_runners_and_the_demo_one_apart() {
     for (name, ..) in SERVERS {
         assert_eq!(demo["services"][name], monitoring["services"][name], "{name} is the same");
     }
-    let seeds: BTreeSet<&str> = RUNNERS.iter().map(|name| texts(&demo["services"][name]["command"])[1]).collect();
+    let seeds: BTreeSet<&str> =
+        RUNNERS.iter().map(|name| texts(&demo["services"][name]["command"])[1]).collect();
     assert_eq!(seeds.len(), RUNNERS.len(), "each plays something else");
     for name in RUNNERS {
         let runner = &demo["services"][name];
@@ -234,14 +258,17 @@ fn grafana_is_told_where_everything_is() {
     assert_eq!((&sources["apiVersion"], &provider["apiVersion"]), (&json!(1), &json!(1)));
     let services = resolve("monitoring.yml", &[])["services"].take();
     for source in sources["datasources"].as_array().unwrap() {
-        let (host, port) = source["url"].as_str().unwrap().strip_prefix("http://").unwrap().split_once(':').unwrap();
+        let (host, port) =
+            source["url"].as_str().unwrap().strip_prefix("http://").unwrap().split_once(':').unwrap();
         assert_eq!(services[host]["ports"][0]["target"].to_string(), port, "{source}");
         assert_eq!(source["uid"], host);
     }
     let path = &provider["providers"][0]["options"]["path"];
-    let mounted = services["grafana"]["volumes"].as_array().unwrap().iter().find(|mount| mount["target"] == *path);
+    let mounted =
+        services["grafana"]["volumes"].as_array().unwrap().iter().find(|mount| mount["target"] == *path);
     assert_eq!(mounted.unwrap()["source"], repository("dashboards/grafana").to_str().unwrap());
-    let home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].as_str().unwrap();
+    let home =
+        services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].as_str().unwrap();
     let home = home.strip_prefix(path.as_str().unwrap()).unwrap();
     assert!(repository(&format!("dashboards/grafana{home}")).is_file(), "{home}");
 }

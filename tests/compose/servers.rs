@@ -12,7 +12,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// What the images are made of: the program there, its name here, and the Debian package.
-pub(crate) const PROGRAMS: [&str; 5] = ["busybox", "prometheus", "promtool", "prometheus-alertmanager", "amtool"];
+pub(crate) const PROGRAMS: [&str; 5] =
+    ["busybox", "prometheus", "promtool", "prometheus-alertmanager", "amtool"];
 
 /// As `prom/prometheus` has it: programs in `/bin`, nobody, its data in `/prometheus`.
 const PROMETHEUS: &str = r#"
@@ -39,6 +40,7 @@ COPY srv /srv
 COPY run.sh /run.sh
 USER 472
 WORKDIR /srv
+STOPSIGNAL SIGKILL
 ENTRYPOINT ["/bin/sh", "/run.sh"]
 "#;
 
@@ -87,7 +89,8 @@ fn build(name: &str, programs: &[(&str, &str)], recipe: &str) -> String {
         for made in ["system/bin", "system/etc", "system/tmp", "empty", "share", "srv/api"] {
             fs::create_dir_all(dir.join(made)).unwrap();
         }
-        fs::write(root.join("etc/passwd"), "nobody:x:65534:65534::/:/bin/sh\ngrafana:x:472:0::/:/bin/sh\n").unwrap();
+        fs::write(root.join("etc/passwd"), "nobody:x:65534:65534::/:/bin/sh\ngrafana:x:472:0::/:/bin/sh\n")
+            .unwrap();
         fs::copy(path("busybox"), root.join("bin/busybox")).unwrap();
         for applet in ["cat", "date", "httpd", "id", "ls", "netstat", "sh", "test", "touch", "wget"] {
             symlink("busybox", root.join("bin").join(applet)).unwrap();

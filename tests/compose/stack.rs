@@ -10,6 +10,7 @@ use crate::servers;
 use crate::wire;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,16 +28,18 @@ fn stack(file: &str) -> Project {
         .env("METRICS_UPDATE_INTERVAL", "")
 }
 
-/// Its configuration with a second for every fifteen; the rest is word for word.
+/// Its configuration with a second for every fifteen and for every minute of its rules; the rest is word for word.
 fn hasty(project: Project) -> Project {
     let copy = project.dir.path().join("prometheus");
-    std::fs::set_permissions(project.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(project.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     succeeded(Command::new("cp").arg("-r").arg(repository("dashboards/prometheus")).arg(&copy), "cp");
-    let file = copy.join("prometheus.yml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let text = text.replace("scrape_timeout: 10s", "scrape_timeout: 1s").replace(": 15s", ": 1s");
-    assert_eq!(text.matches(": 1s").count(), 4, "{text}");
-    std::fs::write(&file, text).unwrap();
+    for file in ["prometheus.yml", "rules/alerts.yml", "rules/recording.yml"] {
+        let text = fs::read_to_string(copy.join(file)).unwrap();
+        let slow = ["interval: 15s", "interval: 1m", "interval: 5m"];
+        let hasty = slow.iter().fold(text.clone(), |text, slow| text.replace(slow, "interval: 1s"));
+        assert_ne!(hasty, text, "{file}");
+        fs::write(copy.join(file), hasty.replace("timeout: 10s", "timeout: 1s")).unwrap();
+    }
     let mount = json!({ "type": "bind", "source": copy, "target": "/etc/prometheus", "read_only": true });
     project.over("prometheus", &json!({ "volumes": [mount] }))
 }
@@ -152,10 +155,15 @@ fn inhibited(alertmanager: &Container) -> BTreeSet<String> {
     add(&["RunnerGhost", "runner_name=c", "runner_type=y"]);
     let alerts = api(alertmanager, "9093/tcp", "/api/v2/alerts").unwrap();
     let alerts = alerts.as_array().unwrap().iter();
-    let silent = alerts.filter(|alert| alert["status"]["inhibitedBy"].as_array().is_some_and(|by| !by.is_empty()));
+    let silent =
+        alerts.filter(|alert| alert["status"]["inhibitedBy"].as_array().is_some_and(|by| !by.is_empty()));
     silent
         .map(|alert| {
-            format!("{} {}", text(&alert["labels"]["alertname"]), alert["labels"]["runner_name"].as_str().unwrap_or("-"))
+            format!(
+                "{} {}",
+                text(&alert["labels"]["alertname"]),
+                alert["labels"]["runner_name"].as_str().unwrap_or("-")
+            )
         })
         .collect()
 }
@@ -200,7 +208,7 @@ fn the_demo_is_three_runners_on_live_dashboards_by_one_command() {
         assert!(address.starts_with("127.0.0.1:"), "{address}");
         assert_eq!(wire::get(&address, "/api/v1/status", "").unwrap().status, 200);
     }
-    project.compose(&["down", "--volumes"]);
+    project.compose(&["down", "--volumes", "--timeout", "1"]);
     let of_it = format!("label=com.docker.compose.project={}", project.name());
     assert_eq!(docker(&["volume", "ls", "--quiet", "--filter", &of_it]), "");
 }
@@ -253,11 +261,14 @@ fn docker_discovery_by_the_example_finds_each_runner_once_and_nothing_else() {
     let dir = tempfile::TempDir::new().unwrap();
     let example = repository("dashboards/prometheus/prometheus-scrape-example.yml");
     let name = runners.name();
-    let config = std::fs::read_to_string(example).unwrap();
+    let config = fs::read_to_string(example).unwrap();
     let config = config
         .replace("unix:///var/run/docker.sock", &socket)
         .replace("project=runner-init", &format!("project={name}"))
-        .replace("regex: runner-init, action: keep }\n      - { target_label", &format!("regex: {name}, action: keep }}\n      - {{ target_label"));
+        .replace(
+            "regex: runner-init, action: keep }\n      - { target_label",
+            &format!("regex: {name}, action: keep }}\n      - {{ target_label"),
+        );
     assert_eq!(config.matches(name).count(), 2, "{config}");
     let file = readable(&dir, "prometheus.yml", &config);
     readable(&dir, "metrics-token", "");
