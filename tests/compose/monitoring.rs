@@ -20,8 +20,8 @@ const RUNNERS: [&str; 3] = ["standard", "chrome", "chrome-go"];
 pub(crate) fn yaml(text: &str) -> Value {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("compose.yml");
-    let inner: String = text.lines().map(|line| format!("  {line}\n")).collect();
-    fs::write(&file, format!("name: x\nservices: {{}}\nx-text:\n{inner}")).unwrap();
+    let inner: Vec<String> = text.lines().map(|line| format!("  {line}")).collect();
+    fs::write(&file, format!("name: x\nservices: {{}}\nx-text:\n{}\n", inner.join("\n"))).unwrap();
     let mut command = command();
     command.arg("compose").arg("-f").arg(&file).args(["config", "--no-interpolate", "--format", "json"]);
     serde_json::from_str::<Value>(&succeeded(&mut command, text)).unwrap()["x-text"].take()
@@ -243,11 +243,11 @@ fn the_stack_is_a_project_beside_the_runners_and_the_demo_one_apart() {
         assert_eq!((&runner["pull_policy"], &runner["read_only"]), (&json!("never"), &json!(true)), "{name}");
         assert_eq!(runner["cap_drop"], json!(["ALL"]), "{name}");
         assert_eq!(runner["ports"][0]["host_ip"], "127.0.0.1", "{name}");
-        let build = |key: &str| runner["build"][key].as_str().unwrap();
-        let dockerfile = Path::new(build("context")).join(build("dockerfile"));
-        let stage = format!("AS {}\n", build("target"));
-        assert!(fs::read_to_string(dockerfile).unwrap().contains(&stage), "{stage}");
     }
+    let build = |key: &str| demo["services"]["standard"]["build"][key].as_str().unwrap();
+    let dockerfile = Path::new(build("context")).join(build("dockerfile"));
+    let stage = format!("AS {}\n", build("target"));
+    assert!(fs::read_to_string(dockerfile).unwrap().contains(&stage), "{stage}");
 }
 
 #[test]
