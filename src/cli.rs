@@ -8,6 +8,7 @@ use crate::http::client::{self, Target};
 use crate::init;
 use crate::shield;
 use crate::supervisor::{self, Setup, StartError, Tcp};
+use crate::sys::ancestry;
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
 use crate::sys::scribe::chain;
@@ -141,7 +142,8 @@ pub fn main(argv: &[OsString]) -> i32 {
 fn run() -> i32 {
     let lookup = Environment;
     match Config::from_lookup(&lookup) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            loaded.warnings.extend(exposed(&loaded.config, &lookup));
             let environment = child_environment(&lookup);
             // Read once and needed no more; the supervisor has no other thread yet.
             shield::wipe_environment(is_secret);
@@ -152,6 +154,20 @@ fn run() -> i32 {
             USAGE
         }
     }
+}
+
+/// A secret of ours that jobs can read, though not from us: docker's `--init` is given the whole environment too.
+fn exposed(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
+    let is_ours = |name: &[u8], value: &[u8]| {
+        let own = || lookup.get(&String::from_utf8_lossy(name));
+        !value.is_empty() && is_secret(name) && own().is_some_and(|own| own.as_encoded_bytes() == value)
+    };
+    let (pid, var) = ancestry::exposed(config.runner.user.is_some(), is_ours)?;
+    let says = format!(
+        "stands in the environment of process {pid} too, where every job can read it: start without --init (init: true in \
+         compose), with runner-init as PID 1"
+    );
+    Some(config::Warning { var, says })
 }
 
 /// The supervisor's whole life, on one thread. `bind` opens the door; `announce` is told once it is open.

@@ -17,7 +17,8 @@ const BACK_OFF: f64 = 6.0;
 /// The default of `METRICS_PORT`.
 const DEFAULT_PORT: u16 = 9091;
 /// What to open.
-const PLACES: [(&str, &str); 4] = [
+const PLACES: [(&str, &str); 5] = [
+    ("/", "the status page: what it does, has done and how long that took"),
     ("/metrics", "what Prometheus sees: watch jobs_total, cache_hit_rate, deployments_total, restarts_total"),
     ("/api/v1/status", "what it does right now"),
     ("/api/v1/jobs", "the jobs that have ended"),

@@ -234,7 +234,15 @@ impl Supervisor {
 
     /// Tells HTTP and metrics, if there is anything new.
     fn show(&mut self) {
-        let status = Status { recent: Arc::clone(&self.hall.recent), ..self.life.status(self.clock.now()) };
+        let mut status = Status {
+            recent: Arc::clone(&self.hall.recent),
+            finished: self.ledger.finished,
+            caches: Arc::clone(&self.hall.caches),
+            ..self.life.status(self.clock.now())
+        };
+        if let Some(row) = &self.ledger.begun {
+            status.job = status.job.map(|job| job.known_by(row));
+        }
         if *self.shown != status {
             self.shown = Arc::new(status);
             self.telemetry.show(&self.shown);

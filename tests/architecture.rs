@@ -62,6 +62,7 @@ const ROOMS: &[Room] = &[
             "init",
             "shield",
             "supervisor",
+            "sys::ancestry",
             "sys::outlet",
             "sys::run_dir",
             "sys::scribe",
@@ -137,10 +138,13 @@ const ROOMS: &[Room] = &[
         ours: &["domain", "telemetry::exporter", "config::Secret"],
         crates: &[
             "axum",
+            "base64",
             "chrono",
             "http_body_util",
             "hyper",
             "hyper_util",
+            "maud",
+            "ring",
             "serde",
             "thiserror",
             "tokio",
@@ -188,6 +192,7 @@ const ROOMS: &[Room] = &[
             "serde_json",
             "thiserror",
             "tokio",
+            "zeroize",
         ],
         never: &["std::env::var", "std::net"],
     },
@@ -281,6 +286,7 @@ const EXTERNAL: &[&str] = &[
     "hyper",
     "hyper_util",
     "jsonwebtoken",
+    "maud",
     "memchr",
     "metrics",
     "metrics_exporter_prometheus",
@@ -374,6 +380,27 @@ fn the_walls_stand() {
     assert!(sources.len() > 80, "only {} files were read", sources.len());
     let faults: Vec<String> = sources.iter().flat_map(check).collect();
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn the_status_page_is_a_function_of_values() {
+    let drawn = |path: &str| path.starts_with("http/page/") && !is_test(path);
+    let of_values = |path: &str| {
+        let open = ["crate::domain", "crate::http::page", "crate::http::api::Identity", "chrono", "maud"];
+        let first = path.split("::").next().unwrap_or_default();
+        let is_foreign = first == "crate" || EXTERNAL.contains(&first);
+        (!is_foreign || open.iter().any(|open| is_in(path, open)))
+            && !PURE.iter().any(|never| path.starts_with(never))
+    };
+    let sources = sources();
+    let files: Vec<_> = sources.iter().filter(|source| drawn(&source.path)).collect();
+    assert!(files.len() >= 5, "only {} files were read", files.len());
+    for source in files {
+        let faults: Vec<_> = source.imports().into_iter().filter(|path| !of_values(path)).collect();
+        assert!(faults.is_empty(), "{}: {faults:?}", source.path);
+    }
+    assert!(!of_values("chrono::Utc::now"), "a clock is no value");
+    assert!(!of_values("crate::http::View") && !of_values("axum::Json") && !of_values("std::fs::read"));
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn it_says_what_to_open_and_every_address_answers() {
     wait_until(SHOW, "readiness", || wire::get(&demo.address, "/readyz", "").is_ok_and(|r| r.status == 200));
     let text = demo.tree.stdout();
     let urls: Vec<&str> = text.split_whitespace().filter_map(|word| word.strip_prefix("http://")).collect();
-    assert_eq!(urls.len(), 4, "{text}");
+    assert_eq!(urls.len(), 5, "{text}");
     for url in urls {
         let (address, path) = url.split_at(url.find('/').expect("a path"));
         // Not ready for a moment is an answer too.

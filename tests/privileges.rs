@@ -121,6 +121,27 @@ fn a_directory_the_runner_cannot_write_is_named_with_the_fix() {
 }
 
 #[test]
+fn a_state_that_cannot_be_written_stops_nobody_and_is_named_with_the_fix() {
+    require!("namespace", "root", "setpriv");
+    let dir = "mkdir \"$RUNNER_STATE_DIR\"; chmod 755 \"$RUNNER_STATE_DIR\"";
+    let log = format!("{dir}; touch \"$RUNNER_STATE_DIR/jobs.log\" \"$RUNNER_STATE_DIR/jobs.log.lock\"");
+    let open =
+        format!("{log}; chmod 666 \"$RUNNER_STATE_DIR/jobs.log.lock\"; chmod 777 \"$RUNNER_STATE_DIR\"");
+    for (script, what, mode) in [(dir, "state", 755), (&open, "state/jobs.log", 644)] {
+        let mut s = runner(&[job("one", 10)]).owned_by(RUNNER).after(script).start();
+        s.until("the job is done", |s| s.metric("github_runner_jobs_total{status=\"success\"}") == Some(1.0));
+        let (file, path) = (s.path("state/jobs.log"), s.path(what));
+        let (file, path) = (file.display(), path.display());
+        let says = format!(
+            "detail=\"cannot use the job log {file}: uid 1001 cannot write {path}, which belongs to 0:0 (mode {mode}): \
+             chown -R 1001:1001 {path}\""
+        );
+        assert!(s.log().contains(&says), "{says:?} in {}", s.log());
+        assert_eq!(s.stop(), 0);
+    }
+}
+
+#[test]
 fn docker_is_waited_for_while_everything_else_goes_on() {
     require!("namespace", "root");
     let (_dir, docker, mount) = docker_at_run(DOCKER);

@@ -71,6 +71,17 @@ pub struct CacheEvent {
     pub result: CacheResult,
 }
 
+/// How a cache has fared lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheShare {
+    /// Which.
+    pub kind: CacheType,
+    /// Full hits.
+    pub hits: u32,
+    /// Of this many requests, at least one.
+    pub requests: u32,
+}
+
 /// The share of full hits among the last 100 requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HitRate {
@@ -112,6 +123,16 @@ impl Caches {
     /// The types, the built-in ones first.
     pub fn types(&self) -> impl Iterator<Item = &CacheType> {
         self.0.iter().map(|(kind, _)| kind)
+    }
+
+    /// Those that were asked at all.
+    pub fn shares(&self) -> impl Iterator<Item = CacheShare> {
+        let share = |(kind, rate): &(CacheType, HitRate)| CacheShare {
+            kind: kind.clone(),
+            hits: rate.hits.count_ones(),
+            requests: rate.seen,
+        };
+        self.0.iter().map(share).filter(|share| share.requests > 0)
     }
 
     /// What a job reports itself; `None` if its word is no type of ours.

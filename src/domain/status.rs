@@ -1,5 +1,6 @@
 //! What the world may know of the supervisor: a state, since when, why; and what follows from it for health and readiness.
 
+use super::cache::CacheShare;
 use super::event::GhostCause;
 use super::record::JobRecord;
 use chrono::{DateTime, Utc};
@@ -72,12 +73,38 @@ impl State {
 }
 
 /// The job that runs now, as shown to the world.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CurrentJob {
     /// Display name as the runner printed it: untrusted text.
     pub name: String,
     /// When it began.
     pub started_at: DateTime<Utc>,
+    /// Workflow name, once the job has told it; untrusted.
+    pub workflow: Option<String>,
+    /// `owner/name`, once the job has told it; untrusted.
+    pub repository: Option<String>,
+    /// GitHub's run id, once the job has told it; untrusted.
+    pub run_id: Option<String>,
+    /// GitHub's attempt number, once the job has told it; untrusted.
+    pub run_attempt: Option<String>,
+}
+
+impl CurrentJob {
+    /// The same job with what its row tells; as it was, if the row is of another.
+    #[must_use]
+    pub fn known_by(self, row: &JobRecord) -> CurrentJob {
+        if row.started_at != Some(self.started_at) {
+            return self;
+        }
+        let known = |text: &String| Some(text).filter(|text| !text.is_empty()).cloned();
+        CurrentJob {
+            workflow: known(&row.workflow),
+            repository: known(&row.repository),
+            run_id: known(&row.run_id),
+            run_attempt: known(&row.run_attempt),
+            ..self
+        }
+    }
 }
 
 /// A snapshot for HTTP and metrics.
@@ -103,6 +130,10 @@ pub struct Status {
     pub leave_by: Option<DateTime<Utc>>,
     /// Last finished jobs, newest last.
     pub recent: Arc<[JobRecord]>,
+    /// Every job counted so far, in the order of [`super::record::JobStatus::ALL`].
+    pub finished: [u64; 5],
+    /// How the caches fared that were asked at all.
+    pub caches: Arc<[CacheShare]>,
 }
 
 /// A verdict and its reason, one line each.
@@ -195,7 +226,18 @@ mod tests {
             launch_due: None,
             leave_by: None,
             recent: Arc::new([]),
+            finished: [0; 5],
+            caches: Arc::new([]),
         }
+    }
+
+    #[test]
+    fn a_job_is_known_by_its_own_row_only() {
+        let job = CurrentJob { name: "build".into(), started_at: at(0), ..CurrentJob::default() };
+        let row = JobRecord { started_at: Some(at(0)), workflow: "CI".into(), ..JobRecord::blank() };
+        let known = job.clone().known_by(&row);
+        assert_eq!((known.workflow.as_deref(), known.repository), (Some("CI"), None));
+        assert_eq!(job.clone().known_by(&JobRecord { started_at: Some(at(1)), ..row }), job);
     }
 
     #[test]
@@ -218,7 +260,7 @@ mod tests {
 
     #[test]
     fn busy_is_healthy_whatever_else_is_wrong() {
-        let job = Some(CurrentJob { name: "build".into(), started_at: at(0) });
+        let job = Some(CurrentJob { name: "build".into(), started_at: at(0), ..CurrentJob::default() });
         let ghost = Some(GhostCause::NotOnServer);
         assert!(health(&Status { job, ghost, failures: 9, ..status(State::Ghost) }, at(9999)).ok);
         assert!(!health(&Status { ghost, ..status(State::Ghost) }, at(1)).ok);

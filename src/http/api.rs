@@ -7,10 +7,11 @@ use crate::domain::status::{health, readiness};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Who this runner is.
@@ -25,7 +26,8 @@ pub struct Identity {
     /// Whether it takes one job only.
     pub ephemeral: bool,
     /// When the supervisor started.
-    pub started_at: String,
+    #[serde(serialize_with = "stamped")]
+    pub started_at: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
@@ -57,6 +59,10 @@ struct RunningJob<'a> {
     name: &'a str,
     started_at: String,
     running_seconds: f64,
+    workflow: Option<&'a str>,
+    repository: Option<&'a str>,
+    run_id: Option<&'a str>,
+    run_attempt: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -92,6 +98,14 @@ struct JobsBody<'a> {
     jobs: Vec<JobBody<'a>>,
 }
 
+/// `GET /api/v1/openapi.json`: what all routes promise.
+pub async fn openapi() -> Response {
+    const VERSION: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| include_str!("openapi.json").replacen("\"VERSION\"", VERSION, 1));
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
+}
+
 /// `GET /api/v1/status`
 pub async fn status(State(view): State<View>) -> Response {
     let now = (view.clock)();
@@ -114,6 +128,10 @@ pub async fn status(State(view): State<View>) -> Response {
             name: &job.name,
             started_at: stamp(job.started_at),
             running_seconds: seconds((now - job.started_at).to_std().unwrap_or_default()),
+            workflow: job.workflow.as_deref(),
+            repository: job.repository.as_deref(),
+            run_id: job.run_id.as_deref(),
+            run_attempt: job.run_attempt.as_deref(),
         }),
     };
     Json(body).into_response()
@@ -196,4 +214,8 @@ fn seconds(duration: Duration) -> f64 {
 
 fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn stamped<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&stamp(*at))
 }

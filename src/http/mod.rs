@@ -3,6 +3,7 @@
 pub mod api;
 pub mod client;
 pub mod guard;
+pub mod page;
 pub mod server;
 
 use crate::config::Secret;
@@ -38,6 +39,8 @@ pub struct View {
     pub clock: fn() -> DateTime<Utc>,
     /// Who this runner is, for the API.
     pub identity: Arc<api::Identity>,
+    /// What the status page is drawn from besides.
+    pub site: Arc<page::Site>,
     /// Scrapes so far, and the news of each.
     pub scrapes: Arc<Scrapes>,
 }
@@ -65,11 +68,13 @@ impl Scrapes {
 pub fn router(view: View, token: Option<Secret>) -> Router {
     let open = Router::new().route("/livez", get(livez)).with_state(view.clone());
     let guarded = Router::new()
+        .route("/", get(page::index))
         .route("/metrics", get(metrics))
         .route("/readyz", get(readyz))
         .route("/healthz", get(healthz))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/jobs", get(api::jobs))
+        .route("/api/v1/openapi.json", get(api::openapi))
         .with_state(view)
         .route_layer(middleware::from_fn_with_state(token.map(Arc::new), guard::require_token));
     open.merge(guarded)

@@ -49,6 +49,8 @@ impl Supervisor {
                 self.telemetry.emit(&Notice::CacheUsed { kind: event.kind, result: event.result, hit_rate });
             }
         }
+        self.hall.caches = self.caches.caches.shares().collect();
+        self.show();
     }
 
     /// What a job says of a cache of its own.

@@ -1,5 +1,6 @@
 //! What the supervisor shares with its HTTP side, and how that side is closed.
 
+use crate::domain::cache::CacheShare;
 use crate::domain::record::JobRecord;
 use crate::domain::status::Status;
 use crate::http::Scrapes;
@@ -14,6 +15,7 @@ pub(super) struct Hall {
     pub(super) pulse: mpsc::Receiver<oneshot::Sender<()>>,
     pub(super) scrapes: Arc<Scrapes>,
     pub(super) recent: Arc<[JobRecord]>,
+    pub(super) caches: Arc<[CacheShare]>,
     pub(super) stop: watch::Sender<bool>,
     pub(super) doors: JoinSet<()>,
 }

@@ -17,7 +17,9 @@ pub(super) struct Ledger {
     /// Handed over and not acknowledged.
     pub(super) unwritten: u64,
     /// What the job log says of the job that began last.
-    begun: Option<JobRecord>,
+    pub(super) begun: Option<JobRecord>,
+    /// Counted so far, in the order of [`JobStatus::ALL`].
+    pub(super) finished: [u64; 5],
     recent: VecDeque<JobRecord>,
 }
 
@@ -58,6 +60,9 @@ impl Supervisor {
     /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.
     pub(super) fn replayed(&mut self, replay: Replay) {
         self.telemetry.restore(&replay.totals);
+        for (count, before) in self.ledger.finished.iter_mut().zip(replay.totals.finished) {
+            *count += before;
+        }
         for fault in replay.faults {
             for _ in 0..fault.count {
                 self.telemetry.emit(&Notice::JournalFault { kind: fault.kind, detail: fault.detail.clone() });
@@ -87,7 +92,13 @@ impl Supervisor {
             self.ledger.recent.pop_back();
         }
         self.remember(row.clone());
-        if more { Notice::JobAmended(row) } else { Notice::JobFinished(row) }
+        if more {
+            return Notice::JobAmended(row);
+        }
+        if let RowStatus::Finished(status) = row.status {
+            self.ledger.finished[status as usize] += 1;
+        }
+        Notice::JobFinished(row)
     }
 
     fn remember(&mut self, row: JobRecord) {

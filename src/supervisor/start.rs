@@ -16,7 +16,7 @@ use crate::domain::event::Now;
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
-use crate::http::{self, Scrapes, View, api, server};
+use crate::http::{self, Scrapes, View, api, page, server};
 use crate::sys::child::Output;
 use crate::sys::journal;
 use crate::sys::outlet::Outlet;
@@ -204,7 +204,11 @@ fn open_hall(
             runner_type: config.runner.flavour.as_str().to_owned(),
             init_version: env!("CARGO_PKG_VERSION"),
             ephemeral: config.runner.ephemeral,
-            started_at: started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            started_at: started,
+        }),
+        site: Arc::new(page::Site {
+            bounds: config.metrics.buckets.clone(),
+            server_url: config.target.is_some().then(|| config.host.url()),
         }),
         scrapes: Arc::clone(&scrapes),
     };
@@ -228,5 +232,5 @@ fn open_hall(
             tracing::warn!(event = "no_health_socket", dir, error = %error, variable = names::RUNNER_RUN_DIR);
         }
     }
-    Hall { status, pulse, scrapes, recent: Arc::new([]), stop, doors }
+    Hall { status, pulse, scrapes, recent: Arc::new([]), caches: Arc::new([]), stop, doors }
 }

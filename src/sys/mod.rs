@@ -1,5 +1,6 @@
 //! Hands: they touch the operating system and decide nothing.
 
+pub mod ancestry;
 pub mod cgroup;
 pub mod child;
 pub mod config_script;

@@ -50,7 +50,8 @@ fn shown(path: &Path) -> String {
     path.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-/// Checks that the runner can write `dir`, or make it where it is not there yet. `who` is `None` if it runs as we do.
+/// Checks that the runner can write `dir`, or make it where it is not there yet; or a file that is there. `who` is `None` if
+/// it runs as we do.
 ///
 /// The system is asked with the runner's own rights, so read-only mounts and access lists are seen as it will see them.
 ///
@@ -58,7 +59,8 @@ fn shown(path: &Path) -> String {
 /// [`Unwritable`] inside, if it cannot; outside if the question cannot be asked.
 pub fn check(dir: &Path, who: Option<&Identity>) -> io::Result<Result<(), Unwritable>> {
     let existing = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
-    let ask = || access(existing, AccessFlags::W_OK | AccessFlags::X_OK);
+    let search = if existing == dir && dir.is_file() { AccessFlags::empty() } else { AccessFlags::X_OK };
+    let ask = || access(existing, AccessFlags::W_OK | search);
     let answer = match who {
         Some(identity) => identity.act(ask)?,
         None => ask(),
@@ -116,6 +118,7 @@ mod tests {
         assert_eq!(check(&dir.path().join("a/b"), None).unwrap(), Ok(()));
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
+        assert_eq!(check(&file, None).unwrap(), Ok(()), "a file need not be executable");
         check(&file.join("below"), None).unwrap().unwrap_err();
     }
 }

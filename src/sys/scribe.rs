@@ -4,8 +4,11 @@
 //! opened makes the counters count in memory, from 0, as they will again after a restart: they never fall from a wrong height.
 
 use super::journal::{Journal, OpenError, Replay, Settings};
+use super::ownership;
 use crate::domain::record::{FaultKind, JobRecord};
 use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -68,8 +71,16 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
     match Journal::open(settings.clone()) {
         Ok((journal, replay)) => Ok(Opened::Log(Box::new(journal), Box::new(replay))),
         Err(locked @ OpenError::Locked { .. }) => Err(locked),
-        Err(unusable @ OpenError::Unusable { .. }) => Ok(Opened::Unusable(chain(&unusable))),
+        Err(OpenError::Unusable { path, source }) => Ok(Opened::Unusable(why(path, source))),
     }
+}
+
+/// With the command that mends it, where that is all there is to it: whose file or directory it is.
+fn why(path: PathBuf, source: io::Error) -> String {
+    let places = [path.parent().unwrap_or(&path), &path];
+    let denied = places.into_iter().find_map(|place| ownership::check(place, None).ok()?.err());
+    let source = denied.map_or(source, io::Error::other);
+    chain(&OpenError::Unusable { path, source })
 }
 
 impl Scribe {

@@ -15,15 +15,15 @@ macro_rules! docker {
     };
 }
 
-/// Why a test that needs these cannot run here: `compose`, `buildx`, or `engine`.
+/// Why a test that needs these cannot run here: `compose`, `buildx`, `engine`, or `servers`, the programs of the stand-ins.
 pub(crate) fn missing(needs: &[&str]) -> Option<String> {
     let answers = |args: &[&str]| command().args(args).output().is_ok_and(|out| out.status.success());
-    needs.iter().find_map(|need| {
-        let there = match *need {
-            "engine" => answers(&["version", "--format", "{{.Server.Version}}"]),
-            plugin => answers(&[plugin, "version"]),
-        };
-        (!there).then(|| format!("docker {need} does not answer"))
+    let silent =
+        |need: &str, args: &[&str]| (!answers(args)).then(|| format!("docker {need} does not answer"));
+    needs.iter().find_map(|need| match *need {
+        "servers" => crate::ns::missing(&crate::servers::PROGRAMS),
+        "engine" => silent(need, &["version", "--format", "{{.Server.Version}}"]),
+        plugin => silent(need, &[plugin, "version"]),
     })
 }
 

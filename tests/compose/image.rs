@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// The programs of a job: what a shell script of the tests calls, and what the runner's own scripts do.
 const PROGRAMS: [&str; 12] =
     ["bash", "cat", "chmod", "chown", "dirname", "env", "id", "ls", "mkdir", "sleep", "test", "touch"];
-const BINARY: &str = env!("CARGO_BIN_EXE_runner-init");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_runner-init");
 /// Where every snippet of the documentation puts it.
 const INSTALLED: &str = "/usr/local/bin/runner-init";
 
@@ -72,7 +72,7 @@ pub(crate) fn build(name: &str, user: User, recipe: &str) -> String {
 }
 
 /// Builds it unless it is there; an older one of this name goes.
-fn cached(name: &str, recipe: &str, fill: impl FnOnce(&Path)) -> String {
+pub(crate) fn cached(name: &str, recipe: &str, fill: impl FnOnce(&Path)) -> String {
     let found = fs::metadata(BINARY).unwrap();
     let stamp = format!("{recipe}{:?}{}{}", PROGRAMS, found.len(), found.mtime_nsec() ^ found.mtime());
     let repository = format!("composetest/{name}");
@@ -114,7 +114,7 @@ fn system(root: &Path, user: User) {
         .expect("this machine's certificates");
 }
 
-fn libraries(program: &Path, root: &Path) {
+pub(crate) fn libraries(program: &Path, root: &Path) {
     let out = Command::new("ldd").arg(program).output().expect("ldd starts");
     for library in
         String::from_utf8_lossy(&out.stdout).split_whitespace().filter(|word| word.starts_with('/'))

@@ -1,8 +1,9 @@
 //! The compose files say what they promise, and keep it on a real engine; other people's images gain the same by the lines of
 //! `docs/OTHER_IMAGES.md`.
 //!
-//! `files` needs `docker compose` and no engine; `engine` and `others` need both, and build images of their own, called
-//! `composetest/…`, out of this machine's own `bash` and C library: nothing is downloaded. What is missing is said loudly, and
+//! `files` and `monitoring` need `docker compose` and no engine; `engine`, `stack` and `others` need both, and build images of their own, called
+//! `composetest/…`, out of this machine's own `bash` and C library (`stack`: `busybox` and Debian's Prometheus and Alertmanager):
+//! nothing is downloaded. What is missing is said loudly, and
 //! fails with `CI=true`.
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers too")]
@@ -16,5 +17,8 @@ mod docker;
 mod engine;
 mod files;
 mod image;
+mod monitoring;
 mod others;
 mod project;
+mod servers;
+mod stack;

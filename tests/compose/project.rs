@@ -60,9 +60,14 @@ impl Project {
     }
 
     /// With this on top of service `standard`.
-    pub(crate) fn with(mut self, service: &Value) -> Project {
+    pub(crate) fn with(self, service: &Value) -> Project {
+        self.over("standard", service)
+    }
+
+    /// With this on top of the service of that name.
+    pub(crate) fn over(mut self, name: &str, service: &Value) -> Project {
         // JSON is YAML.
-        let text = json!({ "services": { "standard": service } }).to_string();
+        let text = json!({ "services": { name: service } }).to_string();
         let file = readable(&self.dir, &format!("top{}.yml", self.files.len()), &text);
         self.files.push(file);
         self
@@ -76,7 +81,17 @@ impl Project {
         self.with(&json!({ "volumes": [mount] }))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The project's, and the network's.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// In the network of another.
+    pub(crate) fn beside(self, other: &Project) -> Project {
+        self.env("RUNNER_NETWORK", &other.name)
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command();
         command.args(["compose", "--project-name", &self.name]);
         self.files.iter().for_each(|file| _ = command.arg("-f").arg(file));
@@ -153,7 +168,12 @@ impl Container {
 
     /// Where its metrics are published.
     pub(crate) fn address(&self) -> Option<String> {
-        let ports = &self.inspect()["NetworkSettings"]["Ports"]["9091/tcp"][0];
+        self.published("9091/tcp")
+    }
+
+    /// Where this port of it is published.
+    pub(crate) fn published(&self, port: &str) -> Option<String> {
+        let ports = &self.inspect()["NetworkSettings"]["Ports"][port][0];
         Some(format!("{}:{}", ports["HostIp"].as_str()?, ports["HostPort"].as_str()?))
     }
 

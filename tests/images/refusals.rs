@@ -59,7 +59,9 @@ fn a_state_directory_that_cannot_be_written_does_not_stop_the_runner() {
     let faults: Vec<String> =
         c.log().lines().filter(|line| line.contains("level=error")).map(str::to_owned).collect();
     assert_eq!(faults.len(), 1, "{faults:?}");
-    assert!(faults[0].contains("/var/lib/runner-init/jobs.log: Permission denied"), "{faults:?}");
+    let says = "/var/lib/runner-init/jobs.log: uid 1001 cannot write /var/lib/runner-init, which belongs to 0:0 (mode 755): \
+        chown -R 1001:1001 /var/lib/runner-init";
+    assert!(faults[0].contains(says), "{faults:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A job sees none of our secrets: not in its environment, not in the listener's, not in ours through `/proc`.
 
-use crate::supervised::runner;
+use crate::supervised::{Plan, runner};
 use crate::{ns, require};
 use serde_json::json;
 
@@ -53,4 +53,27 @@ fn of_the_same_user_a_job_reads_nothing_of_ours() {
     let all = [s.log(), String::from_utf8_lossy(&s.out()).into_owned()].concat();
     assert!(SECRETS.iter().all(|(_, value)| !all.contains(value)), "nor do we say it: {all}");
     assert_eq!(s.stop(), 0);
+}
+
+/// What docker's `--init` is: PID 1 that is given everything and hides nothing.
+#[test]
+fn an_init_before_us_that_can_be_read_is_told() {
+    require!("namespace", "root", "setpriv", "tini");
+    let log = |plan: Plan| {
+        let mut s = plan.env(SECRETS[1].0, SECRETS[1].1).start();
+        s.until_state("idle");
+        assert_eq!(s.stop(), 0);
+        s.log()
+    };
+    let init = ["tini", "--"];
+    let told = log(runner(&[]).owned_by(1001).under(&init));
+    let warnings: Vec<&str> = told.lines().filter(|line| line.contains("level=warn")).collect();
+    assert_eq!(warnings.len(), 1, "{told}");
+    let says = "event=configuration variable=GITHUB_TOKEN says=\"stands in the environment of process 1 too, where every job";
+    assert!(warnings[0].contains(says) && !told.contains(SECRETS[1].1), "{told}");
+    // The jobs of the first are another's, who may not look into root's; before the second there is nobody.
+    for plan in [runner(&[]).with_runner_user(1001).under(&init), runner(&[]).owned_by(1001)] {
+        let told = log(plan);
+        assert!(!told.contains("level=warn"), "{told}");
+    }
 }

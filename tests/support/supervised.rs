@@ -39,6 +39,7 @@ pub struct Plan {
     user: Option<u32>,
     runner_user: Option<u32>,
     wrapper: Vec<String>,
+    init: Vec<String>,
     reads_stdout: bool,
 }
 
@@ -54,6 +55,7 @@ pub fn plan(scenario: serde_json::Value) -> Plan {
         user: None,
         runner_user: None,
         wrapper: Vec::new(),
+        init: Vec::new(),
         reads_stdout: true,
     }
 }
@@ -122,6 +124,12 @@ impl Plan {
         self
     }
 
+    /// With another init before it, of its own user.
+    pub fn under(mut self, words: &[&str]) -> Plan {
+        self.init = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Started by a shell that has run this script.
     pub fn after(self, script: &str) -> Plan {
         self.through(&["sh", "-ec", &format!("{script}\nexec \"$@\""), "sh"])
@@ -182,13 +190,14 @@ impl Plan {
         let exe = self.install(dir.path()).into_os_string();
         let root = dir.path().join("runner");
         let user = self.user.map(|uid| uid.to_string());
+        let words = self.init.iter().map(OsString::from).chain([exe]);
         let argv: Vec<OsString> = match &user {
             Some(id) => ["setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--"]
                 .map(OsString::from)
                 .into_iter()
-                .chain([exe])
+                .chain(words)
                 .collect(),
-            None => vec![exe],
+            None => words.collect(),
         };
         let argv: Vec<OsString> = self.wrapper.iter().map(OsString::from).chain(argv).collect();
         let mut command =

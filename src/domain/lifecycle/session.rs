@@ -146,7 +146,7 @@ impl Lifecycle {
         }
     }
 
-    /// What the world may see; `recent` is filled by whoever keeps the rows.
+    /// What the world may see; what rows and caches tell is filled in by whoever keeps them.
     pub fn status(&self, now: Now) -> Status {
         let wall = |due: Duration| now.utc + due.saturating_sub(now.up);
         let (launch_due, leave_by) = match self.phase {
@@ -161,13 +161,19 @@ impl Lifecycle {
             state: self.shown.0,
             reason: self.reason.to_string(),
             since: self.shown.1.utc,
-            job: self.jobs.open().map(|j| CurrentJob { name: j.name.clone(), started_at: j.started.utc }),
+            job: self.jobs.open().map(|j| CurrentJob {
+                name: j.name.clone(),
+                started_at: j.started.utc,
+                ..CurrentJob::default()
+            }),
             runner_version: self.version.clone(),
             ghost: self.ghost.map(|(cause, _)| cause),
             failures: self.failures,
             launch_due,
             leave_by,
             recent: Arc::new([]),
+            finished: [0; 5],
+            caches: Arc::new([]),
         }
     }
 }

@@ -1,0 +1,183 @@
+//! The page as text: every state, what is absent, what is hostile, and how large it may become.
+
+use super::*;
+use crate::domain::cache::{CacheShare, CacheType};
+use crate::domain::event::GhostCause;
+use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::status::CurrentJob;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("in range")
+}
+
+fn status(state: State) -> Status {
+    Status {
+        state,
+        reason: "because".into(),
+        since: at(-75),
+        job: None,
+        runner_version: None,
+        ghost: None,
+        failures: 0,
+        launch_due: None,
+        leave_by: None,
+        recent: Arc::new([]),
+        finished: [0; 5],
+        caches: Arc::new([]),
+    }
+}
+
+fn draw(status: &Status) -> String {
+    let identity = Identity {
+        runner_name: "runner-7".into(),
+        runner_type: "standard".into(),
+        init_version: "2.3.0",
+        ephemeral: false,
+        started_at: at(-7200),
+    };
+    let site = Site { bounds: vec![10.0, 60.0, 300.0], server_url: Some("https://github.com".into()) };
+    page(&Snapshot { identity: &identity, site: &site, status }, at(0)).into_string()
+}
+
+fn row(name: &str) -> JobRecord {
+    JobRecord {
+        timestamp: at(-60),
+        status: RowStatus::Finished(JobStatus::Failed),
+        job_name: name.into(),
+        ..JobRecord::blank()
+    }
+}
+
+#[test]
+fn every_state_is_named_explained_and_dated() {
+    for state in State::ALL {
+        let text = draw(&status(state));
+        let word = state.as_str();
+        assert!(text.contains(&format!("<title>{word} · runner-7</title>")), "{text}");
+        assert!(text.contains(&format!("<body class=\"{word}\">")));
+        assert!(text.contains(&format!("<span class=\"word\">{word}</span>")));
+        assert!(text.contains("<bdi>because</bdi>") && text.contains("UTC</time> (1 min 15 s ago)"));
+        assert!(STYLE.contains(&format!(".{word}{{--")), "a colour for {word}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_absent() {
+    let text = draw(&status(State::Idle));
+    for absent in
+        ["Ghost because", "Failures", "Next launch", "Leaves by", "cache ", "success ", "<svg ", "<table"]
+    {
+        let body = text.split("</style>").nth(1).expect("a body");
+        assert!(!body.contains(absent), "{absent}");
+    }
+    assert!(text.contains("No job is running.") && text.contains("No job has ended yet."));
+    assert!(text.contains("up 2 h 00 min") && !text.contains("ephemeral"));
+    let recent = Arc::new([row("one")]);
+    let text = draw(&Status { recent, ..status(State::Idle) });
+    assert_eq!(text.matches("<td><span class=\"unknown\">–</span></td>").count(), 4, "{text}");
+}
+
+#[test]
+fn what_is_known_is_there() {
+    let text = draw(&Status {
+        ghost: Some(GhostCause::NotOnServer),
+        failures: 3,
+        launch_due: Some(at(30)),
+        leave_by: Some(at(3720)),
+        runner_version: Some("2.330.0".into()),
+        finished: [9, 1, 2, 0, 0],
+        caches: Arc::new([CacheShare { kind: CacheType::Npm, hits: 3, requests: 4 }]),
+        ..status(State::Ghost)
+    });
+    for known in [
+        "GitHub does not know this runner",
+        "<dd>3</dd>",
+        "(in 30 s)",
+        "(in 1 h 02 min)",
+        "runner <bdi>2.330.0</bdi>",
+        "<b>90 %</b><span class=\"of\">9\u{a0}success, 1\u{a0}failed, 2\u{a0}cancelled</span>",
+        "cache npm</span><b>75 %</b>",
+        "aria-hidden=\"true\">✗</span> Unhealthy",
+    ] {
+        assert!(text.contains(known), "{known}: {text}");
+    }
+}
+
+#[test]
+fn a_run_is_linked_only_if_its_parts_can_be_what_they_say() {
+    let job = |repository: &str, run: &str| CurrentJob {
+        name: "build".into(),
+        started_at: at(-3720),
+        repository: Some(repository.into()),
+        run_id: Some(run.into()),
+        run_attempt: Some("2".into()),
+        ..CurrentJob::default()
+    };
+    let shown = |job| draw(&Status { job: Some(job), ..status(State::Busy) });
+    let good = shown(job("acme/web", "42"));
+    assert!(good.contains("href=\"https://github.com/acme/web/actions/runs/42\""), "{good}");
+    assert!(good.contains("attempt <bdi>2</bdi>") && good.contains("<b>1 h 02 min</b>"));
+    for (repository, run) in
+        [("../..", "42"), ("acme/web", "../x"), ("javascript:alert(1)", "1"), ("a/b", "")]
+    {
+        assert!(!shown(job(repository, run)).contains("/actions/runs/"), "{repository} {run}");
+    }
+}
+
+#[test]
+fn nothing_of_a_job_becomes_markup() {
+    let hostile = "</title></script></style><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}";
+    let recent: Arc<[_]> = Arc::new([JobRecord {
+        workflow: hostile.into(),
+        repository: hostile.into(),
+        duration: Some(Duration::from_secs(1)),
+        ..row(hostile)
+    }]);
+    let job = Some(CurrentJob {
+        name: hostile.into(),
+        started_at: at(0),
+        workflow: Some(hostile.into()),
+        repository: Some(hostile.into()),
+        run_id: Some(hostile.into()),
+        run_attempt: Some(hostile.into()),
+    });
+    let version = Some(hostile.to_owned());
+    let text =
+        draw(&Status { recent, job, runner_version: version, reason: hostile.into(), ..status(State::Busy) });
+    assert_eq!((text.matches("<script>").count(), text.matches("</style>").count()), (1, 1));
+    assert!(!text.contains("<img") && !text.contains('\u{202e}'));
+}
+
+#[test]
+fn fifty_hostile_names_make_no_large_page() {
+    for text in ["\"".repeat(1024), "\u{202e}".repeat(1024), "🚀".repeat(1024), "&<>".repeat(341)] {
+        let one = JobRecord {
+            workflow: text.clone(),
+            repository: text.clone(),
+            duration: Some(Duration::from_secs(3661)),
+            queue_time: Some(Duration::from_secs(3661)),
+            ..row(&text)
+        };
+        let recent: Arc<[_]> = vec![one; 50].into();
+        let began = Instant::now();
+        let page = draw(&Status { recent, ..status(State::Idle) });
+        eprintln!("{} bytes in {:?}", page.len(), began.elapsed());
+        assert!(page.len() <= 60 * 1024, "{} bytes", page.len());
+    }
+}
+
+#[test]
+fn style_and_script_are_let_through_by_their_hashes_alone() {
+    let policy = policy();
+    let policy = policy.to_str().expect("text");
+    assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"));
+    assert!(!policy.contains("unsafe") && !policy.contains('*') && policy.matches("'sha256-").count() == 2);
+    let text = draw(&status(State::Idle));
+    assert!(
+        text.contains(&format!("<style>{STYLE}</style>"))
+            && text.contains(&format!("<script>{SCRIPT}</script>"))
+    );
+    assert!(!text.contains(" style=") && !text.contains(" onclick="));
+}

@@ -1,0 +1,30 @@
+// Keeps one page open while its runner takes a job, ends it and dies: the page must follow without being loaded again, and
+// leave its reader where he is. Prints a word for each thing seen.
+import { chromium } from 'playwright-core';
+
+const [program, url] = process.argv.slice(2);
+const browser = await chromium.launch({ executablePath: program, args: ['--no-sandbox', '--disable-gpu'] });
+const page = await browser.newPage({ viewport: { width: 1280, height: 300 } });
+const LIMIT = { timeout: 60_000, polling: 50 };
+await page.goto(url);
+await page.evaluate(() => { window.same = true; });
+const seen = await page.waitForFunction(() => {
+  const job = document.querySelector('#job .name')?.innerText;
+  return job && { job, before: document.querySelectorAll('tbody tr').length };
+}, null, LIMIT);
+const { job, before } = await seen.jsonValue();
+await page.evaluate(() => { scrollTo(0, 250); });
+const place = await page.evaluate(() => scrollY);
+console.log('running');
+await page.waitForFunction(
+  ([job, before]) => {
+    const rows = [...document.querySelectorAll('tbody tr')];
+    return rows.length > before && rows.some((row) => row.querySelector('th').innerText === job);
+  },
+  [job, before], LIMIT);
+console.log('ended');
+const [same, now] = await page.evaluate(() => [window.same, scrollY]);
+if (same && now === place && place > 0) console.log('kept its place');
+await page.waitForFunction(() => document.getElementById('lost').innerText.startsWith('No answer'), null, LIMIT);
+console.log('lost');
+await browser.close();
