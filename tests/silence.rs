@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
-use supervised::{PATIENCE, Plan, Supervised, files, job, launches, request, runner};
+use supervised::{PATIENCE, Plan, Supervised, files, job, request, runner};
 
 /// Where something was said, and what.
 type Said = Vec<(String, Vec<u8>)>;
@@ -77,7 +77,6 @@ struct Watched {
     token: String,
     given: Secrets,
     fake: Fake,
-    seen: Vec<String>,
 }
 
 /// A runner that registers with a PAT, behind a metrics token.
@@ -91,7 +90,7 @@ fn watch(change: impl FnOnce(&Fake, Plan) -> Plan, plan: Plan) -> Watched {
     let plan = plan.env("GITHUB_API_URL", &fake.api_url()).env("GITHUB_REPOSITORY", "o/r");
     let plan = change(&fake, plan.env("GITHUB_TOKEN", &pat).env("METRICS_AUTH_TOKEN", &token));
     let given = Secrets::default().and("GITHUB_TOKEN", &pat).and("METRICS_AUTH_TOKEN", &token);
-    Watched { s: plan.start(), token, given, fake, seen: Vec::new() }
+    Watched { s: plan.start(), token, given, fake }
 }
 
 impl Watched {
@@ -161,7 +160,6 @@ impl Watched {
         assert_eq!(all.heard(&said), [""; 0], "{state}");
         // `config.sh` is given a token in its environment: the one that was minted for it.
         assert_eq!(self.given.heard(&self.processes()), [""; 0], "{state}");
-        self.seen.push(state.to_owned());
     }
 
     /// Its end, and all it has left.
@@ -171,25 +169,50 @@ impl Watched {
         assert_eq!(self.given.heard(&self.everything_else()), [""; 0], "at the end");
     }
 
+    /// Asked, and asked again once that counts as a second time, it leaves; nothing was said until then.
+    #[track_caller]
+    fn leave(mut self) {
+        self.term();
+        let asked = Instant::now();
+        self.s.until("it leaves, or a second ask is one", |s| {
+            s.ended().is_some() || asked.elapsed() > Duration::from_millis(1100)
+        });
+        if let Some(pid) = self.s.try_pid() {
+            // It may leave at this very moment.
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
+        }
+        let code = self.s.exit_code();
+        self.end(code);
+    }
+
     fn term(&self) {
         self.s.signal(nix::sys::signal::Signal::SIGTERM);
     }
 }
 
+/// In each of these it stays until it is asked to leave, or long enough to be seen on any machine.
 #[test]
-fn from_the_first_job_to_the_last() {
+fn whatever_it_does() {
     require!("namespace", "root", "python3");
-    let lost = json!({ "disconnect": { "ms": 3000, "message": "no route to host" } });
-    let first = [lost, json!({ "idle_ms": 2000 }), job("build", 3000), json!({ "exit": 2 })];
-    let mut watched = watch(|_, plan| plan, launches(&[&first, &[job("long", 60_000)]]));
-    for state in ["disconnected", "idle", "busy", "backoff", "busy"] {
-        watched.look(state);
+    let lost = json!({ "disconnect": { "ms": 60_000, "message": "no route to host" } });
+    let long = [job("build", 100), job("long", 60_000)];
+    let table: [(&[&str], &[serde_json::Value]); 4] = [
+        (&["disconnected"], &[lost]),
+        (&["idle"], &[job("build", 100)]),
+        (&["backoff"], &[job("build", 100), json!({ "exit": 2 })]),
+        (&["busy", "draining"], &long),
+    ];
+    for (states, steps) in table {
+        let mut watched = watch(|_, plan| plan, runner(steps));
+        for state in states {
+            if *state == "draining" {
+                watched.term();
+            }
+            watched.look(state);
+        }
+        watched.leave();
     }
-    watched.term();
-    watched.look("draining");
-    std::thread::sleep(Duration::from_millis(1100)); // what is asked within a second is asked once
-    watched.term();
-    watched.end(0);
 }
 
 #[test]
@@ -198,9 +221,7 @@ fn while_it_registers() {
     let mut watched = watch(|_, plan| plan.env("CONFIG_SH_WAITS", "1"), runner(&[]));
     watched.s.until_process("sleep");
     watched.look("registering");
-    watched.term();
-    watched.s.exit_code();
-    assert_eq!(watched.given.heard(&watched.everything_else()), [""; 0], "at the end");
+    watched.leave();
 }
 
 #[test]
@@ -228,9 +249,7 @@ fn as_a_ghost() {
     };
     let mut watched = watch(refuse, runner(&steps));
     watched.look("ghost");
-    watched.term();
-    watched.s.exit_code();
-    assert_eq!(watched.given.heard(&watched.everything_else()), [""; 0], "at the end");
+    watched.leave();
 }
 
 /// Each secret under each name that takes text, right or wrong.
