@@ -52,9 +52,10 @@ fn in_code(words: fn(&str) -> Vec<String>) -> impl Fn(&Document) -> Vec<String> 
     move |document| document.code.iter().flat_map(|code| words(code)).collect()
 }
 
-/// What changes with every release is history, not a promise.
+/// Without history, which speaks of what was, and without the page for those who come from elsewhere, which speaks of what others have.
 fn present() -> Vec<Document> {
-    documents().into_iter().filter(|document| document.path != "CHANGELOG.md").collect()
+    let elsewhere = ["CHANGELOG.md", "docs/MIGRATING.md"];
+    documents().into_iter().filter(|document| !elsewhere.contains(&document.path.as_str())).collect()
 }
 
 /// Every name a variable of the configuration can have.

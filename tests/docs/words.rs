@@ -60,7 +60,7 @@ pub(crate) fn calls(code: &str) -> Vec<Vec<String>> {
 pub(crate) fn paths(code: &str) -> Vec<String> {
     static PATH: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?:^|[\s]|GET |HEAD |https?://[^/\s]+)(/(?:api/[a-z0-9/]+|[a-z]+z|metrics))(?:$|[\s?#'\x22`;,)|])",
+            r"(?:^|[\s]|GET |HEAD |https?://[^/\s]+)(/(?:api/[a-z0-9/]+(?:\.json)?|[a-z]+z|metrics))(?:$|[\s?#'\x22`;,)|])",
         )
     });
     PATH.captures_iter(code).map(|found| found[1].to_owned()).collect()
@@ -79,7 +79,7 @@ fn they_are_found_by_their_shape() {
     assert_eq!(call("/bin/runner-init -g -- bash --login"), ["-g"]);
     assert_eq!(call("COPY runner-init-linux /runner-init"), [""; 0]);
     assert_eq!(
-        paths("GET /api/v1/jobs?limit=5 http://x:1/healthz /actions-runner /metrics"),
-        ["/api/v1/jobs", "/healthz", "/metrics"]
+        paths("GET /api/v1/jobs?limit=5 http://x:1/healthz /actions-runner /metrics /api/a.json"),
+        ["/api/v1/jobs", "/healthz", "/metrics", "/api/a.json"]
     );
 }
