@@ -1,6 +1,6 @@
 /** Transformations and field config are Grafana's own; what it would skip with a console warning is an error here. */
 import {
-  applyFieldOverrides, type DataFrame, type Field, fieldMatchers, type FieldConfigSource, type GrafanaTheme2,
+  applyFieldOverrides, cacheFieldDisplayNames, type DataFrame, type Field, fieldMatchers, FieldType, type FieldConfigSource, type GrafanaTheme2,
   standardTransformers, standardTransformersRegistry, transformDataFrame,
 } from '@grafana/data';
 import { lastValueFrom } from 'rxjs';
@@ -47,10 +47,16 @@ function process(id: string, value: any, field: Field | undefined, replace: (tex
   return value;
 }
 
+/** Defaults for value axes do not concern the field along x; numbers' options only numbers. */
+function applies(id: string, { type }: Field): boolean {
+  if (id.startsWith('custom.axis')) return type !== FieldType.time && type !== FieldType.string;
+  return !['min', 'max', 'decimals'].includes(id) || type === FieldType.number;
+}
+
 /** The registry through which Grafana reads field config, knowing the standard options and any `custom.*`. */
 function registry(config: FieldConfigSource<any>, replace: (text: string) => string): any {
   const item = (id: string, isCustom: boolean) => ({
-    id, path: isCustom ? id.slice('custom.'.length) : id, isCustom, shouldApply: () => true,
+    id, path: isCustom ? id.slice('custom.'.length) : id, isCustom, shouldApply: (field: Field) => applies(id, field),
     process: (value: any, context: any) => process(id, value, context?.field, replace),
   });
   const custom = Object.keys(config.defaults.custom ?? {}).map((key) => item(`custom.${key}`, true));
@@ -71,7 +77,9 @@ export function override(
       if (!fieldConfigRegistry.getIfExists(id)) throw new Error(`unknown field option ${id}`);
     }
   }
-  return applyFieldOverrides({
+  const drawn = applyFieldOverrides({
     data: frames, fieldConfig: config, fieldConfigRegistry, theme, timeZone: 'utc', replaceVariables: (text: string) => replace(text),
   });
+  cacheFieldDisplayNames(drawn);
+  return drawn;
 }

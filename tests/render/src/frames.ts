@@ -66,7 +66,8 @@ function heatmapFrame(answer: Answer): DataFrame {
     const here = all.map((t, i) => at.get(t) ?? below[i]);
     const values = here.map((v, i) => Math.max(0, v - below[i]));
     below = here;
-    return { name: bucket.metric.le, type: FieldType.number, labels: { le: bucket.metric.le }, values };
+    const config = { displayNameFromDS: nameOf(bucket, answer.target.legendFormat) ?? bucket.metric.le };
+    return { name: bucket.metric.le, type: FieldType.number, labels: { le: bucket.metric.le }, config, values };
   });
   return createDataFrame({
     refId: answer.target.refId,

@@ -116,7 +116,7 @@ function DashboardPanel({ ready: { panel, frames, range, replace }, page }: { re
           <Guard onError={(error) => page.onError(panel, error)}>
             <PanelBody
               panel={panel} options={options} fieldConfig={fieldConfig} frames={frames} width={width} height={height} theme={page.theme} range={range}
-              notes={page.notes} replace={replace}
+              notes={page.notes.filter((note) => note.on(panel.id))} replace={replace}
             />
           </Guard>
         )}

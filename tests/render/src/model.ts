@@ -48,6 +48,8 @@ export interface Note {
   from: number;
   to: number;
   color: string;
+  /** Whether the annotation is shown on the panel of this id. */
+  on: (panel: number) => boolean;
 }
 
 /** What a panel's component gets: frames after transformations and field config, and its inner size in px. */

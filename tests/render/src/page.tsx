@@ -78,12 +78,14 @@ async function annotations(dashboard: Dashboard, order: Order, range: TimeRange,
     const panel = { interval: model.step || '60s' } as Panel;
     const [{ series, step }] = await ask({ refId: 'Anno', expr: model.expr }, panel, range, 2000, variables);
     const color = theme.visualization.getColorByName(model.iconColor);
+    const { ids = [], exclude = false } = model.filter ?? {};
+    const on = (id: number) => ids.length === 0 || ids.includes(id) !== exclude;
     return series.flatMap((s) => {
       const found: Note[] = [];
       for (const [t] of s.values.filter(([, v]) => Number(v) > 0)) {
         const last = found.at(-1);
         if (last && t * 1000 - last.to <= step) last.to = t * 1000;
-        else found.push({ from: t * 1000, to: t * 1000, color });
+        else found.push({ from: t * 1000, to: t * 1000, color, on });
       }
       return found;
     });
@@ -117,6 +119,8 @@ export async function draw(order: Order): Promise<Report> {
   const ready = (await Promise.all(panels.map((p) => prepare(p, order, range, variables).then((r) => [r]).catch(failed(title(p)))))).flat();
   const notes = await annotations(dashboard, order, range, variables).catch(failed('annotations'));
   const theme = createTheme({ colors: { mode: order.mode } });
+  // Plots measure and draw text at once: the font must be there before them.
+  await Promise.all(['12px Inter', '500 12px Inter', 'italic 12px Inter'].map((font) => document.fonts.load(font)));
   createRoot(document.getElementById('root')!).render(
     <ThemeContext.Provider value={theme}>
       <GlobalStyles hackNoBackdropBlur={false} isExtensionSidebarOpen={false} />

@@ -84,6 +84,7 @@ export function BarsPanel(drawing: Drawing) {
       if (options.showValue === 'never' || (options.showValue === 'auto' && !fits)) return;
       ctx.fillStyle = theme.colors.text.primary;
       ctx.textBaseline = 'middle';
+      ctx.textAlign = 'left';
       if (lying) ctx.fillText(label, Math.max(a, b) + 6, start + thick / 2);
       else ctx.fillText(label, start + (thick - wide) / 2, Math.min(a, b) - 8);
     }));

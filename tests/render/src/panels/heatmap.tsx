@@ -6,6 +6,10 @@ import type uPlot from 'uplot';
 import { type Drawing } from '../model';
 import { addSilent, painted, Plot, timeBuilder } from './plot';
 
+/** Grafana turns these schemes on any background; these only on a light one; all others on a dark one. (Its heatmap panel's palettes) */
+const ALWAYS = ['BrBG', 'PiYG', 'PRGn', 'PuOr', 'RdBu', 'RdGy', 'RdYlBu', 'RdYlGn', 'Spectral', 'Rainbow', 'Sinebow'];
+const ON_LIGHT = ['Turbo', 'Cividis', 'Viridis', 'Magma', 'Inferno', 'Plasma', 'Warm', 'Cool'];
+
 /** A palette of `steps` colours from least to most, as the panel's options say. */
 function palette({ options: { color }, theme }: Drawing): string[] {
   const at = Array.from({ length: color.steps }, (_, i) => i / (color.steps - 1));
@@ -14,10 +18,8 @@ function palette({ options: { color }, theme }: Drawing): string[] {
     return at.map((t) => colorManipulator.alpha(fill, Math.max(t ** color.exponent, 0.02)));
   }
   const scheme = (chromatic as any)[`interpolate${color.scheme}`];
-  if (!scheme) throw new Error(`unknown colour scheme ${color.scheme}`);
-  // Schemes run from light to dark: on a dark background the most is the lightest, unless the options reverse it.
-  const light = !['Viridis', 'Magma', 'Plasma', 'Inferno', 'Cividis', 'Turbo', 'Spectral', 'RdYlGn', 'RdYlBu'].includes(color.scheme);
-  const flip = light ? theme.isDark !== Boolean(color.reverse) : Boolean(color.reverse);
+  if (!scheme || color.reverse) throw new Error(`colour scheme ${color.scheme}${color.reverse ? ', reversed,' : ''} is not drawn`);
+  const flip = ALWAYS.includes(color.scheme) || theme.isDark !== ON_LIGHT.includes(color.scheme);
   return at.map((t) => scheme(flip ? 1 - t : t));
 }
 
@@ -67,14 +69,12 @@ export function HeatmapPanel(drawing: Drawing) {
   painted(builder, (u: uPlot, ctx) => {
     const gap = options.cellGap;
     buckets.forEach((bucket, row) => {
-      const top = u.valToPos(row + 1, 'y', true);
-      const high = u.valToPos(row, 'y', true) - top;
+      const [top, bottom] = [row + 1, row].map((y) => Math.round(u.valToPos(y, 'y', true)));
       bucket.values.forEach((v: number, i: number) => {
         if (!(v > options.filterValues.le)) return;
-        const left = u.valToPos(time.values[i] - interval, 'x', true);
-        const wide = u.valToPos(time.values[i], 'x', true) - left;
+        const [left, right] = [time.values[i] - interval, time.values[i]].map((t) => Math.round(u.valToPos(t, 'x', true)));
         ctx.fillStyle = color(v);
-        ctx.fillRect(left, top, Math.max(wide - gap, 1), Math.max(high - gap, 1));
+        ctx.fillRect(left, top, Math.max(right - left - gap, 1), Math.max(bottom - top - gap, 1));
       });
     });
   });

@@ -54,12 +54,13 @@ function paintRows(rows: Row[], { options, theme }: Drawing) {
   return (u: uPlot, ctx: CanvasRenderingContext2D) => {
     ctx.font = `12px ${theme.typography.fontFamily}`;
     ctx.textBaseline = 'middle';
+    ctx.textAlign = 'left';
     rows.forEach((row, i) => {
       const middle = u.valToPos(rows.length - i - 0.5, 'y', true);
       const high = (u.bbox.height / rows.length) * options.rowHeight;
       for (const run of row.runs) {
-        const left = Math.max(u.valToPos(run.from, 'x', true), u.bbox.left);
-        const right = Math.min(u.valToPos(run.to, 'x', true), u.bbox.left + u.bbox.width);
+        const left = Math.round(Math.max(u.valToPos(run.from, 'x', true), u.bbox.left));
+        const right = Math.round(Math.min(u.valToPos(run.to, 'x', true), u.bbox.left + u.bbox.width));
         ctx.fillStyle = colorManipulator.alpha(run.color, row.alpha);
         ctx.fillRect(left, middle - high / 2, Math.max(right - left, 1), high);
         const wide = ctx.measureText(run.label).width;
