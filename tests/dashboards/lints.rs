@@ -122,9 +122,15 @@ fn annotations(board: &Dashboard) -> Vec<String> {
     let missing = wanted.iter().filter(|name| !expressions.contains(**name));
     let mut faults: Vec<_> = missing.map(|name| format!("no annotation speaks of {name}")).collect();
     let silent = found.iter().filter(|it| {
-        it["enable"] != true || text(&it["titleFormat"]).is_empty() || text(&it["textFormat"]).is_empty()
+        it["enable"] != (board.file != "dora-metrics.json")
+            || text(&it["titleFormat"]).is_empty()
+            || text(&it["textFormat"]).is_empty()
     });
-    faults.extend(silent.map(|it| format!("annotation {} is off or says nothing", it["name"])));
+    faults.extend(
+        silent.map(|it| {
+            format!("annotation {} is on or off where it should not be, or says nothing", it["name"])
+        }),
+    );
     faults
 }
 
@@ -350,8 +356,17 @@ fn thresholds(board: &Dashboard) -> Vec<String> {
     let mut faults = each(board, |panel| {
         let base = &panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["color"];
         let health = panel["type"] == "stat" || panel["type"] == "bargauge";
+        let mut faults = Vec::new();
         // No data has the colour of the first step.
-        if health && base == GREEN { vec!["paints no data green".to_owned()] } else { Vec::new() }
+        if health && base == GREEN {
+            faults.push("paints no data green".to_owned());
+        }
+        let count = panel["type"] == "stat" && panel["fieldConfig"]["defaults"]["unit"] == "short";
+        let zero = json!({"color": GREEN, "value": 0});
+        if count && panel["fieldConfig"].to_string().contains(&zero.to_string()) {
+            faults.push("paints a count of 0 green".to_owned());
+        }
+        faults
     });
     walk(&board.json, &mut |key, value| {
         if key != "steps" || !value.is_array() {
