@@ -19,6 +19,8 @@ const SERIES = {
   state: [[{ runner_name: 'one' }, (t) => (t < TO - 1800 ? 1 : 2)], [{ runner_name: 'two' }, () => 1]],
   buckets: [[{ le: '+Inf' }, () => 9], [{ le: '60' }, () => 7], [{ le: '1' }, () => 2]],
   restart: [[{ runner_name: 'one' }, (t) => Number(t % 1800 === 0)]],
+  // Told only at the start and at the end of the hour.
+  holes: [[{}, (t) => (Math.abs(TO - 1800 - t) > 1500 ? 1 : null)]],
   empty: [],
 };
 
@@ -35,7 +37,7 @@ function answer(path, params) {
   }
   const [start, end, step] = ['start', 'end', 'step'].map((key) => Number(params.get(key)));
   const times = Array.from({ length: Math.floor((end - start) / step) + 1 }, (_, i) => start + i * step);
-  return { resultType: 'matrix', result: series.map(([metric, at]) => ({ metric, values: times.map((t) => [t, String(at(t))]) })) };
+  return { resultType: 'matrix', result: series.map(([metric, at]) => ({ metric, values: times.filter((t) => at(t) !== null).map((t) => [t, String(at(t))]) })) };
 }
 
 before(async () => {
@@ -185,6 +187,17 @@ test('variables, interval and range reach Prometheus as Grafana sends them', asy
   assert.equal(range.get('step'), '30');
   assert.equal(Number(range.get('start')) % 30, 0);
   assert.match(await page.locator('header').innerText(), /runner_name\s*All/);
+  await page.close();
+});
+
+test('a line is not drawn across times without samples, of any series', async () => {
+  const always = { refId: 'B', expr: 'holes' };
+  const two = (id, spanNulls) => panel('timeseries', 'holes', { id, targets: [{ refId: 'A', expr: 'empty' }, { refId: 'C', expr: 'holes' }, always],
+    fieldConfig: { ...GREEN, defaults: { ...GREEN.defaults, custom: { lineWidth: 4, fillOpacity: 0, showPoints: 'never', spanNulls } } } });
+  const { page, report } = await draw(dashboard([two(1, false), two(2, true)]));
+  assert.deepEqual(report.failures, []);
+  const [broken, whole] = [await painted(page, 1, '#009e73'), await painted(page, 2, '#009e73')];
+  assert.ok(broken > 50 && whole > 3 * broken, `broken ${broken}, whole ${whole}`);
   await page.close();
 });
 

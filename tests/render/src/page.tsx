@@ -123,7 +123,7 @@ export async function draw(order: Order): Promise<Report> {
   await Promise.all(['12px Inter', '500 12px Inter', 'italic 12px Inter'].map((font) => document.fonts.load(font)));
   createRoot(document.getElementById('root')!).render(
     <ThemeContext.Provider value={theme}>
-      <GlobalStyles hackNoBackdropBlur={false} isExtensionSidebarOpen={false} />
+      <GlobalStyles />
       <Page
         dashboard={dashboard} ready={ready} rows={rows} variables={variables} range={range} notes={notes} theme={theme} width={order.width}
         caption={order.caption} onError={(panel, error) => failed(title(panel))(error)}

@@ -76,7 +76,7 @@ export async function resolve(dashboard: Dashboard, range: TimeRange): Promise<V
     const text = typeof model.query === 'string' ? model.query : model.query?.query;
     const call = /^label_values\((?:(.+),)?\s*(\w+)\s*\)$/s.exec(text ?? '');
     if (model.type !== 'query' || !call) throw new Error(`variable ${model.name}: only label_values() is known`);
-    const match = call[1] ? { 'match[]': interpolate(call[1].trim(), plain(variables)) } : {};
+    const match: Record<string, string> = call[1] ? { 'match[]': interpolate(call[1].trim(), plain(variables)) } : {};
     const found: string[] = await get(`label/${call[2]}/values`, { ...match, ...seconds(range) });
     if (found.length === 0) throw new Error(`variable ${model.name} has no value`);
     const all = model.allValue || `(${found.map(regexEscape).join('|')})`;

@@ -51,6 +51,7 @@ export function BarsPanel(drawing: Drawing) {
     scaleKey: 'x', isTime: false, placement: lying ? AxisPlacement.Left : AxisPlacement.Bottom, theme, grid: { show: false }, ticks: { show: false },
     splits: () => names.map((_, i) => i), values: () => names, filter: (_: unknown, splits: number[]) => splits, tickLabelRotation: -options.xTickLabelRotation,
   } as any);
+  builder.setPadding([8, 16, 0, 0]);
   const text = (field: Field, v: number) => formattedValueToString(field.display!(v));
   builder.addAxis({
     scaleKey: 'y', isTime: false, placement: lying ? AxisPlacement.Bottom : AxisPlacement.Left, theme, grid: { show: true },

@@ -23,7 +23,7 @@ const DEFAULTS: Record<string, Defaults> = {
   },
   stat: {
     color: 'thresholds', custom: {},
-    options: { ...REDUCE, textMode: 'auto', colorMode: 'value', graphMode: 'area', justifyMode: 'auto', wideLayout: true, showPercentChange: false },
+    options: { ...REDUCE, textMode: 'auto', colorMode: 'value', graphMode: 'area', justifyMode: 'auto', showPercentChange: false },
   },
   bargauge: {
     color: 'thresholds', custom: {},

@@ -1,5 +1,6 @@
 /** A histogram over time: a column per sample, a cell per bucket, darker or lighter by its count. */
 import { colorManipulator, type DataFrame, formattedValueToString, getValueFormat } from '@grafana/data';
+// @ts-expect-error: its types are a package of their own, and names are looked up by text anyway
 import * as chromatic from 'd3-scale-chromatic';
 import { AxisPlacement, ScaleDirection, ScaleOrientation } from '@grafana/schema';
 import type uPlot from 'uplot';
@@ -17,7 +18,7 @@ function palette({ options: { color }, theme }: Drawing): string[] {
     const fill = theme.visualization.getColorByName(color.fill);
     return at.map((t) => colorManipulator.alpha(fill, Math.max(t ** color.exponent, 0.02)));
   }
-  const scheme = (chromatic as any)[`interpolate${color.scheme}`];
+  const scheme = (chromatic as Record<string, (t: number) => string>)[`interpolate${color.scheme}`];
   if (!scheme || color.reverse) throw new Error(`colour scheme ${color.scheme}${color.reverse ? ', reversed,' : ''} is not drawn`);
   const flip = ALWAYS.includes(color.scheme) || theme.isDark !== ON_LIGHT.includes(color.scheme);
   return at.map((t) => scheme(flip ? 1 - t : t));

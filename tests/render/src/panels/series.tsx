@@ -1,15 +1,28 @@
 /** Time series, drawn by Grafana's TimeSeries; annotations as it marks them. */
-import { type DataFrame } from '@grafana/data';
+import { type DataFrame, type Field } from '@grafana/data';
 import { TimeSeries, type UPlotConfigBuilder } from '@grafana/ui';
 import uPlot from 'uplot';
 import { type Drawing, type Note } from '../model';
 
-/** What cannot be drawn on an axis (NaN, infinity) is a gap, as in Grafana's panel. */
+/** Rows of a frame by index, -1 for a step of the query at which there was no sample: lines are not drawn across it. */
+function rowsWithGaps({ values, config: { interval } }: Field): Array<[time: number, row: number]> {
+  return values.flatMap((time, row) => {
+    const rows: Array<[number, number]> = [];
+    if (interval && row > 0) for (let t = values[row - 1] + interval; t < time; t += interval) rows.push([t, -1]);
+    return [...rows, [time, row] as [number, number]];
+  });
+}
+
+/** As Grafana's panel prepares them: missing samples, NaN and infinity are null. */
 function graphable(frames: DataFrame[]): DataFrame[] {
-  return frames.map((frame) => ({
-    ...frame,
-    fields: frame.fields.map((f) => (f.type === 'number' ? { ...f, values: f.values.map((v: number) => (Number.isFinite(v) ? v : null)) } : f)),
-  }));
+  return frames.map((frame) => {
+    const time = frame.fields.find((f) => f.type === 'time');
+    if (!time) throw new Error('a time series needs a time field');
+    const rows = rowsWithGaps(time);
+    const finite = (v: unknown) => (typeof v === 'number' && !Number.isFinite(v) ? null : v);
+    const fields = frame.fields.map((f) => ({ ...f, values: rows.map(([t, row]) => (f === time ? t : row < 0 ? null : finite(f.values[row]))) }));
+    return { ...frame, fields, length: rows.length };
+  });
 }
 
 /** A dashed line at each annotation with a mark under the axis, a veil over a region. */

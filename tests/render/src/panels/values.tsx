@@ -21,7 +21,7 @@ export function StatPanel(drawing: Drawing) {
         <BigValue
           value={value.display} count={count} sparkline={value.sparkline && { ...value.sparkline, timeRange: range }} colorMode={options.colorMode}
           graphMode={options.graphMode} justifyMode={options.justifyMode} textMode={named ? 'value_and_name' : options.textMode} text={options.text}
-          alignmentFactors={alignmentFactors} wideLayout={options.wideLayout} percentChangeColorMode={options.percentChangeColorMode}
+          alignmentFactors={alignmentFactors} percentChangeColorMode={options.percentChangeColorMode}
           width={w} height={h} theme={theme}
         />
       )}
