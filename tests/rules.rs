@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests read files and drive promtool")]
 
 #[path = "support/ns.rs"]
-#[allow(dead_code, unused_macros, reason = "only its probe is used here")]
 mod ns;
 #[path = "support/rules.rs"]
 mod support;
@@ -69,13 +68,13 @@ fn promtool_has_nothing_to_say_of_the_rules() {
     let files = [ALERTS, RECORDING].map(|file| root().join(file));
     let (content, said) = promtool(&["check", "rules", "--lint=all", "--lint-fatal"], &files);
     assert!(content, "{said}");
-    let twice = tempfile::tempdir().expect("a directory").keep().join("twice.yml");
+    let dir = tempfile::tempdir().expect("a directory");
+    let twice = dir.path().join("twice.yml");
     let mut file = yaml(&read(ALERTS));
     let first = file["groups"][0]["rules"][0].clone();
     file["groups"][0]["rules"].as_array_mut().expect("rules").push(first);
     std::fs::write(&twice, file.to_string()).expect("is written");
-    let (content, said) = promtool(&["check", "rules", "--lint=all", "--lint-fatal"], &[twice.clone()]);
-    std::fs::remove_dir_all(twice.parent().expect("a directory")).expect("is removed");
+    let (content, said) = promtool(&["check", "rules", "--lint=all", "--lint-fatal"], &[twice]);
     assert!(!content, "a rule twice is found: {said}");
 }
 
@@ -84,7 +83,7 @@ fn every_case_comes_out_as_it_says() {
     require!("promtool");
     let files: Vec<PathBuf> = cases().keys().map(|name| root().join("tests/rules").join(name)).collect();
     each(&files, |file| {
-        let (content, said) = promtool(&["test", "rules"], &[file.clone()]);
+        let (content, said) = promtool(&["test", "rules"], std::slice::from_ref(file));
         (!content).then_some(said)
     });
 }
@@ -153,7 +152,7 @@ fn mutations(rule: &Value) -> Vec<(String, Value)> {
         all.push(with("at once".to_owned(), "for", "0s".to_owned()));
         all.push(with("after a week".to_owned(), "for", "1w".to_owned()));
     }
-    let number = regex::Regex::new(r#"(^|[\s(])(\d+(?:\.\d+)?)([\s),]|$)"#).expect("a pattern");
+    let number = regex::Regex::new(r"(^|[\s(])(\d+(?:\.\d+)?)([\s),]|$)").expect("a pattern");
     for found in number.captures_iter(expr) {
         let number = found.get(2).expect("a number");
         let value: f64 = number.as_str().parse().expect("a number");
