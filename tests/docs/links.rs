@@ -1,7 +1,6 @@
 //! A link of a document leads to a file or heading of ours that is there, or to a well-formed address outside that is encrypted.
 
 use crate::markdown::{Document, documents, root};
-use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 /// `a/../b` is `b`; `None` where it leaves the repository.
@@ -91,21 +90,4 @@ fn a_link_that_leads_nowhere_is_found() {
             (!fault.is_empty()).then(|| format!("docs/a.md: {link}: {fault}")).into_iter().collect();
         assert_eq!(complaints(&[document, other.clone()], there), expected);
     }
-}
-
-/// A picture that no document shows is not looked at, and so is wrong one day.
-#[test]
-fn every_picture_is_shown() {
-    let documents = documents();
-    let shown: HashSet<PathBuf> = documents
-        .iter()
-        .flat_map(|document| {
-            let dir = Path::new(&document.path).parent().unwrap().to_owned();
-            document.links.iter().filter_map(move |link| normal(&dir.join(link)))
-        })
-        .collect();
-    let pictures = crate::markdown::ours(&[".png", ".svg", ".gif"]);
-    let unseen: Vec<_> =
-        pictures.iter().filter(|path| path.starts_with("docs") && !shown.contains(*path)).collect();
-    assert!(unseen.is_empty(), "{unseen:?}");
 }

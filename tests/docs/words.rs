@@ -60,10 +60,11 @@ pub(crate) fn calls(code: &str) -> Vec<Vec<String>> {
 pub(crate) fn paths(code: &str) -> Vec<String> {
     static PATH: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?:^|[\s]|GET |HEAD |https?://[^/\s]+)(/(?:api/[a-z0-9/]+(?:\.json)?|[a-z]+z|metrics))(?:$|[\s?#'\x22`;,)|])",
+            r"(?:^|[\s]|GET +|HEAD +|https?://[^/\s]+)(/(?:api/[a-z0-9/]+(?:\.json)?|[a-z]+z|metrics))(?:$|[\s?#'\x22`;,)|])",
         )
     });
-    PATH.captures_iter(code).map(|found| found[1].to_owned()).collect()
+    // As above: a match takes the blank behind it.
+    PATH.captures_iter(&code.replace(' ', "  ")).map(|found| found[1].to_owned()).collect()
 }
 
 #[test]
