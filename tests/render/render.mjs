@@ -68,6 +68,7 @@ async function serve(route, assets, prometheus) {
 export async function open(chrome, assets, prometheus, order) {
   // Tables draw only the rows that are in view, so all of the dashboard is.
   const page = await chrome.newPage({ viewport: { width: order.width, height: 5000 }, deviceScaleFactor: 1, timezoneId: 'UTC', locale: 'en-GB' });
+  page.setDefaultTimeout(120_000);
   const thrown = [];
   page.on('pageerror', (error) => thrown.push(`page: ${error.message}`));
   await page.route('**/*', (route) => serve(route, assets, prometheus).catch((error) => {

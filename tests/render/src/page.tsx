@@ -93,14 +93,16 @@ async function annotations(dashboard: Dashboard, order: Order, range: TimeRange,
   return (await Promise.all(notes)).flat();
 }
 
-/** Waits until fonts, icons and plots have stood still for a quarter of a second. */
+/** Waits until every icon is there and the page has stood still for a quarter of a second, in all at most a minute. */
 async function settled() {
   await document.fonts.ready;
+  const end = performance.now() + 60_000;
   let last = '';
   for (let still = 0; still < 5; ) {
+    if (performance.now() > end) throw new Error('the page does not come to rest');
     await new Promise((done) => setTimeout(done, 50));
-    const now = `${document.body.innerHTML.length}/${document.querySelectorAll('svg,canvas').length}`;
-    still = now === last ? still + 1 : 0;
+    const now = document.body.innerHTML;
+    still = now === last && !document.querySelector('svg:empty') ? still + 1 : 0;
     last = now;
   }
 }
@@ -130,7 +132,7 @@ export async function draw(order: Order): Promise<Report> {
       />
     </ThemeContext.Provider>
   );
-  await settled();
+  await settled().catch(failed('page'));
   const empty = ready.filter((r) => r.panel.type !== 'text' && isEmpty(r.frames)).map((r) => r.panel.title ?? '');
   return { drawn: ready.length, withData: ready.length - empty.length, empty, queries: asked.queries, slowest: Math.round(asked.slowest), failures };
 }
