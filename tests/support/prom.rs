@@ -11,6 +11,7 @@
 use super::ns::Tree;
 use super::wire;
 use nix::sys::signal::Signal;
+use runner_init::sys::cgroup::Cgroup;
 use serde_json::Value;
 use std::io::Write;
 use std::net::TcpListener;
@@ -126,4 +127,17 @@ impl Prometheus {
 /// A text as it stands in a query string.
 pub fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+/// Families of which this machine tells nothing, though another may.
+pub fn unreadable() -> Vec<&'static str> {
+    let group = Cgroup::find(Path::new("/"));
+    let sources = [
+        ("github_runner_container_memory_bytes", group.memory().is_some()),
+        ("github_runner_job_peak_memory_bytes", group.memory().is_some()),
+        ("github_runner_container_cpu_seconds_total", group.cpu_time().is_some()),
+        ("github_runner_oom_kills_total", group.oom_kills().is_some()),
+        ("github_runner_pressure_seconds_total", group.pressure().iter().any(Option::is_some)),
+    ];
+    sources.into_iter().filter(|(_, readable)| !readable).map(|(name, _)| name).collect()
 }

@@ -40,10 +40,10 @@ impl Fleet {
         }
     }
 
-    /// Lives through the week; hands out what was scraped in each window as a remote-write request.
-    pub fn live(&mut self, mut sink: impl FnMut(Vec<u8>)) {
+    /// Lives through its last so many days; hands out what was scraped in each window as a remote-write request.
+    pub fn live(&mut self, days: i64, mut sink: impl FnMut(Vec<u8>)) {
         let end = self.load.end;
-        let begin = end - 7 * DAY;
+        let begin = end - days * DAY;
         let mut now = begin - PAST;
         while now <= end - TICK {
             now += TICK;

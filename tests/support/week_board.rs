@@ -19,7 +19,7 @@ pub struct Series {
     value: Option<f64>,
     was_there: bool,
     /// It is on the target's page; else Prometheus makes it.
-    on_page: bool,
+    pub on_page: bool,
 }
 
 /// The page of one target, and what Prometheus says of the target.

@@ -57,7 +57,7 @@ impl Load {
     /// Jobs of this kind that arrive in one tick, for so many runners.
     pub fn arrivals(&self, now: i64, kind: &Kind, runners: usize, rng: &mut Rng) -> usize {
         let mean = kind.median * (kind.sigma * kind.sigma / 2.0).exp();
-        let expected = self.rhythm(now) * 0.85 * runners as f64 * TICK as f64 / 1000.0 / mean;
+        let expected = self.rhythm(now) * 0.75 * runners as f64 * TICK as f64 / 1000.0 / mean;
         // Thinned as often as there are runners: nearly Poisson.
         (0..runners).filter(|_| rng.f64() < expected / runners as f64).count()
     }

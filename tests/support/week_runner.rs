@@ -369,12 +369,18 @@ fn incidents(number: usize, end: i64, rng: &mut Rng) -> VecDeque<(i64, Incident)
     let killed = Incident::Crash(RestartReason::Killed);
     let mut list = vec![
         (end - 2 * DAY - 14 * HOUR + turn * 4 * MINUTE, Incident::Redeploy { newer: true }),
-        (end - 7 * HOUR + turn * 9 * MINUTE, Incident::Redeploy { newer: false }),
+        (end - 4 * HOUR + turn * 9 * MINUTE, Incident::Redeploy { newer: false }),
     ];
     list.extend(match number % 5 {
         0 => vec![(end - 3 * HOUR, Incident::Crash(RestartReason::OomKilled)), (end - 3 * HOUR / 4, killed)],
-        1 => vec![(end - 5 * HOUR, Incident::Disowned(35 * MINUTE)), (end - 20 * HOUR, Incident::Lost(6 * MINUTE))],
-        2 => vec![(end - 3 * DAY - 4 * HOUR, Incident::Dark(3 * HOUR + 30 * MINUTE)), (end - 8 * MINUTE, Incident::Lost(HOUR))],
+        1 => vec![
+            (end - 5 * HOUR, Incident::Disowned(35 * MINUTE)),
+            (end - 20 * HOUR, Incident::Lost(6 * MINUTE)),
+        ],
+        2 => vec![
+            (end - 3 * DAY - 4 * HOUR, Incident::Dark(3 * HOUR + 30 * MINUTE)),
+            (end - 8 * MINUTE, Incident::Lost(HOUR)),
+        ],
         3 => vec![(end - 4 * DAY, Incident::Disowned(50 * MINUTE))],
         _ => vec![(end - 90 * MINUTE, Incident::Dark(HOUR))],
     });

@@ -5,8 +5,8 @@
     reason = "each test file is a crate of its own and uses the part it needs"
 )]
 
-use super::wire::Wire;
 use super::week_board::Series;
+use super::wire::Wire;
 
 /// A kept connection to the receiver.
 pub struct Writer(Wire);
