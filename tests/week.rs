@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 
+#[path = "support/dashboards.rs"]
+mod dashboards;
 #[path = "support/demo.rs"]
 mod demo;
 #[path = "support/ns.rs"]
@@ -12,6 +14,8 @@ mod page;
 mod prom;
 #[path = "support/week.rs"]
 mod week;
+#[path = "support/week_ask.rs"]
+mod week_ask;
 #[path = "support/week_board.rs"]
 mod week_board;
 #[path = "support/week_load.rs"]
@@ -35,7 +39,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant, SystemTime};
 use week::Fleet;
-use week_load::{DAY, TICK};
+use week_ask::Answer;
+use week_load::{DAY, HOUR, TICK};
 use week_write::Writer;
 
 const LONG: Duration = Duration::from_secs(300);
@@ -46,12 +51,19 @@ const FLAGS: [&str; 2] = ["--web.enable-remote-write-receiver", "--storage.tsdb.
 /// Families that only a runner with a credential has; a demo has none.
 const ONLY_HERE: [&str; 2] = [catalog::API_REQUESTS.name, catalog::API_REMAINING.name];
 
-/// A written week and what it cost.
-struct Written {
-    samples: usize,
+/// What nobody waits for.
+const ENOUGH: Duration = Duration::from_secs(2);
+
+/// A Prometheus with a written week.
+struct Week {
+    data: PathBuf,
+    /// Milliseconds since 1970.
+    end: i64,
+    runners: usize,
     series: usize,
+    /// What the writing took.
     seconds: f64,
-    blocks: f64,
+    prometheus: Prometheus,
 }
 
 #[test]
@@ -107,20 +119,39 @@ fn words(labels: &BTreeMap<String, String>) -> String {
 fn a_week_of_a_fleet() {
     require!("prometheus");
     let runners = std::env::var("WEEK_RUNNERS").map_or(3, |number| number.parse().expect("a number"));
-    let place = place();
-    let fresh = place.join("fresh");
-    let _ = std::fs::remove_dir_all(&fresh);
-    std::fs::create_dir_all(&fresh).expect("a directory");
-    let end = end();
-    let prometheus = Prometheus::start(CONFIG, &[], Some(&fresh), &FLAGS);
-    let written = write(&prometheus, runners, end);
-    report(&written, runners);
-    prometheus.stop();
-    // For whoever draws pictures of it.
-    let data = place.join("data");
-    let _ = std::fs::remove_dir_all(&data);
-    std::fs::rename(&fresh, &data).expect("a directory");
-    std::fs::write(place.join("end"), format!("{}\n", end / 1000)).expect("a file");
+    let week = Week::write(runners, end());
+    week.report();
+    for line in table(&[(runners, &week.ask())]) {
+        println!("{line}");
+    }
+    week.keep();
+}
+
+/// The long form: `cargo test --test week -- --ignored --nocapture`; `WEEK_SIZES=1,3,10` leaves the largest out.
+#[test]
+#[ignore = "takes minutes, and gigabytes of memory"]
+fn the_trend() {
+    require!("prometheus");
+    let sizes = std::env::var("WEEK_SIZES").unwrap_or("1,3,10,50".into());
+    let mut columns = Vec::new();
+    for size in sizes.split(',').map(|size| size.parse().expect("a number")) {
+        let week = Week::write(size, end());
+        week.report();
+        columns.push((size, week.ask()));
+        week.drop();
+    }
+    let columns: Vec<_> = columns.iter().map(|(size, answers)| (*size, answers)).collect();
+    for line in table(&columns) {
+        println!("{line}");
+    }
+    for (size, answers) in &columns {
+        let slow: Vec<_> = answers.iter().filter(|answer| answer.took > ENOUGH).map(|a| &a.place).collect();
+        println!(
+            "{size} runners: {} of {} questions took longer than 2 s {slow:?}",
+            slow.len(),
+            answers.len()
+        );
+    }
 }
 
 /// `target/week`
@@ -135,30 +166,90 @@ fn end() -> i64 {
     i64::try_from(seconds).expect("this century") * 1000 / TICK * TICK
 }
 
-fn write(prometheus: &Prometheus, runners: usize, end: i64) -> Written {
-    wait_until(LONG, "Prometheus to be ready", || prometheus.get("/-/ready").is_some());
-    let started = Instant::now();
-    let mut fleet = Fleet::new(runners, end);
-    let mut writer = Writer::to(prometheus.address());
-    let (full, next) = sync_channel::<Vec<u8>>(2);
-    let thread = std::thread::spawn(move || next.iter().for_each(|request| writer.send(&request)));
-    fleet.live(7, |request| full.send(request).expect("the writer goes on"));
-    drop(full);
-    thread.join().expect("everything was taken");
-    let seconds = started.elapsed().as_secs_f64();
-    // Until only what is always in memory is in memory, and what is on disk is in its final shape.
-    wait_until(LONG, "the end of the compaction", || {
-        let head = own(prometheus, "prometheus_tsdb_head_max_time")
-            - own(prometheus, "prometheus_tsdb_head_min_time");
-        head < 3.1 * 3_600_000.0
-    });
-    let value = |name: &str| own(prometheus, name);
-    Written {
-        samples: value("prometheus_tsdb_head_samples_appended_total") as usize,
-        series: fleet.series().count(),
-        seconds,
-        blocks: value("prometheus_tsdb_storage_blocks_bytes"),
+impl Week {
+    /// A new Prometheus with a week in it.
+    fn write(runners: usize, end: i64) -> Week {
+        let data = place().join(format!("fresh-{runners}"));
+        let _ = std::fs::remove_dir_all(&data);
+        std::fs::create_dir_all(&data).expect("a directory");
+        let prometheus = Prometheus::start(CONFIG, &[], Some(&data), &FLAGS);
+        wait_until(LONG, "Prometheus to be ready", || prometheus.get("/-/ready").is_some());
+        let started = Instant::now();
+        let mut fleet = Fleet::new(runners, end);
+        let mut writer = Writer::to(prometheus.address());
+        let (full, next) = sync_channel::<Vec<u8>>(2);
+        let thread = std::thread::spawn(move || next.iter().for_each(|request| writer.send(&request)));
+        fleet.live(7, |request| full.send(request).expect("the writer goes on"));
+        drop(full);
+        thread.join().expect("everything was taken");
+        let seconds = started.elapsed().as_secs_f64();
+        let week = Week { data, end, runners, series: fleet.series().count(), seconds, prometheus };
+        // What is left in memory is what always is.
+        wait_until(LONG, "the end of the compaction", || {
+            own(&week.prometheus, "prometheus_tsdb_head_max_time") - week.written_to() < 3.1 * HOUR as f64
+        });
+        week
     }
+
+    /// Until when it is on disk, milliseconds.
+    fn written_to(&self) -> f64 {
+        own(&self.prometheus, "prometheus_tsdb_head_min_time")
+    }
+
+    fn report(&self) {
+        let Week { runners, series, seconds, .. } = self;
+        let samples = own(&self.prometheus, "prometheus_tsdb_head_samples_appended_total");
+        let days = (self.written_to() - (self.end - 7 * DAY) as f64) / DAY as f64;
+        let bytes = own(&self.prometheus, "prometheus_tsdb_storage_blocks_bytes");
+        let daily = bytes / days / *runners as f64;
+        let each = samples / 7.0 / *runners as f64;
+        println!(
+            "{runners} runners, 7 days: {samples} samples of {series} series, written in {seconds:.1} s"
+        );
+        println!(
+            "{:.1} MB on disk for {days:.2} days: {:.2} bytes a sample, {:.2} MB a runner and day, {:.1} MB a month",
+            bytes / 1e6,
+            daily / each,
+            daily / 1e6,
+            daily * 30.0 / 1e6
+        );
+    }
+
+    fn ask(&self) -> Vec<Answer> {
+        let end = u64::try_from(self.end / 1000).expect("after 1970");
+        week_ask::ask(&self.prometheus, &week_ask::questions(&dashboards::all(), end))
+    }
+
+    /// For whoever draws pictures of it: `target/week/data`, and in `target/week/end` when it ends.
+    fn keep(self) {
+        self.prometheus.stop();
+        let data = place().join("data");
+        let _ = std::fs::remove_dir_all(&data);
+        std::fs::rename(&self.data, &data).expect("a directory");
+        std::fs::write(place().join("end"), format!("{}\n", self.end / 1000)).expect("a file");
+    }
+
+    fn drop(self) {
+        self.prometheus.stop();
+        std::fs::remove_dir_all(&self.data).expect("was a directory");
+    }
+}
+
+/// Milliseconds by number of runners; by the last of them, the slowest first.
+fn table(columns: &[(usize, &Vec<Answer>)]) -> Vec<String> {
+    let (_, last) = columns.last().expect("one at least");
+    let heads: String = columns.iter().map(|(runners, _)| format!(" {runners} |")).collect();
+    let mut lines = vec![format!("| question |{heads} series | kB |")];
+    lines.push(format!("| --- |{} ---: | ---: |", " ---: |".repeat(columns.len())));
+    for answer in *last {
+        let took = |answers: &[Answer]| {
+            let same = answers.iter().find(|other| other.place == answer.place).expect("the same questions");
+            format!(" {:.1} |", same.took.as_secs_f64() * 1e3)
+        };
+        let times: String = columns.iter().map(|(_, answers)| took(answers)).collect();
+        lines.push(format!("| {} |{times} {} | {} |", answer.place, answer.series, answer.bytes / 1000));
+    }
+    lines
 }
 
 /// What it says of itself, added up.
@@ -167,21 +258,4 @@ fn own(prometheus: &Prometheus, name: &str) -> f64 {
     let lines =
         page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
     lines.map(|line| line.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number")).sum()
-}
-
-fn report(written: &Written, runners: usize) {
-    let Written { samples, series, seconds, blocks } = written;
-    let days = 7.0 * runners as f64;
-    println!(
-        "{runners} runners, 7 days at {} s: {samples} samples of {series} series in {seconds:.1} s",
-        TICK / 1000
-    );
-    println!(
-        "on disk {:.1} MB; {:.2} bytes a sample; {:.2} MB a runner and day, {:.0} MB a runner and month",
-        blocks / 1e6,
-        blocks / *samples as f64,
-        blocks / 1e6 / days,
-        blocks / 1e6 / days * 30.0
-    );
-    let _ = DAY;
 }
