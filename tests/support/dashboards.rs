@@ -130,7 +130,7 @@ impl Dashboard {
     }
 }
 
-/// What an expression that is no `PromQL` of ours says: metrics, labels and label values nobody has. Variables may
+/// What is wrong with the names in an expression: metrics, labels and label values nobody has. Variables may
 /// still be in it.
 pub fn unknown(expression: &str) -> Vec<String> {
     let said = Said::of(expression);
@@ -144,16 +144,19 @@ pub fn unknown(expression: &str) -> Vec<String> {
         for (label, value) in matchers {
             match labels.get(label.as_str()) {
                 None => faults.push(format!("{metric} has no label {label}")),
-                Some(values) => faults.extend(strangers(value, values).map(|word| {
-                    format!("{metric} has no {label}=\"{word}\"")
-                })),
+                Some(values) => faults.extend(
+                    strangers(value, values).map(|word| format!("{metric} has no {label}=\"{word}\"")),
+                ),
             }
         }
         grouped.extend(labels.keys());
     }
-    faults.extend(said.grouped.iter().filter(|label| !grouped.contains(label.as_str())).map(|label| {
-        format!("groups by {label}, which none of its metrics has")
-    }));
+    faults.extend(
+        said.grouped
+            .iter()
+            .filter(|label| !grouped.contains(label.as_str()))
+            .map(|label| format!("groups by {label}, which none of its metrics has")),
+    );
     if said.selectors.is_empty() {
         faults.push("speaks of no metric".to_owned());
     }
@@ -242,7 +245,7 @@ impl Said {
                 said.selectors.push((token.to_owned(), matchers.collect()));
                 at = end + 1;
             } else if is_name(token)
-                && next != Some("(")
+                && !["(", "by", "without"].iter().any(|it| next == Some(it))
                 && !GROUPING.contains(&token)
                 && !WORDS.contains(&token.to_ascii_lowercase().as_str())
             {
