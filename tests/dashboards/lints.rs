@@ -122,9 +122,15 @@ fn annotations(board: &Dashboard) -> Vec<String> {
     let missing = wanted.iter().filter(|name| !expressions.contains(**name));
     let mut faults: Vec<_> = missing.map(|name| format!("no annotation speaks of {name}")).collect();
     let silent = found.iter().filter(|it| {
-        it["enable"] != true || text(&it["titleFormat"]).is_empty() || text(&it["textFormat"]).is_empty()
+        it["enable"] != (board.file != "dora-metrics.json")
+            || text(&it["titleFormat"]).is_empty()
+            || text(&it["textFormat"]).is_empty()
     });
-    faults.extend(silent.map(|it| format!("annotation {} is off or says nothing", it["name"])));
+    faults.extend(
+        silent.map(|it| {
+            format!("annotation {} is on or off where it should not be, or says nothing", it["name"])
+        }),
+    );
     faults
 }
 
