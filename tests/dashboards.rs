@@ -40,7 +40,7 @@ fn the_four_are_there_and_keep_every_rule() {
 /// What is changed in the overview, where, and the lint that must say so.
 type Planted = (&'static str, &'static str, fn(&mut Value));
 
-const PLANTED: [Planted; 37] = [
+const PLANTED: [Planted; 38] = [
     ("model", "", |it| it["id"] = json!(7)),
     ("model", "", |it| it["uid"] = json!("runner-init-jobs")),
     ("model", "", |it| it["refresh"] = json!("5s")),
@@ -96,8 +96,9 @@ const PLANTED: [Planted; 37] = [
     ("colours", "/panels/9/fieldConfig/overrides/0/properties/0/value", |it| {
         it["fixedColor"] = json!("#0072B2")
     }),
-    ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/3", |it| it["value"] = json!(1)),
+    ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/2", |it| it["value"] = json!(0)),
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/0", |it| it["color"] = json!("#009E73")),
+    ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/1", |it| it["color"] = json!("#009E73")),
     ("legends", "/panels/9/options/legend", |it| it["showLegend"] = json!(false)),
 ];
 
