@@ -70,7 +70,7 @@ const SOME: [(&str, &str, Loss); 3] = [
 ];
 
 /// The panels that speak of now, when all are gone.
-const ALL: [(&str, &str, Loss); 15] = [
+const ALL: [(&str, &str, Loss); 14] = [
     (OVERVIEW, "Online", Loss::Empty),
     (OVERVIEW, "Offline", Loss::Empty),
     (OVERVIEW, "Not scraped", Loss::Alarm(12.0)),
@@ -85,7 +85,6 @@ const ALL: [(&str, &str, Loss); 15] = [
     (TRENDS, "Age of samples", Loss::Empty),
     (TRENDS, "Scrapes", Loss::Of(0.0, 12.0)),
     (TRENDS, "Cores in use", Loss::Empty),
-    (TRENDS, "Cost of runner-init", Loss::Empty),
 ];
 
 #[test]

@@ -235,19 +235,20 @@ impl Week {
     }
 }
 
-/// Milliseconds by number of runners; by the last of them, the slowest first.
+/// Milliseconds by number of runners, and of the processors with the last number; by that, the slowest first.
 fn table(columns: &[(usize, &Vec<Answer>)]) -> Vec<String> {
     let (_, last) = columns.last().expect("one at least");
     let heads: String = columns.iter().map(|(runners, _)| format!(" {runners} |")).collect();
-    let mut lines = vec![format!("| question |{heads} series | kB |")];
-    lines.push(format!("| --- |{} ---: | ---: |", " ---: |".repeat(columns.len())));
+    let mut lines = vec![format!("| question |{heads} CPU | series | kB |")];
+    lines.push(format!("| --- |{} ---: | ---: | ---: |", " ---: |".repeat(columns.len())));
     for answer in *last {
         let took = |answers: &[Answer]| {
             let same = answers.iter().find(|other| other.place == answer.place).expect("the same questions");
             format!(" {:.1} |", same.took.as_secs_f64() * 1e3)
         };
         let times: String = columns.iter().map(|(_, answers)| took(answers)).collect();
-        lines.push(format!("| {} |{times} {} | {} |", answer.place, answer.series, answer.bytes / 1000));
+        let Answer { place, cpu, series, bytes, .. } = answer;
+        lines.push(format!("| {place} |{times} {} | {series} | {} |", cpu.as_millis(), bytes / 1000));
     }
     lines
 }

@@ -8,7 +8,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
 
-use super::ns::Tree;
+use super::ns::{self, Tree};
 use super::wire;
 use nix::sys::signal::Signal;
 use runner_init::sys::cgroup::Cgroup;
@@ -84,9 +84,17 @@ impl Prometheus {
 
     /// Ends it as it wants to be ended.
     pub fn stop(self) {
-        super::ns::send(self.process.pid(), Signal::SIGTERM);
+        ns::send(self.process.pid(), Signal::SIGTERM);
         let output = self.process.finish(Duration::from_secs(60));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Processor time it has used, in steps of 10 ms.
+    pub fn cpu(&self) -> Duration {
+        let text = ns::read(Path::new(&format!("/proc/{}/stat", self.process.pid())));
+        let mut words = text.rsplit(')').next().expect("a name").split_ascii_whitespace().skip(11);
+        let mut ticks = || words.next().and_then(|word| word.parse::<u64>().ok()).expect("a number");
+        Duration::from_millis(10 * (ticks() + ticks()))
     }
 
     /// The answer to `GET path`; `None` while nobody listens, or nobody is ready.

@@ -33,10 +33,11 @@ pub struct Question {
     path: String,
 }
 
-/// How long it took, the median of three, and what came.
+/// How long it took, the median of three, how long the processors were busy with it, the mean, and what came.
 pub struct Answer {
     pub place: String,
     pub took: Duration,
+    pub cpu: Duration,
     pub series: usize,
     pub bytes: usize,
 }
@@ -67,6 +68,7 @@ pub fn ask(prometheus: &Prometheus, questions: &[Question]) -> Vec<Answer> {
 
 fn once(prometheus: &Prometheus, question: &Question) -> Answer {
     let mut times = Vec::new();
+    let before = prometheus.cpu();
     let mut body = Value::Null;
     let mut bytes = 0;
     for _ in 0..ROUNDS {
@@ -76,10 +78,11 @@ fn once(prometheus: &Prometheus, question: &Question) -> Answer {
         assert_eq!(reply.status, 200, "{}: {}", question.place, reply.text());
         (body, bytes) = (reply.json(), reply.body.len());
     }
+    let cpu = (prometheus.cpu() - before) / u32::try_from(ROUNDS).expect("a few");
     times.sort();
     let result = if body["data"].is_array() { &body["data"] } else { &body["data"]["result"] };
     let series = dashboards::list(result).len();
-    Answer { place: question.place.clone(), took: times[ROUNDS / 2], series, bytes }
+    Answer { place: question.place.clone(), took: times[ROUNDS / 2], cpu, series, bytes }
 }
 
 fn path(dashboard: &Dashboard, expression: &Expression, end: u64) -> String {
