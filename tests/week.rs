@@ -184,9 +184,10 @@ impl Week {
         thread.join().expect("everything was taken");
         let seconds = started.elapsed().as_secs_f64();
         let week = Week { data, end, runners, series: fleet.series().count(), seconds, prometheus };
-        // What is left in memory is what always is.
+        // What is left in memory is what always is, and what is on disk has its final shape: blocks of up to 54 hours.
         wait_until(LONG, "the end of the compaction", || {
-            own(&week.prometheus, "prometheus_tsdb_head_max_time") - week.written_to() < 3.1 * HOUR as f64
+            let head = own(&week.prometheus, "prometheus_tsdb_head_max_time") - week.written_to();
+            head < 3.1 * HOUR as f64 && own(&week.prometheus, "prometheus_tsdb_blocks_loaded") <= 12.0
         });
         week
     }

@@ -64,15 +64,19 @@ impl Board {
     /// One scrape at this time, in milliseconds, that took so many seconds.
     #[expect(clippy::cast_precision_loss, reason = "there are hundreds")]
     pub fn scrape(&mut self, at: i64, up: bool, seconds: f64) {
-        let shown = |s: &&Series| s.on_page && s.value.is_some();
-        let count = self.series.iter().filter(shown).count() as f64;
-        let new = self.series.iter().filter(shown).filter(|s| !s.was_there).count() as f64;
+        let (mut count, mut new) = (0, 0);
+        for series in &self.series {
+            if series.on_page && series.value.is_some() {
+                count += 1;
+                new += usize::from(!series.was_there);
+            }
+        }
         for (name, value) in [
             ("up", f64::from(u8::from(up))),
             ("scrape_duration_seconds", seconds),
-            ("scrape_samples_scraped", count),
-            ("scrape_samples_post_metric_relabeling", count),
-            ("scrape_series_added", new),
+            ("scrape_samples_scraped", count as f64),
+            ("scrape_samples_post_metric_relabeling", count as f64),
+            ("scrape_series_added", new as f64),
         ] {
             self.slot(name, &[], false).value = Some(value);
         }
