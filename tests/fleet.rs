@@ -113,8 +113,12 @@ fn every_expression_has_its_answer_and_a_loss_is_shown() {
     // Half of them without a word, the others in good order.
     demos.iter().for_each(kill);
     the_loss_is_shown(&prometheus, &dashboards, &SOME);
-    rest.iter().for_each(|demo| ns::send(demo.tree.pid(), Signal::SIGTERM));
-    demos.into_iter().chain(rest).for_each(|demo| drop(demo.tree.finish(LONG)));
+    for demo in &rest {
+        ns::send(demo.tree.pid(), Signal::SIGTERM);
+    }
+    for demo in demos.into_iter().chain(rest) {
+        demo.tree.finish(LONG);
+    }
     the_loss_is_shown(&prometheus, &dashboards, &ALL);
     nothing_is_green(&prometheus, &dashboards);
 }

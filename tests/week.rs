@@ -239,8 +239,8 @@ impl Week {
 /// Milliseconds by number of runners, and of the processors with the last number; by that, the slowest first.
 fn table(columns: &[(usize, &Vec<Answer>)]) -> Vec<String> {
     let (_, last) = columns.last().expect("one at least");
-    let heads: String = columns.iter().map(|(runners, _)| format!(" {runners} |")).collect();
-    let mut lines = vec![format!("| question |{heads} CPU | series | kB |")];
+    let heads: Vec<_> = columns.iter().map(|(runners, _)| format!(" {runners} |")).collect();
+    let mut lines = vec![format!("| question |{} CPU | series | kB |", heads.concat())];
     lines.push(format!("| --- |{} ---: | ---: | ---: |", " ---: |".repeat(columns.len())));
     for answer in *last {
         let took = |answers: &[Answer]| {

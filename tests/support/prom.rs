@@ -134,7 +134,8 @@ impl Prometheus {
 
 /// A text as it stands in a query string.
 pub fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    let byte = |out: String, byte| format!("{out}%{byte:02x}");
+    text.bytes().fold(String::new(), byte)
 }
 
 /// Families of which this machine tells nothing, though another may.

@@ -78,7 +78,7 @@ fn once(prometheus: &Prometheus, question: &Question) -> Answer {
         assert_eq!(reply.status, 200, "{}: {}", question.place, reply.text());
         (body, bytes) = (reply.json(), reply.body.len());
     }
-    let cpu = (prometheus.cpu() - before) / u32::try_from(ROUNDS).expect("a few");
+    let cpu = prometheus.cpu().saturating_sub(before) / u32::try_from(ROUNDS).expect("a few");
     times.sort();
     let result = if body["data"].is_array() { &body["data"] } else { &body["data"]["result"] };
     let series = dashboards::list(result).len();

@@ -62,21 +62,20 @@ impl Board {
     }
 
     /// One scrape at this time, in milliseconds, that took so many seconds.
-    #[expect(clippy::cast_precision_loss, reason = "there are hundreds")]
     pub fn scrape(&mut self, at: i64, up: bool, seconds: f64) {
-        let (mut count, mut new) = (0, 0);
+        let (mut count, mut new) = (0.0, 0.0);
         for series in &self.series {
             if series.on_page && series.value.is_some() {
-                count += 1;
-                new += usize::from(!series.was_there);
+                count += 1.0;
+                new += f64::from(u8::from(!series.was_there));
             }
         }
         for (name, value) in [
             ("up", f64::from(u8::from(up))),
             ("scrape_duration_seconds", seconds),
-            ("scrape_samples_scraped", count as f64),
-            ("scrape_samples_post_metric_relabeling", count as f64),
-            ("scrape_series_added", new as f64),
+            ("scrape_samples_scraped", count),
+            ("scrape_samples_post_metric_relabeling", count),
+            ("scrape_series_added", new),
         ] {
             self.slot(name, &[], false).value = Some(value);
         }
@@ -96,19 +95,15 @@ impl Board {
         for (label, value) in labels {
             key.extend([",", label, "=", value]);
         }
-        let at = match self.index.get(&key) {
-            Some(at) => *at,
-            None => {
-                let own = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
-                let page = if on_page { self.page.clone() } else { Vec::new() };
-                let name = ("__name__".to_owned(), name.to_owned());
-                let labels = own.chain(page).chain(self.target.clone()).chain([name]).collect();
-                let samples = Vec::new();
-                self.series.push(Series { labels, samples, value: None, was_there: false, on_page });
-                self.index.insert(key, self.series.len() - 1);
-                self.series.len() - 1
-            }
-        };
-        &mut self.series[at]
+        if let Some(at) = self.index.get(&key) {
+            return &mut self.series[*at];
+        }
+        let own = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        let page = if on_page { self.page.clone() } else { Vec::new() };
+        let name = ("__name__".to_owned(), name.to_owned());
+        let labels = own.chain(page).chain(self.target.clone()).chain([name]).collect();
+        self.index.insert(key, self.series.len());
+        self.series.push(Series { labels, samples: Vec::new(), value: None, was_there: false, on_page });
+        self.series.last_mut().expect("was pushed")
     }
 }

@@ -6,6 +6,7 @@
 )]
 #![allow(
     clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "times and bytes far below 2^53"

@@ -56,10 +56,12 @@ pub fn request<'a>(series: impl Iterator<Item = &'a mut Series>) -> Vec<u8> {
 /// A time between 2004 and 2109 has six bytes as a varint; millions of them are made by an unoptimised program.
 #[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
 fn sample(at: u64, value: f64) -> [u8; 18] {
-    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
     let more = |shift: u32| (at >> shift) as u8 | 0x80;
-    let last = (at >> 35) as u8;
-    [0x12, 16, 0x09, a, b, c, d, e, f, g, h, 0x10, more(0), more(7), more(14), more(21), more(28), last]
+    let mut out =
+        [0x12, 16, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, more(0), more(7), more(14), more(21), more(28), 0];
+    out[3..11].copy_from_slice(&value.to_le_bytes());
+    out[17] = (at >> 35) as u8;
+    out
 }
 
 /// Tag, length and bytes; every text here is short.
