@@ -39,7 +39,7 @@ const LATELY: Values<'static> = Values { rate_interval: "4s", ..VALUES };
 const SILENT: [(&[&str], &str); 5] = [
     (&["histogram_quantile", "github_runner_queue_time_seconds"], "only GitHub knows it"),
     (&["/ (sum(increase(github_runner_queue_time_seconds_count"], "only GitHub knows it"),
-    (&["github_runner_github_api_rate_limit_remaining"], "GitHub is never asked"),
+    (&["github_runner_github_api_"], "GitHub is never asked"),
     (&["github_runner_uptime_seconds", "> 3600"], "nobody has been up for an hour"),
     (&["ephemeral=\"true\""], "no demo is ephemeral"),
 ];
