@@ -236,20 +236,19 @@ impl Week {
     }
 }
 
-/// Milliseconds by number of runners, and of the processors with the last number; by that, the slowest first.
+/// Milliseconds by number of runners, of the clock and of the processors; by the last of them, the slowest first.
 fn table(columns: &[(usize, &Vec<Answer>)]) -> Vec<String> {
     let (_, last) = columns.last().expect("one at least");
-    let heads: Vec<_> = columns.iter().map(|(runners, _)| format!(" {runners} |")).collect();
-    let mut lines = vec![format!("| question |{} CPU | series | kB |", heads.concat())];
-    lines.push(format!("| --- |{} ---: | ---: | ---: |", " ---: |".repeat(columns.len())));
-    for answer in *last {
-        let took = |answers: &[Answer]| {
-            let same = answers.iter().find(|other| other.place == answer.place).expect("the same questions");
-            format!(" {:.1} |", same.took.as_secs_f64() * 1e3)
-        };
-        let times: String = columns.iter().map(|(_, answers)| took(answers)).collect();
-        let Answer { place, cpu, series, bytes, .. } = answer;
-        lines.push(format!("| {place} |{times} {} | {series} | {} |", cpu.as_millis(), bytes / 1000));
+    let heads: Vec<_> = columns.iter().map(|(runners, _)| format!(" {runners} runners | CPU |")).collect();
+    let mut lines = vec![format!("| question |{} series | kB |", heads.concat())];
+    lines.push(format!("| --- |{} ---: | ---: |", " ---: | ---: |".repeat(columns.len())));
+    for Answer { place, series, bytes, .. } in *last {
+        let times = columns.iter().map(|(_, answers)| {
+            let same = answers.iter().find(|other| other.place == *place).expect("the same questions");
+            format!(" {} | {} |", same.took.as_millis(), same.cpu.as_millis())
+        });
+        let times: Vec<_> = times.collect();
+        lines.push(format!("| {place} |{} {series} | {} |", times.concat(), bytes / 1000));
     }
     lines
 }
