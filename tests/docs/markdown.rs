@@ -43,11 +43,15 @@ impl Document {
                 Event::Start(Tag::CodeBlock(_)) => block = true,
                 Event::End(TagEnd::CodeBlock) => block = false,
                 Event::Code(text) => {
-                    heading.iter_mut().for_each(|heading| heading.push_str(&text));
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&text);
+                    }
                     document.code.push(text.into_string());
                 }
                 Event::Text(text) => {
-                    heading.iter_mut().for_each(|heading| heading.push_str(&text));
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&text);
+                    }
                     if block {
                         document.code.extend(joined(&text));
                     }

@@ -171,8 +171,8 @@ fn metrics_that_are_mentioned_exist_and_the_other_way_round() {
 }
 
 fn routes() -> Names {
-    let router = include_str!("../../src/http/mod.rs");
-    let routes = router.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let source = include_str!("../../src/http/mod.rs");
+    let routes = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
     routes.map(str::to_owned).collect()
 }
 
