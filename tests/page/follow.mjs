@@ -8,11 +8,15 @@ const page = await browser.newPage({ viewport: { width: 1280, height: 300 } });
 const LIMIT = { timeout: 60_000, polling: 50 };
 await page.goto(url);
 await page.evaluate(() => { window.same = true; });
-const name = await page.waitForFunction(() => document.querySelector('#job .name')?.innerText, null, LIMIT);
-const job = await name.jsonValue();
-await page.evaluate(() => { scrollTo(0, 250); });
+const seen = await page.waitForFunction(() => {
+  const job = document.querySelector('#job .name')?.innerText;
+  const known = document.getElementById('job').innerText.includes('Repository');
+  return job && known && { job, before: document.querySelectorAll('tbody tr').length };
+}, null, LIMIT);
+const { job, before } = await seen.jsonValue();
+// Not further than the shortest page allows: between two jobs there is less to show.
+await page.evaluate(() => { scrollTo(0, 40); });
 const place = await page.evaluate(() => scrollY);
-const before = await page.locator('tbody tr').count();
 console.log('running');
 await page.waitForFunction(
   ([job, before]) => {
@@ -22,7 +26,7 @@ await page.waitForFunction(
   [job, before], LIMIT);
 console.log('ended');
 const [same, now] = await page.evaluate(() => [window.same, scrollY]);
-if (same && now === place && place > 0) console.log('kept its place');
+console.log(same && now === place && place > 0 ? 'kept its place' : `moved: ${same} ${place} ${now}`);
 await page.waitForFunction(() => document.getElementById('lost').innerText.startsWith('No answer'), null, LIMIT);
 console.log('lost');
 await browser.close();

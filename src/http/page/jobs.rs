@@ -9,11 +9,15 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use std::time::Duration;
 
-/// Ratios, each with the numbers it is made of; what has none is absent.
+/// Ratios, each with the numbers it is made of; what has none is absent, and all of it if there is none.
 pub(super) fn numbers(status: &Status) -> Markup {
     let recent = JobStatus::ALL.map(|wanted| {
         status.recent.iter().filter(|row| row.status == RowStatus::Finished(wanted)).count() as u64
     });
+    let [succeeded, failed, ..] = status.finished;
+    if succeeded + failed == 0 && status.caches.is_empty() {
+        return html! {};
+    }
     html! {
         section #numbers aria-labelledby="numbers-are" {
             h2 #numbers-are { "Success and caches" }
@@ -28,7 +32,6 @@ pub(super) fn numbers(status: &Status) -> Markup {
                     }
                 }
             }
-            @if status.finished.iter().sum::<u64>() == 0 { p.reason { "No job has ended yet." } }
         }
     }
 }

@@ -39,8 +39,8 @@ pub(super) fn state(status: &Status, now: DateTime<Utc>) -> Markup {
             dl {
                 dt { "Since" }
                 dd { (stamp_and_distance(status.since, now)) }
-                (verdict("Ready", "Not ready", &readiness(status)))
-                (verdict("Healthy", "Unhealthy", &health(status, now)))
+                (verdict(("yes", "✓", "Ready"), ("off", "–", "Not ready"), &readiness(status)))
+                (verdict(("yes", "✓", "Healthy"), ("no", "✗", "Unhealthy"), &health(status, now)))
                 @if let Some(cause) = status.ghost {
                     dt { "Ghost because" }
                     dd { (in_words(cause)) }
@@ -62,8 +62,11 @@ pub(super) fn state(status: &Status, now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn verdict(good: &str, bad: &str, verdict: &Verdict) -> Markup {
-    let (class, icon, word) = if verdict.ok { ("yes", "✓", good) } else { ("no", "✗", bad) };
+/// A colour, an icon and a word for either answer. Not to be ready is no fault.
+type Answer = (&'static str, &'static str, &'static str);
+
+fn verdict(good: Answer, bad: Answer, verdict: &Verdict) -> Markup {
+    let (class, icon, word) = if verdict.ok { good } else { bad };
     html! {
         dt { span.mark.(class) aria-hidden="true" { (icon) } " " (word) }
         dd { (foreign(&verdict.reason, REASON)) }

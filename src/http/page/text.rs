@@ -19,13 +19,13 @@ pub(super) fn unknown() -> Markup {
     html! { span.unknown { "–" } }
 }
 
-/// At most `limit` characters, and `…` if there were more; what cannot be seen is written in letters. Not yet escaped.
+/// At most `limit` characters, and `…` if there were more; what cannot be seen is written as `[U+202E]`. Not yet escaped.
 pub(super) fn visible(text: &str, limit: usize) -> String {
     let mut out = String::new();
     let (mut shown, mut bytes) = (0, 0);
     let mut before = ' ';
     for c in text.chars() {
-        let piece = if is_seen(c, before) { String::from(c) } else { spell(c) };
+        let piece = if is_seen(c, before) { String::from(c) } else { format!("[U+{:04X}]", u32::from(c)) };
         shown += piece.chars().count();
         bytes += piece.chars().map(escaped_len).sum::<usize>();
         if shown > limit || bytes > limit * BYTES_EACH {
@@ -61,15 +61,6 @@ fn is_seen(c: char, before: char) -> bool {
     }
 }
 
-/// `␛` for a control of ASCII, `[U+202E]` for the rest.
-fn spell(c: char) -> String {
-    match u32::from(c) {
-        code @ 0..=0x1f => char::from_u32(0x2400 + code).map(String::from).unwrap_or_default(),
-        0x7f => "␡".to_owned(),
-        code => format!("[U+{code:04X}]"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,7 +70,7 @@ mod tests {
         for (text, want) in [
             ("build (ubuntu, 18)", "build (ubuntu, 18)"),
             ("a\u{202e}txt.exe", "a[U+202E]txt.exe"),
-            ("\u{1b}[31mred\n\u{7f}", "␛[31mred␊␡"),
+            ("\u{1b}[31mred\n\u{7f}", "[U+001B][31mred[U+000A][U+007F]"),
             ("pay\u{200b}pal\u{ad}\u{feff}", "pay[U+200B]pal[U+00AD][U+FEFF]"),
             ("\u{200d}a\u{200d}b", "[U+200D]a[U+200D]b"),
             ("👩\u{200d}💻 ❤\u{fe0f} می\u{200c}خواهم", "👩\u{200d}💻 ❤\u{fe0f} می\u{200c}خواهم"),
