@@ -4,7 +4,7 @@ import { UPlotConfigBuilder } from '@grafana/ui';
 import { AxisPlacement, ScaleDirection, ScaleOrientation } from '@grafana/schema';
 import uPlot from 'uplot';
 import { type Drawing } from '../model';
-import { addSilent, painted, Plot, seriesLegend, UTC } from './plot';
+import { addSilent, type Paint, painted, Plot, seriesLegend, UTC } from './plot';
 
 interface Bars {
   names: string[];
@@ -32,64 +32,83 @@ function extents({ names, fields }: Bars, stacking: string): Array<Array<[number
   }));
 }
 
-export function BarsPanel(drawing: Drawing) {
-  const { frames, options, theme, width, height } = drawing;
-  const bars = barsOf(frames[0], options.xField);
-  const { names, fields } = bars;
-  const spans = extents(bars, options.stacking);
-  const flat = spans.flat(2);
-  const lying = options.orientation === 'horizontal' || (options.orientation === 'auto' && width < height);
+type Spans = ReturnType<typeof extents>;
+
+function text(field: Field, value: number): string {
+  return formattedValueToString(field.display!(value));
+}
+
+/** Scales and axes; x is the axis of names, wherever it lies. */
+function builderOf({ options, theme }: Drawing, { names, fields, at }: Bars, spans: Spans, lying: boolean): UPlotConfigBuilder {
   const builder = new UPlotConfigBuilder(UTC);
-  // Lying bars run from the top down, so the axis of names is reversed.
-  builder.addScale({ scaleKey: 'x', isTime: false, orientation: lying ? ScaleOrientation.Vertical : ScaleOrientation.Horizontal, direction: lying ? ScaleDirection.Down : ScaleDirection.Right, range: () => [-0.5, names.length - 0.5] });
+  const flat = spans.flat(2);
   const { min, max } = fields[0]?.config ?? {};
+  const [upright, flatwise] = [ScaleOrientation.Vertical, ScaleOrientation.Horizontal];
+  // Lying bars run from the top down, so the axis of names is reversed.
   builder.addScale({
-    scaleKey: 'y', isTime: false, orientation: lying ? ScaleOrientation.Horizontal : ScaleOrientation.Vertical, direction: ScaleDirection.Up,
+    scaleKey: 'x', isTime: false, orientation: lying ? upright : flatwise, direction: lying ? ScaleDirection.Down : ScaleDirection.Right,
+    range: () => [-0.5, names.length - 0.5],
+  });
+  builder.addScale({
+    scaleKey: 'y', isTime: false, orientation: lying ? flatwise : upright, direction: ScaleDirection.Up,
     range: () => [min ?? Math.min(0, ...flat), max ?? (uPlot.rangeNum(0, Math.max(...flat, 0) || 1, 0.1, true)[1] as number)],
   });
   builder.addAxis({
     scaleKey: 'x', isTime: false, placement: lying ? AxisPlacement.Left : AxisPlacement.Bottom, theme, grid: { show: false }, ticks: { show: false },
     splits: () => names.map((_, i) => i), values: () => names, filter: (_: unknown, splits: number[]) => splits, tickLabelRotation: -options.xTickLabelRotation,
   } as any);
-  builder.setPadding([8, 16, 0, 0]);
-  const text = (field: Field, v: number) => formattedValueToString(field.display!(v));
   builder.addAxis({
     scaleKey: 'y', isTime: false, placement: lying ? AxisPlacement.Bottom : AxisPlacement.Left, theme, grid: { show: true },
     formatValue: (v: number) => (options.stacking === 'percent' ? `${Math.round(v * 100)}%` : fields[0] ? text(fields[0], v) : String(v)),
   });
+  builder.setPadding([8, 16, 0, 0]);
   fields.forEach((field, i) => addSilent(builder, {
-    theme, lineColor: getFieldSeriesColor(field, theme).color, dataFrameFieldIndex: { frameIndex: 0, fieldIndex: bars.at[i] },
+    theme, lineColor: getFieldSeriesColor(field, theme).color, dataFrameFieldIndex: { frameIndex: 0, fieldIndex: at[i] },
   }));
-  painted(builder, (u, ctx) => {
-    const unit = Math.abs(u.valToPos(1, 'x', true) - u.valToPos(0, 'x', true));
-    const group = unit * options.groupWidth;
-    const each = options.stacking === 'none' ? group / fields.length : group;
+  return builder;
+}
+
+function paintBars({ options, theme }: Drawing, { names, fields }: Bars, spans: Spans, lying: boolean): Paint {
+  return (u, ctx) => {
+    const group = Math.abs(u.valToPos(1, 'x', true) - u.valToPos(0, 'x', true)) * options.groupWidth;
+    const beside = options.stacking === 'none';
+    const each = beside ? group / fields.length : group;
+    const thick = each * options.barWidth;
     ctx.font = `12px ${theme.typography.fontFamily}`;
+    ctx.textBaseline = 'middle';
+    ctx.textAlign = 'left';
     fields.forEach((field, f) => names.forEach((_, i) => {
       const value = field.values[i];
       if (value == null || Number.isNaN(value)) return;
       const [a, b] = spans[f][i].map((v) => u.valToPos(v, 'y', true));
-      const start = u.valToPos(i, 'x', true) - group / 2 + (options.stacking === 'none' ? f * each : 0) + (each * (1 - options.barWidth)) / 2;
-      const thick = each * options.barWidth;
-      const byValue = field.config.color?.mode === 'thresholds';
-      const color = (byValue ? field.display!(value).color : getFieldSeriesColor(field, theme).color)!;
-      const box: [number, number, number, number] = lying ? [Math.min(a, b), start, Math.abs(b - a), thick] : [start, Math.min(a, b), thick, Math.abs(b - a)];
-      ctx.fillStyle = colorManipulator.alpha(color, field.config.custom.fillOpacity / 100);
+      const [low, high] = [Math.min(a, b), Math.max(a, b)];
+      const start = u.valToPos(i, 'x', true) - group / 2 + (beside ? f * each : 0) + (each - thick) / 2;
+      const box: [number, number, number, number] = lying ? [low, start, high - low, thick] : [start, low, thick, high - low];
+      const color = (field.config.color?.mode === 'thresholds' ? field.display!(value).color : getFieldSeriesColor(field, theme).color)!;
+      const { fillOpacity, lineWidth } = field.config.custom;
+      ctx.fillStyle = colorManipulator.alpha(color, fillOpacity / 100);
       ctx.fillRect(...box);
       ctx.strokeStyle = color;
-      ctx.lineWidth = field.config.custom.lineWidth;
-      if (ctx.lineWidth > 0 && field.config.custom.lineWidth > 0) ctx.strokeRect(...box);
+      ctx.lineWidth = lineWidth;
+      if (lineWidth > 0) ctx.strokeRect(...box);
       const label = text(field, value);
       const wide = ctx.measureText(label).width;
       const fits = lying ? thick >= 12 : each >= wide + 2;
       if (options.showValue === 'never' || (options.showValue === 'auto' && !fits)) return;
       ctx.fillStyle = theme.colors.text.primary;
-      ctx.textBaseline = 'middle';
-      ctx.textAlign = 'left';
-      if (lying) ctx.fillText(label, Math.max(a, b) + 6, start + thick / 2);
-      else ctx.fillText(label, start + (thick - wide) / 2, Math.min(a, b) - 8);
+      if (lying) ctx.fillText(label, high + 6, start + thick / 2);
+      else ctx.fillText(label, start + (thick - wide) / 2, low - 8);
     }));
-  });
-  const data = [names.map((_, i) => i), ...fields.map((f) => [...f.values])];
+  };
+}
+
+export function BarsPanel(drawing: Drawing) {
+  const { frames, options, width, height } = drawing;
+  const bars = barsOf(frames[0], options.xField);
+  const spans = extents(bars, options.stacking);
+  const lying = options.orientation === 'horizontal' || (options.orientation === 'auto' && width < height);
+  const builder = builderOf(drawing, bars, spans, lying);
+  painted(builder, paintBars(drawing, bars, spans, lying));
+  const data = [bars.names.map((_, i) => i), ...bars.fields.map((f) => [...f.values])];
   return <Plot drawing={drawing} builder={builder} data={data} legend={seriesLegend(drawing, builder, frames)} />;
 }
