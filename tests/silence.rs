@@ -64,9 +64,9 @@ impl Secrets {
 
 /// Every path that is served, read from the router.
 fn paths() -> Vec<&'static str> {
-    let router = include_str!("../src/http/mod.rs");
+    let source = include_str!("../src/http/mod.rs");
     let routes: Vec<&str> =
-        router.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(routes.len() >= 6, "{routes:?}");
     routes
 }

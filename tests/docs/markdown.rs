@@ -43,15 +43,11 @@ impl Document {
                 Event::Start(Tag::CodeBlock(_)) => block = true,
                 Event::End(TagEnd::CodeBlock) => block = false,
                 Event::Code(text) => {
-                    if let Some(heading) = &mut heading {
-                        heading.push_str(&text);
-                    }
+                    heading = heading.map(|heading| heading + &text);
                     document.code.push(text.into_string());
                 }
                 Event::Text(text) => {
-                    if let Some(heading) = &mut heading {
-                        heading.push_str(&text);
-                    }
+                    heading = heading.map(|heading| heading + &text);
                     if block {
                         document.code.extend(joined(&text));
                     }
