@@ -83,8 +83,11 @@ fn served(status: Status) -> Router {
     router(view, None)
 }
 
+/// Plants a fault in a page.
+type Spoil<'a> = &'a dyn Fn(String) -> String;
+
 /// The page itself with a fault in it, and nothing that would stop the fault.
-fn planted(status: &Status, spoil: &dyn Fn(String) -> String) -> Router {
+fn planted(status: &Status, spoil: Spoil<'_>) -> Router {
     let (identity, site) = (scenes::identity(), scenes::site());
     let seen = Snapshot { identity: &identity, site: &site, status };
     let text = spoil(runner_init::http::page::page(&seen, scenes::now()).into_string());
@@ -213,7 +216,7 @@ fn what_is_looked_for_would_be_found() {
         let rule = "<head><meta http-equiv=Content-Security-Policy content=\"img-src 'none'\">";
         after("<img alt=x src=/x.png>")(page.replace("<head>", rule))
     };
-    let faulty: [(&str, &str, &dyn Fn(String) -> String); 9] = [
+    let plants: [(&str, &str, Spoil<'_>); 9] = [
         ("unescaped", "dialog pwned markup", &unescaped),
         ("pale", "axe", &pale),
         ("from outside", "outside", &after("<img alt=x src=https://outside.invalid/x.png>")),
@@ -226,7 +229,7 @@ fn what_is_looked_for_would_be_found() {
     ];
     let hostile = scenes::hostile();
     let status = Status { recent: scenes::last(&hostile.recent, scenes::hostile_names().len()), ..hostile };
-    let scenes: Vec<Value> = faulty
+    let scenes: Vec<Value> = plants
         .iter()
         .map(|(name, _, spoil)| {
             let address = stage.serve(planted(&status, spoil));
@@ -234,7 +237,7 @@ fn what_is_looked_for_would_be_found() {
         })
         .collect();
     let faults = look(&mut node, &scenes);
-    for (name, checks, _) in faulty {
+    for (name, checks, _) in plants {
         for check in checks.split(' ') {
             let found = faults.iter().any(|fault| fault["scene"] == name && fault["check"] == check);
             assert!(found, "{name}: no fault of {check} in {faults:#?}");

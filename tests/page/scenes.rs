@@ -130,7 +130,7 @@ fn day() -> Arc<[JobRecord]> {
             job_id: format!("{number}"),
             status: RowStatus::Finished(status),
             duration: (status != JobStatus::Abandoned).then(|| Duration::from_millis(millis)),
-            queue_time: (chance % 5 > 0).then(|| Duration::from_millis(1200 + chance * 210)),
+            queue_time: (!chance.is_multiple_of(5)).then(|| Duration::from_millis(1200 + chance * 210)),
             job_name: name.into(),
             workflow: workflow.into(),
             repository: repository.into(),
