@@ -10,6 +10,7 @@ mod ns;
 
 use dashboards::{Dashboard, How, Values, all, list, unknown};
 use lints::{BOARDS, LINTS};
+use runner_init::telemetry::catalog;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -37,17 +38,22 @@ fn the_four_are_there_and_keep_every_rule() {
     }
 }
 
-/// What is changed in the overview, where, and the lint that must say so.
+/// The lint that must say so, where the overview is changed, and how.
 type Planted = (&'static str, &'static str, fn(&mut Value));
 
-const PLANTED: [Planted; 37] = [
+fn respell(target: &mut Value, from: &str, to: &str) {
+    let text = target["expr"].as_str().expect("an expression").replace(from, to);
+    target["expr"] = json!(text);
+}
+
+const PLANTED: [Planted; 38] = [
     ("model", "", |it| it["id"] = json!(7)),
     ("model", "", |it| it["uid"] = json!("runner-init-jobs")),
     ("model", "", |it| it["refresh"] = json!("5s")),
     ("model", "", |it| it["__inputs"] = json!([])),
     ("model", "", |it| it["description"] = json!("")),
     ("variables", "/templating/list/2/query", |it| {
-        it["query"] = json!("label_values(github_runner_info, runner_name)")
+        it["query"] = json!("label_values(github_runner_info, runner_name)");
     }),
     ("variables", "/templating/list/1", |it| it["allValue"] = json!("")),
     ("variables", "/templating", |it| it["list"].as_array_mut().expect("a list").swap(1, 2)),
@@ -60,7 +66,9 @@ const PLANTED: [Planted; 37] = [
     ("grid", "/panels/6/gridPos", |it| it["w"] = json!(25)),
     ("grid", "", |it| {
         let panels = it["panels"].as_array_mut().expect("panels");
-        panels.iter_mut().for_each(|panel| panel["gridPos"]["y"] = json!(0));
+        for panel in panels {
+            panel["gridPos"]["y"] = json!(0);
+        }
     }),
     ("words", "/panels/0", |it| it["description"] = json!("Shows the runners.")),
     ("words", "/panels/0/fieldConfig/defaults", |it| it["unit"] = json!("")),
@@ -74,30 +82,21 @@ const PLANTED: [Planted; 37] = [
     ("sources", "/annotations/list/0", |it| {
         it.as_object_mut().expect("an object").remove("datasource");
     }),
-    ("queries", "/panels/0/targets/0", |it| {
-        it["expr"] = json!(format!("{} or vector( 0 )", it["expr"].as_str().expect("text")))
-    }),
-    ("queries", "/panels/9/targets/0", |it| {
-        it["expr"] = json!(it["expr"].as_str().expect("text").replace("$__rate_interval", "$__range"))
-    }),
-    ("queries", "/panels/9/targets/0", |it| {
-        it["expr"] = json!(it["expr"].as_str().expect("text").replace("$__rate_interval", "$interval"))
-    }),
+    ("queries", "/panels/0/targets/0", |it| respell(it, ")", ") or vector( 0 )")),
+    ("queries", "/panels/9/targets/0", |it| respell(it, "$__rate_interval", "$__range")),
+    ("queries", "/panels/9/targets/0", |it| respell(it, "$__rate_interval", "$interval")),
     ("queries", "/panels/0/targets/0", |it| it["expr"] = json!("sum(github_runner_status)")),
     ("queries", "/panels/0/targets/1", |it| it["refId"] = json!("A")),
     ("queries", "/panels/8/targets/0", |it| it["format"] = json!("time_series")),
-    ("names", "/panels/0/targets/0", |it| {
-        it["expr"] = json!(it["expr"].as_str().expect("text").replace("_status", "_online"))
-    }),
-    ("names", "/panels/7/targets/0", |it| {
-        it["expr"] = json!(it["expr"].as_str().expect("text").replace("* 4", "* 3"))
-    }),
+    ("names", "/panels/0/targets/0", |it| respell(it, "_status", "_online")),
+    ("names", "/panels/7/targets/0", |it| respell(it, "* 4", "* 3")),
     ("colours", "/panels/0/fieldConfig/defaults/thresholds/steps/0", |it| it["color"] = json!("red")),
     ("colours", "/panels/9/fieldConfig/overrides/0/properties/0/value", |it| {
-        it["fixedColor"] = json!("#0072B2")
+        it["fixedColor"] = json!("#0072B2");
     }),
-    ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/3", |it| it["value"] = json!(1)),
+    ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/2", |it| it["value"] = json!(0)),
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/0", |it| it["color"] = json!("#009E73")),
+    ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/1", |it| it["color"] = json!("#009E73")),
     ("legends", "/panels/9/options/legend", |it| it["showLegend"] = json!(false)),
 ];
 
@@ -158,6 +157,24 @@ fn every_place_that_asks_is_listed() {
         assert_eq!((of(How::Variable), of(How::Annotation)), (2, 3), "{}", board.file);
         assert_eq!(of(How::Instant) + of(How::Range), targets, "{}", board.file);
         assert_eq!(board.json.to_string().matches("\"expr\"").count(), targets + 3, "{}", board.file);
+    }
+}
+
+/// Metrics that no dashboard shows, and why.
+const UNSEEN: [(&str, &str); 4] = [
+    ("github_runner_jobs_started_total", "the jobs that ended say more, and those that run have a table"),
+    ("github_runner_cache_hit_rate", "of a range the requests themselves are exact"),
+    ("github_runner_swept_files_total", "housekeeping: no number of it is good or bad"),
+    ("github_runner_output_lines_total", "how much jobs say means nothing"),
+];
+
+#[test]
+fn every_metric_is_somewhere_or_left_out_for_a_reason() {
+    let expressions: Vec<_> = all().iter().flat_map(Dashboard::expressions).map(|it| it.text).collect();
+    for metric in catalog::ALL {
+        let shown = expressions.iter().any(|text| text.contains(metric.name));
+        let unseen = UNSEEN.iter().any(|(name, _)| *name == metric.name);
+        assert!(shown != unseen, "{} is {}", metric.name, if shown { "shown after all" } else { "nowhere" });
     }
 }
 

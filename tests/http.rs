@@ -118,6 +118,9 @@ fn status_and_jobs_say_what_the_runner_did() {
     let started: chrono::DateTime<chrono::Utc> =
         status["job"]["started_at"].as_str().expect("a time").parse().expect("RFC 3339");
     let running = status["job"]["running_seconds"].as_f64().expect("a number");
+    for unknown in ["workflow", "repository", "run_id", "run_attempt"] {
+        assert_eq!(status["job"].get(unknown), Some(&Value::Null), "{unknown}: no hook has told it");
+    }
     assert!((0.0..30.0).contains(&running) && started < chrono::Utc::now(), "{status}");
     assert!(status["ghost"].is_null() && status["leave_by"].is_null(), "unknown is null: {status}");
 
@@ -365,8 +368,10 @@ fn a_crowd_of_slow_clients_does_not_stop_a_scrape() {
     let count = open.iter().filter(|open| **open).count();
     assert!((150..=256).contains(&count), "{count} are open");
     assert!(open[599] && !open[0], "who has waited longest goes first");
-    s.until("the sample shows the cap", |s| s.metric("process_open_fds").is_some_and(|fds| fds > 150.0));
-    assert!(s.metric("process_open_fds") < Some(300.0));
+    // A sample taken while they came may show more.
+    s.until("a sample shows the cap", |s| {
+        s.metric("process_open_fds").is_some_and(|fds| (150.0..300.0).contains(&fds))
+    });
     // The health check has a door of its own.
     let run = s.path("run").display().to_string();
     assert_eq!(health(&[("RUNNER_RUN_DIR", &run)], &[]).0, Some(0));

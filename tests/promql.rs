@@ -17,8 +17,7 @@ use demo::Demo;
 use nix::sys::signal::Signal;
 use ns::wait_until;
 use page::Page;
-use prom::{Prometheus, promtool};
-use runner_init::sys::cgroup::Cgroup;
+use prom::{Prometheus, promtool, unreadable};
 use runner_init::telemetry::catalog;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -86,19 +85,6 @@ const NO_ANSWER: [(&str, &str); 2] = [
     ("github_runner_queue_time_seconds", "only GitHub knows it: a quantile of nothing is NaN"),
     ("github_runner_job_start_timestamp_seconds", "no job runs; asked while one did"),
 ];
-
-/// Families of which this machine tells nothing, though another may.
-fn unreadable() -> Vec<&'static str> {
-    let group = Cgroup::find(Path::new("/"));
-    let sources = [
-        ("github_runner_container_memory_bytes", group.memory().is_some()),
-        ("github_runner_job_peak_memory_bytes", group.memory().is_some()),
-        ("github_runner_container_cpu_seconds_total", group.cpu_time().is_some()),
-        ("github_runner_oom_kills_total", group.oom_kills().is_some()),
-        ("github_runner_pressure_seconds_total", group.pressure().iter().any(Option::is_some)),
-    ];
-    sources.into_iter().filter(|(_, readable)| !readable).map(|(name, _)| name).collect()
-}
 
 #[test]
 fn every_metric_and_every_expression_has_its_answer() {

@@ -356,8 +356,17 @@ fn thresholds(board: &Dashboard) -> Vec<String> {
     let mut faults = each(board, |panel| {
         let base = &panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["color"];
         let health = panel["type"] == "stat" || panel["type"] == "bargauge";
+        let mut faults = Vec::new();
         // No data has the colour of the first step.
-        if health && base == GREEN { vec!["paints no data green".to_owned()] } else { Vec::new() }
+        if health && base == GREEN {
+            faults.push("paints no data green".to_owned());
+        }
+        let count = panel["type"] == "stat" && panel["fieldConfig"]["defaults"]["unit"] == "short";
+        let zero = json!({"color": GREEN, "value": 0});
+        if count && panel["fieldConfig"].to_string().contains(&zero.to_string()) {
+            faults.push("paints a count of 0 green".to_owned());
+        }
+        faults
     });
     walk(&board.json, &mut |key, value| {
         if key != "steps" || !value.is_array() {

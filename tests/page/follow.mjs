@@ -10,10 +10,12 @@ await page.goto(url);
 await page.evaluate(() => { window.same = true; });
 const seen = await page.waitForFunction(() => {
   const job = document.querySelector('#job .name')?.innerText;
-  return job && { job, before: document.querySelectorAll('tbody tr').length };
+  const known = document.getElementById('job').innerText.includes('Repository');
+  return job && known && { job, before: document.querySelectorAll('tbody tr').length };
 }, null, LIMIT);
 const { job, before } = await seen.jsonValue();
-await page.evaluate(() => { scrollTo(0, 250); });
+// Not further than the shortest page allows: between two jobs there is less to show.
+await page.evaluate(() => { scrollTo(0, 40); });
 const place = await page.evaluate(() => scrollY);
 console.log('running');
 await page.waitForFunction(
@@ -24,7 +26,7 @@ await page.waitForFunction(
   [job, before], LIMIT);
 console.log('ended');
 const [same, now] = await page.evaluate(() => [window.same, scrollY]);
-if (same && now === place && place > 0) console.log('kept its place');
+console.log(same && now === place && place > 0 ? 'kept its place' : `moved: ${same} ${place} ${now}`);
 await page.waitForFunction(() => document.getElementById('lost').innerText.startsWith('No answer'), null, LIMIT);
 console.log('lost');
 await browser.close();

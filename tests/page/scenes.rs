@@ -67,8 +67,16 @@ pub(crate) fn in_state(state: State) -> Status {
         State::Draining => Status { job: Some(job()), leave_by: Some(before(-3180)), ..status },
         State::Ghost => Status { ghost: Some(GhostCause::RegistrationDeleted), failures: 2, ..status },
         State::Backoff => Status { failures: 3, launch_due: Some(before(-23)), ..status },
-        State::Starting | State::Registering | State::Idle | State::Disconnected | State::Stopped => status,
+        State::Idle => status,
+        State::Starting | State::Registering | State::Disconnected | State::Stopped => {
+            Status { recent: last(&status.recent, 12), ..status }
+        }
     }
+}
+
+/// The newest of them: the fewer there are, the sooner a browser has looked at them.
+pub(crate) fn last(rows: &[JobRecord], most: usize) -> Arc<[JobRecord]> {
+    rows[rows.len().saturating_sub(most)..].into()
 }
 
 fn job() -> CurrentJob {
@@ -122,7 +130,7 @@ fn day() -> Arc<[JobRecord]> {
             job_id: format!("{number}"),
             status: RowStatus::Finished(status),
             duration: (status != JobStatus::Abandoned).then(|| Duration::from_millis(millis)),
-            queue_time: (chance % 5 > 0).then(|| Duration::from_millis(1200 + chance * 210)),
+            queue_time: (!chance.is_multiple_of(5)).then(|| Duration::from_millis(1200 + chance * 210)),
             job_name: name.into(),
             workflow: workflow.into(),
             repository: repository.into(),

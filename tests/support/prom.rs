@@ -8,13 +8,16 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
 
-use super::ns::Tree;
+use super::ns::{self, Tree};
 use super::wire;
+use nix::sys::signal::Signal;
+use runner_init::sys::cgroup::Cgroup;
 use serde_json::Value;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// `promtool check metrics` has nothing to say.
 #[track_caller]
@@ -36,46 +39,74 @@ pub fn fixed_port(from: u16) -> u16 {
     (from + own..from + 4000 + own).find(free).expect("a free port")
 }
 
-/// A real Prometheus that scrapes one target every second.
+/// A real Prometheus.
 pub struct Prometheus {
-    _process: Tree,
+    process: Tree,
     address: String,
     _dir: tempfile::TempDir,
 }
 
 impl Prometheus {
-    /// `rules` are the recording rules of one group, evaluated every second; none if empty.
+    /// Scrapes one target every second. `rules` are the recording rules of one group, evaluated every second; none if empty.
     pub fn scraping(target: &str, rules: &str) -> Prometheus {
-        let dir = tempfile::tempdir().expect("a directory");
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: ['*.rules']\nscrape_configs:\n  - job_name: runner\n    static_configs: [{{targets: ['{target}']}}]\n"
         );
-        std::fs::write(dir.path().join("prometheus.yml"), config).expect("is written");
+        let mut group = String::new();
         if !rules.is_empty() {
-            let group = ["groups:", "- name: test", "  rules:"].map(str::to_owned).into_iter();
+            let head = ["groups:", "- name: test", "  rules:"].map(str::to_owned).into_iter();
             let rules = rules.lines().map(|line| format!("    {line}"));
-            let group = group.chain(rules).collect::<Vec<_>>().join("\n");
-            std::fs::write(dir.path().join("test.rules"), group).expect("is written");
+            group = head.chain(rules).collect::<Vec<_>>().join("\n");
+        }
+        Prometheus::start(&config, &[("test.rules", &group)], None, &[])
+    }
+
+    /// With this configuration, these files beside it, this data or none yet, and these further flags.
+    pub fn start(config: &str, files: &[(&str, &str)], data: Option<&Path>, flags: &[&str]) -> Prometheus {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, text) in files.iter().chain(&[("prometheus.yml", config)]) {
+            std::fs::write(dir.path().join(name), text).expect("is written");
         }
         let address = format!("127.0.0.1:{}", fixed_port(24_000));
+        let own = dir.path().join("data");
         let flag = |name: &str, value: &Path| format!("--{name}={}", value.display());
         let mut command = Command::new("prometheus");
         command.arg(flag("config.file", &dir.path().join("prometheus.yml")));
-        command.arg(flag("storage.tsdb.path", &dir.path().join("data")));
+        command.arg(flag("storage.tsdb.path", data.unwrap_or(&own))).args(flags);
         command.args([&format!("--web.listen-address={address}"), "--log.level=warn"]).stdin(Stdio::null());
-        Prometheus { _process: Tree::spawn(&mut command), address, _dir: dir }
+        Prometheus { process: Tree::spawn(&mut command), address, _dir: dir }
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Ends it as it wants to be ended.
+    pub fn stop(self) {
+        ns::send(self.process.pid(), Signal::SIGTERM);
+        let output = self.process.finish(Duration::from_secs(60));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Processor time it has used, in steps of 10 ms.
+    pub fn cpu(&self) -> Duration {
+        let text = ns::read(Path::new(&format!("/proc/{}/stat", self.process.pid())));
+        let mut words = text.rsplit(')').next().expect("a name").split_ascii_whitespace().skip(11);
+        let mut ticks = || words.next().and_then(|word| word.parse::<u64>().ok()).expect("a number");
+        Duration::from_millis(10 * (ticks() + ticks()))
+    }
+
+    /// The answer to `GET path`; `None` while nobody listens, or nobody is ready.
+    pub fn get(&self, path: &str) -> Option<wire::Reply> {
+        // It listens before it is ready.
+        wire::get(&self.address, path, "").ok().filter(|reply| reply.status != 503)
     }
 
     /// The answer to an instant query, at `time` or now; `None` while nobody listens.
     pub fn query(&self, expression: &str, time: Option<f64>) -> Option<Vec<Value>> {
-        let encoded: Vec<String> = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let time = time.map(|t| format!("&time={t:.3}")).unwrap_or_default();
-        let path = format!("/api/v1/query?query={}{time}", encoded.concat());
-        let reply = wire::get(&self.address, &path, "").ok()?;
-        if reply.status == 503 {
-            // It listens before it is ready.
-            return None;
-        }
+        let reply = self.get(&format!("/api/v1/query?query={}{time}", encoded(expression)))?;
         assert_eq!(reply.status, 200, "{expression}: {}", reply.text());
         reply.json()["data"]["result"].as_array().cloned()
     }
@@ -99,4 +130,23 @@ impl Prometheus {
             .map(|pair| sample(pair).expect("a sample"))
             .collect()
     }
+}
+
+/// A text as it stands in a query string.
+pub fn encoded(text: &str) -> String {
+    let byte = |out: String, byte| format!("{out}%{byte:02x}");
+    text.bytes().fold(String::new(), byte)
+}
+
+/// Families of which this machine tells nothing, though another may.
+pub fn unreadable() -> Vec<&'static str> {
+    let group = Cgroup::find(Path::new("/"));
+    let sources = [
+        ("github_runner_container_memory_bytes", group.memory().is_some()),
+        ("github_runner_job_peak_memory_bytes", group.memory().is_some()),
+        ("github_runner_container_cpu_seconds_total", group.cpu_time().is_some()),
+        ("github_runner_oom_kills_total", group.oom_kills().is_some()),
+        ("github_runner_pressure_seconds_total", group.pressure().iter().any(Option::is_some)),
+    ];
+    sources.into_iter().filter(|(_, readable)| !readable).map(|(name, _)| name).collect()
 }

@@ -6,7 +6,7 @@ use crate::domain::event::GhostCause;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::status::CurrentJob;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("in range")
@@ -161,9 +161,7 @@ fn fifty_hostile_names_make_no_large_page() {
             ..row(&text)
         };
         let recent: Arc<[_]> = vec![one; 50].into();
-        let began = Instant::now();
         let page = draw(&Status { recent, ..status(State::Idle) });
-        eprintln!("{} bytes in {:?}", page.len(), began.elapsed());
         assert!(page.len() <= 60 * 1024, "{} bytes", page.len());
     }
 }
