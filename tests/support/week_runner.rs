@@ -138,7 +138,7 @@ impl Runner {
             Phase::Down { .. } | Phase::Up { .. } | Phase::Online => {}
         }
         if self.is_up() {
-            self.resources(now);
+            self.resources(now, load.end - now);
         }
         failed
     }
@@ -233,7 +233,7 @@ impl Runner {
         ended.timestamp = time(cut.unwrap_or(job.started + job.fate.takes));
         ended.duration = cut.is_none().then(|| Duration::from_millis(job.fate.takes as u64));
         let waited = Duration::from_millis((job.started - job.waiting.created) as u64);
-        let code = if self.rng.u32(0..300) == 0 { "502" } else { "200" };
+        let code = if self.rng.u32(0..100) == 0 { "502" } else { "200" };
         self.call("jobs", code);
         ended.queue_time = (self.rng.u32(0..60) > 0).then_some(waited);
         if ended.queue_time.is_none() {
@@ -294,7 +294,7 @@ impl Runner {
     }
 
     /// What goes on all the time, and is shown every `METRICS_UPDATE_INTERVAL` of 30 s.
-    fn resources(&mut self, now: i64) {
+    fn resources(&mut self, now: i64, left: i64) {
         let (cores, aim) = match &self.job {
             Some(job) => {
                 let part = (now - job.started) as f64 / job.fate.takes.max(1) as f64;
@@ -309,16 +309,16 @@ impl Runner {
             *held_up += cores * share * seconds * self.rng.f64();
         }
         // Cleaned at night, and when it is nearly full.
-        let clean = self.used > DISK * 0.93 || (now.rem_euclid(DAY) / TICK == 720 && self.rng.bool());
+        let clean = self.used > DISK * 0.93 || (left.rem_euclid(DAY) / TICK == 3000 && self.rng.bool());
         if clean {
             self.used = 9e9 + self.rng.f64() * 4e9;
         }
         if self.ticks.is_multiple_of(2) {
-            self.sample(now);
+            self.sample(now, left);
         }
     }
 
-    fn sample(&mut self, now: i64) {
+    fn sample(&mut self, now: i64, left: i64) {
         let up = (now - self.started) as f64 / 1000.0;
         let board = &mut self.board;
         board.set(c::UPTIME.name, &[], up);
@@ -328,7 +328,7 @@ impl Runner {
         board.set(c::FREE.name, &[], ((DISK - self.used) / 4096.0).floor() * 4096.0);
         board.set(c::OOM_KILLS.name, &[], self.oom_kills);
         board.set(c::ZOMBIES.name, &[], f64::from(u8::from(self.rng.u32(0..40) == 0)));
-        board.set(c::API_REMAINING.name, &[], 5000.0 - (now.rem_euclid(HOUR) / MINUTE) as f64 * 3.0);
+        board.set(c::API_REMAINING.name, &[], 5000.0 - ((-left).rem_euclid(HOUR) / MINUTE) as f64 * 3.0);
         if let Some(peak) = self.job.as_ref().map(|_| self.memory).or(self.peak) {
             board.set(c::JOB_PEAK.name, &[], (peak / 4096.0).floor() * 4096.0);
         }
