@@ -313,11 +313,14 @@ fn a_fuzzer_that_has_read_the_document_finds_nothing() {
     });
     let home = tempfile::tempdir().unwrap();
     let url = format!("http://{}{DOCUMENT}", demo.address);
+    // A request that is also too long is refused for that: the tool does not know it of itself.
+    let refusals = "[checks]\nnegative_data_rejection.expected-statuses = [400, 401, 404, 405, 414, 431]\n";
+    std::fs::write(home.path().join("schemathesis.toml"), refusals).unwrap();
     let began = Instant::now();
     let mut command = Command::new(program);
     command.args(["run", url.as_str(), "--header", "Authorization: Bearer sesame", "--max-time", "12"]);
     // 503 is what the health paths say; any other server error is not documented.
-    command.args(["--checks", "all", "--exclude-checks", "not_a_server_error", "--seed", "1"]);
+    command.args(["--checks", "all", "--exclude-checks", "not_a_server_error", "--generation-deterministic"]);
     command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "50", "--no-color"]);
     let output = command.current_dir(home.path()).env("NO_PROXY", "*").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
