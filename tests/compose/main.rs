@@ -16,6 +16,7 @@ mod wire;
 mod docker;
 mod engine;
 mod files;
+mod guide;
 mod image;
 mod monitoring;
 mod others;
