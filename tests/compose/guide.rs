@@ -12,7 +12,7 @@ use crate::servers;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -109,9 +109,8 @@ impl Clean {
         copy_to(clone.path());
         // The engine resolves what compose mounts: the path is the same inside and outside.
         let at = clone.path().to_str().unwrap();
-        let client = crate::ns::program("docker").expect("was asked for");
         let mut arguments = vec![format!("--volume={at}:{at}"), format!("--workdir={at}")];
-        arguments.push(format!("--volume={}:/usr/bin/docker:ro", client.display()));
+        arguments.push(format!("--volume={}:/usr/bin/docker:ro", client().display()));
         for (name, path) in plugins() {
             arguments.push(format!("--volume={path}:/usr/libexec/docker/cli-plugins/docker-{name}:ro"));
         }
@@ -132,7 +131,7 @@ impl Clean {
         ];
         arguments.extend(set.map(|(name, value)| format!("--env={name}={value}")));
         let mut run = command();
-        run.args(["run", "--detach", "--init", "--network=host"]).args(arguments);
+        run.args(["run", "--detach", "--network=host"]).args(arguments);
         let id = succeeded(run.args([&host(), "sleep", "infinity"]), "the clean container");
         Clean { id, clone, steps: Vec::new() }
     }
@@ -211,6 +210,10 @@ fn copy_to(clone: &Path) {
     fs::set_permissions(clone.join("editor"), PermissionsExt::from_mode(0o755)).unwrap();
 }
 
+fn client() -> PathBuf {
+    crate::ns::program("docker").expect("was asked for")
+}
+
 /// Name and path of the client's plugins that the guide asks for.
 fn plugins() -> Vec<(String, String)> {
     let told = docker(&["info", "--format", "{{json .ClientInfo.Plugins}}"]);
@@ -237,6 +240,7 @@ fn host() -> String {
             fs::copy(&program, root.join("usr/bin").join(name)).unwrap();
             libraries(&program, &root);
         }
+        libraries(&client(), &root);
         for (_, path) in plugins() {
             libraries(Path::new(&path), &root);
         }
