@@ -86,6 +86,9 @@ const NO_ANSWER: [(&str, &str); 2] = [
     ("github_runner_job_start_timestamp_seconds", "no job runs; asked while one did"),
 ];
 
+/// Expressions of `docs/PROMETHEUS_USAGE.md` that give nothing over the demo, by a part of each, and why.
+const EMPTY_HERE: [(&str, &str); 1] = [("offset 1h", "Prometheus was not there an hour ago")];
+
 #[test]
 fn every_metric_and_every_expression_has_its_answer() {
     require!("prometheus", "promtool");
@@ -115,6 +118,7 @@ fn every_metric_and_every_expression_has_its_answer() {
     check_budget(&prometheus);
     check_examples(&prometheus);
     check_dora(&prometheus, dora);
+    check_usage(&prometheus, include_str!("../docs/PROMETHEUS_USAGE.md"));
 }
 
 /// Stops the listener as soon as it is there.
@@ -218,6 +222,24 @@ fn check_dora(prometheus: &Prometheus, text: &str) {
     }
     let recorded = answers(prometheus, "max_over_time(fleet:deployment_failing:bool[1h])");
     assert_eq!(recorded.len(), 1, "the recording rule gives one series");
+}
+
+/// Each is understood, and has an answer unless it cannot have one here.
+fn check_usage(prometheus: &Prometheus, text: &str) {
+    let expressions = fenced(text, "promql");
+    assert!(!expressions.is_empty(), "none were found");
+    for (part, _) in EMPTY_HERE {
+        assert!(
+            expressions.iter().any(|expression| expression.contains(part)),
+            "{part} is not there any more"
+        );
+    }
+    for expression in expressions {
+        let excuse = EMPTY_HERE.iter().find(|(part, _)| expression.contains(part)).map(|(_, why)| *why);
+        // A query that is not understood panics.
+        let answer = has_answer(prometheus, &expression);
+        assert_eq!(answer, excuse.is_none(), "{expression}; expected to be empty: {excuse:?}");
+    }
 }
 
 /// The blocks of this language in a document.

@@ -1,8 +1,8 @@
 //! The compose files say what they promise, and keep it on a real engine; other people's images gain the same by the lines of
 //! `docs/OTHER_IMAGES.md`.
 //!
-//! `files` and `monitoring` need `docker compose` and no engine; `engine`, `stack` and `others` need both, and build images of their own, called
-//! `composetest/…`, out of this machine's own `bash` and C library (`stack`: `busybox` and Debian's Prometheus and Alertmanager):
+//! `files` and `monitoring` need `docker compose` and no engine; `engine`, `stack`, `guide` and `others` need both, and build images of their own, called
+//! `composetest/…`, out of this machine's own `bash` and C library (`stack` and `guide`: `busybox` and Debian's Prometheus and Alertmanager):
 //! nothing is downloaded. What is missing is said loudly, and
 //! fails with `CI=true`.
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
@@ -16,6 +16,7 @@ mod wire;
 mod docker;
 mod engine;
 mod files;
+mod guide;
 mod image;
 mod monitoring;
 mod others;
