@@ -18,6 +18,7 @@ mod engine;
 mod files;
 mod guide;
 mod image;
+mod looks;
 mod monitoring;
 mod others;
 mod project;
