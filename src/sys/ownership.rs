@@ -2,6 +2,7 @@
 
 use super::identity::Identity;
 use nix::errno::Errno;
+use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access, getegid, geteuid};
 use std::fmt;
 use std::io;
@@ -66,6 +67,8 @@ pub fn check(dir: &Path, who: Option<&Identity>) -> io::Result<Result<(), Unwrit
         None => ask(),
     };
     Ok(answer.map_err(|error| {
+        // Of a read-only mount of somebody else's the system says the latter, and changing that would not help.
+        let error = if is_read_only(existing) { Errno::EROFS } else { error };
         let found = existing.metadata().ok();
         Unwritable {
             dir: dir.to_owned(),
@@ -77,6 +80,10 @@ pub fn check(dir: &Path, who: Option<&Identity>) -> io::Result<Result<(), Unwrit
             error,
         }
     }))
+}
+
+fn is_read_only(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
 }
 
 #[cfg(test)]

@@ -221,7 +221,8 @@ fn a_port_that_is_taken_in_the_container_s_network_is_named() {
 #[test]
 fn a_state_volume_that_cannot_be_written_costs_the_history_and_no_job() {
     docker!("compose", "buildx", "engine");
-    for (why, mode) in [("Permission denied", ""), ("Read-only file system", ":ro")] {
+    let fix = "which belongs to 0:0 (mode 755): chown -R 1001:1001 /var/lib/runner-init";
+    for (why, mode) in [(fix, ""), ("the file system is read-only, mount a volume there", ":ro")] {
         let project = Project::new(&["standard"]);
         let state = project.dir.path().join("state");
         std::fs::create_dir(&state).unwrap();
@@ -234,7 +235,10 @@ fn a_state_volume_that_cannot_be_written_costs_the_history_and_no_job() {
             said.lines().filter(|line| line.contains("level=error event=journal_fault kind=unusable"));
         let clear: Vec<&str> = clear.collect();
         assert_eq!(clear.len(), 1, "{said}");
-        assert!(clear[0].contains("/var/lib/runner-init/jobs.log") && clear[0].contains(why), "{said}");
+        assert!(
+            clear[0].contains("/var/lib/runner-init/jobs.log") && clear[0].contains(why),
+            "{why}: {said}"
+        );
         assert!(
             runner
                 .metrics()
