@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | non-dumpable | our uid's other processes, and root without `CAP_SYS_PTRACE`, may not open our environment, memory or descriptors | the next `execve` ends it |
 //! | `RLIMIT_CORE` 0, the soft limit only | a core would hold every secret; a pipe in `core_pattern` ignores the limit, but not being non-dumpable | the limit we were given: it is the operator's, and a job may want its cores |
-//! | `oom_score_adj` lowered by [`LOWERED`], where permitted | the runner's steps have 500: they are to die before the listener, and that before us | the value we were given, its floor with it |
+//! | `oom_score_adj` lowered by `LOWERED`, where permitted | the runner's steps have 500: they are to die before the listener, and that before us | the value we were given, its floor with it |
 //!
 //! Where the system refuses one of them there was no such protection to begin with, and nobody is told.
 

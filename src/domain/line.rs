@@ -1,6 +1,6 @@
 //! Bytes become lines here and nowhere else: whatever the writes were cut into, a line ends at `\n` and only there.
 
-/// Longest line kept whole. Of a longer one the first [`HEAD`] and the last [`TAIL`] bytes remain, since a completion line
+/// Longest line kept whole. Of a longer one the first `HEAD` and the last `TAIL` bytes remain, since a completion line
 /// has its verdict at its end.
 pub const CAP: usize = 64 * 1024;
 const TAIL: usize = 4 * 1024;

@@ -1,6 +1,6 @@
 //! The simulated runner: a double of `bin/Runner.Listener` and `bin/Runner.Worker` that does what a scenario says.
 //!
-//! It lives in the same executable. [`install`] makes a runner directory whose `bin/` holds links to it, and
+//! It lives in the same executable. [`install()`] makes a runner directory whose `bin/` holds links to it, and
 //! [`dispatch`] looks at the name it was called by. Nothing here is used when real jobs run.
 
 mod clock;

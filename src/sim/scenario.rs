@@ -35,7 +35,7 @@ pub struct Scenario {
     pub speed: f64,
     /// The version the runner says it is; an [`Update`] changes it for later launches.
     pub version: String,
-    /// Whether [`install`](super::install) registers the runner as ephemeral.
+    /// Whether [`install`](super::install()) registers the runner as ephemeral.
     pub ephemeral: bool,
     /// Exit code after SIGTERM: 143, or 0 as when `Main` wins the race (runner-facts §3).
     pub term_exit: i32,

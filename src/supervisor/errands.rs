@@ -19,7 +19,7 @@ pub(super) enum Done {
 }
 
 impl Supervisor {
-    /// Sends the registrar on an errand; its end comes back as [`Happened::Done`].
+    /// Sends the registrar on an errand; its end comes back as `Happened::Done`.
     pub(super) fn send<F>(&mut self, errand: impl FnOnce(Arc<Registrar>) -> F)
     where
         F: Future<Output = Done> + Send + 'static,

@@ -71,7 +71,7 @@ pub enum Input {
     Deregistered(Removal),
     /// GitHub was asked what it thinks of us.
     Asked(Standing),
-    /// [`Lifecycle::next_deadline`] has passed.
+    /// `Lifecycle::next_deadline` has passed.
     Deadline,
 }
 
