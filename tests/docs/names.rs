@@ -287,3 +287,21 @@ fn calls_that_are_mentioned_are_understood_and_every_command_and_flag_is_mention
         }
     }
 }
+
+/// What cargo takes for a test: a file in `tests`, or a directory with a `main.rs`.
+fn suites() -> Names {
+    let entries = std::fs::read_dir(root().join("tests")).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let suites =
+        paths.filter(|path| path.extension().is_some_and(|e| e == "rs") || path.join("main.rs").is_file());
+    suites.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn every_suite_is_explained() {
+    let readme = documents().into_iter().find(|document| document.path == "tests/README.md");
+    let named: Names = readme.expect("it is there").code.into_iter().collect();
+    let suites = suites();
+    assert!(suites.len() > 20 && !named.contains("no-such-suite"), "{suites:?}");
+    assert_eq!(suites.difference(&named).collect::<Vec<_>>(), [""; 0]);
+}
