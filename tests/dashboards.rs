@@ -7,9 +7,12 @@ mod dashboards;
 mod lints;
 #[path = "support/ns.rs"]
 mod ns;
+#[path = "support/promql.rs"]
+mod promql;
 
-use dashboards::{Dashboard, How, Values, all, list, unknown};
+use dashboards::{Dashboard, How, Values, all, list};
 use lints::{BOARDS, LINTS};
+use promql::{scraped, unknown};
 use runner_init::telemetry::catalog;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -124,7 +127,7 @@ fn an_expression_is_read_as_prometheus_reads_it() {
         "topk(3, process_resident_memory_bytes @ end()) or scrape_duration_seconds unless up",
     ];
     for expression in good {
-        assert_eq!(unknown(expression), Vec::<String>::new(), "{expression}");
+        assert_eq!(unknown(expression, &scraped()), Vec::<String>::new(), "{expression}");
     }
     let bad = [
         ("sum(github_runner_job_total)", "github_runner_job_total"),
@@ -141,9 +144,9 @@ fn an_expression_is_read_as_prometheus_reads_it() {
     ];
     for (expression, word) in bad {
         assert!(
-            unknown(expression).iter().any(|fault| fault.contains(word)),
+            unknown(expression, &scraped()).iter().any(|fault| fault.contains(word)),
             "{expression}: {:?}",
-            unknown(expression)
+            unknown(expression, &scraped())
         );
     }
 }

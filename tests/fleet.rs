@@ -12,6 +12,8 @@ mod ns;
 mod page;
 #[path = "support/prom.rs"]
 mod prom;
+#[path = "support/promql.rs"]
+mod promql;
 #[path = "support/wire.rs"]
 mod wire;
 
@@ -20,7 +22,8 @@ use demo::Demo;
 use nix::sys::signal::Signal;
 use ns::wait_until;
 use prom::{Prometheus, encoded, unreadable};
-use regex::{Captures, Regex};
+use promql::{scraped, unknown};
+use regex::Regex;
 use runner_init::telemetry::catalog;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -125,9 +128,9 @@ fn every_expression_has_its_answer_and_a_loss_is_shown() {
 
 #[test]
 fn a_wrong_name_is_seen() {
-    let recorded = ["fleet:x:sum".to_owned()].into();
+    let besides = scraped().into_iter().chain(["fleet:x:sum"]).collect();
     for dashboard in dashboards::all() {
-        assert_eq!(strangers(&dashboard, &recorded), Vec::<String>::new());
+        assert_eq!(strangers(&dashboard, &besides), Vec::<String>::new());
         let text = dashboard.json.to_string();
         for (right, wrong) in [
             ("github_runner_info", "github_runner_inform"),
@@ -138,32 +141,19 @@ fn a_wrong_name_is_seen() {
             assert!(text.contains(right), "{} has no {right}", dashboard.file);
             let json = serde_json::from_str(&text.replace(right, wrong)).expect("still JSON");
             let planted = Dashboard { file: dashboard.file.clone(), json };
-            assert_ne!(strangers(&planted, &recorded), Vec::<String>::new(), "{}: {wrong}", dashboard.file);
+            assert_ne!(strangers(&planted, &besides), Vec::<String>::new(), "{}: {wrong}", dashboard.file);
         }
     }
 }
 
-/// Names in a dashboard that nobody has.
-fn strangers(dashboard: &Dashboard, recorded: &BTreeSet<String>) -> Vec<String> {
+/// Names in a dashboard that nobody has; `besides` as in [`unknown`].
+fn strangers(dashboard: &Dashboard, besides: &BTreeSet<&str>) -> Vec<String> {
     let all = dashboard.expressions();
     let unknown = all.iter().flat_map(|expression| {
-        let faults = unknown(&expression.text, recorded);
+        let faults = unknown(&expression.text, besides);
         faults.into_iter().map(|fault| format!("{} / {}: {fault}", expression.file, expression.title))
     });
     unknown.collect()
-}
-
-/// As [`dashboards::unknown`], for those who have the recording rules too: what is recorded has the labels of its source.
-fn unknown(expression: &str, recorded: &BTreeSet<String>) -> Vec<String> {
-    let name = Regex::new(r"\b(?:fleet|runner_type):(\w+):\w+").expect("an expression");
-    let source = |found: &Captures<'_>| {
-        let is_there = recorded.contains(&found[0]) && dashboards::unknown(&found[1]).is_empty();
-        found[usize::from(is_there)].to_owned()
-    };
-    let is_recorded =
-        |fault: &String| fault.strip_prefix("no such metric: ").is_some_and(|name| recorded.contains(name));
-    let expression = name.replace_all(expression, source);
-    dashboards::unknown(&expression).into_iter().filter(|fault| !is_recorded(fault)).collect()
 }
 
 // ---- the scenario
@@ -349,10 +339,10 @@ fn every_answer(prometheus: &Prometheus, dashboards: &[Dashboard]) {
     let rules = rules(prometheus);
     assert!(rules.len() > 20, "{} rules", rules.len());
     let (recording, alerting): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule["type"] == "recording");
-    let recorded: BTreeSet<String> = recording.iter().map(|rule| text(&rule["name"])).collect();
-    let mut faults: Vec<_> =
-        dashboards.iter().flat_map(|dashboard| strangers(dashboard, &recorded)).collect();
-    faults.extend(rules.iter().flat_map(|rule| unknown(&text(&rule["query"]), &recorded)));
+    let recorded = recording.iter().map(|rule| rule["name"].as_str().expect("a name"));
+    let besides: BTreeSet<&str> = recorded.chain(scraped()).collect();
+    let mut faults: Vec<_> = dashboards.iter().flat_map(|dashboard| strangers(dashboard, &besides)).collect();
+    faults.extend(rules.iter().flat_map(|rule| unknown(&text(&rule["query"]), &besides)));
     assert_eq!(faults, Vec::<String>::new());
 
     let of_rule = |rule: &&Value| {

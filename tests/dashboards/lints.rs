@@ -1,6 +1,7 @@
 //! What makes a dashboard ours: each lint gives the faults of one dashboard, in words, with the panel they are in.
 
-use super::dashboards::{Dashboard, How, list, text, unknown};
+use super::dashboards::{Dashboard, How, list, text};
+use super::promql::{scraped, unknown};
 use runner_init::telemetry::catalog;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -299,7 +300,7 @@ fn names(board: &Dashboard) -> Vec<String> {
     let mut faults = Vec::new();
     for it in board.expressions() {
         let label = it.label.map(|label| format!("max by ({label}) ({})", it.text));
-        let said = unknown(label.as_ref().unwrap_or(&it.text));
+        let said = unknown(label.as_ref().unwrap_or(&it.text), &scraped());
         faults.extend(said.iter().map(|fault| format!("{} {}: {fault}", it.title, it.reference)));
         // The code of a state and the words for it are told apart by nothing but these two lists.
         if it.text.contains("== 1) * ") {

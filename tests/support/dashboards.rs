@@ -1,4 +1,4 @@
-//! The dashboards as data: every expression of every one of them, and what an expression may speak of.
+//! The dashboards as data: every expression of every one of them.
 //!
 //! Include it alone; it needs no other part.
 #![allow(
@@ -7,9 +7,7 @@
     reason = "each test file is a crate of its own and uses the part it needs"
 )]
 
-use runner_init::telemetry::catalog::{self, Kind};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One dashboard.
@@ -128,175 +126,6 @@ impl Dashboard {
         let (file, reference) = (self.file.clone(), String::new());
         Expression { file, panel: None, title, reference, how, text: String::new(), label: None }
     }
-}
-
-/// What is wrong with the names in an expression: metrics, labels and label values nobody has. Variables may
-/// still be in it.
-pub fn unknown(expression: &str) -> Vec<String> {
-    let said = Said::of(expression);
-    let mut faults = Vec::new();
-    let mut grouped: BTreeSet<&str> = FOREIGN_LABELS.into();
-    for (metric, matchers) in &said.selectors {
-        let Some(labels) = labels(metric) else {
-            faults.push(format!("no such metric: {metric}"));
-            continue;
-        };
-        for (label, value) in matchers {
-            match labels.get(label.as_str()) {
-                None => faults.push(format!("{metric} has no label {label}")),
-                Some(values) => faults.extend(
-                    strangers(value, values).map(|word| format!("{metric} has no {label}=\"{word}\"")),
-                ),
-            }
-        }
-        grouped.extend(labels.keys());
-    }
-    faults.extend(
-        said.grouped
-            .iter()
-            .filter(|label| !grouped.contains(label.as_str()))
-            .map(|label| format!("groups by {label}, which none of its metrics has")),
-    );
-    if said.selectors.is_empty() {
-        faults.push("speaks of no metric".to_owned());
-    }
-    faults
-}
-
-/// The labels a scrape adds.
-const FOREIGN_LABELS: [&str; 2] = ["instance", "job"];
-/// Series that Prometheus itself makes of a scrape.
-const FOREIGN: [&str; 2] = ["up", "scrape_duration_seconds"];
-/// Of the supervisor's own process, by a library.
-const PROCESS: [&str; 6] = [
-    "process_cpu_seconds_total",
-    "process_resident_memory_bytes",
-    "process_virtual_memory_bytes",
-    "process_open_fds",
-    "process_start_time_seconds",
-    "process_threads",
-];
-
-type Labels = BTreeMap<&'static str, &'static [&'static str]>;
-
-/// The labels of a metric and their values where they are known; none if there is no such metric.
-fn labels(metric: &str) -> Option<Labels> {
-    let mut labels: Labels = FOREIGN_LABELS.iter().map(|label| (*label, &[][..])).collect();
-    if FOREIGN.contains(&metric) {
-        return Some(labels);
-    }
-    labels.extend([("runner_name", &[][..]), ("runner_type", &[][..])]);
-    if PROCESS.contains(&metric) {
-        return Some(labels);
-    }
-    let parts = ["_bucket", "_sum", "_count"];
-    let found = catalog::ALL.iter().find_map(|family| match family.kind {
-        Kind::Histogram => {
-            let part = metric.strip_prefix(family.name)?;
-            parts.contains(&part).then_some((family, part == "_bucket"))
-        }
-        Kind::Counter | Kind::FloatCounter | Kind::SampledCounter | Kind::Gauge => {
-            (family.name == metric).then_some((family, false))
-        }
-    });
-    let (family, bucket) = found?;
-    labels.extend(family.labels.iter().map(|label| (label.name, label.values)));
-    labels.extend(bucket.then_some(("le", &[][..])));
-    Some(labels)
-}
-
-/// The words of a matcher that are no value of the label; a regular expression is read as far as it is a list of words.
-fn strangers<'a>(value: &'a str, values: &'static [&'static str]) -> impl Iterator<Item = &'a str> {
-    let plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    value.split('|').filter(plain).filter(move |word| !values.is_empty() && !values.contains(word))
-}
-
-/// What an expression names.
-struct Said {
-    /// Metric and its matchers: label and what it is compared with.
-    selectors: Vec<(String, Vec<(String, String)>)>,
-    /// Labels in `by (…)`, `on (…)` and the like.
-    grouped: BTreeSet<String>,
-}
-
-const GROUPING: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
-const WORDS: [&str; 7] = ["and", "or", "unless", "bool", "offset", "inf", "nan"];
-
-impl Said {
-    fn of(expression: &str) -> Said {
-        let tokens = tokens(expression);
-        let mut said = Said { selectors: Vec::new(), grouped: BTreeSet::new() };
-        let mut at = 0;
-        while at < tokens.len() {
-            let token = tokens[at].as_str();
-            let next = tokens.get(at + 1).map(String::as_str);
-            at += 1;
-            if GROUPING.contains(&token) && next == Some("(") {
-                let inside = tokens[at..].iter().take_while(|token| *token != ")");
-                said.grouped.extend(inside.filter(|token| is_name(token)).cloned());
-                at += tokens[at..].iter().position(|token| token == ")").unwrap_or(0);
-            } else if token == "{" {
-                // Without a metric's name before it.
-                said.selectors.push((String::new(), Vec::new()));
-            } else if is_name(token) && next == Some("{") {
-                let end = at + tokens[at..].iter().position(|token| token == "}").unwrap_or(0);
-                let matchers = tokens[at..end].windows(3).filter(|window| is_name(&window[0]));
-                let matchers = matchers.map(|window| (window[0].clone(), unquoted(&window[2])));
-                said.selectors.push((token.to_owned(), matchers.collect()));
-                at = end + 1;
-            } else if is_name(token)
-                && !["(", "by", "without"].iter().any(|it| next == Some(it))
-                && !GROUPING.contains(&token)
-                && !WORDS.contains(&token.to_ascii_lowercase().as_str())
-            {
-                said.selectors.push((token.to_owned(), Vec::new()));
-            }
-        }
-        said
-    }
-}
-
-/// Names, texts with their quotes, operators, everything else by character; no white space, no number, no variable.
-fn tokens(expression: &str) -> Vec<String> {
-    let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let mut tokens = Vec::new();
-    let mut rest = expression.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '"' | '\'' | '`' => quoted(rest, first),
-            '=' | '!' | '<' | '>' => rest.find(|c| !"=!<>~".contains(c)).unwrap_or(rest.len()),
-            '$' => 1 + rest[1..].find(|c| !part(c)).unwrap_or(rest.len() - 1),
-            _ if part(first) => rest.find(|c| !part(c)).unwrap_or(rest.len()),
-            _ => first.len_utf8(),
-        };
-        if first != '$' && !first.is_ascii_digit() {
-            tokens.push(rest[..length].to_owned());
-        }
-        rest = rest[length..].trim_start();
-    }
-    tokens
-}
-
-/// The length of the text that begins here, its quotes included.
-fn quoted(rest: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, c) in rest.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quote != '`' => escaped = true,
-            _ if c == quote => return at + 1,
-            _ => {}
-        }
-    }
-    rest.len()
-}
-
-fn unquoted(token: &str) -> String {
-    token.trim_matches(['"', '\'', '`']).to_owned()
-}
-
-fn is_name(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
 /// The elements of a list; none of what is no list.
