@@ -207,18 +207,13 @@ fn stamp(at: DateTime<Utc>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("in range")
-    }
-
-    fn status(state: State) -> Status {
+impl Status {
+    /// In this state since then, and nothing else is known.
+    pub(crate) fn of(state: State, since: DateTime<Utc>) -> Status {
         Status {
             state,
             reason: "because".into(),
-            since: at(0),
+            since,
             job: None,
             runner_version: None,
             ghost: None,
@@ -229,6 +224,19 @@ mod tests {
             finished: [0; 5],
             caches: Arc::new([]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("in range")
+    }
+
+    fn status(state: State) -> Status {
+        Status::of(state, at(0))
     }
 
     #[test]

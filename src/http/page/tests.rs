@@ -13,20 +13,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn status(state: State) -> Status {
-    Status {
-        state,
-        reason: "because".into(),
-        since: at(-75),
-        job: None,
-        runner_version: None,
-        ghost: None,
-        failures: 0,
-        launch_due: None,
-        leave_by: None,
-        recent: Arc::new([]),
-        finished: [0; 5],
-        caches: Arc::new([]),
-    }
+    Status::of(state, at(-75))
 }
 
 fn draw(status: &Status) -> String {
