@@ -1,12 +1,13 @@
 //! The Worker's life: one job, from the message to exit code 100 + result; whether the listener lives does not matter.
 //!
-//! SIGINT is swallowed. SIGTERM ends the job as a shutdown does, within 30 s.
+//! SIGINT is swallowed, and noted: its group got it too. SIGTERM ends the job as a shutdown does, within 30 s.
 
 mod hooks;
 mod logs;
 mod message;
 mod node;
 mod process;
+mod shutdown;
 mod steps;
 pub(crate) mod wire;
 mod workspace;
@@ -21,7 +22,8 @@ use super::terminal::{Console, Stream, Trace};
 use logs::JobLog;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use signal_hook::consts::SIGTERM;
+use shutdown::Shutdown;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -38,6 +40,10 @@ enum Event {
     Message(Message),
     /// SIGTERM.
     Terminate,
+    /// SIGINT.
+    Interrupt,
+    /// A shutdown that was told takes effect.
+    Shutdown,
     /// A line of a step's process.
     Line(u32, String),
     /// A step's process has one pipe less.
@@ -71,6 +77,7 @@ struct WorkerRun {
     /// Where the listener hears that the workspace is made.
     answers: File,
     stop: Option<Stop>,
+    shutdown: Shutdown,
     failed: bool,
     crash_at: Option<Instant>,
     term_deadline: Option<Instant>,
@@ -99,10 +106,10 @@ fn start(args: &[String]) -> io::Result<WorkerRun> {
     }
     let (sender, events) = channel();
     let terminator = sender.clone();
-    signals::listen(move |signal| {
-        if signal == SIGTERM {
-            _ = terminator.send(Event::Terminate);
-        }
+    signals::listen(move |signal| match signal {
+        SIGTERM => _ = terminator.send(Event::Terminate),
+        SIGINT => _ = terminator.send(Event::Interrupt),
+        _ => {}
     })?;
     let pipe = wire::open(commands, false)?;
     let answers = wire::open(answers, true)?;
@@ -135,6 +142,7 @@ fn start(args: &[String]) -> io::Result<WorkerRun> {
         sender,
         answers,
         stop: None,
+        shutdown: Shutdown::default(),
         failed: false,
         crash_at,
         term_deadline: None,
@@ -151,9 +159,10 @@ impl WorkerRun {
         }
         let result = self.result();
         self.info("JobRunner", &format!("Job result after all job steps finish: {result:?}"));
+        self.info("JobRunner", "Completing the job execution context.");
         self.complete()?;
-        let result = self.result();
-        self.info("JobRunner", &format!("Completing the job execution context, job result code: {result:?}"));
+        self.info("JobRunner", "Raising job completed against run service");
+        self.info("Worker", "Job completed.");
         ControlFlow::Continue(result)
     }
 
@@ -214,20 +223,26 @@ impl WorkerRun {
     /// The next event before `end`, or `None`; what it means for the whole job is noted here. Breaks at the crash and
     /// at SIGTERM's 30 s.
     fn next_event(&mut self, end: Option<Instant>) -> ControlFlow<i32, Option<Event>> {
-        let first = [end, self.crash_at, self.term_deadline].into_iter().flatten().min();
+        let first = [end, self.crash_at, self.term_deadline, self.shutdown.due()].into_iter().flatten().min();
         let event = match first {
             None => self.events.recv().ok(),
             Some(at) => self.events.recv_timeout(at.saturating_duration_since(clock::instant())).ok(),
         };
         match &event {
             Some(Event::Message(Message::CancelRequest)) => _ = self.stop.get_or_insert(Stop::Server),
-            Some(Event::Message(Message::RunnerShutdown)) => self.stop = Some(Stop::Shutdown),
+            Some(Event::Message(Message::RunnerShutdown)) => self.shutdown.told(),
+            Some(Event::Interrupt) => self.shutdown.interrupt(),
             Some(Event::Terminate) if self.term_deadline.is_none() => {
                 self.stop = Some(Stop::Shutdown);
                 self.term_deadline = Some(self.pace.deadline(30_000));
             }
             Some(_) => {}
             None => self.check_deadlines()?,
+        }
+        if self.shutdown.take(clock::instant()) {
+            self.info("HostContext", "Runner will be shutdown for UserCancelled");
+            self.stop = Some(Stop::Shutdown);
+            return ControlFlow::Continue(event.or(Some(Event::Shutdown)));
         }
         ControlFlow::Continue(event)
     }

@@ -230,6 +230,13 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// Everything below a process, nearest first.
+pub(crate) fn descendants(pid: u32) -> Vec<u32> {
+    let near = children(pid);
+    let far: Vec<u32> = near.iter().flat_map(|child| descendants(*child)).collect();
+    near.into_iter().chain(far).collect()
+}
+
 /// When a process was started, in clock ticks (10 ms) since boot.
 pub(crate) fn started(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

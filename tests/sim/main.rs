@@ -8,4 +8,5 @@ mod adversarial;
 mod harness;
 mod listener;
 mod registration;
+mod stop;
 mod worker;

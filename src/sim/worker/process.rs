@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How a step's process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(crate) struct Ended {
 /// The ladder of `ProcessInvoker.CancelAndKillProcessTree`: signal, and how long it has.
 const LADDER: [(Signal, u64); 3] =
     [(Signal::SIGINT, 7500), (Signal::SIGTERM, 2500), (Signal::SIGKILL, 60_000)];
+/// A process this young has not set its handlers yet; the real Worker takes longer to begin than a shell does. Real time.
+const YOUNG: Duration = Duration::from_millis(300);
 /// How long a process that has ended is waited for while another one holds its output.
 const HELD_MS: u64 = 5000;
 
@@ -58,7 +60,7 @@ impl WorkerRun {
             while let Err(nix::errno::Errno::EINTR) = waitid(Id::Pid(pid), flags) {}
             _ = sender.send(Event::Ended(number));
         });
-        let cancelled = self.attend(number, pid, spares)?;
+        let cancelled = self.attend(number, pid, started, spares)?;
         let status = match child.wait() {
             Ok(status) => status,
             Err(error) => return ControlFlow::Continue(Err(error)),
@@ -71,13 +73,19 @@ impl WorkerRun {
     }
 
     /// Waits for the process and the end of its output; gives whether it was cancelled.
-    fn attend(&mut self, number: u32, pid: Pid, spares: fn(Stop) -> bool) -> ControlFlow<i32, bool> {
+    fn attend(
+        &mut self,
+        number: u32,
+        pid: Pid,
+        started: Instant,
+        spares: fn(Stop) -> bool,
+    ) -> ControlFlow<i32, bool> {
         let (mut open, mut held, mut rungs) = (2, None::<Instant>, LADDER.iter());
         let (mut next_rung, mut cancelled) = (None::<Instant>, false);
         loop {
             if !cancelled && self.stop.is_some_and(|stop| !spares(stop)) {
                 cancelled = true;
-                next_rung = Some(clock::instant());
+                next_rung = Some(clock::instant().max(started + YOUNG));
             }
             if held.is_none() && next_rung.is_some_and(|at| at <= clock::instant()) {
                 next_rung = rungs.next().map(|(signal, ms)| {
@@ -97,7 +105,9 @@ impl WorkerRun {
                     | Event::Closed(_)
                     | Event::Ended(_)
                     | Event::Message(_)
-                    | Event::Terminate,
+                    | Event::Terminate
+                    | Event::Interrupt
+                    | Event::Shutdown,
                 )
                 | None => {}
             }
