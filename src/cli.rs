@@ -8,10 +8,10 @@ use crate::http::client::{self, Target};
 use crate::init;
 use crate::shield;
 use crate::supervisor::{self, Setup, StartError, Tcp};
-use crate::sys::ancestry;
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
 use crate::sys::scribe::chain;
+use crate::sys::{ancestry, identity};
 use crate::telemetry::{log, reference};
 use crate::{config, demo};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -240,9 +240,21 @@ pub(crate) fn complain(text: &str) {
 }
 
 fn check() -> i32 {
-    let result = Config::from_lookup(&Environment);
+    let mut result = Config::from_lookup(&Environment);
+    if let Ok(loaded) = &mut result {
+        loaded.warnings.extend(refuses_root(&loaded.config));
+    }
     let written = print(&render_check(&result));
     if result.is_ok() { written } else { USAGE }
+}
+
+/// What a start as this user would refuse; a check may be made elsewhere, so here it is a warning.
+fn refuses_root(config: &Config) -> Option<config::Warning> {
+    let runs_as_us = config.runner.user.is_none() && !config.runner.allow_root;
+    (runs_as_us && identity::is_root()).then(|| config::Warning {
+        var: names::RUNNER_ALLOW_RUNASROOT.to_owned(),
+        says: "a start as root, as this check is made, is refused: set RUNNER_USER, or allow it".to_owned(),
+    })
 }
 
 fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {

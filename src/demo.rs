@@ -84,6 +84,9 @@ fn environment(dir: &Path) -> MapLookup {
         (names::RUNNER_STATE_DIR, dir.join("state").into()),
         (names::JOBS_LOG, dir.join("state/jobs.log").into()),
         (names::RUNNER_SKIP_REGISTRATION, "true".into()),
+        // Nothing runs but this program: it is whom the demo is started as.
+        (names::RUNNER_USER, "".into()),
+        (names::RUNNER_ALLOW_RUNASROOT, "true".into()),
     ];
     if !is_set(names::RUNNER_RUN_DIR) {
         ours.push((names::RUNNER_RUN_DIR, dir.join("run").into()));

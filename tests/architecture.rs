@@ -63,6 +63,7 @@ const ROOMS: &[Room] = &[
             "shield",
             "supervisor",
             "sys::ancestry",
+            "sys::identity",
             "sys::outlet",
             "sys::run_dir",
             "sys::scribe",

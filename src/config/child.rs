@@ -12,6 +12,7 @@
 //! | `ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT` to 0, or to 1 with `RUNNER_PRINT_LOG` | with it every line of the listener appears twice, and text of jobs among them; the official image sets it |
 //! | `RUNNER_LOGSIZE`, `WORKER_LOGSIZE` to 8, `RUNNER_LOGRETENTION`, `WORKER_LOGRETENTION` to 7, unless they are there | megabytes and days (`HostTraceListener.cs`): `_diag` of a long life must not fill the disk |
 //! | `LANG` to `C.UTF-8`, unless it names UTF-8 already | as above |
+//! | `RUNNER_ALLOW_RUNASROOT` to 1, or to nothing at all | the runner's scripts take any text in it for a yes, `false` too |
 //!
 //! `ACTIONS_RUNNER_INPUT_JITCONFIG` is taken away too: the listener alone is given it, by whoever starts it.
 //!
@@ -48,7 +49,10 @@ pub fn child_environment(lookup: &dyn Lookup) -> Vec<(OsString, OsString)> {
             vars.push((name.into(), value.into()));
         }
     }
-    vars.push((PRINT_LOG.into(), if prints_log(lookup) { "1" } else { "0" }.into()));
+    vars.push((PRINT_LOG.into(), if is_on(lookup, names::RUNNER_PRINT_LOG) { "1" } else { "0" }.into()));
+    if is_on(lookup, names::RUNNER_ALLOW_RUNASROOT) {
+        vars.push((names::RUNNER_ALLOW_RUNASROOT.into(), "1".into()));
+    }
     vars
 }
 
@@ -56,7 +60,7 @@ fn is_inherited(name: &OsStr, value: &OsStr) -> bool {
     // None of ours is other than ASCII.
     let Some(name) = name.to_str() else { return true };
     match name {
-        PRINT_LOG | COLOUR => false,
+        PRINT_LOG | COLOUR | names::RUNNER_ALLOW_RUNASROOT => false,
         "LANG" => charset(value).is_some_and(is_utf8),
         "LC_ALL" | "LC_MESSAGES" => charset(value).is_none_or(is_utf8),
         _ => !describe().iter().any(|variable| withholds(variable, name)),
@@ -90,8 +94,8 @@ fn is_utf8(charset: &str) -> bool {
 }
 
 /// A faulty flag has stopped the supervisor long before a child is made.
-fn prints_log(lookup: &dyn Lookup) -> bool {
-    let value = lookup.get(names::RUNNER_PRINT_LOG).and_then(|value| value.into_string().ok());
+fn is_on(lookup: &dyn Lookup, flag: &str) -> bool {
+    let value = lookup.get(flag).and_then(|value| value.into_string().ok());
     value.and_then(|text| Kind::Flag.parse(&text)) == Some(Value::Flag(true))
 }
 
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn what_the_runner_or_a_job_reads_passes_untouched() {
         let names = "ACTIONS_RUNNER_INPUT_URL ACTIONS_RUNNER_INPUT_NAME ACTIONS_RUNNER_HOOK_JOB_STARTED \
-            ACTIONS_RUNNER_HOOK_JOB_COMPLETED RUNNER_ALLOW_RUNASROOT RUNNER_MANUALLY_TRAP_SIG \
+            ACTIONS_RUNNER_HOOK_JOB_COMPLETED RUNNER_MANUALLY_TRAP_SIG \
             RUNNER_WAIT_FOR_DOCKER_IN_SECONDS RUNNER_UPDATE_CA_CERTS \
             ACTIONS_RUNNER_DISABLE_STDOUT_MULTILINE_LOG_PREFIXING ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE \
             ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED GITHUB_ACTIONS_SERVICE_EXIT_AFTER_N_FAILURES \
@@ -168,6 +172,21 @@ mod tests {
             assert_eq!(inherited(&vars, PRINT_LOG), Some(value.into()), "{asked:?}");
         }
         assert!(is_withheld(COLOUR));
+    }
+
+    #[test]
+    fn no_is_not_handed_on_as_a_word_that_means_yes() {
+        for said in ["false", "0", "no", "off", "", "maybe"] {
+            assert!(
+                inherited(&[(names::RUNNER_ALLOW_RUNASROOT, said)], names::RUNNER_ALLOW_RUNASROOT).is_none(),
+                "{said:?}"
+            );
+        }
+        for said in ["true", "1", "Yes", "on"] {
+            let handed_on =
+                inherited(&[(names::RUNNER_ALLOW_RUNASROOT, said)], names::RUNNER_ALLOW_RUNASROOT);
+            assert_eq!(handed_on, Some("1".into()), "{said:?}");
+        }
     }
 
     #[test]

@@ -38,6 +38,13 @@ pub enum StartError {
     /// The runner cannot be who it is to be.
     #[error("{}", names::RUNNER_USER)]
     User(#[source] IdentityFault),
+    /// Every job would be root, and nobody has said that it may.
+    #[error(
+        "{}: expected true, since the runner and every job would run as root here: set {}, or allow it",
+        names::RUNNER_ALLOW_RUNASROOT,
+        names::RUNNER_USER
+    )]
+    Root,
     /// The runner could not write where it must.
     #[error("{variable}")]
     Unwritable {
@@ -76,7 +83,7 @@ impl StartError {
     pub fn code(&self) -> i32 {
         match self {
             StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
-            StartError::User(_) | StartError::Unwritable { .. } => 64,
+            StartError::User(_) | StartError::Root | StartError::Unwritable { .. } => 64,
             StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => 64,
             StartError::Registry(_) => 70,
             StartError::Bind { .. } | StartError::Os { .. } => 71,

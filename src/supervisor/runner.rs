@@ -28,6 +28,9 @@ pub(super) fn launch(
         return Err(StartError::NotConfigured { dir });
     }
     let user = user(config)?;
+    if user.is_none() && !config.runner.allow_root && identity::is_root() {
+        return Err(StartError::Root);
+    }
     warn_of_little_shared_memory(config.runner.flavour);
     let work_dir = runner_file::work_folder(&dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());

@@ -93,6 +93,11 @@ pub fn resolve(spec: Option<&str>, docker_socket: &Path) -> Result<Option<Identi
     Ok(Some(identity))
 }
 
+/// Whether we are root, and with us whoever runs as we do.
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
+
 /// The group of docker's socket, if that socket is there.
 pub fn docker_group(socket: &Path) -> Option<u32> {
     let found = std::fs::metadata(socket).ok()?;

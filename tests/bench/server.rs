@@ -90,6 +90,7 @@ impl Setup {
         command.env("RUNNER_DIR", &root).env("RUNNER_WORK_DIR", root.join("_work"));
         command.env("RUNNER_STATE_DIR", self.dir.path()).env("JOBS_LOG", self.dir.path().join("jobs.log"));
         command.env("RUNNER_RUN_DIR", self.dir.path().join("run"));
+        command.env("RUNNER_ALLOW_RUNASROOT", "1");
         command.env("METRICS_FILE", self.dir.path().join("metrics.prom")).envs(self.env);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let began = Instant::now();

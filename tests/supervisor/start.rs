@@ -1,6 +1,6 @@
 //! Refusals to start are clear, early and have their code; nothing has been launched by then.
 
-use crate::supervised::{Supervised, runner};
+use crate::supervised::{Plan, Supervised, runner};
 use crate::{ns, require};
 
 /// It has ended with this code and said this, and the runner was never started.
@@ -57,4 +57,67 @@ fn faults_of_the_configuration_come_all_at_once() {
     require!("namespace");
     let s = runner(&[]).env("METRICS_PORT", "many").env("RUNNER_STOP_GRACE", "soon").start();
     refuses(s, 64, &["METRICS_PORT", "RUNNER_STOP_GRACE"]);
+}
+
+/// Each way to a runner: registered before, by `config.sh`, by a just-in-time configuration.
+fn ways() -> [(&'static str, Plan); 3] {
+    let register =
+        runner(&[]).registering(CONFIG_SH.to_owned()).env("RUNNER_TOKEN", "A").env("ORG_NAME", "o");
+    let jit = runner(&[]).registering("#!/bin/sh\n".into());
+    let jit = jit.env("ACTIONS_RUNNER_INPUT_JITCONFIG", "eyIucnVubmVyIjoiZTMwPSJ9");
+    [("skipped", runner(&[])), ("registered", register), ("just in time", jit)]
+}
+
+/// The check of the real one: any text in the variable is a yes to it.
+const CONFIG_SH: &str = r#"#!/bin/sh
+if [ "$(id -u)" -eq 0 -a -z "$RUNNER_ALLOW_RUNASROOT" ]; then
+    echo "Must not run with sudo"
+    exit 1
+fi
+echo "allowed=$RUNNER_ALLOW_RUNASROOT"
+echo '{"agentId":1,"agentName":"test-runner","gitHubUrl":"https://github.com/o"}' > "$(dirname "$0")/.runner"
+"#;
+
+#[test]
+fn root_is_refused_unless_it_is_allowed() {
+    require!("namespace", "root");
+    for said in ["", "false", "0", "no"] {
+        for (way, plan) in ways() {
+            let s = plan.env("RUNNER_ALLOW_RUNASROOT", said).start();
+            eprintln!("{way}, {said:?}");
+            refuses(s, 64, &["RUNNER_ALLOW_RUNASROOT", "RUNNER_USER", "root"]);
+        }
+    }
+    // Root by another name is no less root.
+    for user in ["root", "0", "0:0"] {
+        let s = runner(&[]).env("RUNNER_USER", user).env("RUNNER_ALLOW_RUNASROOT", "false").start();
+        refuses(s, 64, &["RUNNER_ALLOW_RUNASROOT", "RUNNER_USER"]);
+    }
+}
+
+#[test]
+fn root_that_is_allowed_is_handed_on_as_the_runner_reads_it() {
+    require!("namespace", "root");
+    for (way, plan) in ways() {
+        let mut s = plan.env("RUNNER_ALLOW_RUNASROOT", "Yes").start();
+        s.until_log("event=listener_started");
+        let listener = s.until_process("Runner.Listener");
+        let environ = std::fs::read(format!("/proc/{listener}/environ")).expect("ours");
+        let given =
+            environ.split(|byte| *byte == 0).find(|pair| pair.starts_with(b"RUNNER_ALLOW_RUNASROOT="));
+        assert_eq!(given, Some(&b"RUNNER_ALLOW_RUNASROOT=1"[..]), "{way}");
+        if way == "registered" {
+            let out = String::from_utf8_lossy(&s.out()).into_owned();
+            assert!(out.contains("allowed=1"), "{out}");
+        }
+    }
+}
+
+#[test]
+fn a_runner_of_another_user_needs_no_leave_for_root() {
+    require!("namespace", "root");
+    for plan in [runner(&[]).owned_by(4711), runner(&[]).with_runner_user(4711)] {
+        let mut s = plan.env("RUNNER_ALLOW_RUNASROOT", "false").start();
+        s.until_state("idle");
+    }
 }

@@ -15,6 +15,8 @@ FAKE = "@FAKE@"
 
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
 args = sys.argv[1:]
+if os.geteuid() == 0 and not os.environ.get("RUNNER_ALLOW_RUNASROOT"):
+    sys.exit("Must not run with sudo")
 token = os.environ["ACTIONS_RUNNER_INPUT_TOKEN"]
 assert not any(token in arg for arg in args), "the token stands among the arguments"
 with open("config-calls.jsonl", "a") as calls:

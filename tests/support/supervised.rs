@@ -210,7 +210,7 @@ impl Plan {
             .env("RUNNER_STATE_DIR", dir.path().join("state"))
             .env("RUNNER_RUN_DIR", dir.path().join("run"));
         command.env("METRICS_BIND", "127.0.0.1").env("METRICS_PORT", "0").env("METRICS_UPDATE_INTERVAL", "1");
-        command.env("RUNNER_STOP_GRACE", "120s").envs(self.env);
+        command.env("RUNNER_ALLOW_RUNASROOT", "1").env("RUNNER_STOP_GRACE", "120s").envs(self.env);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("the supervisor starts");
         let pipe = process.stdout.take().expect("piped");

@@ -117,7 +117,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::RUNNER_ALLOW_RUNASROOT,
         Kind::Flag,
         Fallback::Value("false"),
-        "Let the runner, and with it every job, run as root.",
+        "Let the runner, and with it every job, run as root; without it, root with no RUNNER_USER is refused.",
     )
     .reaches(Reach::Runner),
     row(
