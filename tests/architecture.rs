@@ -91,7 +91,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "supervisor",
         ours: &["config", "domain", "github", "http", "registrar", "sys", "telemetry"],
-        crates: &["chrono", "metrics_exporter_prometheus", "nix", "thiserror", "tokio", "tracing"],
+        crates: &["chrono", "metrics_exporter_prometheus", "thiserror", "tokio", "tracing"],
         never: &["std::fs", "std::env::var"],
     },
     Room {
