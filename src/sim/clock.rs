@@ -53,6 +53,11 @@ impl Pace {
         Duration::from_millis(ms).div_f64(self.0)
     }
 
+    /// So many seconds of a recording, in real time; what was before its start is at its start.
+    pub(crate) fn seconds(self, seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds.max(0.0)).div_f64(self.0)
+    }
+
     /// Sleeps for so many milliseconds of the real runner.
     pub(crate) fn sleep(self, ms: u64) {
         std::thread::sleep(self.ms(ms));

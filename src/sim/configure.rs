@@ -66,6 +66,11 @@ impl Default for Registration {
 }
 
 impl Registration {
+    /// One that is like every other but for this.
+    pub(crate) fn of_kind(ephemeral: bool) -> Registration {
+        Registration { ephemeral, ..Registration::default() }
+    }
+
     /// Writes the three files, with a byte order mark where the runner writes one.
     ///
     /// # Errors

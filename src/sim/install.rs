@@ -25,9 +25,7 @@ pub fn install(root: &Path, exe: &Path, scenario: &Scenario) -> io::Result<()> {
     for dir in ["_diag", "_work"] {
         fs::create_dir_all(root.join(dir))?;
     }
-    let mut registration = Registration::default();
-    registration.ephemeral = scenario.ephemeral;
-    registration.save(root)?;
+    Registration::of_kind(scenario.ephemeral).save(root)?;
     let config = root.join("config.sh");
     fs::write(&config, CONFIG_SH)?;
     fs::set_permissions(&config, fs::Permissions::from_mode(0o755))?;

@@ -4,6 +4,7 @@ use super::clock::{self, Pace};
 use super::configure::{self, Registration};
 use super::environment::Environment;
 use super::options::Options;
+use super::player;
 use super::scenario::{Launch, Scenario, Update};
 use super::signals;
 use super::state::State;
@@ -22,7 +23,7 @@ Commands:
  ./config.sh remove  Unconfigures the runner
  ./run.sh            Runs the runner interactively. Does not require any options.
 ";
-const NOT_CONFIGURED: &str =
+pub(crate) const NOT_CONFIGURED: &str =
     "An error occurred: Not configured. Run config.(sh/cmd) to configure the runner.";
 
 /// Go on, or leave with this exit code.
@@ -83,6 +84,15 @@ pub(crate) fn main(args: &[String]) -> i32 {
     if options.flag("version") {
         configure::print(&env, state.version.as_ref().unwrap_or(&scenario.version));
         return 0;
+    }
+    if let (Some(play), "run") = (&scenario.play, options.command.as_str()) {
+        let mut state = State::load(&root);
+        match player::run(root.clone(), env.clone(), &scenario, play, &mut state, &options) {
+            Ok(Some(code)) => return code,
+            // The recording is over: a runner that connects and idles.
+            Ok(None) => {}
+            Err(error) => return fail(&format!("An error occurred: {}: {error}", play.recording.display())),
+        }
     }
     let pace = Pace::new(scenario.speed);
     let trace = match Trace::open(&root, "Runner", &env) {

@@ -12,6 +12,8 @@ mod install;
 mod job;
 mod listener;
 mod options;
+mod player;
+pub mod recording;
 pub mod scenario;
 mod script;
 mod session;

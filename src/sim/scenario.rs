@@ -25,7 +25,7 @@ pub use step::{Banner, Bytes, Disconnect, Race, Recovery, Step, Update, UpdateOu
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the simulated runner does, from the first launch to the last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,20 @@ pub struct Scenario {
     pub then: Then,
     /// After so many jobs (counted over all launches) the listener idles.
     pub max_jobs: Option<u64>,
+    /// Each launch does what the recorded one with its number did, instead of its steps; later ones connect and idle.
+    pub play: Option<Play>,
+}
+
+/// A recording to be done again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Play {
+    /// The recording's file, absolute.
+    pub recording: PathBuf,
+    /// Where its traces and pages were kept (`listener.log`, `worker.log`, `step-*.txt`, `job.txt`), absolute; what is not there
+    /// is made up from the recording.
+    #[serde(default)]
+    pub logs: Option<PathBuf>,
 }
 
 impl Default for Scenario {
@@ -73,6 +87,7 @@ impl Default for Scenario {
             launches: Vec::new(),
             then: Then::default(),
             max_jobs: None,
+            play: None,
         }
     }
 }

@@ -8,10 +8,12 @@ mod message;
 mod node;
 mod process;
 mod shutdown;
+mod standin;
 mod steps;
 pub(crate) mod wire;
 mod workspace;
 
+pub(crate) use message::job_message;
 pub(crate) use node::main as node;
 
 use super::clock::{self, Pace};
@@ -85,9 +87,8 @@ struct WorkerRun {
 
 /// The program `Runner.Worker spawnclient <fd> <fd>`; the working directory is `bin`.
 pub(crate) fn main(args: &[String]) -> i32 {
-    match start(args).map(|mut run| run.live()) {
-        Ok(ControlFlow::Break(code)) => code,
-        Ok(ControlFlow::Continue(result)) => result.exit_code(),
+    match start(args) {
+        Ok(code) => code,
         Err(error) => {
             // The listener keeps it for its crash report.
             _ = writeln!(io::stderr(), "Unhandled exception. {error}");
@@ -96,8 +97,8 @@ pub(crate) fn main(args: &[String]) -> i32 {
     }
 }
 
-/// Everything up to the job message.
-fn start(args: &[String]) -> io::Result<WorkerRun> {
+/// Up to the job message, and on with it; the exit code.
+fn start(args: &[String]) -> io::Result<i32> {
     let [command, commands, answers] = args else {
         return Err(io::Error::other("usage: Runner.Worker spawnclient <fd> <fd>"));
     };
@@ -114,13 +115,30 @@ fn start(args: &[String]) -> io::Result<WorkerRun> {
     let pipe = wire::open(commands, false)?;
     let answers = wire::open(answers, true)?;
     let mut messages = wire::messages(pipe);
-    let Some(Message::NewJobRequest(task)) = messages.next() else {
-        return Err(io::Error::other("no job message"));
-    };
-    let listener = sender.clone();
-    std::thread::spawn(move || messages.for_each(|message| _ = listener.send(Event::Message(message))));
     let bin = std::env::current_dir()?;
     let root = bin.parent().map_or_else(|| bin.clone(), PathBuf::from);
+    match messages.next() {
+        Some(Message::NewJobRequest(task)) => {
+            match run(root, *task, messages, answers, (sender, events))?.live() {
+                ControlFlow::Break(code) => Ok(code),
+                ControlFlow::Continue(result) => Ok(result.exit_code()),
+            }
+        }
+        Some(Message::StandIn) => standin::live(&root, messages, &answers),
+        Some(_) | None => Err(io::Error::other("no job message")),
+    }
+}
+
+/// A Worker that has its job.
+fn run(
+    root: PathBuf,
+    task: Assignment,
+    messages: impl Iterator<Item = Message> + Send + 'static,
+    answers: File,
+    (sender, events): (Sender<Event>, Receiver<Event>),
+) -> io::Result<WorkerRun> {
+    let listener = sender.clone();
+    std::thread::spawn(move || messages.for_each(|message| _ = listener.send(Event::Message(message))));
     let mut env = Environment::of_process();
     let pace = Pace::new(task.speed);
     let trace = Trace::open(&root, "Worker", &env)?;
@@ -135,7 +153,7 @@ fn start(args: &[String]) -> io::Result<WorkerRun> {
         console,
         trace,
         pace,
-        task: *task,
+        task,
         workspace,
         log,
         events,

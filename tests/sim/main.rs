@@ -7,6 +7,7 @@
 mod adversarial;
 mod harness;
 mod listener;
+mod player;
 mod registration;
 mod stop;
 mod worker;

@@ -24,6 +24,16 @@ pub(crate) enum Message {
     NewJobRequest(Box<Assignment>),
     CancelRequest,
     RunnerShutdown,
+    /// Not the runner's: be a Worker that is only there, with a step below it, until it is told to leave.
+    StandIn,
+    /// The stand-in's next step begins; this one may take signals as nothing.
+    Step {
+        stubborn: bool,
+    },
+    /// The stand-in's step is killed.
+    EndStep,
+    /// The stand-in leaves with this code.
+    Leave(i32),
 }
 
 /// Opens the pipe with this inherited descriptor number, for writing or for reading, and keeps it from the Worker's own children.
