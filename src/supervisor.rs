@@ -15,6 +15,7 @@ mod runner;
 mod scene;
 mod start;
 mod sweeping;
+mod workers;
 
 pub use fault::StartError;
 pub use start::{Setup, Tcp};
@@ -51,6 +52,7 @@ use sweeping::Sweeper;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use workers::Workers;
 
 /// Runs the supervisor until the listener has ended for good; the container's exit code.
 ///
@@ -96,6 +98,7 @@ struct Supervisor {
     caches: CacheWatch,
     launch: Launch,
     listening: Listening,
+    workers: Workers,
     update: Option<JoinHandle<std::io::Result<bool>>>,
     output: Output,
     heard: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
@@ -121,6 +124,8 @@ enum Happened {
     Word(Word),
     Exited(std::io::Result<Exit>),
     LastWords,
+    WorkerEnded,
+    LookDue,
     Deadline,
     Sample,
     Pulse(oneshot::Sender<()>),
@@ -147,6 +152,7 @@ impl Supervisor {
 
     async fn next(&mut self, samples: &mut tokio::time::Interval) -> Happened {
         let deadline = self.life.next_deadline().map(|up| self.clock.at(up));
+        let look = self.life.next_look().map(|up| self.clock.at(up));
         let last_words = self.listening.gone.as_ref().map(|gone| gone.until);
         tokio::select! {
             asked = self.signals.next() => Happened::Asked(asked),
@@ -157,6 +163,8 @@ impl Supervisor {
             report = self.reports.next() => Happened::Reported(report),
             said = self.preparation.next() => Happened::Prepared(said),
             batch = self.caches.next() => Happened::CachesUsed(batch),
+            () = self.workers.ended() => Happened::WorkerEnded,
+            () = until(look) => Happened::LookDue,
             () = until(last_words) => Happened::LastWords,
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
@@ -173,6 +181,7 @@ impl Supervisor {
             Happened::Heard(heard) => self.hear(heard),
             Happened::Word(word) => self.journal_said(word),
             Happened::Exited(exit) => self.exit_taken(exit),
+            Happened::WorkerEnded | Happened::LookDue => self.look(),
             Happened::LastWords => self.listener_is_gone(),
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),

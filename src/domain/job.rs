@@ -3,14 +3,18 @@
 //! A display name is free text and may hold newlines, so any line may be a part of a name. What a name cannot do is start or end
 //! a process: a completion counts only once the worker is gone, and a line printed before the worker began is still the name.
 //!
-//! The evidence is gathered when a line is read, which may be late: the next job's worker may be alive by then. So a line that was
-//! not believed is kept as a claim, and a later whole completion with the worker gone proves it: only a name with newlines can
-//! forge a line, and the completion of such a name is never whole.
+//! A start is a claim until its worker is seen ([`crew`]): the listener says `Running job` before it knows whether the job is still
+//! its, and anybody of its user can write into its pipe. One without a worker is dropped, and was never a job.
 //!
-//! Undecidable from the text, and left so: where neither `/proc` nor `_diag` can be read, a name with newlines is believed; and
-//! a job whose end and successor are both read late while the runner also prints its trace counts as abandoned.
+//! A line may be read late, so one that was not believed is kept, and judged again when there is more evidence: the worker's
+//! exit, the next worker, a later whole completion, or a minute in which the worker did not die. Only a name with newlines can
+//! forge a line, and it does so when the job begins, and the completion of such a name is never whole.
+//!
+//! Undecidable from the text, and left so: where neither `/proc` nor `_diag` can be read, every line is believed; and a job whose
+//! end is read before its worker is known to be gone while the runner also prints its trace waits for the next whole line.
 
 mod claim;
+pub mod crew;
 mod name;
 mod open;
 #[cfg(test)]
@@ -38,6 +42,40 @@ pub enum JobChange {
     Finished(JobRecord),
     /// The line was not believed.
     Doubted(Doubt),
+    /// What was said to begin never had a worker.
+    Dropped(Unborn),
+}
+
+/// Why a job that was said to begin was none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unborn {
+    /// No worker within 30 s.
+    NoWorker,
+    /// The listener took another job.
+    NextJob,
+    /// It said that the job is over, and no worker had been there.
+    Completed,
+    /// It began a new session.
+    NewSession,
+    /// It ended.
+    Exit,
+}
+
+impl Unborn {
+    /// Every reason, in label order.
+    pub const ALL: [Unborn; 5] =
+        [Unborn::NoWorker, Unborn::NextJob, Unborn::Completed, Unborn::NewSession, Unborn::Exit];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Unborn::NoWorker => "no_worker",
+            Unborn::NextJob => "next_job",
+            Unborn::Completed => "completed",
+            Unborn::NewSession => "new_session",
+            Unborn::Exit => "listener_exit",
+        }
+    }
 }
 
 /// Why a line that looks like a job's start or end was not believed.
@@ -69,8 +107,10 @@ impl Doubt {
 #[derive(Debug, Default)]
 pub struct JobTracker {
     open: Option<OpenJob>,
+    /// The claim that was dropped for want of a worker, which may come all the same.
+    dropped: Option<OpenJob>,
     last_start: Option<DateTime<Utc>>,
-    last_end: Option<DateTime<Utc>>,
+    last_look: Duration,
     /// The name of the job that ended last: its other voice may follow.
     ended: Told,
     /// Lines of a name whose first line has not been heard: the trace's was damaged, the terminal's will follow.
@@ -81,40 +121,132 @@ pub struct JobTracker {
 impl JobTracker {
     /// The job that runs now.
     pub fn open(&self) -> Option<&OpenJob> {
-        self.open.as_ref()
+        self.open.as_ref().filter(|job| job.seen)
     }
 
-    /// Takes what the runner said; `worker` is the evidence at that moment.
+    /// Whose worker is to be looked for: the open job's, or that of what is said to be one.
+    pub fn subject(&self) -> Option<&OpenJob> {
+        self.open.as_ref().or(self.dropped.as_ref())
+    }
+
+    /// When to call [`JobTracker::look`] again though nothing was heard; `None`: there is nothing to find out.
+    pub fn next_look(&self) -> Option<Duration> {
+        let job = self.open.as_ref()?;
+        let soon = |least, most| {
+            let since = self.last_look.saturating_sub(job.claims.since().unwrap_or(job.started.up));
+            self.last_look + (since / 4).clamp(least, most)
+        };
+        let next = if !job.seen {
+            Some(soon(Duration::from_millis(4), Duration::from_secs(1)))
+        } else if job.claims.is_empty() {
+            None
+        } else {
+            Some(soon(Duration::from_millis(50), Duration::from_secs(5)))
+        };
+        [next, job.due()].into_iter().flatten().min()
+    }
+
+    /// Takes what the runner said; `worker` is the evidence at that moment, of [`JobTracker::subject`]'s worker.
     pub fn hear(&mut self, reading: &Reading, worker: Worker, now: Now) -> Vec<JobChange> {
         self.tracing |= reading.traced;
-        let Some(job) = &mut self.open else { return self.hear_idle(reading, now) };
+        let mut changes: Vec<JobChange> = self.confirm_by(worker).into_iter().collect();
+        let Some(job) = &mut self.open else {
+            changes.extend(self.hear_idle(reading, worker, now));
+            return changes;
+        };
         if !can_be_in_a_name(reading) || job.is_own_start(reading) {
-            return Vec::new();
+            return changes;
         }
         match job.told.hear(reading) {
-            Part::Name => vec![JobChange::Doubted(Doubt::NameContinues)],
+            Part::Name => changes.push(JobChange::Doubted(Doubt::NameContinues)),
             Part::End(result) => {
                 let elapsed = job.elapsed(now);
                 self.ended = std::mem::take(&mut job.told);
-                self.close(status_of(result), Some(elapsed), now).into_iter().collect()
+                changes.extend(self.close(status_of(result), Some(elapsed), Unborn::Completed, now));
             }
             Part::Other => {
                 job.may_tell(reading, worker, now);
-                match job.doubt(worker, now) {
+                changes.extend(match job.doubt(worker, now) {
                     Some(doubt) => self.disbelieve(reading, doubt, now),
-                    None => self.believe(reading, now),
-                }
+                    None => self.believe(reading, worker, now),
+                });
             }
         }
+        changes
+    }
+
+    /// Takes what was seen of [`JobTracker::subject`]'s worker though nothing was said. One thing is settled at a time: call it
+    /// again for the next subject.
+    pub fn look(&mut self, worker: Worker, now: Now) -> Vec<JobChange> {
+        self.last_look = now.up;
+        let mut changes: Vec<JobChange> = self.confirm_by(worker).into_iter().collect();
+        let Some(job) = &mut self.open else { return changes };
+        match worker {
+            Worker::Gone => _ = job.gone.get_or_insert(now.up),
+            Worker::Alive => job.gone = None,
+            Worker::NotSeen | Worker::Unknown => {}
+        }
+        let is_over_due = job.due().is_some_and(|due| now.up >= due);
+        if worker == Worker::Gone || is_over_due {
+            changes.extend(self.judge());
+        }
+        if changes.is_empty() && is_over_due {
+            // Its worker never came, or is long gone and nobody will say how it ended.
+            let mut job = self.open.clone();
+            changes.extend(self.close(JobStatus::Abandoned, None, Unborn::NoWorker, now));
+            self.go_on(job.as_mut().map(|job| job.claims.after("")).unwrap_or_default());
+            self.dropped = job.filter(|job| !job.seen && self.open.is_none());
+        }
+        changes
     }
 
     /// The listener has exited: nobody will say how the open job ended, but its end is now.
-    pub fn listener_exited(&mut self, now: Now) -> Option<JobChange> {
-        let ended_after = self.open.as_ref()?.elapsed(now);
-        self.close(JobStatus::Abandoned, Some(ended_after), now)
+    pub fn listener_exited(&mut self, now: Now) -> Vec<JobChange> {
+        self.dropped = None;
+        let mut changes = self.judge();
+        if let Some(ended_after) = self.open.as_ref().map(|job| job.elapsed(now)) {
+            changes.extend(self.close(JobStatus::Abandoned, Some(ended_after), Unborn::Exit, now));
+        }
+        changes
     }
 
-    fn hear_idle(&mut self, reading: &Reading, now: Now) -> Vec<JobChange> {
+    /// A claim whose worker was seen is a job; where nothing can be seen it is believed.
+    fn confirm_by(&mut self, worker: Worker) -> Option<JobChange> {
+        if worker == Worker::NotSeen {
+            return None;
+        }
+        if self.open.is_none() && worker != Worker::Unknown {
+            self.open = self.dropped.take();
+        }
+        self.confirm()
+    }
+
+    fn confirm(&mut self) -> Option<JobChange> {
+        let job = self.open.as_mut().filter(|job| !job.seen)?;
+        job.seen = true;
+        Some(JobChange::Started(job.row(RowStatus::Running, None, job.started.utc)))
+    }
+
+    /// The open job's worker is gone: what the listener has said of its end, and of what came then, is true.
+    fn judge(&mut self) -> Vec<JobChange> {
+        let Some(job) = self.open.as_mut().filter(|job| job.seen) else { return Vec::new() };
+        let mut claims = job.claims.after(&job.name);
+        let ended = match claims.next() {
+            Some(Claim::Completed { result, at, .. }) => {
+                let elapsed = job.elapsed(at);
+                self.close(status_of(result), Some(elapsed), Unborn::Completed, at)
+            }
+            Some(start @ Claim::Started { at, .. }) => {
+                claims.put_back(start);
+                self.close(JobStatus::Abandoned, None, Unborn::NextJob, at)
+            }
+            None => return Vec::new(),
+        };
+        self.go_on(claims);
+        ended.into_iter().collect()
+    }
+
+    fn hear_idle(&mut self, reading: &Reading, worker: Worker, now: Now) -> Vec<JobChange> {
         if matches!(reading.event, RunnerEvent::NameLine(_)) {
             self.ahead.keep(reading);
             return Vec::new();
@@ -124,24 +256,29 @@ impl JobTracker {
             return vec![JobChange::Doubted(Doubt::NameContinues)];
         }
         if let RunnerEvent::JobStarted { name } = &reading.event {
-            let started = self.begin(name, reading.stamp.as_deref(), now);
+            self.claim(name, reading.stamp.as_deref(), now);
             if let Some(job) = self.open.as_mut().filter(|_| !reading.traced) {
                 job.told = ahead;
             }
-            vec![started]
+            self.confirm_by(worker).into_iter().collect()
         } else if let RunnerEvent::JobCompleted { .. } = &reading.event {
             vec![JobChange::Doubted(Doubt::NoOpenJob)]
         } else {
+            if reading.event == RunnerEvent::Listening {
+                self.dropped = None;
+            }
             Vec::new()
         }
     }
 
-    fn believe(&mut self, reading: &Reading, now: Now) -> Vec<JobChange> {
+    fn believe(&mut self, reading: &Reading, worker: Worker, now: Now) -> Vec<JobChange> {
         if let RunnerEvent::JobStarted { name } = &reading.event {
             // The listener never runs two: the earlier one ended without a word, at a time nobody saw.
             let mut changes: Vec<JobChange> =
-                self.close(JobStatus::Abandoned, None, now).into_iter().collect();
-            changes.push(self.begin(name, reading.stamp.as_deref(), now));
+                self.close(JobStatus::Abandoned, None, Unborn::NextJob, now).into_iter().collect();
+            self.claim(name, reading.stamp.as_deref(), now);
+            // What was seen of the earlier one's worker says nothing of this one's.
+            changes.extend((worker == Worker::Unknown).then(|| self.confirm()).flatten());
             return changes;
         }
         if let Some(job) = self.open.as_mut().filter(|job| job.is_ended_by(&reading.event)) {
@@ -150,7 +287,7 @@ impl JobTracker {
             return self.complete(name, *result, now);
         }
         if reading.event == RunnerEvent::Listening {
-            return self.close(JobStatus::Abandoned, None, now).into_iter().collect();
+            return self.close(JobStatus::Abandoned, None, Unborn::NewSession, now).into_iter().collect();
         }
         Vec::new()
     }
@@ -159,7 +296,8 @@ impl JobTracker {
         let is_change =
             matches!(reading.event, RunnerEvent::JobStarted { .. } | RunnerEvent::JobCompleted { .. });
         if let Some(job) = self.open.as_mut().filter(|_| is_change && !self.tracing) {
-            job.claims.keep(reading, now);
+            let late = job.is_named(now);
+            job.claims.keep(reading, late, now);
         }
         let is_rest_of_name = matches!(
             reading.event,
@@ -182,7 +320,7 @@ impl JobTracker {
             return changes;
         };
         let elapsed = job.elapsed(now);
-        changes.extend(self.close(status_of(result), Some(elapsed), now));
+        changes.extend(self.close(status_of(result), Some(elapsed), Unborn::Completed, now));
         changes
     }
 
@@ -190,48 +328,65 @@ impl JobTracker {
     fn grant(&mut self, claim: Claim) -> Vec<JobChange> {
         match claim {
             Claim::Started { name, stamp, at } => {
-                let mut changes: Vec<JobChange> =
-                    self.close(JobStatus::Abandoned, None, at).into_iter().collect();
-                changes.push(self.begin(&name, stamp.as_deref(), at));
-                changes
+                let ended = self.close(JobStatus::Abandoned, None, Unborn::NextJob, at);
+                self.claim(&name, stamp.as_deref(), at);
+                ended.into_iter().chain(self.confirm()).collect()
             }
             Claim::Completed { name, result, at } => {
                 let open = self.open.as_ref().filter(|job| same_name(&job.name, &name));
                 let elapsed = open.map(|job| job.elapsed(at));
                 elapsed
-                    .and_then(|elapsed| self.close(status_of(result), Some(elapsed), at))
+                    .and_then(|elapsed| self.close(status_of(result), Some(elapsed), Unborn::Completed, at))
                     .into_iter()
                     .collect()
             }
         }
     }
 
-    fn begin(&mut self, name: &str, stamp: Option<&str>, now: Now) -> JobChange {
+    /// Something is said to begin.
+    fn claim(&mut self, name: &str, stamp: Option<&str>, now: Now) {
         let utc = self
             .last_start
             .filter(|last| is_taken(*last, now.utc))
             .map_or(now.utc, |last| last + MILLISECOND);
         self.last_start = Some(utc);
         let said = stamp.and_then(|s| NaiveDateTime::parse_from_str(s, "%Y-%m-%d %H:%M:%SZ").ok());
-        let since = said.map_or(now.utc, |said| said.and_utc()).min(now.utc);
-        let job = OpenJob {
+        self.open = Some(OpenJob {
             name: name.to_owned(),
             started: Now { utc, ..now },
-            worker_since: self.last_end.map_or(since, |end| since.max(end)),
+            worker_since: said.map_or(now.utc, |said| said.and_utc()).min(now.utc),
+            seen: false,
+            gone: None,
             stamp: stamp.map(str::to_owned),
             told: Told::default(),
             claims: Claims::default(),
-        };
-        let row = job.row(RowStatus::Running, None, job.started.utc);
-        self.open = Some(job);
-        self.ended = Told::default();
-        JobChange::Started(row)
+        });
+        (self.ended, self.dropped, self.last_look) = (Told::default(), None, now.up);
     }
 
-    fn close(&mut self, status: JobStatus, duration: Option<Duration>, now: Now) -> Option<JobChange> {
+    /// The open job is over; a claim was none, for that reason. If the listener has said what came then, that is the next claim.
+    fn close(
+        &mut self,
+        status: JobStatus,
+        duration: Option<Duration>,
+        unborn: Unborn,
+        now: Now,
+    ) -> Option<JobChange> {
         let job = self.open.take()?;
-        self.last_end = Some(now.utc);
+        if !job.seen {
+            return Some(JobChange::Dropped(unborn));
+        }
         Some(JobChange::Finished(job.row(RowStatus::Finished(status), duration, now.utc)))
+    }
+
+    /// What the listener has said since the end that was just settled: its next start is the next claim, and the rest its.
+    fn go_on(&mut self, mut claims: Claims) {
+        while let Some(claim) = claims.next() {
+            if let Claim::Started { name, stamp, at } = claim {
+                self.claim(&name, stamp.as_deref(), at);
+                self.open.iter_mut().for_each(|job| job.claims = std::mem::take(&mut claims));
+            }
+        }
     }
 }
 

@@ -121,6 +121,7 @@ impl Lifecycle {
                 actions
             }
             (_, Input::Said(reading, worker)) => self.said(reading, worker, now),
+            (_, Input::Looked(worker)) => self.looked(worker, now),
             (_, Input::Started { pid }) => self.started(pid),
             (_, Input::NotStarted { error }) => self.not_started(error, now),
 

@@ -4,7 +4,7 @@ use super::cache::{CacheResult, CacheType};
 use super::context::ReportFault;
 use super::death::Cause;
 use super::event::{Exit, GhostCause, StopKind, Stream};
-use super::job::Doubt;
+use super::job::{Doubt, Unborn};
 use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
 use super::registration::{Registered, RegistrationFault, Removal, Standing};
@@ -113,6 +113,8 @@ pub enum Notice {
     JobFinished(JobRecord),
     /// A line that looks like a job's start or end was not believed.
     LineDoubted(Doubt),
+    /// What was said to begin never had a worker: it was no job.
+    ClaimDropped(Unborn),
     /// An operator asked us to go.
     StopAsked(StopKind),
     /// The runner is being registered.

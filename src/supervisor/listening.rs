@@ -1,10 +1,11 @@
 //! The listener from its start to its last word: what it says is heard with the evidence of the moment, and its exit is not its end.
 
+use super::workers::Workers;
 use super::{Supervisor, runner};
-use crate::domain::event::{Exit, Worker};
+use crate::domain::event::Exit;
 use crate::domain::lifecycle::Input;
 use crate::sys::child::{Heard, Listener};
-use crate::sys::worker;
+use crate::sys::worker::Watch;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -34,6 +35,7 @@ impl Supervisor {
         match Listener::start(&self.launch, self.listening.launches, &self.output, &self.heard.0) {
             Ok(listener) => {
                 let pid = listener.pid();
+                self.workers = Workers::of(Watch::start(pid, &self.launch.dir));
                 self.listening.listener = Some(listener);
                 Input::Started { pid }
             }
@@ -44,13 +46,7 @@ impl Supervisor {
     pub(super) fn hear(&mut self, heard: Heard) {
         match heard {
             Heard::Sentence { launch, reading } if launch == self.listening.launches => {
-                let evidence = match (self.life.open_job(), &self.listening.listener) {
-                    (Some(job), Some(listener)) => {
-                        worker::evidence(listener.pid(), &self.launch.dir, job.worker_since)
-                    }
-                    (None, _) | (_, None) => Worker::Unknown,
-                };
-                self.feed(Input::Said(reading, evidence));
+                self.said(reading);
             }
             Heard::Eof { launch } if launch == self.listening.launches => {
                 if let Some(gone) = &mut self.listening.gone {
@@ -78,6 +74,10 @@ impl Supervisor {
     }
 
     pub(super) fn listener_is_gone(&mut self) {
+        if self.listening.gone.is_none() {
+            return;
+        }
+        self.look();
         let Some(Gone { exit, .. }) = self.listening.gone.take() else { return };
         let configured = runner::is_configured(&self.launch, exit);
         let cause = self.cause(exit);

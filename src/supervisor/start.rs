@@ -10,6 +10,7 @@ use super::reports::Reports;
 use super::runner;
 use super::scene::Scene;
 use super::sweeping::Sweeper;
+use super::workers::Workers;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
 use crate::domain::event::Now;
@@ -120,6 +121,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         caches: CacheWatch::begin(&config.metrics.cache_types, &launch.dir, &telemetry),
         launch,
         listening: Listening::default(),
+        workers: Workers::default(),
         update: None,
         output: Output { outlets, lines: Arc::default() },
         heard: mpsc::channel(SENTENCES),

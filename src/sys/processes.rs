@@ -26,16 +26,16 @@ pub struct Marks {
 }
 
 /// What is asked of `/proc/PID/stat`.
-struct Stat<'a> {
+pub(super) struct Stat<'a> {
     comm: &'a [u8],
     state: u8,
-    parent: i32,
-    start: u64,
+    pub(super) parent: i32,
+    pub(super) start: u64,
 }
 
 impl Stat<'_> {
     /// `proc_pid_stat(5)`: the name, in parentheses, may hold anything.
-    fn parse(text: &[u8]) -> Option<Stat<'_>> {
+    pub(super) fn parse(text: &[u8]) -> Option<Stat<'_>> {
         let (open, close) = (memchr::memchr(b'(', text)?, memchr::memrchr(b')', text)?);
         let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
         let mut fields = rest.split_ascii_whitespace();
@@ -45,8 +45,12 @@ impl Stat<'_> {
         Some(Stat { comm: text.get(open + 1..close)?, state, parent, start })
     }
 
-    fn is_dead(&self) -> bool {
+    pub(super) fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X')
+    }
+
+    pub(super) fn is_worker(&self) -> bool {
+        self.comm == WORKER
     }
 }
 
@@ -56,11 +60,24 @@ fn pids() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-fn stat_text(pid: i32) -> Option<Vec<u8>> {
+/// The children of a process, and others if the kernel keeps no lists of them; one whose brother ends meanwhile may be missed.
+pub(super) fn children(pid: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.map(|task| std::fs::read_to_string(task.path().join("children")));
+    let numbers = |list: String| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    let lists: Vec<std::io::Result<Vec<i32>>> = lists.map(|list| list.map(numbers)).collect();
+    if lists.iter().any(Result::is_ok) {
+        lists.into_iter().flatten().flatten().collect()
+    } else {
+        pids().collect()
+    }
+}
+
+pub(super) fn stat_text(pid: i32) -> Option<Vec<u8>> {
     std::fs::read(format!("/proc/{pid}/stat")).ok()
 }
 
-fn start_of(pid: i32) -> Option<u64> {
+pub(super) fn start_of(pid: i32) -> Option<u64> {
     Some(Stat::parse(&stat_text(pid)?)?.start)
 }
 
@@ -81,7 +98,7 @@ pub fn look(marks: &Marks) -> Vec<Process> {
         let role = match job(&environment, marks) {
             Some(id) => Role::Job(id.to_owned()),
             // A job's own process of that name would carry the job's id.
-            None if stat.comm == WORKER => Role::Worker,
+            None if stat.is_worker() => Role::Worker,
             None => Role::Other,
         };
         Some(Process { pid, parent: stat.parent, start: stat.start, role })

@@ -1,35 +1,152 @@
-//! Evidence of the job's worker, from places a job's name cannot write to: the process table and `_diag`.
+//! Evidence of the listener's workers, from places a job's name cannot write to: the process table and `_diag`.
 
-use crate::domain::event::Worker;
+use super::processes::{self, Stat};
+use crate::domain::job::crew::{Id, Log, Look, Process};
 use chrono::{DateTime, Utc};
-use std::path::Path;
-use std::time::SystemTime;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::{BTreeSet, HashMap};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
 
-/// Looks for a `Runner.Worker` of this listener: alive now, or gone after having opened its log since `started`.
-pub fn evidence(listener: u32, runner_dir: &Path, started: DateTime<Utc>) -> Worker {
-    match (has_live_worker(listener), has_log_since(runner_dir, started)) {
-        (Some(true), _) => Worker::Alive,
-        (Some(false), Some(true)) => Worker::Gone,
-        (Some(false), Some(false)) => Worker::NotSeen,
-        (None, _) | (_, None) => Worker::Unknown,
+/// Files in `_diag` that are looked at: the sweep leaves far fewer of the runner's own.
+const MOST_LOGS: usize = 8192;
+
+/// Looks for the workers of one listener.
+#[derive(Debug)]
+pub struct Watch {
+    listener: i32,
+    diag: PathBuf,
+    /// Logs that were there at the last look.
+    known: BTreeSet<String>,
+    /// What tells a worker's end: its descriptor, where the kernel gives one.
+    ends: HashMap<Id, Option<AsyncFd<OwnedFd>>>,
+}
+
+impl Watch {
+    /// A listener that has just been started: what lies in `_diag` is not of its workers.
+    pub fn start(listener: u32, runner_dir: &Path) -> Watch {
+        let diag = runner_dir.join("_diag");
+        let known = logs(&diag).unwrap_or_default();
+        let listener = i32::try_from(listener).unwrap_or(i32::MAX);
+        Watch { listener, diag, known, ends: HashMap::new() }
+    }
+
+    /// What is new, and who of `alive` still is; once the listener is gone nobody is born any more.
+    pub fn look(&mut self, alive: &[Id], listener_is_gone: bool) -> Look {
+        // The logs first: a worker whose log is there and who is not seen afterwards has ended.
+        let logs = self.new_logs();
+        let processes = self.processes(alive, listener_is_gone);
+        for process in processes.iter().flatten() {
+            self.ends.entry(process.id).or_insert_with(|| end_of(process.id));
+        }
+        Look { processes, logs }
+    }
+
+    fn processes(&self, alive: &[Id], listener_is_gone: bool) -> Option<Vec<Process>> {
+        let up = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
+        let ticks = procfs::ticks_per_second();
+        let process = |pid: i32, stat: &Stat<'_>| Process {
+            id: Id { pid, start: stat.start },
+            age: up.saturating_sub(Duration::from_millis(stat.start.saturating_mul(1000) / ticks)),
+        };
+        let mut found: Vec<Process> = Vec::new();
+        for id in alive {
+            let text = processes::stat_text(id.pid);
+            let stat = text.as_deref().and_then(Stat::parse);
+            found.extend(stat.filter(|s| s.start == id.start && !s.is_dead()).map(|s| process(id.pid, &s)));
+        }
+        if listener_is_gone {
+            return Some(found);
+        }
+        processes::stat_text(self.listener)?;
+        for pid in processes::children(self.listener) {
+            let text = processes::stat_text(pid);
+            let stat = text.as_deref().and_then(Stat::parse);
+            let worker = stat.filter(|s| s.parent == self.listener && s.is_worker() && !s.is_dead());
+            let worker = worker.map(|stat| process(pid, &stat));
+            found.extend(worker.filter(|worker| !found.iter().any(|known| known.id == worker.id)));
+        }
+        Some(found)
+    }
+
+    fn new_logs(&mut self) -> Option<Vec<Log>> {
+        let now = logs(&self.diag)?;
+        let new = now.difference(&self.known).filter_map(|name| {
+            let found =
+                std::fs::symlink_metadata(self.diag.join(name)).ok().filter(|found| found.is_file())?;
+            let nanoseconds = u32::try_from(found.ctime_nsec()).ok()?;
+            let changed = DateTime::<Utc>::from_timestamp(found.ctime(), nanoseconds)?;
+            Some(Log { name: name.clone(), changed })
+        });
+        let new = new.collect();
+        self.known = now;
+        Some(new)
+    }
+
+    /// One of the workers that were seen has ended. Cancel-safe; never, where the kernel does not tell.
+    pub async fn ended(&mut self) {
+        let ended = poll_fn(|context| {
+            let ready = |(id, end): (&Id, &Option<AsyncFd<OwnedFd>>)| {
+                let end = end.as_ref()?;
+                end.poll_read_ready(context).is_ready().then_some(*id)
+            };
+            self.ends.iter().find_map(ready).map_or(Poll::Pending, Poll::Ready)
+        });
+        let id = ended.await;
+        self.ends.insert(id, None);
+        self.ends.retain(|id, end| end.is_some() || processes::start_of(id.pid) == Some(id.start));
     }
 }
 
-fn has_live_worker(listener: u32) -> Option<bool> {
-    let listener = i32::try_from(listener).ok()?;
-    let is_worker = |stat: &procfs::process::Stat| {
-        // The kernel keeps 15 bytes of a name; a zombie has ended.
-        stat.ppid == listener && stat.comm == "Runner.Worker" && !matches!(stat.state, 'Z' | 'X')
+/// The names of the workers' logs; `None` where nobody may look.
+fn logs(diag: &Path) -> Option<BTreeSet<String>> {
+    let entries = match std::fs::read_dir(diag) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(BTreeSet::new()),
+        Err(_) => return None,
     };
-    let mut processes = procfs::process::all_processes().ok()?;
-    Some(processes.any(|p| p.and_then(|p| p.stat()).is_ok_and(|stat| is_worker(&stat))))
+    let names = entries.take(MOST_LOGS).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Some(names.filter(|name| name.starts_with("Worker_")).collect())
 }
 
-fn has_log_since(runner_dir: &Path, started: DateTime<Utc>) -> Option<bool> {
-    let started = SystemTime::from(started);
-    let entries = std::fs::read_dir(runner_dir.join("_diag")).ok()?;
-    Some(entries.flatten().any(|entry| {
-        entry.file_name().as_encoded_bytes().starts_with(b"Worker_")
-            && entry.metadata().and_then(|m| m.modified()).is_ok_and(|at| at >= started)
-    }))
+/// Becomes readable when that process ends.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe for the sake of types that do not own their descriptor; this one does"
+)]
+fn end_of(id: Id) -> Option<AsyncFd<OwnedFd>> {
+    let end = pidfd_open(Pid::from_raw(id.pid)?, PidfdFlags::NONBLOCK).ok()?;
+    // Opened first, compared after: the descriptor is that process's, whatever its number means next.
+    (processes::start_of(id.pid) == Some(id.start)).then(|| AsyncFd::new(end).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_new_once_and_no_link_is_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = |name: &str| dir.path().join("_diag").join(name);
+        std::fs::create_dir(dir.path().join("_diag")).expect("a directory");
+        std::fs::write(log("Worker_1.log"), "").expect("a file");
+        let mut watch = Watch::start(std::process::id(), dir.path());
+        assert_eq!(watch.look(&[], true).logs, Some(Vec::new()));
+        std::fs::write(log("Worker_2.log"), "").expect("a file");
+        std::os::unix::fs::symlink(log("Worker_2.log"), log("Worker_3.log")).expect("a link");
+        std::fs::write(log("Runner_2.log"), "").expect("a file");
+        let names =
+            |look: Look| look.logs.map(|logs| logs.into_iter().map(|log| log.name).collect::<Vec<_>>());
+        assert_eq!(names(watch.look(&[], true)), Some(vec!["Worker_2.log".to_owned()]));
+        assert_eq!(names(watch.look(&[], true)), Some(Vec::new()));
+        let mut nowhere = Watch::start(std::process::id(), &dir.path().join("nowhere"));
+        assert_eq!(nowhere.look(&[], true).logs, Some(Vec::new()));
+    }
 }

@@ -80,6 +80,7 @@ static REASONS: [&str; 12] = [
 static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static QUEUE_FAULTS: [&str; 5] = ["missing", "negative", "absurd", "unavailable", "spared"];
+static UNBORN: [&str; 5] = ["no_worker", "next_job", "completed", "new_session", "listener_exit"];
 static REPORT_FAULTS: [&str; 6] = ["oversized", "malformed", "foreign", "late", "duplicate", "unknown_type"];
 /// In the order in which they are measured.
 pub(super) static PRESSURES: [&str; 3] = ["cpu", "memory", "io"];
@@ -151,6 +152,10 @@ metrics! {
         {"Jobs of unknown queue time over a day, by why" =>
             "sum by (reason) (increase(github_runner_queue_time_unknown_total[1d]))"},
         "Jobs of which GitHub was asked how long they had waited, and no believable answer came, by why.";
+    CLAIMS_DROPPED = "github_runner_claims_dropped_total", Counter, ["reason": &UNBORN],
+        {"Jobs a day that were handed out and never had a worker, by why" =>
+            "sum by (reason) (increase(github_runner_claims_dropped_total[1d]))"},
+        "Jobs that the listener said to run and that never had a worker, by why: cancelled or lost before they began. They are no jobs here.";
     REPORTS_REFUSED = "github_runner_reports_refused_total", Counter, ["reason": &REPORT_FAULTS],
         {"Refused datagrams over a day, by why" =>
             "sum by (reason) (increase(github_runner_reports_refused_total[1d]))"},
@@ -270,6 +275,7 @@ mod tests {
     use crate::domain::context::ReportFault;
     use crate::domain::dora::Outcome;
     use crate::domain::event::Stream;
+    use crate::domain::job::Unborn;
     use crate::domain::queue::QueueFault;
     use crate::domain::record::{FaultKind, JobStatus};
     use crate::domain::restart::RestartReason;
@@ -282,6 +288,7 @@ mod tests {
         assert_eq!(REASONS.to_vec(), RestartReason::ALL.map(RestartReason::as_str).to_vec());
         assert_eq!(FAULTS.to_vec(), FaultKind::ALL.map(FaultKind::as_str).to_vec());
         assert_eq!(QUEUE_FAULTS.to_vec(), QueueFault::ALL.map(QueueFault::as_str).to_vec());
+        assert_eq!(UNBORN.to_vec(), Unborn::ALL.map(Unborn::as_str).to_vec());
         assert_eq!(REPORT_FAULTS.to_vec(), ReportFault::ALL.map(ReportFault::as_str).to_vec());
         assert_eq!(OUTCOMES.to_vec(), Outcome::ALL.map(Outcome::as_str).to_vec());
         assert_eq!(STREAMS.to_vec(), Stream::ALL.map(Stream::as_str).to_vec());

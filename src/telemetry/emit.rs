@@ -112,6 +112,7 @@ impl Telemetry {
             Notice::DeregistrationStarted => info!(event = "deregistration_started"),
             Notice::Deregistered(removal) => deregistered(removal),
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),
+            Notice::ClaimDropped(why) => jobs::claim_dropped(*why),
             Notice::StopAsked(kind) => info!(event = "stop_asked", how = stop_word(*kind)),
             Notice::DrainStarted { at_most, job } => {
                 let seconds = at_most.map(|d| d.as_secs());

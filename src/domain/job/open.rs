@@ -11,6 +11,12 @@ use std::time::Duration;
 
 /// A line this soon after `Running job`, before any worker was seen, can only be a further line of the name.
 const NAME_CONTINUES: Duration = Duration::from_millis(500);
+/// A listener that has started a worker has done so by then: it gives the message 30 s.
+const UNSEEN: Duration = Duration::from_secs(30);
+/// A completion can come 52 s after its worker is gone, when a failed report is told: nothing is settled by time before.
+const SILENT: Duration = Duration::from_secs(120);
+/// A worker that lives this long after its job's completion was told cannot die.
+const UNDYING: Duration = Duration::from_secs(60);
 /// Names are told apart by this much of them: a line over the decoder's cap has lost its middle.
 const COMPARED: usize = 1024;
 /// The job that runs now.
@@ -20,15 +26,25 @@ pub struct OpenJob {
     pub name: String,
     /// When its `Running job` line was read.
     pub started: Now,
-    /// A `_diag/Worker_*.log` written since then is this job's: the runner's own time of the start, which is whole seconds but
-    /// cannot be late, unless the job before was still open then.
+    /// No worker that was born before is this job's: the runner's own time of the start, which is whole seconds but cannot be
+    /// late.
     pub worker_since: DateTime<Utc>,
+    /// Its worker was seen, or nothing can be seen here; until then it is a claim.
+    pub(super) seen: bool,
+    /// When it was first known that its worker is gone.
+    pub(super) gone: Option<Duration>,
     pub(super) stamp: Option<String>,
     pub(super) told: Told,
     pub(super) claims: Claims,
 }
 
 impl OpenJob {
+    /// [`OpenJob::worker_since`] as monotonic time.
+    pub(super) fn worker_since_up(&self) -> Duration {
+        let late = (self.started.utc - self.worker_since).to_std().unwrap_or_default();
+        self.started.up.saturating_sub(late)
+    }
+
     pub(super) fn elapsed(&self, now: Now) -> Duration {
         now.up.saturating_sub(self.started.up)
     }
@@ -38,6 +54,20 @@ impl OpenJob {
         self.stamp.is_some()
             && self.stamp == reading.stamp
             && matches!(&reading.event, RunnerEvent::JobStarted { name } if same_name(&self.name, name))
+    }
+
+    /// When time alone says something of it, if nothing else does.
+    pub(super) fn due(&self) -> Option<Duration> {
+        if !self.seen {
+            return Some(self.started.up + UNSEEN);
+        }
+        let undying = self.claims.since().map(|at| at + UNDYING);
+        self.gone.map(|at| at + SILENT).or(undying)
+    }
+
+    /// Lines that came this late are no part of its name: only the listener says such a thing.
+    pub(super) fn is_named(&self, now: Now) -> bool {
+        self.elapsed(now) >= NAME_CONTINUES
     }
 
     /// A name is printed before its worker begins; the worker may have begun by the time it is read.

@@ -6,16 +6,16 @@ use crate::domain::parse::parse;
 
 const TS: &str = "2026-08-17 13:15:44Z";
 
-fn now(millis: u64) -> Now {
+pub(super) fn now(millis: u64) -> Now {
     let utc = DateTime::from_timestamp(1_786_972_544, 0).expect("in range");
     Now { up: Duration::from_millis(millis), utc: utc + Duration::from_millis(millis) }
 }
 
-fn reading(line: &str) -> Reading {
+pub(super) fn reading(line: &str) -> Reading {
     parse(Stream::Stdout, line.as_bytes()).unwrap_or_else(|| panic!("a sentence: {line}"))
 }
 
-/// A tracker and what it did: `+name` began, `-status name` ended, `?doubt`.
+/// A tracker and what it did: `+name` began, `-status name` ended, `?doubt`, `!dropped`.
 #[derive(Default)]
 struct Heard(JobTracker, Vec<String>);
 
@@ -23,6 +23,26 @@ impl Heard {
     /// Without a time stamp of its own the line gets one.
     fn line(mut self, millis: u64, worker: Worker, line: &str) -> Heard {
         let changes = self.0.hear(&reading(&line.replace("TS", TS)), worker, now(millis));
+        self.note(&changes);
+        self
+    }
+
+    /// Somebody has looked, and looks again for what comes to light.
+    fn look(mut self, millis: u64, workers: &[Worker]) -> Heard {
+        for worker in workers {
+            let changes = self.0.look(*worker, now(millis));
+            self.note(&changes);
+        }
+        self
+    }
+
+    fn exit(mut self, millis: u64) -> Heard {
+        let changes = self.0.listener_exited(now(millis));
+        self.note(&changes);
+        self
+    }
+
+    fn note(&mut self, changes: &[JobChange]) {
         self.1.extend(changes.iter().map(|change| match change {
             JobChange::Started(row) => format!("+{}", row.job_name),
             JobChange::Finished(row) => {
@@ -31,8 +51,8 @@ impl Heard {
                 format!("-{} {} {seconds}", status.as_str(), row.job_name)
             }
             JobChange::Doubted(doubt) => format!("?{}", doubt.as_str()),
+            JobChange::Dropped(why) => format!("!{}", why.as_str()),
         }));
-        self
     }
 
     fn did(self, expected: &[&str]) {
@@ -68,7 +88,9 @@ fn a_start_ends_the_job_that_was_forgotten_and_a_session_does_too() {
                 "{line} {worker:?}"
             );
             assert_eq!(heard.1.contains(&"-abandoned a ?".to_owned()), believed);
-            assert_eq!(heard.1.contains(&"+b".to_owned()), believed && began);
+            let claims = heard.0.subject().is_some_and(|job| job.name == "b");
+            assert_eq!(claims, believed && began, "a claim at first");
+            assert_eq!(heard.1.contains(&"+b".to_owned()), began && worker == Worker::Unknown);
         }
     }
     // A session renewed while the job runs is news of the session only.
@@ -132,6 +154,7 @@ fn a_start_that_the_name_did_not_say_is_the_next_job() {
     running("a")
         .line(9_000, Worker::Gone, "TS: Job a")
         .line(9_000, Worker::Gone, "TS: Running job: b")
+        .look(9_020, &[Worker::Alive])
         .did(&["+a", "-abandoned a ?", "+b"]);
 }
 
@@ -204,6 +227,117 @@ fn while_the_trace_is_printed_a_late_line_proves_nothing() {
 }
 
 #[test]
+fn a_claim_is_a_job_once_its_worker_is_seen() {
+    let claim = || Heard::default().line(0, Worker::NotSeen, "TS: Running job: a");
+    for worker in [Worker::Alive, Worker::Gone, Worker::Unknown] {
+        claim().look(15, &[Worker::NotSeen, worker]).did(&["+a"]);
+        let line = claim().line(2_000, worker, "TS: Job a completed with result: Failed");
+        assert_eq!(line.1[0], "+a", "the line comes with evidence");
+    }
+    let pending = claim().look(29_999, &[Worker::NotSeen]);
+    assert!(pending.0.open().is_none() && pending.0.subject().is_some(), "never busy");
+    pending.look(30_000, &[Worker::NotSeen]).did(&["!no_worker"]);
+    claim()
+        .line(600, Worker::NotSeen, "TS: Running job: b")
+        .look(700, &[Worker::Alive])
+        .did(&["!next_job", "+b"]);
+    claim().line(600, Worker::NotSeen, "TS: Listening for Jobs").did(&["!new_session"]);
+    claim().line(600, Worker::NotSeen, "TS: Job a completed with result: Succeeded").did(&["!completed"]);
+    claim().exit(600).did(&["!listener_exit"]);
+    // The first renewal can take minutes.
+    let late = claim().look(30_000, &[Worker::NotSeen]).look(45_000, &[Worker::NotSeen, Worker::Alive]);
+    late.line(90_000, Worker::Gone, "TS: Job a completed with result: Succeeded").did(&[
+        "!no_worker",
+        "+a",
+        "-success a 90.0",
+    ]);
+    let next = claim().look(30_000, &[Worker::NotSeen]).line(31_000, Worker::NotSeen, "TS: Running job: b");
+    next.look(31_010, &[Worker::Alive]).did(&["!no_worker", "+b"]);
+}
+
+#[test]
+fn a_job_without_a_worker_and_the_next_one_at_once_are_one_job() {
+    // The second line might be the first one's name, until a job of that name ends whole.
+    Heard::default()
+        .line(0, Worker::NotSeen, "TS: Running job: a")
+        .line(90, Worker::NotSeen, "TS: Running job: b")
+        .look(110, &[Worker::Alive])
+        .line(9_000, Worker::Gone, "TS: Job b completed with result: Succeeded")
+        .did(&["?name_continues", "+a", "-abandoned a ?", "+b", "-success b 8.9"]);
+}
+
+#[test]
+fn a_doubted_line_is_judged_again_by_the_workers_exit_and_by_the_next_worker() {
+    let doubted = || {
+        let ended = running("a").line(9_000, Worker::Alive, "TS: Job a completed with result: Failed");
+        ended.line(9_010, Worker::Alive, "TS: Running job: b")
+    };
+    let did = ["+a", "?worker_alive", "?worker_alive", "-failed a 9.0", "+b"];
+    // First of `a`'s worker, which is gone or succeeded, then of `b`'s.
+    doubted().look(9_300, &[Worker::Alive, Worker::Gone, Worker::NotSeen, Worker::Alive]).did(&did);
+    let all = doubted().line(12_000, Worker::Alive, "TS: Job b completed with result: Succeeded");
+    all.look(12_300, &[Worker::Gone, Worker::Gone]).did(&[
+        "+a",
+        "?worker_alive",
+        "?worker_alive",
+        "?worker_alive",
+        "-failed a 9.0",
+        "+b",
+        "-success b 3.0",
+    ]);
+    doubted().look(9_300, &[Worker::Gone]).exit(9_400).did(&[
+        "+a",
+        "?worker_alive",
+        "?worker_alive",
+        "-failed a 9.0",
+        "!listener_exit",
+    ]);
+    doubted().exit(9_400).did(&["+a", "?worker_alive", "?worker_alive", "-failed a 9.0", "!listener_exit"]);
+}
+
+#[test]
+fn a_name_that_forged_its_end_is_not_believed_when_the_worker_exits() {
+    running("a")
+        .line(200, Worker::Alive, "TS: Job a completed with result: Succeeded")
+        .look(9_000, &[Worker::Gone])
+        .line(9_010, Worker::Gone, "TS: Job a")
+        .line(9_010, Worker::Gone, "TS: Job a completed with result: Succeeded")
+        .line(9_010, Worker::Gone, "z completed with result: Failed")
+        .did(&["+a", "?worker_alive", "?name_continues", "-failed a 9.0"]);
+}
+
+#[test]
+fn time_alone_settles_nothing_for_a_minute_and_everything_in_the_end() {
+    let undying = || running("a").line(9_000, Worker::Alive, "TS: Job a completed with result: Failed");
+    undying().look(68_999, &[Worker::Alive]).did(&["+a", "?worker_alive"]);
+    undying().look(69_000, &[Worker::Alive]).did(&["+a", "?worker_alive", "-failed a 9.0"]);
+    // A completion can come 52 s after its worker is gone.
+    let silent = || running("a").look(9_000, &[Worker::Gone]);
+    silent()
+        .look(128_999, &[Worker::Gone])
+        .line(129_000, Worker::Gone, "TS: Job a completed with result: Failed")
+        .did(&["+a", "-failed a 129.0"]);
+    silent().look(129_000, &[Worker::Gone]).did(&["+a", "-abandoned a ?"]);
+}
+
+#[test]
+fn it_is_only_looked_for_what_is_not_known() {
+    let due = |heard: &Heard| heard.0.next_look().map(|at| at.as_millis());
+    assert_eq!(due(&Heard::default()), None);
+    let claim = Heard::default().line(0, Worker::NotSeen, "TS: Running job: a");
+    assert_eq!(due(&claim), Some(4));
+    let claim = claim.look(400, &[Worker::NotSeen]);
+    assert_eq!(due(&claim), Some(500));
+    let open = claim.look(500, &[Worker::Alive]);
+    assert_eq!(due(&open), None, "nothing polls while a job runs");
+    let doubted = open
+        .line(9_000, Worker::Alive, "TS: Job a completed with result: Failed")
+        .look(9_000, &[Worker::Alive]);
+    assert_eq!(due(&doubted), Some(9_050));
+    assert_eq!(due(&doubted.look(40_000, &[Worker::Alive])), Some(45_000));
+}
+
+#[test]
 fn jobs_of_one_millisecond_have_ids_of_their_own() {
     let Heard(mut tracker, _) = running("0");
     let mut ids = vec![tracker.open().map(|job| job.started.utc)];
@@ -211,27 +345,44 @@ fn jobs_of_one_millisecond_have_ids_of_their_own() {
         tracker.hear(&reading("2026-08-17 13:15:44Z: Running job: next"), Worker::Gone, now(0));
         let line = format!("{TS}: Running job: {}", ids.len());
         tracker.hear(&reading(&line), Worker::Gone, now(0));
-        ids.push(tracker.open().map(|job| job.started.utc));
+        ids.push(tracker.subject().map(|job| job.started.utc));
     }
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
 }
 
 #[test]
-fn the_worker_is_looked_for_since_the_runners_own_time_but_not_in_the_job_before() {
-    let since = |tracker: &JobTracker| tracker.open().map(|job| job.worker_since);
+fn the_worker_is_looked_for_since_the_runners_own_time() {
+    let since = |tracker: &JobTracker| tracker.subject().map(|job| job.worker_since);
     let at = |millis| Some(now(millis).utc);
     let line = |stamp: &str, name: &str| reading(&format!("{stamp}: Running job: {name}"));
     let mut tracker = JobTracker::default();
     tracker.hear(&line("2026-08-17 13:15:46Z", "late"), Worker::Unknown, now(5_300));
     assert_eq!(since(&tracker), at(2_000), "the line was read 3.3 s late");
+    assert_eq!(tracker.subject().map(OpenJob::worker_since_up), Some(Duration::from_secs(2)));
     let end = reading("2026-08-17 13:15:50Z: Job late completed with result: Failed");
     tracker.hear(&end, Worker::Gone, now(6_700));
-    tracker.hear(&line("2026-08-17 13:15:50Z", "next"), Worker::Unknown, now(6_900));
-    assert_eq!(since(&tracker), at(6_700), "the job before may have written within that second");
     tracker.hear(&line("2030-01-01 00:00:00Z", "ahead"), Worker::Gone, now(9_000));
     assert_eq!(since(&tracker), at(9_000), "a clock that is ahead hides nothing");
     tracker.hear(&line("2026-99-99 99:99:99Z", "no time"), Worker::Gone, now(11_000));
     assert_eq!(since(&tracker), at(11_000));
+}
+
+#[test]
+fn the_last_claims_are_kept() {
+    let mut heard = running("0");
+    for index in 1..100 {
+        let at = 9_000 + index;
+        heard =
+            heard.line(at, Worker::Alive, &format!("TS: Job {} completed with result: Failed", index - 1));
+        heard = heard.line(at, Worker::Alive, &format!("TS: Running job: {index}"));
+    }
+    let heard = heard.line(20_000, Worker::Gone, "TS: Job 99 completed with result: Succeeded");
+    assert_eq!(heard.1.last().map(String::as_str), Some("-success 99 10.9"));
+    assert_eq!(
+        heard.1.iter().filter(|did| did.starts_with("-failed")).count(),
+        7,
+        "of the sixteen lines before it"
+    );
 }
 
 #[test]

@@ -24,15 +24,38 @@ impl Lifecycle {
         let changes = self.jobs.hear(&reading, worker, now);
         let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
         let moved = !changes.is_empty();
-        let interrupted = matches!(self.phase, Phase::Stopping { .. } | Phase::Killing);
-        let to_action = |change| change_to_action(change, interrupted);
-        let mut actions: Vec<Action> = changes.into_iter().map(to_action).collect();
+        let mut actions = self.tell(changes);
         if believed {
             actions.extend(self.hear_session(reading.event, now).map(Action::Notify));
         }
         if moved {
             actions.extend(self.settle(now));
         }
+        actions
+    }
+
+    /// Nothing was said, but somebody has looked.
+    pub(super) fn looked(&mut self, worker: Worker, now: Now) -> Vec<Action> {
+        let changes = self.jobs.look(worker, now);
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let mut actions = self.tell(changes);
+        actions.extend(self.settle(now));
+        actions
+    }
+
+    fn tell(&self, changes: Vec<JobChange>) -> Vec<Action> {
+        let interrupted = matches!(self.phase, Phase::Stopping { .. } | Phase::Killing);
+        changes.into_iter().map(|change| change_to_action(change, interrupted)).collect()
+    }
+
+    /// The listener is gone, and what it said before is settled.
+    pub(super) fn jobs_ended_by(&mut self, cause: Cause, now: Now) -> Vec<Action> {
+        let mut changes = self.jobs.listener_exited(now);
+        let last = changes.pop();
+        let mut actions = self.tell(changes);
+        actions.extend(last.map(|change| ended_by(cause, change)));
         actions
     }
 
@@ -88,9 +111,19 @@ impl Lifecycle {
         }
     }
 
-    /// The open job: a line that claims a change of it needs evidence of its worker.
+    /// The open job.
     pub fn open_job(&self) -> Option<&OpenJob> {
         self.jobs.open()
+    }
+
+    /// Whose worker is to be looked for: a claim becomes a job, and a job's end is believed, by evidence of it.
+    pub fn subject(&self) -> Option<&OpenJob> {
+        self.jobs.subject()
+    }
+
+    /// When to look again and call with [`Input::Looked`]; `None`: not before something happens.
+    pub fn next_look(&self) -> Option<Duration> {
+        self.jobs.next_look()
     }
 
     /// An operator has asked us to go: nothing may linger.
@@ -190,6 +223,7 @@ fn change_to_action(change: JobChange, interrupted: bool) -> Action {
             Action::Append(JobRecord { conclusion: conclusion(row.status, interrupted).to_owned(), ..row })
         }
         JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
+        JobChange::Dropped(why) => Action::Notify(Notice::ClaimDropped(why)),
     }
 }
 
@@ -206,12 +240,15 @@ fn conclusion(status: RowStatus, interrupted: bool) -> &'static str {
 }
 
 /// The job a listener's death has ended.
-pub(super) fn ended_by(cause: Cause, change: JobChange) -> Action {
+fn ended_by(cause: Cause, change: JobChange) -> Action {
     match change {
-        JobChange::Started(row) | JobChange::Finished(row) => {
+        JobChange::Finished(row) if row.status == RowStatus::Finished(JobStatus::Abandoned) => {
             Action::Append(JobRecord { cause: cause.to_string(), ..row })
         }
-        JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
+        other @ (JobChange::Started(_)
+        | JobChange::Finished(_)
+        | JobChange::Doubted(_)
+        | JobChange::Dropped(_)) => change_to_action(other, false),
     }
 }
 

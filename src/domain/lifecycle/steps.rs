@@ -1,6 +1,5 @@
 //! The steps the table calls: each leaves the old phase, enters the next and says what must be done.
 
-use super::session::ended_by;
 use super::{Action, Lifecycle, Phase, Session};
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
@@ -99,7 +98,7 @@ impl Lifecycle {
 
     pub(super) fn exited(&mut self, exit: Exit, configured: bool, cause: Cause, now: Now) -> Vec<Action> {
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
-        actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
+        actions.extend(self.jobs_ended_by(cause, now));
         let decision = match self.decide(exit, configured) {
             Decision::Retry(reason, after) => Decision::Retry(reason.because_of(cause), after),
             other @ (Decision::Stop(..) | Decision::AwaitUpdate(_)) => other,
@@ -180,7 +179,7 @@ impl Lifecycle {
     ) -> Vec<Action> {
         let cause = if self.phase == Phase::Killing { Cause::Stopped } else { cause };
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
-        actions.extend(self.jobs.listener_exited(now).map(|change| ended_by(cause, change)));
+        actions.extend(self.jobs_ended_by(cause, now));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
         if reason == StopReason::Disagreed {
             self.leaving = None;

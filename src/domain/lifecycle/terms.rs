@@ -40,6 +40,8 @@ pub enum Input {
     Stop(StopKind),
     /// The listener said something; `worker` is the evidence at that moment.
     Said(Reading, Worker),
+    /// Nothing was said, but somebody has looked for the worker of [`Lifecycle::subject`](super::Lifecycle::subject).
+    Looked(Worker),
     /// Everything is prepared for the first launch, or as good as it gets.
     Prepared,
     /// The spawn succeeded.

@@ -3,13 +3,14 @@
 use super::{Telemetry, resources, seconds};
 use crate::domain::context::ReportFault;
 use crate::domain::dora::{Deployment, Outcome};
+use crate::domain::job::Unborn;
 use crate::domain::queue::QueueFault;
 use crate::domain::record::{JobRecord, JobStatus, LONGEST, RowStatus};
 use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
 use crate::telemetry::catalog::{self as c, Metric};
 use metrics::{counter, gauge, histogram};
 use std::time::Duration;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 impl Telemetry {
     /// Counters and histograms of a replayed job log, on top of what was counted since the start.
@@ -107,4 +108,10 @@ pub(super) fn report_refused(fault: ReportFault) {
 pub(super) fn queue_time_unknown(fault: QueueFault) {
     counter!(c::QUEUE_TIME_UNKNOWN.name, "reason" => fault.as_str()).increment(1);
     info!(event = "queue_time_unknown", reason = fault.as_str());
+}
+
+/// It may be GitHub's trouble, or somebody's in the container: worth a line, never a row.
+pub(super) fn claim_dropped(why: Unborn) {
+    counter!(c::CLAIMS_DROPPED.name, "reason" => why.as_str()).increment(1);
+    warn!(event = "claim_dropped", reason = why.as_str());
 }
