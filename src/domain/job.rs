@@ -124,6 +124,11 @@ impl JobTracker {
         self.open.as_ref().filter(|job| job.seen)
     }
 
+    /// The job that runs now, or is about to.
+    pub fn taken(&self) -> Option<&OpenJob> {
+        self.open.as_ref()
+    }
+
     /// Whose worker is to be looked for: the open job's, or that of what is said to be one.
     pub fn subject(&self) -> Option<&OpenJob> {
         self.open.as_ref().or(self.dropped.as_ref())

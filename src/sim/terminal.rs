@@ -154,8 +154,7 @@ impl Trace {
         let dir = root.join("_diag");
         std::fs::create_dir_all(&dir)?;
         prune(&dir, kind);
-        let name = format!("{kind}_{}-utc.log", clock::utc().format("%Y%m%d-%H%M%S"));
-        let file = OpenOptions::new().create(true).append(true).open(dir.join(name))?;
+        let file = open_log(&dir, kind)?;
         let printed = env.is_true("ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT");
         let prefix_all = !env.is_true("ACTIONS_RUNNER_DISABLE_STDOUT_MULTILINE_LOG_PREFIXING");
         Ok(Trace { kind, file: Mutex::new(file), printed, prefix_all })
@@ -195,6 +194,20 @@ impl Trace {
 
 /// Deletes all but the newest files of a kind. The real runner keeps them for 30 days; a simulation can play more jobs
 /// in an hour than a runner in a month.
+/// Its name has the second. No two of the real Workers begin in one second; ours may, and take the next free one then.
+fn open_log(dir: &Path, kind: &str) -> io::Result<File> {
+    let begun = clock::utc();
+    let path = |second: i64| {
+        let at = begun + chrono::TimeDelta::seconds(second);
+        dir.join(format!("{kind}_{}-utc.log", at.format("%Y%m%d-%H%M%S")))
+    };
+    let mut options = OpenOptions::new();
+    options.append(true);
+    let seconds = if kind == "Worker" { 60 } else { 0 };
+    let new = (0..seconds).find_map(|second| options.clone().create_new(true).open(path(second)).ok());
+    new.map_or_else(|| options.create(true).open(path(0)), Ok)
+}
+
 fn prune(dir: &Path, kind: &str) {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeSet, HashMap};
+use std::fs::Metadata;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -79,8 +80,7 @@ impl Watch {
     fn new_logs(&mut self) -> Option<Vec<Log>> {
         let now = logs(&self.diag)?;
         let new = now.difference(&self.known).filter_map(|name| {
-            let found =
-                std::fs::symlink_metadata(self.diag.join(name)).ok().filter(|found| found.is_file())?;
+            let found = std::fs::symlink_metadata(self.diag.join(name)).ok().filter(Metadata::is_file)?;
             let nanoseconds = u32::try_from(found.ctime_nsec()).ok()?;
             let changed = DateTime::<Utc>::from_timestamp(found.ctime(), nanoseconds)?;
             Some(Log { name: name.clone(), changed })

@@ -44,13 +44,13 @@ fn direct(stage: &mut Stage, words: &[&str]) {
     match *words {
         ["chop"] => {}
         ["worker", evidence] => {
-            stage.worker = match evidence {
+            stage.see(match evidence {
                 "not_seen" => Worker::NotSeen,
                 "alive" => Worker::Alive,
                 "gone" => Worker::Gone,
                 "unknown" => Worker::Unknown,
                 other => panic!("no such evidence: {other}"),
-            };
+            });
         }
         ["after", time] => stage.after(humantime::parse_duration(time).expect("a time")),
         ["exit", code] => stage.exit(Exit::Code(code.parse().expect("a code")), true),

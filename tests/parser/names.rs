@@ -193,10 +193,10 @@ impl Printer {
         self.sentence(&format!("{}: Running job: {}", self.stamp(), job.name), job.voices[0]);
         self.noise(&job.noise[1]);
         self.stage.after(Duration::from_millis(700));
-        self.stage.worker = Worker::Alive;
+        self.stage.see(Worker::Alive);
         self.noise(&job.noise[2]);
         self.stage.after(Duration::from_secs(job.seconds));
-        self.stage.worker = Worker::Gone;
+        self.stage.see(Worker::Gone);
         let end = format!("Job {} completed with result: {}", job.name, job.result.as_str());
         self.sentence(&format!("{}: {end}", self.stamp()), job.voices[1]);
         self.stage.after(Duration::from_millis(300));

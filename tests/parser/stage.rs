@@ -69,6 +69,12 @@ impl Stage {
         self.now.utc += time;
     }
 
+    /// This is what is there of the worker from now on, and somebody looks.
+    pub(crate) fn see(&mut self, worker: Worker) {
+        self.worker = worker;
+        self.give(Input::Looked(worker));
+    }
+
     /// The listener writes.
     pub(crate) fn print(&mut self, stream: Stream, bytes: &[u8]) {
         for write in bytes.chunks(self.split) {

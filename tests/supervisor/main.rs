@@ -7,9 +7,11 @@ mod ns;
 mod supervised;
 
 mod caches;
+mod claims;
 mod codes;
 mod connection;
 mod death;
+mod gaps;
 mod health;
 mod journal;
 mod names;

@@ -124,8 +124,13 @@ fn a_completion_that_never_comes_is_an_abandoned_job() {
         the_end(),
     ];
     let mut s = runner(&steps).start();
-    all_are_counted_once(&mut s, &["abandoned", "abandoned", "success"]);
+    all_are_counted_once(&mut s, &["abandoned", "success"]);
     assert_eq!(s.table()[1].duration, "", "nobody saw its end");
+    assert_eq!(
+        s.metric("github_runner_claims_dropped_total{reason=\"next_job\"}"),
+        Some(1.0),
+        "it had no worker"
+    );
     assert_eq!(s.stop(), 0);
 }
 

@@ -98,7 +98,7 @@ fn between_the_start_line_and_the_worker_the_job_is_saved_if_it_fits() {
     require!("namespace");
     let early = json!({ "job": { "name": "early", "ms": 100, "spawn_ms": 1500 } });
     let mut s = runner(&[early]).start();
-    s.until_log("event=job_started");
+    s.until("the runner has said so", |s| String::from_utf8_lossy(&s.out()).contains("Running job: early"));
     s.signal(SIGTERM);
     s.until_log("event=drain_started");
     assert_eq!(s.exit_code(), 0);
@@ -106,14 +106,15 @@ fn between_the_start_line_and_the_worker_the_job_is_saved_if_it_fits() {
 }
 
 #[test]
-fn between_the_start_line_and_the_worker_a_job_that_does_not_fit_is_abandoned() {
+fn between_the_start_line_and_the_worker_a_job_that_does_not_fit_was_none() {
     require!("namespace");
     let early = json!({ "job": { "name": "early", "spawn_ms": 2000 } });
     let mut s = runner(&[early]).env("RUNNER_STOP_GRACE", "10s").start();
-    s.until_log("event=job_started");
+    s.until("the runner has said so", |s| String::from_utf8_lossy(&s.out()).contains("Running job: early"));
     assert_eq!(s.stop(), 0);
     assert!(!String::from_utf8_lossy(&s.out()).contains("completed with result"), "nobody said how it ended");
-    assert_eq!(s.results(), ["abandoned"]);
+    assert!(s.table().is_empty(), "{:#?}", s.table());
+    assert!(s.log().contains("event=claim_dropped reason=listener_exit"), "{}", s.log());
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub struct Plan {
     namespace: bool,
     configured: bool,
     config_sh: Option<String>,
+    listener: Option<String>,
     user: Option<u32>,
     runner_user: Option<u32>,
     wrapper: Vec<String>,
@@ -52,6 +53,7 @@ pub fn plan(scenario: serde_json::Value) -> Plan {
         namespace: true,
         configured: true,
         config_sh: None,
+        listener: None,
         user: None,
         runner_user: None,
         wrapper: Vec::new(),
@@ -97,6 +99,12 @@ impl Plan {
     /// Over a runner that is not configured.
     pub fn unconfigured(mut self) -> Plan {
         self.configured = false;
+        self
+    }
+
+    /// Over this script instead of the simulated listener.
+    pub fn listening(mut self, script: String) -> Plan {
+        self.listener = Some(script);
         self
     }
 
@@ -164,6 +172,12 @@ impl Plan {
                 done.expect("the directory is ours");
             }
             std::fs::write(root.join("config.sh"), script).expect("the mode stays");
+        }
+        if let Some(script) = &self.listener {
+            let listener = root.join("bin/Runner.Listener");
+            std::fs::remove_file(&listener).and_then(|()| std::fs::write(&listener, script)).expect("ours");
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&listener, mode).expect("ours");
         }
         if !self.configured {
             std::fs::remove_file(root.join(".runner")).expect("it was there");
@@ -389,8 +403,17 @@ impl Supervised {
     }
 
     /// Polls until `done`; panics with the log if it never is.
-    pub fn until(&mut self, what: &str, mut done: impl FnMut(&mut Supervised) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn until(&mut self, what: &str, done: impl FnMut(&mut Supervised) -> bool) {
+        self.until_within(PATIENCE, what, done);
+    }
+
+    pub fn until_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        mut done: impl FnMut(&mut Supervised) -> bool,
+    ) {
+        let deadline = Instant::now() + patience;
         while !done(self) {
             assert!(Instant::now() < deadline, "waited in vain until {what}; its log:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));

@@ -21,9 +21,10 @@ const ONE_ASK: Duration = Duration::from_secs(1);
 impl Lifecycle {
     pub(super) fn said(&mut self, reading: Reading, worker: Worker, now: Now) -> Vec<Action> {
         let Some(reading) = self.echo.hear(reading, now.up) else { return Vec::new() };
+        let taken = self.jobs.taken().map(|job| job.started.utc);
         let changes = self.jobs.hear(&reading, worker, now);
         let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
-        let moved = !changes.is_empty();
+        let moved = !changes.is_empty() || self.jobs.taken().map(|job| job.started.utc) != taken;
         let mut actions = self.tell(changes);
         if believed {
             actions.extend(self.hear_session(reading.event, now).map(Action::Notify));

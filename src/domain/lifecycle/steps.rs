@@ -20,7 +20,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 impl Lifecycle {
     /// Nothing is sent: the job may end in peace. Without a job there is nothing to wait for.
     pub(super) fn drain(&mut self, at_most: Option<Duration>, now: Now) -> Vec<Action> {
-        let Some(job) = self.jobs.open().filter(|_| at_most != Some(Duration::ZERO)) else {
+        let Some(job) = self.jobs.taken().filter(|_| at_most != Some(Duration::ZERO)) else {
             return self.interrupt(now);
         };
         let notice = Notice::DrainStarted { at_most, job: job.name.clone() };
@@ -33,7 +33,7 @@ impl Lifecycle {
 
     /// The drained job has ended. Another may have slipped in: hear that first. After the one that did, none.
     pub(super) fn settle(&mut self, now: Now) -> Vec<Action> {
-        match (self.phase, self.jobs.open()) {
+        match (self.phase, self.jobs.taken()) {
             (Phase::Draining { settle: Some(_), until }, Some(_)) => {
                 self.slipped = true;
                 self.phase = Phase::Draining { until, settle: None };
