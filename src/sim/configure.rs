@@ -77,7 +77,15 @@ impl Registration {
     /// If one cannot be written.
     pub(crate) fn save(&self, root: &Path) -> io::Result<()> {
         let pretty = |value: &Value| serde_json::to_string_pretty(value).map(|text| format!("{BOM}{text}"));
-        fs::write(root.join(".runner"), pretty(&serde_json::to_value(self)?)?)?;
+        let mut fields = serde_json::to_value(self)?;
+        if let Some(fields) = fields.as_object_mut() {
+            fields.insert("isHostedServer".into(), Value::Bool(false));
+            // These are there only if they are true.
+            fields.retain(|key, value| {
+                !(matches!(key.as_str(), "ephemeral" | "disableUpdate") && *value == false)
+            });
+        }
+        fs::write(root.join(".runner"), pretty(&fields)?)?;
         let credentials = json!({
             "scheme": "OAuth",
             "data": {

@@ -1,25 +1,22 @@
 //! One job on the listener's side: a Worker is started, told, waited for, and its end is printed.
 //!
-//! `Running job` comes before the Worker starts; the completion line after it has ended, if it comes at all.
+//! `Running job` and the Worker come in either order; the completion line after it has ended, if it comes at all.
+
+mod start;
 
 use super::clock::{self, Pace};
 use super::configure;
 use super::listener::{Event, Flow, Listener};
 use super::scenario::{Completion, Job, TaskResult, Update};
 use super::script::{Deed, schedule};
-use super::terminal::Stream;
-use super::worker::wire::{Assignment, Message};
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use super::worker::wire::Message;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::Pid;
 use signal_hook::consts::SIGKILL;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, AsRawFd};
-use std::process::{Child, Stdio};
-use std::sync::Arc;
+use std::process::Child;
 use std::time::Instant;
 
 /// What falls due while a job runs.
@@ -116,55 +113,17 @@ impl Listener {
         let number = self.state.jobs;
         self.terminal
             .info("JobDispatcher", &format!("Job request {number} for plan {plan} job {id} received."));
-        self.terminal.stamped(&format!("Running job: {}", job.name));
-        self.pause(job.spawn_ms)?;
-        if self.stop.is_some() {
-            // Cancelled before the Worker starts: there is no completion line.
-            return self.leave(None);
-        }
-        if job.completion == Completion::NoWorker {
-            let text = "System.ComponentModel.Win32Exception (2): An error occurred trying to start process 'Runner.Worker'";
-            self.terminal.info("JobDispatcher", text);
-            return ControlFlow::Continue(());
-        }
-        let mut running = match self.start_worker(job, &id, &plan) {
-            Ok(running) => running,
-            Err(error) => return self.refuse(&[&format!("An error occurred: {error}")], 2),
+        let started = match job.worker_first_ms {
+            Some(ms) => self.worker_then_line(job, &id, &plan, ms)?,
+            None => self.line_then_worker(job, &id, &plan)?,
+        };
+        let mut running = match started {
+            None => return ControlFlow::Continue(()),
+            Some(Ok(running)) => running,
+            Some(Err(error)) => return self.refuse(&[&format!("An error occurred: {error}")], 2),
         };
         self.attend(job, &mut running)?;
         self.conclude(job, &id, &mut running)
-    }
-
-    /// Starts the Worker as the real dispatcher does: two anonymous pipes, cwd `bin`, output captured.
-    fn start_worker(&self, job: &Job, id: &str, plan: &str) -> io::Result<Running> {
-        let (command_read, command_write) = pipe2(OFlag::O_CLOEXEC)?;
-        let (answers, answer_write) = pipe2(OFlag::O_CLOEXEC)?;
-        for end in [&command_read, &answer_write] {
-            fcntl(end.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
-        }
-        let bin = self.root.join("bin");
-        let mut command = self.env.command(bin.join("Runner.Worker"));
-        command.arg("spawnclient");
-        command.args([&command_read, &answer_write].map(|end| end.as_raw_fd().to_string()));
-        let mut child = command.current_dir(&bin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        self.relay(child.stdout.take());
-        self.relay(child.stderr.take());
-        self.watch(&child, File::from(answers));
-        let message = Message::NewJobRequest(Box::new(Assignment {
-            job: job.clone(),
-            context: self.scenario.context.for_job(self.state.jobs, &job.context, clock::utc())?,
-            job_id: id.to_owned(),
-            plan_id: plan.to_owned(),
-            request_id: self.state.jobs,
-            runner_name: self.registration.agent_name.clone(),
-            work_folder: self.registration.work_folder.clone(),
-            speed: self.scenario.speed,
-        }));
-        let due = Vec::new();
-        let commands = File::from(command_write);
-        let mut running = Running { child, commands, due, cut: None, told: false, exit_after: None };
-        running.tell(&message);
-        Ok(running)
     }
 
     /// Plans the rest of the job; its times count from here, so that a slow start of the Worker changes nothing.
@@ -181,38 +140,6 @@ impl Listener {
         for (ms, deed) in schedule(&job.during).0 {
             add(ms, Due::Deed(deed));
         }
-    }
-
-    /// Forwards the Worker's output while log printing is on, and drops it otherwise.
-    fn relay(&self, pipe: Option<impl Read + Send + 'static>) {
-        let Some(pipe) = pipe else { return };
-        let terminal = Arc::clone(&self.terminal);
-        std::thread::spawn(move || {
-            for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-                if terminal.trace.printed() {
-                    terminal.console.line(Stream::Stdout, &String::from_utf8_lossy(&line));
-                }
-            }
-        });
-    }
-
-    /// Tells the event loop when the Worker is ready, and when it has ended; it is left to be reaped there, so its pid
-    /// stays its own.
-    fn watch(&self, child: &Child, mut answers: File) {
-        let ready = self.sender.clone();
-        std::thread::spawn(move || {
-            if answers.read(&mut [0]).is_ok_and(|count| count == 1) {
-                _ = ready.send(Event::WorkerReady);
-            }
-        });
-        let sender = self.sender.clone();
-        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid is positive and fits"));
-        std::thread::spawn(move || {
-            while let Err(nix::errno::Errno::EINTR) =
-                waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
-            {}
-            _ = sender.send(Event::WorkerEnded);
-        });
     }
 
     /// Waits for the Worker's end and does meanwhile what falls due.

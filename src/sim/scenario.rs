@@ -169,7 +169,7 @@ pub enum Session {
     /// It is created.
     #[default]
     Ok,
-    /// Another session exists: one more try every 30 s, exit 5 after 240 s.
+    /// Another session exists: one more try every 30 s, exit 5 after 210 s.
     Conflict {
         /// The other session ends after so long; absent: never.
         #[serde(default)]
@@ -179,9 +179,9 @@ pub enum Session {
     Deleted,
     /// The server does not know the runner: exit 1.
     NotFoundOnServer,
-    /// The version is refused: exit 1, or 7 if `ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE` is true.
+    /// The version is refused at the first poll: exit 1, or 7 if `ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE` is true.
     Deprecated,
-    /// The clock is off: exit 1.
+    /// The clock is off: one more try every 30 s, exit 1 after 1800 s.
     ClockSkew,
     /// Any other refusal: exit 1.
     Failed {

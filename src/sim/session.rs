@@ -7,8 +7,10 @@ use std::ops::ControlFlow;
 
 /// Pause between two tries to create a session.
 const RETRY_MS: u64 = 30_000;
-/// How long session conflicts are endured.
-const CONFLICT_MS: u64 = 240_000;
+/// How long session conflicts are endured: seven more tries, though the words at the end say 240 s.
+const CONFLICT_MS: u64 = 210_000;
+/// How long a wrong clock is.
+const SKEW_MS: u64 = 1_800_000;
 
 const DELETED: &str = "Failed to create a session. The runner registration has been deleted from the server, please \
                        re-configure. Runner registrations are automatically deleted for runners that have not \
@@ -31,11 +33,12 @@ impl Listener {
             }
             Session::Deleted => return self.refuse(&[DELETED], 1),
             Session::NotFoundOnServer => return self.refuse(&[NOT_FOUND], 1),
-            Session::Deprecated => return self.deprecated(),
-            Session::ClockSkew => {
-                let stopped = "Stopped retrying OAuth token request exception after 1800 seconds.";
-                return self.refuse(&[CLOCK_SKEW, stopped], 1);
+            Session::Deprecated => {
+                // The session is given; the first poll is refused.
+                self.listening();
+                return self.deprecated();
             }
+            Session::ClockSkew => return self.clock_skew(),
             Session::Failed { message } => {
                 return self.refuse(&[&format!("Failed to create session. {message}")], 1);
             }
@@ -53,8 +56,7 @@ impl Listener {
 
     /// The version, and that it listens.
     pub(crate) fn listening(&self) {
-        let version = self.state.version.as_ref().unwrap_or(&self.scenario.version);
-        self.terminal.line(&format!("Current runner version: '{version}'"));
+        self.terminal.line(&format!("Current runner version: '{}'", self.version()));
         self.terminal.stamped("Listening for Jobs");
     }
 
@@ -93,6 +95,15 @@ impl Listener {
         ControlFlow::Continue(())
     }
 
+    fn clock_skew(&mut self) -> Flow {
+        self.terminal.error(CLOCK_SKEW);
+        self.connect_error(
+            "The token expired on 01/01/2026 00:00:00. Current server time is 01/01/2026 01:00:00.",
+        );
+        self.retry(None, SKEW_MS, CLOCK_SKEW)?;
+        self.refuse(&["Stopped retrying OAuth token request exception after 1800 seconds."], 1)
+    }
+
     fn deprecated(&self) -> Flow {
         let told = self.env.is_true("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE");
         self.refuse(&[&self.deprecation()], if told { 7 } else { 1 })
@@ -100,8 +111,19 @@ impl Listener {
 
     /// The server's text for a version it refuses.
     pub(crate) fn deprecation(&self) -> String {
-        let version = self.state.version.as_ref().unwrap_or(&self.scenario.version);
-        format!("An error occurred: Runner version v{version} is deprecated and cannot receive messages.")
+        let occurred = if self.is_before(2, 333) { "occured" } else { "occurred" };
+        let version = self.version();
+        format!("An error {occurred}: Runner version v{version} is deprecated and cannot receive messages.")
+    }
+
+    fn version(&self) -> &str {
+        self.state.version.as_ref().unwrap_or(&self.scenario.version)
+    }
+
+    /// Whether this version is older than that one.
+    fn is_before(&self, major: u32, minor: u32) -> bool {
+        let mut parts = self.version().split('.').map(|part| part.parse().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (major, minor)
     }
 
     /// Tells why, and leaves.
@@ -112,8 +134,12 @@ impl Listener {
         ControlFlow::Break(code)
     }
 
-    /// The server no longer knows the runner: the local registration goes, and that is a success.
+    /// The server no longer knows the runner: the local registration goes, and that is a success. Before 2.336 it stayed, and was
+    /// none.
     pub(crate) fn deleted_on_server(&self) -> Flow {
+        if self.is_before(2, 336) {
+            return self.refuse(&["An error occurred: Runner not found"], 1);
+        }
         let text = "The runner no longer exists on the server. Cleaning up local configuration.";
         self.terminal.error(text);
         configure::delete_local(&self.root, &self.terminal);

@@ -55,6 +55,8 @@ pub struct Job {
     pub result: TaskResult,
     /// From `Running job` to the start of the Worker.
     pub spawn_ms: u64,
+    /// The Worker is first, and `Running job` comes so long after it: the real ones are up to 8 ms apart either way.
+    pub worker_first_ms: Option<u64>,
     /// Whether the completion line appears.
     pub completion: Completion,
     /// From the Worker's exit to the completion line.
@@ -83,6 +85,7 @@ impl Default for Job {
             ms: 1000,
             result: TaskResult::Succeeded,
             spawn_ms: 200,
+            worker_first_ms: None,
             completion: Completion::Printed,
             completion_ms: 0,
             cancel_after_ms: None,
