@@ -1,5 +1,7 @@
 //! The command line: which role to play, and the exit code it ends with. Configuration is not here, it is environment only.
 
+mod exec;
+
 use crate::config::{Config, Environment, Lookup, child_environment, is_secret, names, render_check};
 use crate::domain::context::{CacheResult, Moment};
 use crate::domain::event::Stream;
@@ -15,9 +17,11 @@ use crate::sys::{ancestry, identity};
 use crate::telemetry::{log, reference};
 use crate::{config, demo};
 use clap::{CommandFactory, Parser, Subcommand};
+use exec::{InitArgs, separated};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The command line is wrong, or the configuration (`EX_USAGE`).
 pub const USAGE: i32 = 64;
@@ -50,9 +54,8 @@ const AFTER: &str = "Configuration is by environment variables only; `runner-ini
 #[derive(Parser)]
 #[command(name = "runner-init", version = VERSION, after_help = AFTER, disable_help_subcommand = true)]
 struct Cli {
-    /// With CMD: signals go to its process group
-    #[arg(short = 'g')]
-    group: bool,
+    #[command(flatten)]
+    init: InitArgs,
     #[command(subcommand)]
     call: Option<Call>,
     /// Plain init: run CMD under the same reaping and forwarding; also when the first word is no command of ours
@@ -92,18 +95,6 @@ enum Call {
     Hook { moment: Moment },
 }
 
-/// `docker run IMAGE bash -c …`: a first word that is neither an option nor a command of ours begins CMD.
-fn separated(argv: &[OsString]) -> Vec<OsString> {
-    let mut argv = argv.to_vec();
-    let Some(at) = argv.iter().skip(1).position(|word| word != "-g").map(|at| at + 1) else { return argv };
-    let word = &argv[at];
-    let ours = Cli::command().get_subcommands().any(|command| word == command.get_name());
-    if !ours && !word.as_encoded_bytes().starts_with(b"-") {
-        argv.insert(at, "--".into());
-    }
-    argv
-}
-
 /// The command line as it is parsed; for the manual and the completions.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -114,15 +105,25 @@ pub fn main(argv: &[OsString]) -> i32 {
     let cli = match Cli::try_parse_from(separated(argv)) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to stdout and are no fault; a closed stdout is nobody's.
+            if error.use_stderr() {
+                complain(&error.render().to_string());
+                return USAGE;
+            }
+            // Help and version are no fault; a closed stdout is nobody's.
             let _ = error.print();
-            return if error.use_stderr() { USAGE } else { 0 };
+            return 0;
         }
     };
-    let options = init::Options { group: cli.group, ..init::Options::default() };
+    // `--` with nothing behind it: where a command was meant, the runner must not start instead.
+    let wants_command = argv.iter().any(|word| word == "--");
     match cli.call {
-        None if !cli.command.is_empty() => init::run(&cli.command, &options),
-        None | Some(Call::Run | Call::Demo(_)) if std::process::id() == 1 => init::run_self(&options),
+        None if wants_command || !cli.command.is_empty() => return init::run(&cli.command, &cli.init.into()),
+        None | Some(Call::Run | Call::Demo(_)) if init::is_pid_1() => {
+            return init::run_self(&init::Options::default());
+        }
+        _ => init::release_signals(),
+    }
+    match cli.call {
         None | Some(Call::Run) => run(),
         Some(Call::Demo(options)) => demo::run(&options),
         Some(Call::Health { ready, url }) => health(ready, url),
@@ -234,9 +235,12 @@ fn print(text: &str) -> i32 {
     }
 }
 
+/// How long a complaint waits for a reader who stands still.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The exit code says the same to whoever does not read stderr.
 pub(crate) fn complain(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    init::say_within(text.as_bytes(), PATIENCE);
 }
 
 fn check() -> i32 {
@@ -278,29 +282,4 @@ fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
     // The verdict is the exit code, whether or not its reason can be written.
     let _ = writeln!(std::io::stdout(), "{reason}");
     code
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_that_is_not_ours_begins_the_command() {
-        let table = [
-            ("runner-init", "runner-init"),
-            ("runner-init run", "runner-init run"),
-            ("runner-init health --ready", "runner-init health --ready"),
-            ("runner-init --version", "runner-init --version"),
-            ("runner-init -g", "runner-init -g"),
-            ("runner-init bash -c health", "runner-init -- bash -c health"),
-            ("runner-init -g bash -g", "runner-init -g -- bash -g"),
-            ("runner-init -- run", "runner-init -- run"),
-        ];
-        for (typed, meant) in table {
-            let words: Vec<OsString> = typed.split(' ').map(OsString::from).collect();
-            let got = separated(&words);
-            assert_eq!(got.join(" ".as_ref()), OsString::from(meant), "{typed}");
-            assert!(Cli::try_parse_from(&got).is_ok() || typed.ends_with("--version"), "{typed}");
-        }
-    }
 }

@@ -1,35 +1,39 @@
 //! PID 1 forwards, reaps and sweeps, and does nothing else: no runtime, no configuration, no growing memory.
 //!
-//! Every signal is blocked before the child is spawned and read one at a time from a signalfd. A handler (as
+//! Every signal is blocked before the child is spawned, as PID 1 first thing of all, and read one at a time. A handler (as
 //! signal-hook installs) would refuse ILL, FPE, SEGV and BUS, and would need a second thread for the sweep's timed
 //! wait; a blocked signal is never dropped, not even by the kernel's rule that PID 1 hears only what it handles.
-//! A genuine fault of ours still ends us: the kernel unblocks the signals it forces. Not seen are 32 and 33 (34 with
-//! musl), which the C libraries keep for themselves.
+//! A genuine fault of ours still ends us: the kernel unblocks the signals it forces.
 //!
 //! The pid of the child is signalled only while its exit has not been taken, and exits are taken only here.
 //!
 //! Job control: the child leads its own process group and gets the terminal's foreground if ours had it. TSTP, TTIN
 //! and TTOU are passed on like any signal; if the child then stops, or stops on a terminal, we stop too, so that the
-//! shell above sees its job stopped; CONT resumes both. PID 1 has no shell above it and never stops.
+//! shell above sees its job stopped; CONT resumes both. PID 1 has no shell above it and never stops, and nobody who could
+//! resume its child: what the terminal stops (^Z) goes on at once, and a child that is stopped otherwise goes on when it
+//! is asked to end, without which it would not hear that.
 
+mod options;
 mod raw;
 mod report;
+mod role;
 mod sweep;
+mod terminal;
 
 use crate::shield;
 use crate::spawn::{self, Group};
-use nix::errno::Errno;
 use nix::libc::{self, c_int, pid_t};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{SigSet, Signal, killpg, raise};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, chdir, getpgrp, getpid, tcgetpgrp, tcsetpgrp};
-use raw::Waited;
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::{chdir, getpgrp};
+pub use options::{Options, Rewrite, rewrite, signal};
+use raw::{Progress, Waited};
 use report::say;
+pub(crate) use report::say_within;
+use role::Role;
+pub use role::{hold_signals, is_pid_1, release_signals};
+use spawn::Step;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -37,21 +41,8 @@ use std::time::Duration;
 /// The path of the running program, which works when the file has been replaced or the process is non-dumpable.
 const SELF: &str = "/proc/self/exe";
 
-/// How init treats its child.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Signals go to the child's process group instead of the child alone.
-    pub group: bool,
-    /// How long processes that outlive the child may take to end after SIGTERM, before they get SIGKILL.
-    pub sweep_grace: Duration,
-}
-
-impl Default for Options {
-    /// To the child alone; 2 s, which the stop budget counts on.
-    fn default() -> Options {
-        Options { group: false, sweep_grace: Duration::from_secs(2) }
-    }
-}
+/// What tells a program which descriptors it was handed, and a child of ours is handed none.
+const HANDED: [&str; 3] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
 /// Runs `argv` (a command, looked up in `PATH`, and its arguments) under init; returns the exit code to leave with.
 ///
@@ -72,7 +63,12 @@ pub fn run(argv: &[OsString], options: &Options) -> i32 {
     )]
     let mut command = Command::new(program);
     command.args(arguments);
-    lead(command, options).unwrap_or_else(|error| {
+    lead(command, options).unwrap_or_else(|(step, error)| {
+        if step != Step::Exec {
+            let name = report::shown(program);
+            say(&format!("cannot start a process for {name}: {}: {error}", step.call()));
+            return report::OS_REFUSED;
+        }
         #[expect(clippy::disallowed_methods, reason = "where execvp looked; the value is not shown")]
         let path = std::env::var_os("PATH").unwrap_or_default();
         let (code, reason) = report::refusal(program, &path, &error);
@@ -94,81 +90,79 @@ pub fn run_self(options: &Options) -> i32 {
         command.arg0(name);
     }
     command.args(arguments);
-    lead(command, options).unwrap_or_else(|error| {
-        say(&format!("cannot start the supervisor from {SELF}: {error}"));
+    lead(command, options).unwrap_or_else(|(step, error)| {
+        say(&format!("cannot start the supervisor from {SELF}: {}: {error}", step.call()));
         report::OS_REFUSED
     })
 }
 
-/// From the first descriptor closed to the last orphan reaped.
-fn lead(command: Command, options: &Options) -> io::Result<i32> {
+/// From the first descriptor closed to the last orphan reaped; an error is why there is no child, and at which step.
+fn lead(command: Command, options: &Options) -> Result<i32, (Step, io::Error)> {
     let role = Role::take();
-    let outcome = Init::start(command, role, options.group).map(|init| init.attend(options.sweep_grace));
+    if let Some(signal) = options.parent_death
+        && let Err(error) = raw::die_with_parent(signal)
+    {
+        say(&format!("will not hear of the parent's end: prctl: {error}"));
+    }
+    let outcome = Init::start(command, role, options).map(Init::attend);
     if role == Role::Subreaper {
-        retake_terminal();
+        terminal::retake();
     }
     outcome
 }
 
-/// Whose orphans come to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// Everybody's in the PID namespace.
-    Pid1,
-    /// Those of our descendants.
-    Subreaper,
-}
-
-impl Role {
-    fn take() -> Role {
-        if getpid().as_raw() == 1 {
-            return Role::Pid1;
-        }
-        if let Err(error) = set_child_subreaper(true) {
-            say(&format!("not PID 1 and not a subreaper ({error}): orphans will not be reaped"));
-        }
-        Role::Subreaper
-    }
-}
-
 /// The child, while its exit has not been taken.
-struct Init {
+struct Init<'a> {
     child: pid_t,
     role: Role,
-    signals: SignalFd,
-    /// Signals go to the child's group.
-    group: bool,
+    options: &'a Options,
     /// Descriptor 0 is our controlling terminal.
     terminal: bool,
     /// A stop signal has been passed on since the last CONT.
     asked_to_stop: bool,
+    /// It has been asked to end.
+    asked_to_end: bool,
+    /// It was seen stopped, and we have not continued it.
+    stopped: bool,
     orphans: u64,
 }
 
-impl Init {
-    /// std has opened `/dev/null` for each closed one of descriptors 0 to 2 before `main`, so ours start at 3.
-    fn start(mut command: Command, role: Role, group: bool) -> io::Result<Init> {
-        spawn::close_inherited()?;
+impl Init<'_> {
+    /// std has opened `/dev/null` for each closed one of descriptors 0 to 2 before `main`, so what we were given starts at 3.
+    fn start(mut command: Command, role: Role, options: &Options) -> Result<Init<'_>, (Step, io::Error)> {
+        if let Err(error) = spawn::close_inherited() {
+            say(&format!("what was open at the start stays open, for the child too: close_range: {error}"));
+        }
         // Inherited as ignored, it would have the kernel reap our child and forget its code.
         spawn::default_disposition(libc::SIGCHLD);
-        let signals = blocked_signals()?;
-        let foreground = foreground();
+        spawn::set_mask(u64::MAX);
+        let foreground = terminal::foreground();
         let place = if foreground == Some(getpgrp()) { Group::Foreground } else { Group::Own };
-        spawn::fresh(&mut command, place);
-        let child = command.spawn()?.id().cast_signed();
+        let progress = Progress::of(&mut command, place);
+        for name in HANDED {
+            command.env_remove(name);
+        }
+        let child = command.spawn().map_err(|error| (progress.step(), error))?.id().cast_signed();
         // It has its own copy, and who only forwards and reaps needs none.
         shield::wipe_environment(|_| true);
         // The child has the caller's directory; ours would only keep a mount busy. If `/` is refused, it does.
         let _ = chdir("/");
-        let terminal = foreground.is_some();
-        Ok(Init { child, role, signals, group, terminal, asked_to_stop: false, orphans: 0 })
+        Ok(Init {
+            child,
+            role,
+            options,
+            terminal: foreground.is_some(),
+            asked_to_stop: false,
+            asked_to_end: false,
+            stopped: false,
+            orphans: 0,
+        })
     }
 
     /// Forwards and reaps until the child is gone, sweeps, and gives the exit code.
-    fn attend(mut self, grace: Duration) -> i32 {
+    fn attend(mut self) -> i32 {
         let status = loop {
-            wait(&self.signals, PollTimeout::NONE);
-            let signal = next_signal(&self.signals);
+            let signal = raw::next_signal(None);
             // Between the two: read first, or an exit could hide behind the SIGCHLD being read; reap before
             // forwarding, or the signal could hit a stranger. One signal a turn, so a storm cannot starve the reaping.
             if let Some(status) = self.reap() {
@@ -182,12 +176,12 @@ impl Init {
             say(&format!("child was killed by {}", report::signal_label(signal)));
         }
         // What was sent to the child that is gone is no wish to cut the sweep short.
-        while next_signal(&self.signals).is_some() {}
-        let swept = sweep::sweep(self.role, &self.signals, grace);
+        while raw::next_signal(Some(Duration::ZERO)).is_some() {}
+        let swept = sweep::sweep(self.role, self.options);
         if let Some(text) = report::orphans(self.orphans, &swept) {
             say(&text);
         }
-        report::exit_code(status)
+        self.options.exit_code(report::exit_code(status))
     }
 
     /// Takes every exit there is, since SIGCHLDs coalesce; gives the child's when it was among them.
@@ -195,74 +189,78 @@ impl Init {
         let mut ended = None;
         loop {
             match raw::wait_any() {
-                Waited::Child(pid, status) if status.stopped_signal().is_some() => {
-                    if pid == self.child
-                        && self.role == Role::Subreaper
-                        && (self.terminal || self.asked_to_stop)
-                    {
-                        // Fails for no process that is not PID 1; returns when we are continued.
-                        let _ = raise(Signal::SIGSTOP);
+                Waited::Child(pid, status) => {
+                    if let Some(signal) = status.stopped_signal() {
+                        // A plain stop of a stranger's concerns us no more than a traced one's, once it is let go.
+                        if !raw::release(pid, signal) && pid == self.child {
+                            self.stopped(signal);
+                        }
+                    } else if pid == self.child {
+                        ended = Some(status);
+                    } else {
+                        self.orphans += 1;
+                        report::reaped(self.options, pid, status);
                     }
                 }
-                Waited::Child(pid, status) if pid == self.child => ended = Some(status),
-                Waited::Child(..) => self.orphans += 1,
                 Waited::NothingNew | Waited::NoChildren => return ended,
             }
         }
     }
 
-    fn forward(&mut self, signal: c_int) {
-        let mut whole_group = self.group;
-        match signal {
-            libc::SIGCHLD => return,
-            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => self.asked_to_stop = true,
-            libc::SIGCONT => {
-                self.asked_to_stop = false;
-                // The terminal stops a whole group, and the shell above continues only ours.
-                whole_group |= self.terminal;
-                if self.terminal && foreground() == Some(getpgrp()) {
-                    let _ = tcsetpgrp(io::stdin(), Pid::from_raw(self.child));
-                }
+    /// The child was stopped by `signal`.
+    fn stopped(&mut self, signal: c_int) {
+        self.stopped = true;
+        match self.role {
+            Role::Subreaper if self.terminal || self.asked_to_stop => {
+                // Fails for no process that is not PID 1; returns when we are continued.
+                let _ = raise(Signal::SIGSTOP);
             }
+            // TTIN and TTOU would come again at once.
+            Role::Pid1 if self.asked_to_end || self.terminal && signal == libc::SIGTSTP => self.resume(),
+            Role::Subreaper | Role::Pid1 => {}
+        }
+    }
+
+    fn forward(&mut self, heard: c_int) {
+        if heard == libc::SIGCHLD {
+            return;
+        }
+        let Some(signal) = self.options.rewritten(heard) else { return };
+        match signal {
+            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => self.asked_to_stop = true,
+            libc::SIGCONT => return self.resume(),
             _ => {}
         }
-        let target = if whole_group { -self.child } else { self.child };
-        if let Err(error) = raw::kill(target, signal) {
+        self.send(self.options.group, signal);
+        if matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT) {
+            self.asked_to_end = true;
+            if self.stopped {
+                self.resume();
+            }
+        }
+    }
+
+    /// Continues the child.
+    fn resume(&mut self) {
+        self.asked_to_stop = false;
+        self.stopped = false;
+        if self.terminal {
+            terminal::hand_over(self.child);
+        }
+        // The terminal stops a whole group, and the shell above continues only ours.
+        self.send(self.options.group || self.terminal, libc::SIGCONT);
+    }
+
+    fn send(&self, whole_group: bool, signal: c_int) {
+        // A child that has left its group, or could not lead one, is still ours.
+        let sent = match raw::kill(if whole_group { -self.child } else { self.child }, signal) {
+            Err(error) if whole_group && error.raw_os_error() == Some(libc::ESRCH) => {
+                raw::kill(self.child, signal)
+            }
+            sent => sent,
+        };
+        if let Err(error) = sent {
             say(&format!("cannot pass {} on to the child: {error}", report::signal_label(signal)));
         }
-    }
-}
-
-/// Blocks every signal that can be blocked, and gives the descriptor they are read from.
-fn blocked_signals() -> io::Result<SignalFd> {
-    let every = SigSet::all();
-    every.thread_block()?;
-    Ok(SignalFd::with_flags(&every, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
-}
-
-/// Waits until a signal can be read, or for `patience`. EINTR, when we were stopped, is a wake-up like any other.
-fn wait(signals: &SignalFd, patience: PollTimeout) {
-    let _ = poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], patience);
-}
-
-/// The next pending signal's number. Our own are not for the child: a write to a closed standard error sends SIGPIPE.
-fn next_signal(signals: &SignalFd) -> Option<c_int> {
-    loop {
-        let info = signals.read_signal().ok().flatten()?;
-        if info.ssi_code != libc::SI_USER || info.ssi_pid != std::process::id() {
-            return Some(info.ssi_signo.cast_signed());
-        }
-    }
-}
-
-/// The foreground group of the terminal on descriptor 0; `None` unless that is our controlling terminal.
-fn foreground() -> Option<Pid> {
-    tcgetpgrp(io::stdin()).ok()
-}
-
-/// Takes the terminal back once the group we gave it to is empty, so that whoever started us can read from it.
-fn retake_terminal() {
-    if foreground().is_some_and(|group| killpg(group, None) == Err(Errno::ESRCH)) {
-        let _ = tcsetpgrp(io::stdin(), getpgrp());
     }
 }

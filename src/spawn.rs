@@ -32,20 +32,54 @@ pub enum Group {
 /// Makes `command` start its child clean, in the process group asked for.
 ///
 /// For tokio's command call it with `as_std_mut()`. Everything from descriptor 3 on is marked close-on-exec in the
-/// child, so a descriptor to be inherited must be one of its standard three. `spawn` reports an error if the open
-/// descriptors can neither be marked by range nor be listed (Linux before 5.11 without `/proc`); that the terminal
-/// cannot be taken is no error.
+/// child, so a descriptor to be inherited must be one of its standard three; where they can neither be marked by range nor
+/// be listed (Linux before 5.11 without `/proc`), those that we were given stay open. That the terminal cannot be taken is
+/// no error either.
 pub fn fresh(command: &mut Command, group: Group) {
-    if group != Group::Same {
-        command.process_group(0);
+    fresh_reporting(command, group, |_| {});
+}
+
+/// How far a child came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Step {
+    /// There is none yet.
+    Fork,
+    /// It leaves its parent's process group.
+    Group,
+    /// It becomes the program.
+    Exec,
+}
+
+impl Step {
+    /// The system call of this step.
+    pub(crate) fn call(self) -> &'static str {
+        match self {
+            Step::Fork => "fork",
+            Step::Group => "setpgid",
+            Step::Exec => "execve",
+        }
     }
+}
+
+/// [`fresh`], telling `report` in the child what it does next. That runs between fork and exec too.
+pub(crate) fn fresh_reporting(
+    command: &mut Command,
+    group: Group,
+    report: impl Fn(Step) + Send + Sync + 'static,
+) {
     let take_terminal = group == Group::Foreground;
     let restore = shield::given().restorer();
     let clean = move || {
+        if group != Group::Same {
+            report(Step::Group);
+            lead_group()?;
+        }
         if take_terminal {
             take_foreground();
         }
-        close_on_exec()?;
+        close_on_exec();
+        report(Step::Exec);
         (1..=LAST_SIGNAL).for_each(default_disposition);
         set_mask(0);
         restore();
@@ -143,7 +177,7 @@ fn take_foreground() {
 }
 
 /// Sets the calling thread's signal mask; bit n - 1 blocks signal n.
-fn set_mask(blocked: u64) {
+pub(crate) fn set_mask(blocked: u64) {
     let none = std::ptr::null_mut::<u64>();
     // SAFETY: the kernel reads eight bytes from `blocked`, which outlives the call, and writes nothing.
     #[expect(unsafe_code, reason = "the C libraries keep signals 32 to 34 out of every mask")]
@@ -152,15 +186,24 @@ fn set_mask(blocked: u64) {
     }
 }
 
-fn close_on_exec() -> io::Result<()> {
+/// What is ours is marked already.
+fn close_on_exec() {
     if close_range(libc::CLOSE_RANGE_CLOEXEC) {
-        return Ok(());
+        return;
     }
     // SAFETY: sets a flag on an open descriptor.
     #[expect(unsafe_code, reason = "marks descriptors by number")]
-    each_extra(|fd| unsafe {
+    let _ = each_extra(|fd| unsafe {
         libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
-    })
+    });
+}
+
+/// Makes the calling process the leader of a new group.
+fn lead_group() -> io::Result<()> {
+    // SAFETY: a system call on integers.
+    #[expect(unsafe_code, reason = "runs between fork and exec, where only bare system calls may")]
+    let done = unsafe { libc::setpgid(0, 0) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// `close_range` of everything from 3 on; false where the kernel (< 5.9, its flag < 5.11) or a seccomp filter refuses.
@@ -240,7 +283,7 @@ mod tests {
             fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
             assert!(!marked(&file));
             if way == "range" {
-                close_on_exec().unwrap();
+                close_on_exec();
             } else {
                 // SAFETY: sets a flag on an open descriptor.
                 #[expect(unsafe_code, reason = "the very deed under test")]

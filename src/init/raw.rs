@@ -1,12 +1,20 @@
-//! Wait and kill by number, and nothing else: the two calls nix has only for the signals it has names for.
+//! The bare system calls: what nix has only for the signals it has names for, and a byte shared with a child to be.
 //!
 //! `nix::sys::wait::waitpid` takes a child that died of a real-time signal and then answers EINVAL: the status is
-//! lost, and with it our exit code. `nix::sys::signal::kill` cannot name those signals at all.
+//! lost, and with it our exit code. `nix::sys::signal::kill` cannot name those signals at all, and the C libraries keep
+//! the lowest of them (32 to 34) out of every set of theirs.
 
-use nix::libc::{self, c_int, pid_t};
+use crate::spawn::{self, Group, Step};
+use nix::libc::{self, c_int, c_ulong, pid_t};
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+/// Bytes in the kernel's signal set: 64 signals, one bit each.
+const SIGSET_BYTES: usize = 8;
 
 /// What a look for changed children found.
 pub(super) enum Waited {
@@ -32,7 +40,41 @@ pub(super) fn wait_any() -> Waited {
     }
 }
 
-/// `kill(2)`: `target` is a pid, or a process group's id negated.
+/// The next pending signal, which must be blocked; waits for one, at most for `patience` if there is one.
+///
+/// `None` if there was none, also when we were stopped and continued meanwhile. Signals of our own are not for the child:
+/// a write to a closed standard error sends SIGPIPE.
+pub(super) fn next_signal(patience: Option<Duration>) -> Option<c_int> {
+    let every = u64::MAX;
+    let limit = patience.map(|patience| libc::timespec {
+        tv_sec: patience.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: patience.subsec_nanos().into(),
+    });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    loop {
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: the kernel reads eight bytes from `every` and a timespec or nothing from `limit`, and writes at most
+        // one siginfo_t; all three outlive the call. All zero is a valid siginfo_t, and `si_pid` of any kind an integer.
+        #[expect(unsafe_code, reason = "nix has no sigtimedwait")]
+        let (signal, sender) = unsafe {
+            let signal = libc::syscall(
+                libc::SYS_rt_sigtimedwait,
+                &raw const every,
+                info.as_mut_ptr(),
+                limit,
+                SIGSET_BYTES,
+            );
+            let info = info.assume_init();
+            (signal, (info.si_code == libc::SI_USER).then(|| info.si_pid()))
+        };
+        let signal = c_int::try_from(signal).ok().filter(|signal| *signal > 0)?;
+        if sender != Some(std::process::id().cast_signed()) {
+            return Some(signal);
+        }
+    }
+}
+
+/// `kill(2)`: `target` is a pid, a process group's id negated, or -1 for everybody.
 ///
 /// # Errors
 /// As the kernel answers: EPERM, ESRCH.
@@ -41,4 +83,89 @@ pub(super) fn kill(target: pid_t, signal: c_int) -> io::Result<()> {
     #[expect(unsafe_code, reason = "nix cannot send a real-time signal")]
     let sent = unsafe { libc::kill(target, signal) };
     if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets go of a child that has made us its tracer (`PTRACE_TRACEME`) and now waits for us; it gets the signal it was
+/// stopped by. `false` if it is not traced but plainly stopped.
+///
+/// SIGTRAP is the exception: the kernel made it for the tracer, and nobody else expects it.
+pub(super) fn release(pid: pid_t, stopped_by: c_int) -> bool {
+    let deliver = if stopped_by == libc::SIGTRAP { 0 } else { stopped_by };
+    let deliver = c_ulong::try_from(deliver).unwrap_or_default();
+    // SAFETY: integers; the address is not looked at.
+    #[expect(unsafe_code, reason = "nix cannot name a real-time signal")]
+    let done =
+        unsafe { libc::syscall(libc::SYS_ptrace, libc::c_long::from(libc::PTRACE_DETACH), pid, 0, deliver) };
+    done == 0
+}
+
+/// Has the kernel send us `signal` when the thread that started us ends.
+///
+/// # Errors
+/// As the kernel answers.
+pub(super) fn die_with_parent(signal: c_int) -> io::Result<()> {
+    // SAFETY: two integers.
+    #[expect(unsafe_code, reason = "nix cannot name a real-time signal")]
+    let done = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Where a child leaves how far it came, for its parent to look up if it never became the program: std tells the error of
+/// whatever failed, and not what that was.
+pub(super) struct Progress {
+    /// A page shared with the child; `None` where there is none to be had.
+    page: Option<NonNull<AtomicU8>>,
+}
+
+impl Progress {
+    /// Makes `command` start its child clean, as [`spawn::fresh`] does, and report.
+    pub(super) fn of(command: &mut Command, group: Group) -> Progress {
+        // SAFETY: a new anonymous mapping of the kernel's own choosing, as large as a page, zeroed.
+        #[expect(unsafe_code, reason = "memory that outlives a fork on both sides")]
+        let page = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size_of::<AtomicU8>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        let page = NonNull::new(page.cast::<AtomicU8>()).filter(|_| page != libc::MAP_FAILED);
+        let address = page.map(|page| page.as_ptr() as usize);
+        spawn::fresh_reporting(command, group, move |step| {
+            if let Some(address) = address {
+                // SAFETY: the page is mapped until `Progress` is dropped, which its owner does after the spawn; the
+                // child has its own mapping of it.
+                #[expect(unsafe_code, reason = "the one byte both sides see")]
+                unsafe { &*(address as *const AtomicU8) }.store(step as u8, Ordering::Release);
+            }
+        });
+        Progress { page }
+    }
+
+    /// The step at which the last child failed.
+    pub(super) fn step(&self) -> Step {
+        // SAFETY: mapped until we are dropped.
+        #[expect(unsafe_code, reason = "the one byte both sides see")]
+        let step = self.page.map(|page| unsafe { page.as_ref() }.load(Ordering::Acquire));
+        match step {
+            Some(0) => Step::Fork,
+            Some(1) => Step::Group,
+            _ => Step::Exec,
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(page) = self.page {
+            // SAFETY: our own mapping, which nobody looks at any more.
+            #[expect(unsafe_code, reason = "gives back what was mapped")]
+            unsafe {
+                libc::munmap(page.as_ptr().cast(), size_of::<AtomicU8>());
+            }
+        }
+    }
 }

@@ -1,15 +1,22 @@
 //! What init says and the codes it leaves with; a command's name is shown printable, never raw.
 
+use super::Options;
 use super::sweep::Swept;
-use nix::libc::{self, c_int};
+use nix::errno::Errno;
+use nix::libc::{self, PIPE_BUF, c_int, pid_t};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::low_level::signal_name;
 use std::env::split_paths;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 /// Exit code: called wrongly.
 pub(super) const USAGE: i32 = 64;
@@ -22,9 +29,59 @@ const NOT_FOUND: i32 = 127;
 /// How much of a command's name is shown, in characters.
 const SHOWN: usize = 200;
 
-/// One line on standard error, in one write. That it is closed is no reason to fail.
+/// How long a line of ours may wait for a reader of standard error who stands still.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// More than a loop around one system call needs; std raises it to what the C library demands.
+const STACK: usize = 16 * 1024;
+/// A line is being written.
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+/// One line on standard error, in one write. Nobody waits longer than [`PATIENCE`] for it.
 pub(super) fn say(text: &str) {
-    let _ = io::stderr().write_all(format!("runner-init: {text}\n").as_bytes());
+    say_within(format!("runner-init: {text}\n").as_bytes(), PATIENCE);
+}
+
+/// Writes `text` to standard error, and goes on after `patience` whether or not it has been taken.
+///
+/// The pipe may be full, the terminal stopped (^S), somebody else quicker than we with the room that a poll has seen; and
+/// whether a write may block is the open file's property, not ours to change. So it is done in a thread of its own, which
+/// blocks for us, and ends with us. While it does, what else there is to say is let go. Closed is no reason to fail.
+pub(crate) fn say_within(text: &[u8], patience: Duration) {
+    if BUSY.swap(true, Ordering::Acquire) {
+        return;
+    }
+    let text = Arc::<[u8]>::from(text);
+    let (done, written) = mpsc::sync_channel(1);
+    let writer = {
+        let text = Arc::clone(&text);
+        move || {
+            write_all(&text);
+            BUSY.store(false, Ordering::Release);
+            let _ = done.send(());
+        }
+    };
+    if std::thread::Builder::new().stack_size(STACK).spawn(writer).is_ok() {
+        let _ = written.recv_timeout(patience);
+        return;
+    }
+    // No thread to be had: as good as can be, where nobody else writes.
+    let stderr = io::stderr();
+    let mut room = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    if text.len() <= PIPE_BUF && poll(&mut room, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+        write_all(&text);
+    }
+    BUSY.store(false, Ordering::Release);
+}
+
+/// Not by std's handle: whoever blocks in it holds its lock.
+fn write_all(mut text: &[u8]) {
+    while !text.is_empty() {
+        match nix::unistd::write(io::stderr(), text) {
+            Ok(written) => text = &text[written..],
+            Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 /// The code a shell would report: the child's own, or 128 + the signal's number.
@@ -37,6 +94,22 @@ pub(super) fn signal_label(signal: c_int) -> String {
     signal_name(signal).map_or_else(|| format!("signal {signal}"), |name| format!("{name} ({signal})"))
 }
 
+/// A command's name, printable and not at length.
+pub(super) fn shown(program: &OsStr) -> String {
+    program.to_string_lossy().escape_debug().take(SHOWN).collect()
+}
+
+/// One orphan that was reaped, if that is to be said.
+pub(super) fn reaped(options: &Options, pid: pid_t, status: ExitStatus) {
+    if options.warn {
+        let how = status.signal().map_or_else(
+            || format!("code {}", status.code().unwrap_or_default()),
+            |signal| format!("killed by {}", signal_label(signal)),
+        );
+        say(&format!("reaped orphan {pid}: {how}"));
+    }
+}
+
 /// Why `program` did not start, and the exit code for it. `path` is where it was looked for, if its name has no slash.
 pub(super) fn refusal(program: &OsStr, path: &OsStr, error: &io::Error) -> (i32, String) {
     // execvp answers EACCES too for one directory of PATH that it may not search.
@@ -47,7 +120,7 @@ pub(super) fn refusal(program: &OsStr, path: &OsStr, error: &io::Error) -> (i32,
     {
         return refusal(program, path, &io::Error::from_raw_os_error(libc::ENOENT));
     }
-    let name: String = program.to_string_lossy().escape_debug().take(SHOWN).collect();
+    let name = shown(program);
     let (code, expected) = match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG) => {
             (NOT_FOUND, "; expected a program in PATH or the path of one")

@@ -36,16 +36,15 @@ use std::path::Path;
 ///
 /// The names are `Runner.Listener`, `Runner.Worker`, and `node` below an `externals` directory, which the Worker's
 /// sleeping steps run as.
-pub fn dispatch(command_line: &[OsString]) -> Option<i32> {
+pub fn dispatch(command_line: &[OsString]) -> Option<impl FnOnce() -> i32 + use<>> {
     let program = Path::new(command_line.first()?);
+    let role = match program.file_name()?.to_str()? {
+        "Runner.Listener" => listener::main,
+        "Runner.Worker" => worker::main,
+        "node" if program.components().any(|part| part.as_os_str() == "externals") => worker::node,
+        _ => return None,
+    };
     let lossy = |arg: &OsString| arg.to_string_lossy().into_owned();
     let args: Vec<String> = command_line.iter().skip(1).map(lossy).collect();
-    match program.file_name()?.to_str()? {
-        "Runner.Listener" => Some(listener::main(&args)),
-        "Runner.Worker" => Some(worker::main(&args)),
-        "node" if program.components().any(|part| part.as_os_str() == "externals") => {
-            Some(worker::node(&args))
-        }
-        _ => None,
-    }
+    Some(move || role(&args))
 }

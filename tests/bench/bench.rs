@@ -70,8 +70,8 @@ impl Plan {
 fn main() {
     let argv: Vec<std::ffi::OsString> = std::env::args_os().collect();
     // The simulated runner is this program, not runner-init: its pages are not to be shared with what is measured.
-    if let Some(code) = sim::dispatch(&argv) {
-        std::process::exit(code);
+    if let Some(play) = sim::dispatch(&argv) {
+        std::process::exit(play());
     }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| words.get(at).and_then(|word| word.parse().ok()).expect("a number");
