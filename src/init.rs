@@ -116,8 +116,6 @@ struct Init<'a> {
     child: pid_t,
     role: Role,
     options: &'a Options,
-    /// Descriptor 0 is our controlling terminal.
-    terminal: bool,
     /// A stop signal has been passed on since the last CONT.
     asked_to_stop: bool,
     /// It has been asked to end.
@@ -151,7 +149,6 @@ impl Init<'_> {
             child,
             role,
             options,
-            terminal: foreground.is_some(),
             asked_to_stop: false,
             asked_to_end: false,
             stopped: false,
@@ -210,13 +207,14 @@ impl Init<'_> {
     /// The child was stopped by `signal`.
     fn stopped(&mut self, signal: c_int) {
         self.stopped = true;
+        let terminal = terminal::is_ours();
         match self.role {
-            Role::Subreaper if self.terminal || self.asked_to_stop => {
+            Role::Subreaper if terminal || self.asked_to_stop => {
                 // Fails for no process that is not PID 1; returns when we are continued.
                 let _ = raise(Signal::SIGSTOP);
             }
             // TTIN and TTOU would come again at once.
-            Role::Pid1 if self.asked_to_end || self.terminal && signal == libc::SIGTSTP => self.resume(),
+            Role::Pid1 if self.asked_to_end || terminal && signal == libc::SIGTSTP => self.resume(),
             Role::Subreaper | Role::Pid1 => {}
         }
     }
@@ -244,11 +242,9 @@ impl Init<'_> {
     fn resume(&mut self) {
         self.asked_to_stop = false;
         self.stopped = false;
-        if self.terminal {
-            terminal::hand_over(self.child);
-        }
+        terminal::hand_over(self.child);
         // The terminal stops a whole group, and the shell above continues only ours.
-        self.send(self.options.group || self.terminal, libc::SIGCONT);
+        self.send(self.options.group || terminal::is_ours(), libc::SIGCONT);
     }
 
     fn send(&self, whole_group: bool, signal: c_int) {

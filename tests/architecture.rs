@@ -46,7 +46,7 @@ const PURE: &[&str] = &[
 ];
 
 const ROOMS: &[Room] = &[
-    Room { name: "main", ours: &["cli", "shield", "sim"], crates: &["nix"], never: &[] },
+    Room { name: "main", ours: &["cli", "init", "shield", "sim"], crates: &["nix"], never: &[] },
     Room { name: "lib", ours: &[], crates: &[], never: &[] },
     Room { name: "build", ours: &[], crates: &[], never: &[] },
     Room {

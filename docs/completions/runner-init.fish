@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_runner_init_global_optspecs
-    string join \n g h/help V/version
+    string join \n g r= e= w p= s h/help V/version
 end
 
 function __fish_runner_init_needs_command
@@ -24,7 +24,12 @@ function __fish_runner_init_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c runner-init -n "__fish_runner_init_needs_command" -s r -d 'With CMD: pass signal A on as B, or not at all if B is 0, e.g. TERM:QUIT; may be repeated' -r
+complete -c runner-init -n "__fish_runner_init_needs_command" -s e -d 'With CMD: end with 0 instead of this code; may be repeated' -r
+complete -c runner-init -n "__fish_runner_init_needs_command" -s p -d 'With CMD: get this signal, and pass it on, when the process that started us ends' -r
 complete -c runner-init -n "__fish_runner_init_needs_command" -s g -d 'With CMD: signals go to its process group'
+complete -c runner-init -n "__fish_runner_init_needs_command" -s w -d 'With CMD: say each orphan that is reaped'
+complete -c runner-init -n "__fish_runner_init_needs_command" -s s -d 'What tini needs to be told to reap without being PID 1; we always do'
 complete -c runner-init -n "__fish_runner_init_needs_command" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_needs_command" -s V -l version -d 'Print version'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "run" -d 'Supervise the runner (the default)'

@@ -11,6 +11,11 @@ pub(super) fn foreground() -> Option<Pid> {
     tcgetpgrp(io::stdin()).ok()
 }
 
+/// Descriptor 0 is our controlling terminal.
+pub(super) fn is_ours() -> bool {
+    foreground().is_some()
+}
+
 /// Gives the child's group the foreground, if it is ours.
 pub(super) fn hand_over(child: pid_t) {
     if foreground() == Some(getpgrp()) {

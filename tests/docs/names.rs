@@ -47,9 +47,9 @@ fn in_code(words: fn(&str) -> Vec<String>) -> impl Fn(&Document) -> Vec<String> 
     move |document| document.code.iter().flat_map(|code| words(code)).collect()
 }
 
-/// Without history, which speaks of what was, and without the page for those who come from elsewhere, which speaks of what others have.
+/// Without history, which speaks of what was, and without the pages for those who come from elsewhere, which speak of what others have.
 fn present() -> Vec<Document> {
-    let elsewhere = ["CHANGELOG.md", "docs/MIGRATING.md"];
+    let elsewhere = ["CHANGELOG.md", "docs/MIGRATING.md", "docs/OTHER_INITS.md"];
     documents().into_iter().filter(|document| !elsewhere.contains(&document.path.as_str())).collect()
 }
 

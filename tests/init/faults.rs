@@ -355,10 +355,16 @@ fn who_was_brought_in_from_outside_is_asked_before_it_is_killed() {
 #[test]
 fn nobody_waits_for_those_who_cannot_be_told() {
     require!("namespace", "root", "setpriv");
-    let stranger = "(setpriv --reuid=65534 --regid=65534 --clear-groups sleep 1000 &)
-        until grep -qs sleep /proc/[0-9]*/comm; do sleep 0.01; done; echo going; exit 3";
+    let stranger =
+        "(setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'echo up $$; exec sleep 1000' &)
+        until grep -q up \"$0\"; do sleep 0.01; done; echo going; exit 3";
     for role in ROLES {
-        let weak = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill", BIN, "--", "sh", "-c", stranger];
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("said");
+        let said = File::create(&file).unwrap();
+        let path = file.to_string_lossy();
+        let weak =
+            ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill", BIN, "--", "sh", "-c", stranger, &path];
         let mut command = match role {
             Role::Pid1 => in_pid_namespace(&weak),
             Role::Subreaper => Command::new(weak[0]),
@@ -367,21 +373,19 @@ fn nobody_waits_for_those_who_cannot_be_told() {
             command.args(&weak[1..]);
         }
         // Not its output: a subreaper leaves the stranger behind with it.
-        let dir = tempfile::tempdir().unwrap();
-        let said = File::create(dir.path().join("said")).unwrap();
-        let tree =
-            Tree::spawn_silent(command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said));
-        wait_until(SOON, "the exit ahead", || read(&dir.path().join("said")).contains("going"));
+        let out = said.try_clone().unwrap();
+        let tree = Tree::spawn_silent(command.stdin(Stdio::null()).stdout(out).stderr(said));
+        wait_until(SOON, "the exit ahead", || read(&file).contains("going"));
         let begin = Instant::now();
-        let left = children(tree.pid());
-        assert_code(&tree.finish(SOON), 3);
-        assert!(begin.elapsed() < Duration::from_millis(1900), "waited out the grace: {:?}", begin.elapsed());
-        assert!(read(&dir.path().join("said")).contains("some did not end"));
+        let output = tree.finish(SOON);
+        let took = begin.elapsed();
         if role == Role::Subreaper {
-            left.into_iter().for_each(|pid| {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
-            });
+            let stranger = read(&file).lines().next().unwrap().replace("up ", "").parse().unwrap();
+            send(stranger, Signal::SIGKILL);
         }
+        assert_code(&output, 3);
+        assert!(took < Duration::from_millis(1900), "waited out the grace: {took:?}");
+        assert!(read(&file).contains("some did not end"), "{}", read(&file));
     }
 }
 
