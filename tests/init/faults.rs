@@ -68,9 +68,11 @@ fn with_a_full_standard_error_it_still_reaps_and_forwards() {
 fn what_is_said_arrives_once_the_reader_is_back() {
     // The line was given up on, not taken back.
     let (mut reader, writer) = full_pipe();
-    let mut command = Role::Subreaper.command(&["-w", "--", "sh", "-c", "(true &); exec sleep 1000"]);
+    let mut command =
+        Role::Subreaper.command(&["-w", "--", "sh", "-c", "(true &); echo ready; exec sleep 1000"]);
     let tree = Tree::spawn_but_stderr(command.stdin(Stdio::null()).stderr(writer));
     drop(command);
+    tree.wait_for("ready");
     let (init, child) = Role::Subreaper.pids(&tree);
     wait_until(SOON, "the orphan reaped", || children(init) == [child]);
     send(child, Signal::SIGSTOP);
