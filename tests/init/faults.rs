@@ -186,11 +186,18 @@ fn a_child_that_stops_after_it_was_asked_to_end_is_continued() {
 
 #[test]
 fn a_key_that_suspends_makes_no_container_deaf() {
-    require!("namespace", "setsid");
+    require!("namespace", "setsid", "python3");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
-    let script = "trap 'echo resumed >> \"$0\"' CONT; echo up > \"$0\"; while :; do sleep 0.01; done";
-    let (terminal, tree) = on_terminal(Role::Pid1, &[BIN, "--", "sh", "-c", script, &file.to_string_lossy()]);
+    // One process: a shell whose child is stopped between vfork and exec cannot be stopped itself, and nobody is told.
+    let script = "import signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+with open(sys.argv[1], 'a') as log:
+    signal.signal(signal.SIGCONT, lambda *_: print('resumed', file=log, flush=True))
+    print('up', file=log, flush=True)
+    while True: time.sleep(1000)";
+    let (python, path) = (python(), file.to_string_lossy());
+    let (terminal, tree) = on_terminal(Role::Pid1, &[BIN, "--", &python, "-c", script, &path]);
     wait_until(SOON, "the child up", || read(&file) == "up\n");
     for presses in 1..3 {
         terminal.type_in("\x1a");
