@@ -15,6 +15,7 @@ mod runner;
 mod scene;
 mod start;
 mod sweeping;
+mod traced;
 mod workers;
 
 pub use fault::StartError;
@@ -25,6 +26,7 @@ use crate::domain::dora::DeploymentRule;
 use crate::domain::event::{Exit, Now};
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
+use crate::domain::polls::TraceWord;
 use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::domain::sweep::Swept;
@@ -52,6 +54,7 @@ use sweeping::Sweeper;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use traced::Traced;
 use workers::Workers;
 
 /// Runs the supervisor until the listener has ended for good; the container's exit code.
@@ -96,6 +99,7 @@ struct Supervisor {
     preparation: Preparation,
     reports: Reports,
     caches: CacheWatch,
+    traced: Traced,
     launch: Launch,
     listening: Listening,
     workers: Workers,
@@ -133,6 +137,7 @@ enum Happened {
     Prepared(Option<Box<Notice>>),
     Reported(std::io::Result<Result<Box<Report>, ReportFault>>),
     CachesUsed(Batch),
+    Traced(Option<TraceWord>),
     Done(Done),
     Swept(Swept),
 }
@@ -165,6 +170,7 @@ impl Supervisor {
             batch = self.caches.next() => Happened::CachesUsed(batch),
             () = self.workers.ended() => Happened::WorkerEnded,
             () = until(look) => Happened::LookDue,
+            word = self.traced.next() => Happened::Traced(word),
             () = until(last_words) => Happened::LastWords,
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
@@ -193,6 +199,7 @@ impl Supervisor {
             Happened::Prepared(None) => self.prepared(),
             Happened::Reported(report) => self.reported(report),
             Happened::CachesUsed(batch) => self.caches_used(batch),
+            Happened::Traced(word) => self.feed(Input::Traced(word)),
             Happened::Updated(finished) => {
                 self.update = None;
                 if finished {
@@ -227,6 +234,8 @@ impl Supervisor {
             Action::Deregister(limit) => {
                 self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) });
             }
+            Action::FollowTrace => return self.traced.follow(&self.launch.dir),
+            Action::LeaveTrace => self.traced.leave(),
             Action::Spawn => return Some(self.spawn()),
             Action::Interrupt => self.listening.listener.iter().for_each(Listener::interrupt),
             Action::KillGroup => self.listening.listener.iter().for_each(Listener::kill_group),

@@ -109,11 +109,11 @@ impl Exit {
 pub enum GhostCause {
     /// `Failed to create a session. The runner registration has been deleted from the server…`
     RegistrationDeleted,
-    /// `The runner no longer exists on the server. Please reconfigure the runner.`
+    /// `The runner no longer exists on the server. Please reconfigure the runner.`, `Runner not found`
     NotOnServer,
     /// `The runner no longer exists on the server. Cleaning up local configuration.`; the listener exits with 0
     RemovedByServer,
-    /// `Registration … was not found`, seen only where the listener's trace is printed
+    /// `Registration … was not found`: the cause of a connect error, or in the trace where that is printed
     RegistrationNotFound,
 }
 
@@ -213,6 +213,8 @@ pub enum RunnerEvent {
     ClockSkew,
     /// `Runner version v… is deprecated and cannot receive messages.`
     VersionDeprecated,
+    /// `Get next message failed with non-retryable error.`: exit 1 follows, though a new session may well be given
+    PollRefused,
     /// `An error occurred: …`, `Failed to create session. …`, a work directory that cannot be used, a crash of the runtime
     Fatal {
         /// What the listener said.

@@ -1,5 +1,6 @@
 //! One table says what the supervisor does: `match (phase, input)`, time in as an argument, deadline out as a value.
 
+mod connection;
 mod enlisting;
 mod session;
 mod steps;
@@ -13,8 +14,9 @@ use super::echo::EchoFilter;
 use super::event::{GhostCause, Now, StopKind};
 use super::job::JobTracker;
 use super::notice::Notice;
-use super::restart::{RestartReason, StopReason};
+use super::restart::{LastWord, RestartReason, StopReason};
 use super::status::State;
+use connection::Connection;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -32,20 +34,15 @@ enum Phase {
     Done,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Session {
-    Starting,
-    Live,
-    Disconnected,
-}
-
 /// The supervisor's mind.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, whatever the phase")]
 #[derive(Debug)]
 pub struct Lifecycle {
     settings: Settings,
     phase: Phase,
-    session: Session,
+    connection: Connection,
+    /// What the listener said last, where its code alone would not tell the way on.
+    last_word: Option<LastWord>,
     ghost: Option<(GhostCause, Duration)>,
     leaving: Option<StopReason>,
     last_ask: Option<Duration>,
@@ -73,7 +70,8 @@ impl Lifecycle {
         Lifecycle {
             settings,
             phase: Phase::Launching { due: now.up, reason: None },
-            session: Session::Starting,
+            connection: Connection::new(),
+            last_word: None,
             ghost: None,
             leaving: None,
             last_ask: None,
@@ -102,17 +100,19 @@ impl Lifecycle {
             | Phase::Stopping { until }
             | Phase::Deregistering { until, .. } => Some(until),
             Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
-            Phase::Running if self.jobs.open().is_none() => {
-                [self.ghost.map(|(_, until)| until), self.ask_at].into_iter().flatten().min()
+            Phase::Running => {
+                let idle = [self.ghost.map(|(_, until)| until), self.ask_at];
+                let idle = idle.into_iter().filter(|_| self.jobs.taken().is_none());
+                idle.chain([self.connection.next_deadline()]).flatten().min()
             }
-            Phase::Preparing | Phase::Running | Phase::Killing | Phase::Done => None,
+            Phase::Preparing | Phase::Killing | Phase::Done => None,
         }
     }
 
     /// The one table.
     #[expect(clippy::unnested_or_patterns, clippy::too_many_lines, reason = "a table is read row by row")]
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
-        let actions = match (self.phase, input) {
+        let mut actions = match (self.phase, input) {
             (Phase::Done, _input) => Vec::new(),
             (_, Input::Stop(StopKind::Ask)) if self.is_same_ask(now) => Vec::new(),
             (_, Input::Stop(kind)) => {
@@ -122,6 +122,7 @@ impl Lifecycle {
             }
             (_, Input::Said(reading, worker)) => self.said(reading, worker, now),
             (_, Input::Looked(worker)) => self.looked(worker, now),
+            (_, Input::Traced(word)) => self.traced(word, now),
             (_, Input::Started { pid }) => self.started(pid),
             (_, Input::NotStarted { error }) => self.not_started(error, now),
 
@@ -167,15 +168,12 @@ impl Lifecycle {
             }
             (Phase::Draining { .. }, Input::Deadline) if self.drain_is_over(now) => self.interrupt(now),
             (Phase::Stopping { until }, Input::Deadline) if now.up >= until => self.kill(),
-            (Phase::Running, Input::Deadline) if self.ghost_is_overdue(now) => {
-                self.leaving = Some(StopReason::Ghost);
-                self.interrupt(now)
-            }
-            (Phase::Running, Input::Deadline) if self.question_is_due(now) => self.ask(now),
-            (Phase::Launching { .. } | Phase::Updating { .. } | Phase::Running, Input::Deadline)
+            (Phase::Running, Input::Deadline) => self.run_on(now),
+            (Phase::Launching { .. } | Phase::Updating { .. }, Input::Deadline)
             | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline)
             | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Deadline) => Vec::new(),
         };
+        actions.extend(self.follow_trace());
         self.note_state(now);
         actions
     }

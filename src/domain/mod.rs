@@ -14,6 +14,7 @@ pub mod lifecycle;
 pub mod line;
 pub mod notice;
 pub mod parse;
+pub mod polls;
 pub mod queue;
 pub mod record;
 pub mod registration;

@@ -7,7 +7,7 @@ use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::{Doubt, Unborn};
 use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
-use super::registration::{Registered, RegistrationFault, Removal, Standing};
+use super::registration::{Recovery, Registered, RegistrationFault, Removal, Standing};
 use super::restart::{RestartReason, StopReason};
 use super::sweep::Swept;
 use std::time::Duration;
@@ -61,8 +61,8 @@ pub enum Notice {
         /// What the listener said.
         message: String,
     },
-    /// GitHub answers again.
-    Reconnected,
+    /// GitHub answers again; how that was found.
+    Reconnected(Recovery),
     /// Another session for this runner is alive on the server.
     SessionConflicted,
     /// The server has disowned the runner.

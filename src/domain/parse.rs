@@ -2,6 +2,7 @@
 //!
 //! The sentences are those of `actions/runner` (`Terminal.cs`, `Runner.cs`, `JobDispatcher.cs`, `MessageListener.cs`).
 
+mod sentences;
 #[cfg(test)]
 mod tests;
 
@@ -86,8 +87,8 @@ fn read(stream: Stream, sentence: &str, traced: bool) -> Option<Reading> {
         (Stream::Stdout, None) => closing(rest).or_else(|| bare_stdout(rest)),
         // Printed on stdout, where it can be a line of a name.
         (Stream::Stderr, _) if traced && split_result(rest).is_some() => closing(rest),
-        (Stream::Stderr, Some(_)) => stamped_stderr(rest).or_else(|| bare_stderr(rest)),
-        (Stream::Stderr, None) => bare_stderr(rest),
+        (Stream::Stderr, Some(_)) => sentences::stamped(rest).or_else(|| sentences::bare(rest)),
+        (Stream::Stderr, None) => sentences::bare(rest),
     }?;
     Some(Reading { event, stamp: stamp.map(str::to_owned), traced })
 }
@@ -129,46 +130,6 @@ fn bare_stdout(line: &str) -> Option<RunnerEvent> {
         _ => return None,
     };
     Some(RunnerEvent::Update(step))
-}
-
-fn stamped_stderr(rest: &str) -> Option<RunnerEvent> {
-    let message = rest.strip_prefix("Runner connect error: ")?;
-    let message = message.strip_suffix(" Retrying until reconnected.").unwrap_or(message);
-    Some(RunnerEvent::ConnectionError { message: message.trim_end_matches('.').to_owned() })
-}
-
-fn bare_stderr(line: &str) -> Option<RunnerEvent> {
-    const FATAL: [&str; 4] = [
-        "An error occurred: ",
-        "Failed to create session. ",
-        "Fail to create and validate runner's work directory",
-        "Unhandled exception",
-    ];
-    let starts = |prefix: &str| line.starts_with(prefix);
-    let event = if starts("A session for this runner already exists.") {
-        RunnerEvent::SessionConflict
-    } else if starts("Stop retry on SessionConflictException") {
-        RunnerEvent::SessionConflictGaveUp
-    } else if starts("Failed to create a session. The runner registration has been deleted") {
-        RunnerEvent::Ghost(GhostCause::RegistrationDeleted)
-    } else if starts("The runner no longer exists on the server. Cleaning up") {
-        RunnerEvent::Ghost(GhostCause::RemovedByServer)
-    } else if starts("The runner no longer exists on the server") {
-        RunnerEvent::Ghost(GhostCause::NotOnServer)
-    } else if starts("The local machine's clock may be out of sync") {
-        RunnerEvent::ClockSkew
-    } else if let Some(message) = line.strip_prefix("Runner update failed: ") {
-        RunnerEvent::Update(UpdateStep::Failed(message.to_owned()))
-    } else if starts("An error occurred: Runner version ")
-        && line.contains("is deprecated and cannot receive messages")
-    {
-        RunnerEvent::VersionDeprecated
-    } else if FATAL.iter().any(|prefix| starts(prefix)) {
-        RunnerEvent::Fatal { message: line.to_owned() }
-    } else {
-        return None;
-    };
-    Some(event)
 }
 
 /// A version becomes a label: it looks like one, or the line is not the runner's.
@@ -214,8 +175,8 @@ enum Trace<'a> {
 /// Of a sentence of several lines each line has the head, but only the first the words `WRITE LINE: `. `[WORKER …]` lines carry
 /// the job's own words and are never believed.
 fn trace_message(line: &str) -> Option<Trace<'_>> {
-    let (head, message) = line.strip_prefix("[RUNNER ")?.split_once("] ")?;
-    if split_trace_source(head)? != "Terminal" {
+    let (_, source, message) = trace_record(line.strip_prefix("[RUNNER ")?)?;
+    if source != "Terminal" {
         return Some(Trace::Other(message));
     }
     if let Some(sentence) = message.strip_prefix("WRITE LINE: ") {
@@ -225,12 +186,14 @@ fn trace_message(line: &str) -> Option<Trace<'_>> {
     Some(sentence.map_or(Trace::Further(message), |sentence| Trace::Terminal(Stream::Stderr, sentence)))
 }
 
-/// `2026-08-17 13:15:44Z INFO Source` → the source.
-fn split_trace_source(head: &str) -> Option<&str> {
-    let rest = head.get(STAMP.len()..).filter(|_| is_stamp(&head.as_bytes()[..STAMP.len()]))?;
-    ["CRIT", "ERR ", "WARN", "INFO", "VERB"]
+/// `2026-08-17 13:15:44Z INFO Source] message`: time stamp, source and message of a record.
+pub(super) fn trace_record(line: &str) -> Option<(&str, &str, &str)> {
+    let (head, message) = line.split_once("] ")?;
+    let (stamp, rest) = head.split_at_checked(STAMP.len()).filter(|(stamp, _)| is_stamp(stamp.as_bytes()))?;
+    let source = ["CRIT", "ERR ", "WARN", "INFO", "VERB"]
         .iter()
-        .find_map(|level| rest.strip_prefix(' ')?.strip_prefix(level)?.strip_prefix(' '))
+        .find_map(|level| rest.strip_prefix(' ')?.strip_prefix(level)?.strip_prefix(' '))?;
+    Some((stamp, source, message))
 }
 
 /// The phrase users grep for when a runner is dead and looks alive: only the listener's own trace may say it.

@@ -50,6 +50,34 @@ impl Standing {
     }
 }
 
+/// How it was found that a listener has GitHub again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// It said so.
+    Listener,
+    /// It was handed a job.
+    Job,
+    /// Its own trace tells that a poll is held.
+    Trace,
+    /// It lives on after the time in which it would have given up.
+    Outlived,
+    /// GitHub said so.
+    Github,
+}
+
+impl Recovery {
+    /// The word for log lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Recovery::Listener => "listener",
+            Recovery::Job => "job",
+            Recovery::Trace => "trace",
+            Recovery::Outlived => "outlived",
+            Recovery::Github => "github",
+        }
+    }
+}
+
 /// What became of the registration at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {

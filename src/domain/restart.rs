@@ -1,4 +1,4 @@
-//! What follows a listener's exit is decided here, from its code alone and how often it failed in a row.
+//! What follows a listener's exit is decided here, from its code, its last words and how often it failed in a row.
 //!
 //! The codes are `Constants.Runner.ReturnCode` of `actions/runner`; the policy is that of its own service wrapper, made honest:
 //! back-off grows and is jittered, and a code nobody knows is a crash, not a success.
@@ -20,6 +20,8 @@ pub const UPDATE_WAIT: Duration = Duration::from_secs(31);
 pub enum RestartReason {
     /// 2
     RetryableError,
+    /// 1 after GitHub had refused a poll: a new session may well be given.
+    PollRefused,
     /// 3
     RunnerUpdating,
     /// 4
@@ -46,8 +48,9 @@ pub enum RestartReason {
 
 impl RestartReason {
     /// Every reason, in label order.
-    pub const ALL: [RestartReason; 12] = [
+    pub const ALL: [RestartReason; 13] = [
         RestartReason::RetryableError,
+        RestartReason::PollRefused,
         RestartReason::RunnerUpdating,
         RestartReason::RunOnceRunnerUpdating,
         RestartReason::SessionConflict,
@@ -65,6 +68,7 @@ impl RestartReason {
     pub fn as_str(self) -> &'static str {
         match self {
             RestartReason::RetryableError => "retryable_error",
+            RestartReason::PollRefused => "poll_refused",
             RestartReason::RunnerUpdating => "runner_updating",
             RestartReason::RunOnceRunnerUpdating => "run_once_runner_updating",
             RestartReason::SessionConflict => "session_conflict",
@@ -111,7 +115,7 @@ pub enum StopReason {
     RemovedByServer,
     /// 1: configuration, credentials or session cannot be used.
     TerminatedError,
-    /// 7: GitHub no longer serves this version.
+    /// 7, or 1 with those words: GitHub no longer serves this version.
     VersionDeprecated,
     /// 100–105: the result of the one job, asked for by `ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED`.
     JobResult,
@@ -160,6 +164,15 @@ pub enum Decision {
     AwaitUpdate(RestartReason),
 }
 
+/// What the listener said last, where its code alone does not tell the way on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastWord {
+    /// GitHub refused a poll.
+    PollRefused,
+    /// GitHub no longer serves this version.
+    VersionDeprecated,
+}
+
 /// What is known at an exit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Situation {
@@ -169,6 +182,8 @@ pub struct Situation {
     pub configured: bool,
     /// The server has said that it does not know this runner.
     pub ghost: bool,
+    /// What it said last.
+    pub word: Option<LastWord>,
     /// Failures in a row before this one, since the last session.
     pub failures: u32,
     /// Most failures in a row; `None` is unlimited.
@@ -185,8 +200,14 @@ pub fn decide(s: Situation) -> Decision {
         Exit::Code(0) if s.configured => Decision::Stop(StopReason::Success, 0),
         Exit::Code(0) if s.ghost => Decision::Stop(StopReason::RemovedByServer, 0),
         Exit::Code(0) => Decision::Stop(StopReason::EphemeralDone, 0),
-        Exit::Code(1) if s.ghost => Decision::Stop(StopReason::Ghost, 1),
-        Exit::Code(1) => Decision::Stop(StopReason::TerminatedError, 1),
+        // 2: it had tried for its whole 12 minutes.
+        Exit::Code(1 | 2) if s.ghost => Decision::Stop(StopReason::Ghost, 1),
+        Exit::Code(1) => match s.word {
+            Some(LastWord::PollRefused) => retry(RestartReason::PollRefused, BASE),
+            // 7 is what it means by that since 2.333, if it is told to.
+            Some(LastWord::VersionDeprecated) => Decision::Stop(StopReason::VersionDeprecated, 7),
+            None => Decision::Stop(StopReason::TerminatedError, 1),
+        },
         Exit::Code(2) => retry(RestartReason::RetryableError, BASE),
         Exit::Code(3) => Decision::AwaitUpdate(RestartReason::RunnerUpdating),
         Exit::Code(4) => Decision::AwaitUpdate(RestartReason::RunOnceRunnerUpdating),
@@ -220,7 +241,15 @@ mod tests {
     use super::*;
 
     fn at(exit: Exit) -> Situation {
-        Situation { exit, configured: true, ghost: false, failures: 0, max_restarts: Some(10), jitter: 0.0 }
+        Situation {
+            exit,
+            configured: true,
+            ghost: false,
+            word: None,
+            failures: 0,
+            max_restarts: Some(10),
+            jitter: 0.0,
+        }
     }
 
     #[test]
@@ -246,6 +275,41 @@ mod tests {
             assert_eq!(decide(at(Exit::Code(code))), want, "exit {code}");
         }
         assert_eq!(decide(at(Exit::Signal(9))), Retry(RestartReason::Killed, five));
+    }
+
+    #[test]
+    fn the_last_words_decide_what_a_one_means() {
+        let one = |word, ghost| decide(Situation { ghost, word, ..at(Exit::Code(1)) });
+        let refused = Some(LastWord::PollRefused);
+        assert_eq!(
+            one(refused, false),
+            Decision::Retry(RestartReason::PollRefused, Duration::from_secs(5)),
+            "a hiccup of GitHub's does not end a runner"
+        );
+        assert_eq!(one(refused, true), Decision::Stop(StopReason::Ghost, 1));
+        assert_eq!(
+            one(Some(LastWord::VersionDeprecated), false),
+            Decision::Stop(StopReason::VersionDeprecated, 7)
+        );
+        assert_eq!(
+            one(None, false),
+            Decision::Stop(StopReason::TerminatedError, 1),
+            "the session was refused"
+        );
+        let tenth = Situation { word: refused, failures: 10, ..at(Exit::Code(1)) };
+        assert_eq!(decide(tenth), Decision::Stop(StopReason::GaveUp, 1));
+        let gone = Situation { word: refused, configured: false, ..at(Exit::Code(1)) };
+        assert_eq!(
+            decide(gone),
+            Decision::Stop(StopReason::NotConfigured, 1),
+            "only while the registration is ours"
+        );
+        let two = Situation { ghost: true, ..at(Exit::Code(2)) };
+        assert_eq!(
+            decide(two),
+            Decision::Stop(StopReason::Ghost, 1),
+            "the registration is gone: no retry cures it"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::reports::Reports;
 use super::runner;
 use super::scene::Scene;
 use super::sweeping::Sweeper;
+use super::traced::Traced;
 use super::workers::Workers;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, names};
@@ -119,6 +120,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         preparation,
         reports,
         caches: CacheWatch::begin(&config.metrics.cache_types, &launch.dir, &telemetry),
+        traced: Traced::default(),
         launch,
         listening: Listening::default(),
         workers: Workers::default(),

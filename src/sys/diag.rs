@@ -90,6 +90,26 @@ fn pages_dir(runner_dir: &Path) -> PathBuf {
     runner_dir.join("_diag/pages")
 }
 
+/// Waits until there are events, or until it is told to stop, which it says.
+pub(super) fn wait(inotify: &Inotify, stop: &EventFd) -> io::Result<bool> {
+    let interest = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut fds = [interest(inotify.as_fd()), interest(stop.as_fd())];
+    match poll(&mut fds, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(fds[1].any().unwrap_or(true)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `None`: all have been taken.
+pub(super) fn events(inotify: &Inotify) -> io::Result<Option<Vec<InotifyEvent>>> {
+    match inotify.read_events() {
+        Ok(events) => Ok(Some(events)),
+        Err(Errno::EAGAIN) => Ok(None),
+        Err(Errno::EINTR) => Ok(Some(Vec::new())),
+        Err(error) => Err(error.into()),
+    }
+}
+
 struct Watcher {
     inotify: Inotify,
     stop: Arc<EventFd>,
@@ -103,14 +123,8 @@ struct Watcher {
 impl Watcher {
     fn watch(&mut self) -> io::Result<()> {
         loop {
-            let interest = |fd| PollFd::new(fd, PollFlags::POLLIN);
-            let mut fds = [interest(self.inotify.as_fd()), interest(self.stop.as_fd())];
-            match poll(&mut fds, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let stopped = fds[1].any().unwrap_or(true);
-            while let Some(events) = self.events()? {
+            let stopped = wait(&self.inotify, &self.stop)?;
+            while let Some(events) = events(&self.inotify)? {
                 for event in events {
                     self.happened(&event)?;
                 }
@@ -118,16 +132,6 @@ impl Watcher {
             if stopped {
                 return self.pages.catch_up();
             }
-        }
-    }
-
-    /// `None`: all have been taken.
-    fn events(&self) -> io::Result<Option<Vec<InotifyEvent>>> {
-        match self.inotify.read_events() {
-            Ok(events) => Ok(Some(events)),
-            Err(Errno::EAGAIN) => Ok(None),
-            Err(Errno::EINTR) => Ok(Some(Vec::new())),
-            Err(error) => Err(error.into()),
         }
     }
 

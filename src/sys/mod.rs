@@ -19,5 +19,6 @@ pub mod runner_file;
 pub mod scribe;
 pub mod signals;
 pub mod sweep;
+pub mod trace;
 pub mod update;
 pub mod worker;

@@ -63,8 +63,9 @@ pub struct Label {
 static STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
 static STATES: [&str; 9] =
     ["starting", "registering", "idle", "busy", "disconnected", "ghost", "draining", "backoff", "stopped"];
-static REASONS: [&str; 12] = [
+static REASONS: [&str; 13] = [
     "retryable_error",
+    "poll_refused",
     "runner_updating",
     "run_once_runner_updating",
     "session_conflict",

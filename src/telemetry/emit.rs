@@ -15,7 +15,7 @@ use crate::domain::dora::Dora;
 use crate::domain::event::{StopKind, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
-use crate::domain::registration::{Removal, Standing};
+use crate::domain::registration::{Recovery, Removal, Standing};
 use crate::domain::restart::RestartReason;
 use crate::domain::status::{State, Status};
 use chrono::{DateTime, Utc};
@@ -84,7 +84,7 @@ impl Telemetry {
             Notice::VersionSeen { version } => self.version_seen(version),
             Notice::SessionCreated => info!(event = "session_created"),
             Notice::ConnectionLost { message } => connection_lost(message),
-            Notice::Reconnected => reconnected(),
+            Notice::Reconnected(how) => reconnected(*how),
             Notice::SessionConflicted => warn!(event = "session_conflicted"),
             Notice::GhostDetected { cause } => error!(event = "ghost_detected", cause = cause.as_str()),
             Notice::RunnerComplained { message } => error!(event = "runner_complained", message),
@@ -213,9 +213,9 @@ fn connection_lost(message: &str) {
     warn!(event = "connection_lost", message);
 }
 
-fn reconnected() {
+fn reconnected(how: Recovery) {
     counter!(c::RECONNECTS.name).increment(1);
-    info!(event = "reconnected");
+    info!(event = "reconnected", how = how.as_str());
 }
 
 fn output_dropped(stream: Stream, lines: u64) {

@@ -119,6 +119,8 @@ impl Stage {
                 | Action::Unlabel
                 | Action::Deregister(_)
                 | Action::Spawn
+                | Action::FollowTrace
+                | Action::LeaveTrace
                 | Action::Interrupt
                 | Action::KillGroup
                 | Action::WatchUpdate

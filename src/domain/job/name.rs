@@ -73,6 +73,7 @@ pub(super) fn can_be_in_a_name(reading: &Reading) -> bool {
             | RunnerEvent::SessionConflictGaveUp
             | RunnerEvent::ClockSkew
             | RunnerEvent::VersionDeprecated
+            | RunnerEvent::PollRefused
             | RunnerEvent::Fatal { .. } => false,
             RunnerEvent::Ghost(cause) => *cause == GhostCause::RegistrationNotFound,
             RunnerEvent::Update(step) => !matches!(step, UpdateStep::Failed(_)),
@@ -118,6 +119,7 @@ fn result_behind(event: &RunnerEvent) -> Option<TaskResult> {
         | RunnerEvent::Update(_)
         | RunnerEvent::ClockSkew
         | RunnerEvent::VersionDeprecated
+        | RunnerEvent::PollRefused
         | RunnerEvent::Fatal { .. } => None,
     }
 }

@@ -1,10 +1,10 @@
-//! The steps between the decision to launch and the launch: preparing, registering, and GitHub's word on it.
+//! The steps between the decision to launch and the launch: preparing and registering.
 
 use super::steps::UNAVAILABLE;
-use super::{Action, Lifecycle, Phase, Session};
+use super::{Action, Lifecycle, Phase};
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
-use crate::domain::registration::{Registered, RegistrationFault, Standing};
+use crate::domain::registration::{Registered, RegistrationFault};
 use crate::domain::restart::{Decision, RestartReason, StopReason};
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ const REGISTRATION: Duration = Duration::from_secs(180);
 
 impl Lifecycle {
     pub(super) fn launch(&mut self, reason: Option<RestartReason>, now: Now) -> Vec<Action> {
-        self.session = Session::Starting;
-        self.plan_questions(now);
+        self.forget_session();
         if self.settings.prepares {
             self.phase = Phase::Preparing;
             self.reason = "preparing the first launch".into();
@@ -59,53 +58,6 @@ impl Lifecycle {
             }
         };
         actions.extend(self.follow(decision, now));
-        actions
-    }
-
-    /// The session has changed: the next question is a whole interval away, what was answered before says nothing of it.
-    pub(super) fn plan_questions(&mut self, now: Now) {
-        self.disagreements = 0;
-        self.ask_at = self.ask_every().map(|every| now.up + every);
-    }
-
-    fn ask_every(&self) -> Option<Duration> {
-        match self.session {
-            Session::Starting => None,
-            Session::Live => self.settings.check_every,
-            Session::Disconnected => self.settings.look_every,
-        }
-    }
-
-    pub(super) fn question_is_due(&self, now: Now) -> bool {
-        self.jobs.open().is_none() && self.ask_at.is_some_and(|at| now.up >= at)
-    }
-
-    pub(super) fn ask(&mut self, now: Now) -> Vec<Action> {
-        self.ask_at = self.ask_every().map(|every| now.up + every);
-        vec![Action::Ask]
-    }
-
-    /// Neither side is trusted alone (actions/runner#3458, #3448): only without a job, and only the second time in a row.
-    pub(super) fn asked(&mut self, standing: Standing, now: Now) -> Vec<Action> {
-        let agrees = (standing == Standing::Online) == (self.session == Session::Live);
-        if agrees || self.session == Session::Starting || self.jobs.open().is_some() || self.ghost.is_some() {
-            self.disagreements = 0;
-            return Vec::new();
-        }
-        self.disagreements += 1;
-        let settled = self.disagreements >= 2;
-        if self.session == Session::Disconnected {
-            // Its V2 message loop never says that it is back.
-            let back = settled.then(|| Action::Notify(self.reconnected(now)));
-            return back.into_iter().collect();
-        }
-        let mut actions = vec![Action::Notify(Notice::StandingDisagreed(standing))];
-        if settled {
-            self.disagreements = 0;
-            let unknown = standing == Standing::Unknown;
-            self.leaving = Some(if unknown { StopReason::Ghost } else { StopReason::Disagreed });
-            actions.extend(self.interrupt(now));
-        }
         actions
     }
 

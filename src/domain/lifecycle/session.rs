@@ -1,13 +1,15 @@
 //! What the listener says changes the session and the job here; what the world may see is drawn from both.
 
-use super::{Action, Lifecycle, Phase, Session};
+use super::connection::Session;
+use super::{Action, Lifecycle, Phase};
 use crate::domain::death::Cause;
 use crate::domain::event::{Now, RunnerEvent, UpdateStep, Worker};
 use crate::domain::job::{JobChange, OpenJob};
 use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
-use crate::domain::restart::StopReason;
+use crate::domain::registration::Recovery;
+use crate::domain::restart::{LastWord, StopReason};
 use crate::domain::status::{CurrentJob, State, Status};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,24 +71,12 @@ impl Lifecycle {
                 Some(Notice::VersionSeen { version })
             }
             RunnerEvent::Listening => {
-                self.failures = 0;
-                self.ghost = None;
-                self.alive(now);
+                self.listening(now);
                 Some(Notice::SessionCreated)
             }
-            RunnerEvent::Reconnected => Some(self.reconnected(now)),
-            // A job handed out is a connection proven.
-            RunnerEvent::JobStarted { .. } => {
-                let was_lost = self.session == Session::Disconnected;
-                self.alive(now);
-                was_lost.then_some(Notice::Reconnected)
-            }
-            RunnerEvent::ConnectionError { message } => {
-                self.session = Session::Disconnected;
-                self.plan_questions(now);
-                self.reason = "the listener has lost its connection to GitHub".into();
-                Some(Notice::ConnectionLost { message })
-            }
+            RunnerEvent::Reconnected => Some(self.reconnected(Recovery::Listener, now)),
+            RunnerEvent::JobStarted { .. } => self.job_handed_out(now),
+            RunnerEvent::ConnectionError { message } => Some(self.disconnected(message, now)),
             RunnerEvent::SessionConflict => {
                 self.reason = "another session for this runner exists on the server".into();
                 Some(Notice::SessionConflicted)
@@ -99,7 +89,12 @@ impl Lifecycle {
             RunnerEvent::Update(step) => Some(Notice::UpdateAnnounced { step: step_text(step) }),
             RunnerEvent::ClockSkew => Some(complaint("the local clock may be out of sync")),
             RunnerEvent::VersionDeprecated => {
+                self.last_word = Some(LastWord::VersionDeprecated);
                 Some(complaint("this runner version is deprecated and receives no jobs"))
+            }
+            RunnerEvent::PollRefused => {
+                self.last_word = Some(LastWord::PollRefused);
+                Some(complaint("GitHub refused a poll: the runner's token is not accepted"))
             }
             RunnerEvent::Fatal { message } => Some(complaint(&message)),
             RunnerEvent::JobCompleted { .. }
@@ -140,25 +135,8 @@ impl Lifecycle {
         same
     }
 
-    pub(super) fn reconnected(&mut self, now: Now) -> Notice {
-        self.alive(now);
-        Notice::Reconnected
-    }
-
-    fn alive(&mut self, now: Now) {
-        self.session = Session::Live;
-        self.plan_questions(now);
-        if self.phase == Phase::Running {
-            self.reason = "the session is live".into();
-        }
-    }
-
-    pub(super) fn ghost_is_overdue(&self, now: Now) -> bool {
-        self.jobs.open().is_none() && self.ghost.is_some_and(|(_, until)| now.up >= until)
-    }
-
     fn state(&self) -> State {
-        match (self.phase, self.session) {
+        match (self.phase, self.connection.session) {
             (Phase::Preparing | Phase::Launching { reason: None, .. }, _) => State::Starting,
             (Phase::Launching { .. } | Phase::Updating { .. }, _) => State::Backoff,
             (Phase::Registering { .. }, _) => State::Registering,
@@ -169,7 +147,7 @@ impl Lifecycle {
             (Phase::Running, _) if self.ghost.is_some() => State::Ghost,
             (Phase::Running, Session::Starting) => State::Starting,
             (Phase::Running, Session::Live) => State::Idle,
-            (Phase::Running, Session::Disconnected) => State::Disconnected,
+            (Phase::Running, Session::Disconnected(_)) => State::Disconnected,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The steps the table calls: each leaves the old phase, enters the next and says what must be done.
 
-use super::{Action, Lifecycle, Phase, Session};
+use super::{Action, Lifecycle, Phase};
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
@@ -128,6 +128,7 @@ impl Lifecycle {
             exit,
             configured,
             ghost: self.ghost.is_some(),
+            word: self.last_word,
             failures: self.failures,
             max_restarts: self.settings.max_restarts,
             jitter: self.rng.f64(),
@@ -135,7 +136,7 @@ impl Lifecycle {
     }
 
     pub(super) fn follow(&mut self, decision: Decision, now: Now) -> Vec<Action> {
-        self.session = Session::Starting;
+        self.forget_session();
         match decision {
             Decision::Stop(StopReason::Ghost | StopReason::RemovedByServer, _) if self.may_reregister() => {
                 self.reregister(now)
@@ -147,6 +148,7 @@ impl Lifecycle {
                     (self.registered, self.void) = (false, true);
                 }
                 self.failures += 1;
+                self.count_refusal(reason);
                 self.phase = Phase::Launching { due: now.up + after, reason: Some(reason) };
                 self.reason = format!("the listener ended ({})", reason.as_str()).into();
                 vec![Action::Notify(Notice::RestartScheduled { reason, after, failures: self.failures })]

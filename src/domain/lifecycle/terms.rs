@@ -4,6 +4,7 @@ use crate::domain::death::Cause;
 use crate::domain::event::{Exit, StopKind, Worker};
 use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;
+use crate::domain::polls::TraceWord;
 use crate::domain::record::JobRecord;
 use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub enum Input {
     Said(Reading, Worker),
     /// Nothing was said, but somebody has looked for the worker of [`Lifecycle::subject`](super::Lifecycle::subject).
     Looked(Worker),
+    /// The listener's own trace told something of its polls; `None`: it cannot be followed, or no longer.
+    Traced(Option<TraceWord>),
     /// Everything is prepared for the first launch, or as good as it gets.
     Prepared,
     /// The spawn succeeded.
@@ -91,6 +94,10 @@ pub enum Action {
     AbortRegistration,
     /// Ask GitHub what it thinks of us; answer with `Asked`, if there is an answer.
     Ask,
+    /// Follow the listener's own trace from its last lines on; answer with `Traced`.
+    FollowTrace,
+    /// Follow it no longer.
+    LeaveTrace,
     /// Make the runner unattractive to the server while it drains, if that can be done.
     Unlabel,
     /// Remove the registration within this time; answer with `Deregistered`.

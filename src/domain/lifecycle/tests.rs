@@ -1,12 +1,14 @@
 //! The table, row by row; time is an argument, so nothing here waits.
 
+mod connection;
+
 use super::*;
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
 use crate::domain::parse::Reading;
 use crate::domain::parse::parse;
 use crate::domain::record::{JobStatus, RowStatus};
-use crate::domain::registration::{Registered, RegistrationFault, Removal};
+use crate::domain::registration::{Recovery, Registered, RegistrationFault, Removal};
 use chrono::DateTime;
 
 fn now(seconds: u64) -> Now {
@@ -272,7 +274,7 @@ fn connection_loss_shows_and_the_next_job_proves_recovery() {
     let mut stage = Stage::idle().with(lost.clone(), 10);
     assert_eq!(stage.state(), State::Disconnected);
     let actions = stage.0.handle(started("build"), now(20));
-    assert!(actions.contains(&Action::Notify(Notice::Reconnected)));
+    assert!(actions.contains(&Action::Notify(Notice::Reconnected(Recovery::Job))));
     assert_eq!(stage.state(), State::Busy);
     let back = Stage::idle().with(lost, 10).with(said(RunnerEvent::Reconnected), 12);
     assert_eq!(back.state(), State::Idle);
@@ -508,36 +510,6 @@ fn an_abandoned_job_always_has_a_cause() {
     let mut stage = Stage::busy();
     let done = completed("build", TaskResult::Failed);
     assert_eq!(cause_of(&stage.0.handle(done, now(20))), "", "whoever looks at the system says why");
-}
-
-#[test]
-fn a_connection_that_came_back_in_silence_is_proven_by_asking_twice() {
-    use crate::domain::registration::Standing::{Offline, Online};
-    let every = Some(Duration::from_secs(120));
-    let lost = || said(RunnerEvent::ConnectionError { message: "no route".into() });
-    let mut life = Lifecycle::new(Settings { look_every: every, ..settings() }, now(0));
-    life.handle(Input::Deadline, now(0));
-    let mut stage = Stage(life).with(Input::Started { pid: 7 }, 0).with(said(RunnerEvent::Listening), 1);
-    assert_eq!(stage.0.next_deadline(), None, "an idle runner is not asked about unless that is wished");
-    stage = stage.with(lost(), 10);
-    assert_eq!(
-        (stage.state(), stage.0.next_deadline()),
-        (State::Disconnected, Some(Duration::from_secs(130)))
-    );
-    assert_eq!(stage.deeds(Input::Deadline, 129), []);
-    assert_eq!(stage.deeds(Input::Deadline, 130), [Action::Ask]);
-    assert_eq!(stage.deeds(Input::Asked(Online), 131), []);
-    assert_eq!(stage.state(), State::Disconnected, "GitHub may not have noticed yet");
-    assert_eq!(stage.deeds(Input::Deadline, 250), [Action::Ask]);
-    assert_eq!(stage.deeds(Input::Asked(Offline), 251), []);
-    assert_eq!(stage.deeds(Input::Asked(Online), 371), []);
-    assert_eq!(stage.state(), State::Disconnected, "not twice in a row");
-    let actions = stage.0.handle(Input::Asked(Online), now(491));
-    assert_eq!(actions, [Action::Notify(Notice::Reconnected)]);
-    assert_eq!((stage.state(), stage.0.next_deadline()), (State::Idle, None));
-    let mut busy = stage.with(lost(), 500).with(started("build"), 510).with(lost(), 520);
-    assert_eq!((busy.state(), busy.0.next_deadline()), (State::Busy, None), "never under a job");
-    assert_eq!(busy.deeds(Input::Deadline, 900), []);
 }
 
 #[test]
