@@ -433,17 +433,40 @@ fn a_runner_that_github_calls_offline_twice_is_launched_again_with_its_registrat
     assert!(fake.runners().is_empty());
 }
 
+/// A listener whose trace tells nothing of the loss.
+fn lost_without_a_trace() -> serde_json::Value {
+    let text =
+        "2026-11-30 09:03:35Z: Runner connect error: Connection refused. Retrying until reconnected.\n";
+    json!({ "stderr": text })
+}
+
 #[test]
 fn a_connection_that_came_back_in_silence_is_proven_by_github() {
     require!("namespace", "python3");
     let (fake, token) = repository();
-    let lost = json!({ "disconnect": { "ms": 500, "recovery": "silent" } });
-    let plan = with_pat(&fake, &token, runner(&[lost])).env("RUNNER_STATUS_CHECK_INTERVAL", "10s");
-    let mut s = plan.start();
+    let plan = with_pat(&fake, &token, runner(&[lost_without_a_trace()]));
+    let mut s = plan.env("RUNNER_STATUS_CHECK_INTERVAL", "10s").start();
     s.until_state("disconnected");
     assert_eq!(s.get("/readyz").status, 503);
     s.until_state("idle");
     assert_eq!(s.get("/readyz").status, 200);
+    assert!(s.log().contains("event=reconnected how=github"), "{}", s.log());
     assert_eq!(s.metric("github_runner_reconnects_total"), Some(1.0));
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn github_s_404_is_heeded_while_disconnected() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let plan = with_pat(&fake, &token, runner(&[lost_without_a_trace()]));
+    let mut s = plan.env("RUNNER_STATUS_CHECK_INTERVAL", "10s").start();
+    s.until_state("disconnected");
+    fake.clear_runners();
+    s.until("it is registered anew", |s| {
+        s.metric("github_runner_restarts_total{reason=\"reregistered\"}") == Some(1.0)
+    });
+    assert_eq!(s.metric("github_runner_status_disagreements_total"), Some(2.0));
+    assert_eq!(fake.runners().len(), 1);
     assert_eq!(s.stop(), 0);
 }

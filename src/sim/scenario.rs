@@ -20,7 +20,7 @@ mod step;
 
 pub use context::Context;
 pub use job::{Completion, Crash, Daemon, Job, JobStep, Setup, TaskResult, Worker};
-pub use step::{Banner, Bytes, Disconnect, Race, Recovery, Step, Update, UpdateOutcome};
+pub use step::{Banner, Bytes, Disconnect, LastWords, Race, Recovery, Step, Update, UpdateOutcome};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

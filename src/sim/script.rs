@@ -2,7 +2,7 @@
 
 use super::job::Running;
 use super::listener::{Flow, Listener};
-use super::scenario::{Bytes, Race, Recovery, Step, Then};
+use super::scenario::{Bytes, Disconnect, Race, Recovery, Step, Then};
 use super::terminal::Stream;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,10 +14,12 @@ use std::process::{Child, Stdio};
 pub(crate) enum Deed {
     /// Any step that takes no time.
     Now(Step),
-    /// `Runner connect error: …` on stderr.
-    ConnectError(String),
+    /// A poll has failed.
+    Lost(Disconnect),
     /// `Runner reconnected.`
     Reconnected,
+    /// The next poll goes out, with a fresh token.
+    Polls,
 }
 
 /// The deeds of some steps, each with its distance in ms from the beginning; the last number is the whole length.
@@ -27,11 +29,11 @@ pub(crate) fn schedule(steps: &[Step]) -> (Vec<(u64, Deed)>, u64) {
         match step {
             Step::IdleMs(ms) => at += ms,
             Step::Disconnect(lost) => {
-                deeds.push((at, Deed::ConnectError(lost.message.clone())));
+                deeds.push((at, Deed::Lost(lost.clone())));
                 at += lost.ms;
                 match lost.recovery {
                     Recovery::Printed => deeds.push((at, Deed::Reconnected)),
-                    Recovery::Silent => {}
+                    Recovery::Silent => deeds.push((at, Deed::Polls)),
                 }
             }
             other => deeds.push((at, Deed::Now(other.clone()))),
@@ -78,7 +80,11 @@ impl Listener {
     /// Does one thing; `running` is the job it happens in.
     pub(crate) fn deed(&mut self, deed: &Deed, running: Option<&mut Running>) -> Flow {
         match deed {
-            Deed::ConnectError(message) => self.connect_error(message),
+            Deed::Lost(lost) => self.lost(lost),
+            Deed::Polls => {
+                let text = "AAD Correlation ID for this token request: Unknown";
+                self.terminal.info("GitHubActionsService", text);
+            }
             Deed::Reconnected => self.terminal.stamped("Runner reconnected."),
             Deed::Now(step) => return self.now(step, running),
         }
@@ -109,6 +115,7 @@ impl Listener {
             Step::DeletedOnServer {} => return self.deleted_on_server(),
             Step::HoldOutputMs(ms) => self.hold_output(*ms),
             Step::Exit(code) => return self.exit(*code, running),
+            Step::LastWords(last) => return self.refuse(&[&last.text], last.code),
             Step::Signal(signal) => kill_self(*signal),
             Step::KillWorker(signal) => {
                 if let Some(running) = running {

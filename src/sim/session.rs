@@ -2,7 +2,7 @@
 
 use super::configure;
 use super::listener::{Flow, Listener};
-use super::scenario::Session;
+use super::scenario::{Disconnect, Recovery, Session};
 use std::ops::ControlFlow;
 
 /// Pause between two tries to create a session.
@@ -63,6 +63,21 @@ impl Listener {
     /// The first error of a streak, on stderr.
     pub(crate) fn connect_error(&self, message: &str) {
         self.terminal.stamped_error(&format!("Runner connect error: {message}. Retrying until reconnected."));
+    }
+
+    /// The last of a row of polls has failed. The V2 flow tells the first such row only, and its trace all of them.
+    pub(crate) fn lost(&self, lost: &Disconnect) {
+        const LISTENER: &str = "BrokerMessageListener";
+        if lost.recovery == Recovery::Printed {
+            return self.connect_error(&lost.message);
+        }
+        self.terminal.failure(LISTENER, "Catch exception during get next message.");
+        self.terminal.info(LISTENER, &format!("Retriable exception: {}", lost.message));
+        if lost.told {
+            self.connect_error(&lost.message);
+        }
+        let seconds = self.pace.ms(lost.ms).as_secs_f64();
+        self.terminal.info(LISTENER, &format!("Sleeping for {seconds:.3} seconds before retrying."));
     }
 
     fn conflict(&mut self, clears_after_ms: Option<u64>) -> Flow {

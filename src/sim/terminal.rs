@@ -281,6 +281,11 @@ impl Terminal {
     pub(crate) fn info(&self, source: &str, message: &str) {
         self.trace.info(&self.console, source, message);
     }
+
+    /// One record of the trace at level `ERR`.
+    pub(crate) fn failure(&self, source: &str, message: &str) {
+        self.trace.record(&self.console, "ERR ", source, message);
+    }
 }
 
 #[cfg(test)]

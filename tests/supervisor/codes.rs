@@ -113,16 +113,68 @@ fn a_disowned_runner_that_stays_is_a_ghost() {
     assert_eq!(s.stop(), 0);
 }
 
+fn last_words(text: &str, code: i32) -> serde_json::Value {
+    json!({ "last_words": { "text": text, "code": code } })
+}
+
 #[test]
 fn a_version_that_github_no_longer_serves() {
     require!("namespace");
-    let scenario = || plan(json!({ "launches": [{ "connect_ms": 10, "session": "deprecated" }] }));
-    let mut s = scenario().start();
-    assert_eq!(s.exit_code(), 1);
-    assert!(s.log().contains("event=runner_complained"), "{}", s.log());
-    let mut s = scenario().env("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "1").start();
-    assert_eq!(s.exit_code(), 7);
-    assert!(s.log().contains("event=finished reason=version_deprecated code=7"), "{}", s.log());
+    let deprecated = |r: &str| {
+        last_words(
+            &format!(
+                "An error occu{r}ed: Runner version v2.332.0 is deprecated and cannot receive messages."
+            ),
+            1,
+        )
+    };
+    let at_session = || plan(json!({ "launches": [{ "connect_ms": 10, "session": "deprecated" }] }));
+    for scenario in [
+        at_session(),
+        at_session().env("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "1"),
+        runner(&[deprecated("r")]),
+        runner(&[deprecated("rr")]),
+    ] {
+        let mut s = scenario.start();
+        assert_eq!(s.exit_code(), 7, "{}", s.log());
+        assert!(s.log().contains("event=runner_complained"), "{}", s.log());
+        assert!(s.log().contains("event=finished reason=version_deprecated code=7"), "{}", s.log());
+    }
+}
+
+#[test]
+fn a_hiccup_of_github_s_ends_no_runner() {
+    require!("namespace");
+    let refused = last_words("An error occurred: Get next message failed with non-retryable error.", 1);
+    let mut s = launches(&[&[refused], &[job("after", 100)]]).start();
+    s.until_log("event=restart_scheduled reason=poll_refused");
+    s.until("the job after it", |s| s.results() == ["success"]);
+    assert_eq!(s.metric("github_runner_restarts_total{reason=\"poll_refused\"}"), Some(1.0));
+    assert!(s.get("/api/v1/status").body.contains("\"failures\":0"), "a job proves it to be over");
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_runner_that_was_deleted_is_a_ghost_in_the_words_of_every_version() {
+    require!("namespace");
+    let gone = "2026-11-30 09:12:32Z: Runner connect error: Registration lab was not found.. Retrying until reconnected.\n";
+    for (steps, cause) in [
+        (vec![last_words("An error occurred: Runner not found", 1)], "not_on_server"),
+        (vec![last_words("An error occurred: Registration lab was not found.", 2)], "registration_not_found"),
+        (vec![json!({ "stderr": gone }), json!({ "exit": 2 })], "registration_not_found"),
+    ] {
+        let mut s = runner(&steps).start();
+        assert_eq!(s.exit_code(), 1, "{}", s.log());
+        assert!(s.log().contains(&format!("event=ghost_detected cause={cause}")), "{}", s.log());
+        assert!(s.log().contains("event=finished reason=ghost code=1"), "{}", s.log());
+    }
+    let mut s = runner(&[json!({ "stderr": gone })]).start();
+    s.until_state("ghost");
+    assert_eq!(
+        (s.get("/healthz").status, s.metric("github_runner_connection_errors_total")),
+        (503, Some(0.0))
+    );
+    assert_eq!(s.stop(), 0);
 }
 
 #[test]

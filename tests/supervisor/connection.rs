@@ -1,6 +1,6 @@
 //! The connection to GitHub: its loss and its return are seen, told or not.
 
-use crate::supervised::{job, plan, runner};
+use crate::supervised::{Supervised, job, plan, runner};
 use crate::{ns, require};
 use serde_json::json;
 
@@ -14,6 +14,7 @@ fn a_loss_that_is_told_to_be_over() {
     assert_eq!(s.metric("github_runner_status"), Some(0.0));
     assert_eq!(s.metric("github_runner_connection_errors_total"), Some(1.0));
     s.until_state("idle");
+    assert!(s.log().contains("event=reconnected how=listener"), "{}", s.log());
     assert_eq!(s.metric("github_runner_reconnects_total"), Some(1.0));
     assert_eq!((s.get("/readyz").status, s.metric("github_runner_status")), (200, Some(1.0)));
     assert!(s.log().contains("event=connection_lost message=\"no route to host\""), "{}", s.log());
@@ -32,6 +33,54 @@ fn a_loss_whose_end_is_not_told_ends_with_the_next_job() {
     assert_eq!(s.metric("github_runner_connection_errors_total"), Some(1.0));
     assert_eq!(s.stop(), 0);
     assert_eq!(s.results(), ["success"]);
+}
+
+/// The threads of the supervisor that follow the listener's trace.
+fn followers(s: &Supervised) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", s.supervisor())).expect("it lives");
+    let name = |task: std::io::Result<std::fs::DirEntry>| ns::read(&task.ok()?.path().join("comm")).into();
+    tasks.filter_map(name).filter(|comm: &String| comm.trim() == "trace").count()
+}
+
+#[test]
+fn the_trace_is_followed_while_the_connection_is_in_doubt_and_no_longer() {
+    require!("namespace");
+    let lost = json!({ "disconnect": { "ms": 3000, "recovery": "silent" } });
+    let mut s = runner(&[json!({ "idle_ms": 500 }), lost, job("proof", 2000)]).start();
+    s.until_state("idle");
+    assert_eq!(followers(&s), 0);
+    s.until_state("disconnected");
+    s.until("it is followed", |s| followers(s) == 1);
+    s.until_state("busy");
+    s.until("it is let go", |s| followers(s) == 0);
+    assert!(s.log().contains("event=reconnected how=job"), "{}", s.log());
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+#[ignore = "takes 65 s: so long silence has to last before it is a proof"]
+fn a_connection_that_came_back_in_silence_is_read_from_the_trace_and_so_is_its_next_loss() {
+    require!("namespace");
+    let lost = |told: bool| json!({ "disconnect": { "ms": 500, "recovery": "silent", "told": told } });
+    let steps = [
+        lost(true),
+        json!({ "idle_ms": 70_000 }),
+        lost(false),
+        json!({ "idle_ms": 2000 }),
+        job("proof", 500),
+    ];
+    let mut s = runner(&steps).start();
+    s.until_state("disconnected");
+    std::thread::sleep(std::time::Duration::from_secs(50));
+    assert_eq!(s.state(), "disconnected", "not before its time: {}", s.log());
+    s.until_state("idle");
+    assert!(s.log().contains("event=reconnected how=trace"), "{}", s.log());
+    assert_eq!((s.get("/readyz").status, s.metric("github_runner_status")), (200, Some(1.0)));
+    s.until_state("disconnected");
+    assert_eq!(s.metric("github_runner_connection_errors_total"), Some(2.0));
+    s.until("the job", |s| s.results() == ["success"]);
+    assert_eq!(s.metric("github_runner_reconnects_total"), Some(2.0));
+    assert_eq!(s.stop(), 0);
 }
 
 #[test]

@@ -96,7 +96,10 @@ impl Lifecycle {
                 self.last_word = Some(LastWord::PollRefused);
                 Some(complaint("GitHub refused a poll: the runner's token is not accepted"))
             }
-            RunnerEvent::Fatal { message } => Some(complaint(&message)),
+            RunnerEvent::Fatal { message } => {
+                self.last_word = None;
+                Some(complaint(&message))
+            }
             RunnerEvent::JobCompleted { .. }
             | RunnerEvent::CompletionHead { .. }
             | RunnerEvent::CompletionTail { .. }

@@ -32,6 +32,8 @@ pub enum Step {
     /// The listener ends with this code and the text that goes with it. In a job, 2 cancels the job first; any other code
     /// leaves the Worker behind.
     Exit(i32),
+    /// The listener ends with these words on stderr and this code.
+    LastWords(LastWords),
     /// The listener kills itself with this signal.
     Signal(i32),
     /// The running Worker gets this signal; nothing outside a job.
@@ -55,12 +57,14 @@ pub struct Disconnect {
     pub ms: u64,
     /// Whether the end of it is told.
     pub recovery: Recovery,
+    /// Whether the beginning of it is told, as that of the first one since the last message.
+    pub told: bool,
 }
 
 impl Default for Disconnect {
     fn default() -> Self {
         let message = "Connection refused (pipelines.actions.example:443)".into();
-        Disconnect { message, ms: 3000, recovery: Recovery::Printed }
+        Disconnect { message, ms: 3000, recovery: Recovery::Printed, told: true }
     }
 }
 
@@ -72,6 +76,16 @@ pub enum Recovery {
     Printed,
     /// Nothing is printed (V2 flow).
     Silent,
+}
+
+/// How the listener ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastWords {
+    /// What it says.
+    pub text: String,
+    /// Its exit code.
+    pub code: i32,
 }
 
 /// Raw output.
