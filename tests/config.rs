@@ -666,7 +666,7 @@ fn what_is_configured_is_what_is_used() {
         config.credential,
         Some(Credential::App { id: "1".into(), key, installation: None, login: None })
     );
-    assert!(config.registration.jit && config.runner.ephemeral && config.registration.status_check.is_none());
+    assert!(config.registration.jit && config.runner.ephemeral && config.registration.status_check.is_some());
 
     let config = load(&with(&[(names::JITCONFIG, JIT)]));
     assert_eq!(config.runner.name, "arc-x7b2f-runner-9qk4z");

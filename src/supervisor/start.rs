@@ -38,8 +38,7 @@ use tokio::time::Instant;
 /// Sentences that may wait for the loop; then the pipe fills.
 const SENTENCES: usize = 64;
 
-/// A lost connection is asked about this often, unless a check of the idle runner is configured: GitHub needs about as long to
-/// notice.
+/// A lost connection is asked about this often, or as often as the idle runner: GitHub needs about as long to notice.
 const LOOK_EVERY: Duration = Duration::from_secs(120);
 
 /// The TCP door, if there is to be one.
@@ -180,7 +179,7 @@ fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: boo
         registers,
         reregisters: can_ask,
         check_every: check_every.filter(|_| can_ask),
-        look_every: can_ask.then(|| check_every.unwrap_or(LOOK_EVERY)),
+        look_every: can_ask.then(|| check_every.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)),
         removal: (registers && !config.registration.keep).then_some(config.lifecycle.budget.deregistration),
         // Only spreads the back-off of a fleet.
         seed: u64::from(now.utc.timestamp_subsec_nanos()) << 32 | u64::from(std::process::id()),

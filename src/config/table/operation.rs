@@ -40,8 +40,8 @@ pub(super) const ROWS: &[Variable] = &[
         Group::Lifecycle,
         names::RUNNER_STATUS_CHECK_INTERVAL,
         Kind::Interval { min: Duration::from_secs(10), max: Duration::from_secs(86_400) },
-        Fallback::Value("0s"),
-        "How often to ask GitHub what it thinks of this runner; 0 never asks. Needs a credential that can ask.",
+        Fallback::Value("10m"),
+        "How often to ask GitHub what it thinks of this idle runner; 0 never asks. Needs a credential that can ask.",
     ),
     row(
         Group::Metrics,

@@ -396,6 +396,9 @@ static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
         (whole(r"Runner update process finished\."), |_, _| RunnerEvent::Update(UpdateStep::Finished)),
     ];
     let stderr: Sentences = vec![
+        (whole("TS: Runner connect error: Registration .* was not found.*"), |_, _| {
+            RunnerEvent::Ghost(GhostCause::RegistrationNotFound)
+        }),
         (whole(r"TS: Runner connect error: (?<a>.*?)\.*(?: Retrying until reconnected\.)?"), |a, _| {
             RunnerEvent::ConnectionError { message: a.trim_end_matches('.').into() }
         }),
@@ -420,12 +423,23 @@ static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
             RunnerEvent::Update(UpdateStep::Failed(a.into()))
         }),
         (
-            whole("(?:TS: )?An error occurred: Runner version .*is deprecated and cannot receive messages.*"),
+            whole(
+                "(?:TS: )?An error occurr?ed: Runner version .*is deprecated and cannot receive messages.*",
+            ),
             |_, _| RunnerEvent::VersionDeprecated,
         ),
+        (whole("(?:TS: )?An error occurr?ed: Runner not found.*"), |_, _| {
+            RunnerEvent::Ghost(GhostCause::NotOnServer)
+        }),
+        (whole("(?:TS: )?An error occurr?ed: Get next message failed with non-retryable error.*"), |_, _| {
+            RunnerEvent::PollRefused
+        }),
+        (whole("(?:TS: )?An error occurr?ed: Registration .* was not found.*"), |_, _| {
+            RunnerEvent::Ghost(GhostCause::RegistrationNotFound)
+        }),
         (
             whole(
-                r"(?:TS: )?(?<a>(?:An error occurred: |Failed to create session\. |Fail to create and validate runner's work directory|Unhandled exception).*)",
+                r"(?:TS: )?(?<a>(?:An error occurr?ed: |Failed to create session\. |Fail to create and validate runner's work directory|Unhandled exception).*)",
             ),
             |a, _| RunnerEvent::Fatal { message: a.into() },
         ),
@@ -485,7 +499,7 @@ fn agrees(stream: Stream, line: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-const REAL: [&str; 24] = [
+const REAL: [&str; 27] = [
     "√ Connected to GitHub",
     "Current runner version: '2.336.0'",
     "2026-08-17 13:15:44Z: Listening for Jobs",
@@ -508,6 +522,9 @@ const REAL: [&str; 24] = [
     "2026-08-17 13:15:44Z: Runner connect error: timeout. Retrying until reconnected.",
     "A session for this runner already exists.",
     "The runner no longer exists on the server. Cleaning up local configuration.",
+    "An error occured: Runner not found",
+    "An error occurred: Get next message failed with non-retryable error.",
+    "2026-08-17 13:15:44Z: Runner connect error: Registration lab was not found.. Retrying until reconnected.",
     "An error occurred: Runner version v2.300.0 is deprecated and cannot receive messages.",
     "Runner update failed: no space",
 ];
