@@ -110,7 +110,7 @@ impl Lifecycle {
     }
 
     /// The one table.
-    #[expect(clippy::unnested_or_patterns, clippy::too_many_lines, reason = "a table is read row by row")]
+    #[expect(clippy::unnested_or_patterns, reason = "a table is read row by row")]
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
         let mut actions = match (self.phase, input) {
             (Phase::Done, _input) => Vec::new(),
