@@ -1,6 +1,7 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
 
 mod caches;
+mod engine;
 mod enlist;
 mod errands;
 mod fault;
@@ -33,12 +34,14 @@ use crate::domain::sweep::Swept;
 use crate::registrar::Registrar;
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::diag::Batch;
+use crate::sys::engine::Word as EngineWord;
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
 use crate::sys::update;
 use crate::telemetry::emit::Telemetry;
 use caches::CacheWatch;
 use chrono::{DateTime, Utc};
+use engine::EngineWatch;
 use errands::Done;
 use hall::Hall;
 use ledger::Ledger;
@@ -96,6 +99,7 @@ struct Supervisor {
     signals: Signals,
     scene: Scene,
     sweeper: Sweeper,
+    engine: EngineWatch,
     preparation: Preparation,
     reports: Reports,
     caches: CacheWatch,
@@ -140,6 +144,7 @@ enum Happened {
     Traced(Option<TraceWord>),
     Done(Done),
     Swept(Swept),
+    Engine(EngineWord),
 }
 
 impl Supervisor {
@@ -177,12 +182,16 @@ impl Supervisor {
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
             Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
             swept = self.sweeper.next() => Happened::Swept(swept),
+            word = self.engine.next() => Happened::Engine(word),
         }
     }
 
     fn handle(&mut self, happened: Happened) {
         match happened {
-            Happened::Asked(Asked::Stop(kind)) => self.feed(Input::Stop(kind)),
+            Happened::Asked(Asked::Stop(kind)) => {
+                self.engine.stop_asked();
+                self.feed(Input::Stop(kind));
+            }
             Happened::Asked(Asked::Nothing(signal)) => self.telemetry.emit(&Notice::Ignored { signal }),
             Happened::Heard(heard) => self.hear(heard),
             Happened::Word(word) => self.journal_said(word),
@@ -193,6 +202,7 @@ impl Supervisor {
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
             Happened::Swept(swept) => self.swept(swept),
+            Happened::Engine(word) => self.engine_said(word),
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),

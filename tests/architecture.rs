@@ -136,12 +136,11 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "http",
-        ours: &["domain", "telemetry::exporter", "config::Secret"],
+        ours: &["domain", "telemetry::exporter", "config::Secret", "sys::one_shot"],
         crates: &[
             "axum",
             "base64",
             "chrono",
-            "http_body_util",
             "hyper",
             "hyper_util",
             "maud",
@@ -188,6 +187,7 @@ const ROOMS: &[Room] = &[
             "memchr",
             "nix",
             "procfs",
+            "ring",
             "rustix",
             "serde",
             "serde_json",

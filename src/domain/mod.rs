@@ -8,6 +8,7 @@ pub mod death;
 pub mod dora;
 pub mod dossier;
 pub mod echo;
+pub mod engine;
 pub mod event;
 pub mod job;
 pub mod lifecycle;

@@ -3,6 +3,7 @@
 use super::cache::{CacheResult, CacheType};
 use super::context::ReportFault;
 use super::death::Cause;
+use super::engine::EngineNews;
 use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::{Doubt, Unborn};
 use super::queue::QueueFault;
@@ -198,6 +199,8 @@ pub enum Notice {
     },
     /// What ended jobs had left behind was swept.
     Swept(Swept),
+    /// Of what jobs had left on the Docker Engine.
+    Engine(EngineNews),
     /// A signal that means nothing to us.
     Ignored {
         /// Its name.

@@ -1,10 +1,8 @@
 //! The health check's client: one GET, one line, a verdict; over the unix socket, or to a URL.
 
 use crate::domain::status::Verdict;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode, Uri, header};
-use hyper_util::rt::TokioIo;
+use crate::sys::one_shot::{self, Question, Silence};
+use hyper::{StatusCode, Uri};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -80,32 +78,22 @@ async fn connect_first(paths: &[PathBuf]) -> Result<(UnixStream, String), AskErr
     Err(refused)
 }
 
-async fn get<S>(
-    stream: S,
+async fn get(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     place: &str,
     host: &str,
     path: &str,
     token: Option<&str>,
-) -> Result<Verdict, AskError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let failed = |e| AskError::Http(place.to_owned(), e);
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    tokio::spawn(connection);
-    let mut request = Request::get(path).header(header::HOST, host);
-    if let Some(token) = token {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-    }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|_| AskError::Url)?;
-    let response = sender.send_request(request).await.map_err(failed)?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
-    let text = body.map(|b| String::from_utf8_lossy(&b.to_bytes()).into_owned()).unwrap_or_default();
+) -> Result<Verdict, AskError> {
+    let question = Question { method: "GET", path, host, token, most: MAX_BODY };
+    let answer = one_shot::ask(stream, question).await.map_err(|silence| match silence {
+        Silence::Http(error) => AskError::Http(place.to_owned(), error),
+        Silence::Question(_) => AskError::Url,
+    })?;
+    let text = String::from_utf8_lossy(answer.body.as_deref().unwrap_or_default()).into_owned();
     let line: String = text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
-    let reason = if line.is_empty() { format!("status {}", status.as_u16()) } else { line };
-    Ok(Verdict { ok: status == StatusCode::OK, reason })
+    let reason = if line.is_empty() { format!("status {}", answer.status) } else { line };
+    Ok(Verdict { ok: answer.status == StatusCode::OK, reason })
 }
 
 fn place(target: &Target) -> String {

@@ -11,6 +11,7 @@ impl Supervisor {
         let mut limit = Instant::now() + self.wrap_up_limit;
         self.last_rows(limit).await;
         self.last_caches(limit).await;
+        self.last_engine(limit).await;
         let may_stay = !self.life.was_asked() && self.last_sweep().await;
         self.sample();
         if may_stay {

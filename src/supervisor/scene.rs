@@ -111,8 +111,14 @@ impl Supervisor {
         let now = self.clock.now();
         self.scene.witness(&mut row, now.up);
         match row.status {
-            RowStatus::Running => self.sweeper.job_began(),
-            RowStatus::Finished(_) => self.sweeper.begin(),
+            RowStatus::Running => {
+                self.sweeper.job_began();
+                self.engine.job_began(row.started_at.unwrap_or(now.utc));
+            }
+            RowStatus::Finished(_) => {
+                self.sweeper.begin();
+                self.engine.job_ended(false);
+            }
         }
         self.write_known(row);
     }

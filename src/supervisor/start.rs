@@ -1,6 +1,7 @@
 //! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
 use super::caches::CacheWatch;
+use super::engine::EngineWatch;
 use super::fault::StartError;
 use super::hall::Hall;
 use super::ledger::Ledger;
@@ -115,6 +116,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         clock,
         signals,
         sweeper: Sweeper::start(&config, &launch, work_dir.clone()),
+        engine: EngineWatch::start(&config, &launch),
         scene: Scene::new(work_dir),
         preparation,
         reports,

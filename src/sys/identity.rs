@@ -176,12 +176,20 @@ impl Identity {
     /// # Errors
     /// If the system refuses the thread or the switch.
     pub fn act<T: Send>(&self, deed: impl FnOnce() -> T + Send) -> io::Result<T> {
-        std::thread::scope(|scope| {
-            let act = || spawn::take_ids(&self.ids).map(|()| deed());
-            let thread = std::thread::Builder::new().name("as-runner".to_owned()).spawn_scoped(scope, act)?;
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        act_as(&self.ids, deed)
     }
+}
+
+/// [`Identity::act`] for a user of whom only the numbers are known.
+///
+/// # Errors
+/// If the system refuses the thread or the switch.
+pub fn act_as<T: Send>(ids: &Ids, deed: impl FnOnce() -> T + Send) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let act = || spawn::take_ids(ids).map(|()| deed());
+        let thread = std::thread::Builder::new().name("as-runner".to_owned()).spawn_scoped(scope, act)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 #[cfg(test)]

@@ -6,13 +6,11 @@
 
 use super::child::Launch;
 use super::config_script;
+use super::engine::Place;
+use super::one_shot::{self, Question};
 use super::outlet::Outlet;
 use crate::domain::event::Exit;
 use crate::domain::notice::Notice;
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,8 +60,8 @@ pub async fn run(
     if !wishes.wait_for_docker.is_zero() {
         let at_most = wishes.wait_for_docker;
         tell(Notice::DockerAwaited { at_most });
-        let says = match docker(value(&environment, "DOCKER_HOST").and_then(OsStr::to_str)) {
-            Ok(docker) => wait_for(&docker, at_most).await.err(),
+        let says = match Place::of(value(&environment, "DOCKER_HOST").and_then(OsStr::to_str)) {
+            Ok(place) => wait_for(&place, at_most).await.err(),
             Err(says) => Some(says),
         };
         tell(Notice::DockerWaitEnded { says });
@@ -74,32 +72,11 @@ fn value<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a 
     environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
 }
 
-/// Where docker listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Docker {
-    Socket(PathBuf),
-    /// `host:port`; whether it speaks TLS is not known, so a connection is answer enough.
-    Tcp(String),
-}
-
-fn docker(host: Option<&str>) -> Result<Docker, String> {
-    match host.filter(|host| !host.is_empty()) {
-        None => Ok(Docker::Socket(super::identity::DOCKER_SOCKET.into())),
-        Some(host) => match host.split_once("://") {
-            Some(("unix", path)) => Ok(Docker::Socket(path.into())),
-            Some(("tcp" | "http" | "https", address)) => {
-                Ok(Docker::Tcp(address.trim_end_matches('/').to_owned()))
-            }
-            Some(_) | None => Err("DOCKER_HOST names neither a unix socket nor a TCP address".to_owned()),
-        },
-    }
-}
-
-async fn wait_for(docker: &Docker, at_most: Duration) -> Result<(), String> {
+async fn wait_for(place: &Place, at_most: Duration) -> Result<(), String> {
     let mut says = String::new();
     let attempts = async {
         loop {
-            match tokio::time::timeout(ONE_ANSWER, ask(docker)).await {
+            match tokio::time::timeout(ONE_ANSWER, ask(place)).await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => says = error.to_string(),
                 Err(_) => says = format!("no answer within {} s", ONE_ANSWER.as_secs()),
@@ -113,24 +90,20 @@ async fn wait_for(docker: &Docker, at_most: Duration) -> Result<(), String> {
     }
 }
 
-async fn ask(docker: &Docker) -> io::Result<()> {
-    match docker {
-        Docker::Socket(path) => ping(UnixStream::connect(path).await?).await,
-        Docker::Tcp(address) => TcpStream::connect(address).await.map(drop),
+async fn ask(place: &Place) -> io::Result<()> {
+    match place {
+        Place::Socket(path) => ping(UnixStream::connect(path).await?).await,
+        // Whether it speaks TLS is not known, so a connection is answer enough.
+        Place::Tcp(address) => TcpStream::connect(address).await.map(drop),
     }
 }
 
 /// `GET /_ping`, which every version of the engine's API answers without a version in its path.
 async fn ping(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<()> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let connection = tokio::spawn(connection);
-    let request = Request::get("/_ping").header(header::HOST, "docker").body(Empty::<Bytes>::new());
-    let answer = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other);
-    connection.abort();
-    match answer?.status() {
-        StatusCode::OK => Ok(()),
-        other => Err(io::Error::other(format!("it answers {}", other.as_u16()))),
+    let question = Question { method: "GET", path: "/_ping", host: "docker", token: None, most: 1024 };
+    match one_shot::ask(stream, question).await.map_err(io::Error::other)?.status {
+        200 => Ok(()),
+        other => Err(io::Error::other(format!("it answers {other}"))),
     }
 }
 
@@ -170,16 +143,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixListener;
-
-    #[test]
-    fn docker_is_where_its_client_would_look() {
-        let socket = |path: &str| Ok(Docker::Socket(path.into()));
-        assert_eq!(docker(None), socket("/var/run/docker.sock"));
-        assert_eq!(docker(Some("")), socket("/var/run/docker.sock"));
-        assert_eq!(docker(Some("unix:///run/user/1001/docker.sock")), socket("/run/user/1001/docker.sock"));
-        assert_eq!(docker(Some("tcp://docker:2376")), Ok(Docker::Tcp("docker:2376".into())));
-        assert!(docker(Some("ssh://me@there")).is_err() && docker(Some("there")).is_err());
-    }
 
     #[test]
     fn certificates_are_updated_by_the_first_program_there_is() {
@@ -228,8 +191,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("docker.sock");
             let listener = UnixListener::bind(&path).unwrap();
-            let docker = Docker::Socket(path);
-            let waiting = wait_for(&docker, Duration::from_secs(30));
+            let place = Place::Socket(path);
+            let waiting = wait_for(&place, Duration::from_secs(30));
             let (answer, ()) = tokio::join!(waiting, engine(listener, &[STARTING, OK]));
             assert_eq!(answer, Ok(()));
         });
@@ -238,8 +201,8 @@ mod tests {
     #[test]
     fn what_was_wrong_at_last_is_told() {
         block_on(async {
-            let docker = Docker::Socket("/nonexistent/docker.sock".into());
-            let says = wait_for(&docker, Duration::from_millis(50)).await.unwrap_err();
+            let place = Place::Socket("/nonexistent/docker.sock".into());
+            let says = wait_for(&place, Duration::from_millis(50)).await.unwrap_err();
             assert_eq!(says, "docker did not answer within 0 s: No such file or directory (os error 2)");
         });
     }

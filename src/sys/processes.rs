@@ -106,6 +106,20 @@ pub fn look(marks: &Marks) -> Vec<Process> {
     pids().filter_map(see).collect()
 }
 
+/// Whether a worker lives whose program is in this runner's directory; one whose program is not told counts as well.
+pub fn has_worker_of(runner_dir: &Path) -> bool {
+    let dirs = [Some(runner_dir.to_owned()), std::fs::canonicalize(runner_dir).ok()];
+    let is_worker = |pid: &i32| {
+        let text = stat_text(*pid);
+        text.as_deref().and_then(Stat::parse).is_some_and(|stat| stat.comm == WORKER && !stat.is_dead())
+    };
+    pids().filter(is_worker).any(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let program = Path::new(OsStr::from_bytes(line.split(|byte| *byte == 0).next().unwrap_or_default()));
+        !program.is_absolute() || dirs.iter().flatten().any(|dir| program.starts_with(dir))
+    })
+}
+
 /// The id of the job of ours that has this environment.
 fn job<'a>(environment: &'a [u8], marks: &Marks) -> Option<&'a [u8]> {
     let value = |name: &str| {

@@ -80,6 +80,7 @@ static REASONS: [&str; 13] = [
 ];
 static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
+static ENGINE_KINDS: [&str; 2] = ["container", "network"];
 static QUEUE_FAULTS: [&str; 5] = ["missing", "negative", "absurd", "unavailable", "spared"];
 static UNBORN: [&str; 5] = ["no_worker", "next_job", "completed", "new_session", "listener_exit"];
 static REPORT_FAULTS: [&str; 6] = ["oversized", "malformed", "foreign", "late", "duplicate", "unknown_type"];
@@ -230,6 +231,10 @@ metrics! {
     SWEPT_FILES = "github_runner_swept_files_total", Counter, [],
         {"Files removed over a day" => "sum by (runner_type) (increase(github_runner_swept_files_total[1d]))"},
         "Files that were removed after a job: what a killed worker left in _diag/pages, _diag/blocks and _temp (RUNNER_SWEEP), and the oldest logs of _diag (RUNNER_DIAG_MAX_MB).";
+    SWEPT_ENGINE = "github_runner_swept_engine_objects_total", Counter, ["kind": &ENGINE_KINDS],
+        {"Containers and networks that jobs leave on the Docker Engine, over a day" =>
+            "sum by (runner_type, kind) (increase(github_runner_swept_engine_objects_total[1d]))"},
+        "Containers and networks that a job had left on the Docker Engine and that were removed: a stopped or killed worker does not remove them itself (RUNNER_SWEEP).";
     API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
         {"Share of the calls within the hour that were refused or not answered" =>
             "sum by (endpoint) (increase(github_runner_github_api_requests_total{code!~\"[23]..\"}[1h])) / (sum by (endpoint) (increase(github_runner_github_api_requests_total[1h])) > 0)"},
@@ -275,6 +280,7 @@ mod tests {
     use crate::domain::cache::CacheResult;
     use crate::domain::context::ReportFault;
     use crate::domain::dora::Outcome;
+    use crate::domain::engine;
     use crate::domain::event::Stream;
     use crate::domain::job::Unborn;
     use crate::domain::queue::QueueFault;
@@ -288,6 +294,7 @@ mod tests {
         assert_eq!(STATES.to_vec(), State::ALL.map(State::as_str).to_vec());
         assert_eq!(REASONS.to_vec(), RestartReason::ALL.map(RestartReason::as_str).to_vec());
         assert_eq!(FAULTS.to_vec(), FaultKind::ALL.map(FaultKind::as_str).to_vec());
+        assert_eq!(ENGINE_KINDS.to_vec(), engine::Kind::ALL.map(engine::Kind::as_str).to_vec());
         assert_eq!(QUEUE_FAULTS.to_vec(), QueueFault::ALL.map(QueueFault::as_str).to_vec());
         assert_eq!(UNBORN.to_vec(), Unborn::ALL.map(Unborn::as_str).to_vec());
         assert_eq!(REPORT_FAULTS.to_vec(), ReportFault::ALL.map(ReportFault::as_str).to_vec());

@@ -130,6 +130,7 @@ impl Telemetry {
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
             Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
             Notice::Swept(swept) => resources::swept(*swept),
+            Notice::Engine(news) => resources::engine(news),
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
         self.exporter.touch();

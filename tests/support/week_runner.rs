@@ -275,6 +275,7 @@ impl Runner {
         }
         if cut || self.rng.u32(0..12) == 0 {
             self.board.add(c::SWEPT_PROCESSES.name, &[], f64::from(self.rng.u32(1..4)));
+            self.board.add(c::SWEPT_ENGINE.name, &[("kind", "container")], f64::from(u8::from(cut)));
             self.board.add(c::SWEPT_FILES.name, &[], f64::from(self.rng.u32(0..9)));
         }
         let state = if self.draining.is_some() { State::Draining } else { State::Idle };

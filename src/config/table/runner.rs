@@ -156,7 +156,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::RUNNER_SWEEP,
         Kind::Flag,
         Fallback::Value("true"),
-        "End the processes a job left behind once it has ended, and remove the temporary files of a killed worker. A step keeps a daemon by starting it with RUNNER_TRACKING_ID=\"\".",
+        "End the processes a job left behind once it has ended, and remove the temporary files of a killed worker and the containers and network it left on the Docker Engine. A step keeps a daemon by starting it with RUNNER_TRACKING_ID=\"\".",
     ),
     row(
         Group::Runner,

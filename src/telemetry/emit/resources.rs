@@ -1,5 +1,6 @@
 //! What jobs use, and what they leave behind.
 
+use crate::domain::engine::EngineNews;
 use crate::domain::record::JobRecord;
 use crate::domain::sweep::Swept;
 use crate::telemetry::catalog as c;
@@ -51,6 +52,19 @@ pub(super) fn swept(swept: Swept) {
         warn!(event = "swept", processes, left, files);
     } else {
         info!(event = "swept", processes, files);
+    }
+}
+
+pub(super) fn engine(news: &EngineNews) {
+    match news {
+        EngineNews::Swept { kind, name } => {
+            counter!(c::SWEPT_ENGINE.name, "kind" => kind.as_str()).increment(1);
+            info!(event = "engine_swept", kind = kind.as_str(), name);
+        }
+        EngineNews::Left { kind, name, says } => {
+            warn!(event = "engine_left", kind = kind.as_str(), name, says);
+        }
+        EngineNews::Unusable { says } => warn!(event = "engine_unusable", says),
     }
 }
 

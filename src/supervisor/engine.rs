@@ -1,0 +1,132 @@
+//! What jobs leave on the Docker Engine is swept beside the loop: told of each job, heard of each removal, never waited for.
+
+use super::{Supervisor, utc_now};
+use crate::config::Config;
+use crate::domain::engine::EngineNews;
+use crate::domain::notice::Notice;
+use crate::sys::child::Launch;
+use crate::sys::engine::{Plan, Sweep, Word};
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// The longest wait for it at the end.
+const LAST: Duration = Duration::from_secs(2);
+
+/// The engine of the jobs, if they can have one.
+pub(super) struct EngineWatch {
+    /// `None`: nothing is swept (`RUNNER_SWEEP`).
+    plan: Option<Plan>,
+    sweep: Option<Sweep>,
+    words: (mpsc::UnboundedSender<Word>, mpsc::UnboundedReceiver<Word>),
+    /// Ends of jobs that the thread has not dealt with.
+    open: usize,
+    /// What was wrong with the engine when it was last told.
+    told: Option<String>,
+    /// So long after we were asked to stop we have to be gone.
+    budget: Duration,
+    asked_at: Option<Instant>,
+}
+
+impl EngineWatch {
+    /// Sweeps for the first time what a predecessor that was killed has written down.
+    pub(super) fn start(config: &Config, launch: &Launch) -> EngineWatch {
+        let mut memory = config.job_log.path.clone().into_os_string();
+        memory.push(".engine");
+        let plan = || Plan::new(&launch.env, launch.dir.clone(), launch.user.clone(), memory.into(), utc_now);
+        let budget = config.lifecycle.budget;
+        let mut watch = EngineWatch {
+            plan: config.runner.sweep.then(plan),
+            sweep: None,
+            words: mpsc::unbounded_channel(),
+            open: 0,
+            told: None,
+            budget: budget.total().saturating_sub(budget.sweep),
+            asked_at: None,
+        };
+        if watch.plan.as_ref().is_some_and(Plan::is_remembered) {
+            watch.job_ended(false);
+        }
+        watch
+    }
+
+    /// The thread; where it is refused, the next job is another chance.
+    fn sweep(&mut self) -> Option<&Sweep> {
+        if self.sweep.is_none() {
+            let plan = self.plan.as_ref().filter(|plan| plan.has_engine() || plan.is_remembered())?;
+            self.sweep = Sweep::start(plan.clone(), self.words.0.clone()).ok();
+        }
+        self.sweep.as_ref()
+    }
+
+    pub(super) fn job_began(&mut self, at: DateTime<Utc>) {
+        if let Some(sweep) = self.sweep() {
+            sweep.began(at);
+        }
+    }
+
+    /// `leaving`: its worker dies with us.
+    pub(super) fn job_ended(&mut self, leaving: bool) {
+        if let Some(sweep) = self.sweep() {
+            sweep.ended(leaving);
+            self.open += 1;
+        }
+    }
+
+    /// The orchestrator's clock runs.
+    pub(super) fn stop_asked(&mut self) {
+        self.asked_at.get_or_insert(Instant::now());
+    }
+
+    /// The next word. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Word {
+        match self.words.1.recv().await {
+            Some(word) => word,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Until when the end may wait: what is left of the grace, if it runs, and never long.
+    fn last(&self) -> Instant {
+        let last = Instant::now() + LAST;
+        self.asked_at.map_or(last, |asked_at| last.min(asked_at + self.budget))
+    }
+}
+
+impl Supervisor {
+    pub(super) fn engine_said(&mut self, word: Word) {
+        match word {
+            // Once, not after each job.
+            Word::News(EngineNews::Unusable { says }) if self.engine.told.as_ref() == Some(&says) => {}
+            Word::News(news) => {
+                if let EngineNews::Unusable { says } = &news {
+                    self.engine.told = Some(says.clone());
+                }
+                self.telemetry.emit(&Notice::Engine(news));
+            }
+            Word::Done => self.engine.open = self.engine.open.saturating_sub(1),
+        }
+    }
+
+    /// What the last job left on the engine is gone, or the time is over: `limit`, or later if the grace has room.
+    /// A stop that was not asked for ends with the first signal.
+    pub(super) async fn last_engine(&mut self, limit: Instant) {
+        if self.engine.sweep.is_none() {
+            return;
+        }
+        self.engine.job_ended(true);
+        let until = limit.max(self.engine.last());
+        let was_asked = self.life.was_asked();
+        while self.engine.open > 0 {
+            tokio::select! {
+                word = self.engine.next() => self.engine_said(word),
+                () = tokio::time::sleep_until(until) => {
+                    let says = "the time for it was over: the next start goes on".to_owned();
+                    return self.telemetry.emit(&Notice::Engine(EngineNews::Unusable { says }));
+                }
+                _ = self.signals.next(), if !was_asked => return,
+            }
+        }
+    }
+}
