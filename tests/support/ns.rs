@@ -39,12 +39,17 @@ pub fn in_pid_namespace<S: AsRef<OsStr>>(argv: &[S]) -> Command {
     command
 }
 
-/// Why a test that needs these cannot run here: `namespace`, `root`, or a program in `PATH`. `None` if it can.
+/// Why a test that needs these cannot run here: `namespace`, `root`, `engine`, or a program in `PATH`. `None` if it can.
 pub fn missing(needs: &[&str]) -> Option<String> {
     needs.iter().find_map(|need| match *need {
         "namespace" => {
             let permitted = unshare().arg("true").output().is_ok_and(|out| out.status.success());
             (!permitted).then(|| "unshare may not make a PID namespace".to_owned())
+        }
+        "engine" => {
+            let mut version = Command::new("docker");
+            let answers = version.args(["version", "--format", "{{.Server.Version}}"]).output();
+            (!answers.is_ok_and(|out| out.status.success())).then(|| "no Docker Engine answers".to_owned())
         }
         "root" => (!geteuid().is_root()).then(|| "not root".to_owned()),
         tool => program(tool).is_none().then(|| format!("there is no {tool}")),
