@@ -119,7 +119,8 @@ pub fn main(argv: &[OsString]) -> i32 {
     match cli.call {
         None if wants_command || !cli.command.is_empty() => return init::run(&cli.command, &cli.init.into()),
         None | Some(Call::Run | Call::Demo(_)) if init::is_pid_1() => {
-            return init::run_self(&init::Options::default());
+            let sweep_grace = Config::sweep_grace(&Environment);
+            return init::run_self(&init::Options { sweep_grace, ..init::Options::default() });
         }
         _ => init::release_signals(),
     }

@@ -218,6 +218,15 @@ impl Config {
         registration::removes(self.credential.as_ref(), self.registration.skip, self.registration.keep)
     }
 
+    /// How long PID 1 waits for who outlives the supervisor, whatever else is wrong; nothing else is read.
+    pub fn sweep_grace(lookup: &dyn Lookup) -> Duration {
+        let grace = Reading::one(names::RUNNER_STOP_GRACE, lookup);
+        let drain = Reading::one(names::RUNNER_DRAIN_TIMEOUT, lookup);
+        // A drain alone says that the orchestrator waits for longer than that.
+        let is_long = !grace.is_set(names::RUNNER_STOP_GRACE) && drain.is_set(names::RUNNER_DRAIN_TIMEOUT);
+        Budget::sweep_of(if is_long { Duration::MAX } else { grace.take(names::RUNNER_STOP_GRACE) })
+    }
+
     /// The endpoint's token alone, whatever else is wrong: a health check must be able to ask even then.
     pub fn auth_token(lookup: &dyn Lookup) -> Option<Secret> {
         Reading::of(lookup).get(names::METRICS_AUTH_TOKEN)

@@ -32,6 +32,7 @@ use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::domain::sweep::Swept;
 use crate::registrar::Registrar;
+use crate::sys::below::{Told, Whom};
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::diag::Batch;
 use crate::sys::engine::Word as EngineWord;
@@ -46,7 +47,7 @@ use errands::Done;
 use hall::Hall;
 use ledger::Ledger;
 use listening::Listening;
-use maybe::{until, updated, wait};
+use maybe::{next_done, until, updated, wait};
 use preparation::Preparation;
 use reports::Reports;
 use scene::Scene;
@@ -107,6 +108,7 @@ struct Supervisor {
     launch: Launch,
     listening: Listening,
     workers: Workers,
+    below: (mpsc::UnboundedSender<Told>, mpsc::UnboundedReceiver<Told>),
     update: Option<JoinHandle<std::io::Result<bool>>>,
     output: Output,
     heard: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
@@ -145,6 +147,7 @@ enum Happened {
     Done(Done),
     Swept(Swept),
     Engine(EngineWord),
+    Told(Told),
 }
 
 impl Supervisor {
@@ -180,7 +183,8 @@ impl Supervisor {
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
-            Some(Ok(done)) = self.errands.join_next() => Happened::Done(done),
+            done = next_done(&mut self.errands) => Happened::Done(done),
+            Some(told) = self.below.1.recv() => Happened::Told(told),
             swept = self.sweeper.next() => Happened::Swept(swept),
             word = self.engine.next() => Happened::Engine(word),
         }
@@ -203,6 +207,10 @@ impl Supervisor {
             Happened::Done(done) => self.errand_done(done),
             Happened::Swept(swept) => self.swept(swept),
             Happened::Engine(word) => self.engine_said(word),
+            Happened::Told(Told { processes: 0, .. }) => {}
+            Happened::Told(Told { rung, processes }) => {
+                self.telemetry.emit(&Notice::BelowSignalled { rung, processes });
+            }
             // Nobody waits for the answer any more: then it was not needed.
             Happened::Pulse(reply) => drop(reply.send(())),
             Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
@@ -247,7 +255,8 @@ impl Supervisor {
             Action::FollowTrace => return self.traced.follow(&self.launch.dir),
             Action::LeaveTrace => self.traced.leave(),
             Action::Spawn => return Some(self.spawn()),
-            Action::Interrupt => self.listening.listener.iter().for_each(Listener::interrupt),
+            Action::Interrupt => self.interrupt(),
+            Action::Below(rung) => self.tell_below(Whom::All, rung),
             Action::KillGroup => self.listening.listener.iter().for_each(Listener::kill_group),
             Action::WatchUpdate => {
                 let dir = self.launch.dir.clone();

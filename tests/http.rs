@@ -651,6 +651,7 @@ fn a_lingering_supervisor_is_alive_and_shows_the_last_row() {
 /// prove is the rule itself: with a loop that does not take the question, and with one that is gone.
 #[test]
 fn livez_is_503_when_the_loop_does_not_answer() {
+    use runner_init::domain::ladder::Ladder;
     use runner_init::domain::lifecycle::{Lifecycle, Settings};
     use runner_init::domain::totals::Bounds;
     use runner_init::http::{Scrapes, View, api, page, router};
@@ -663,7 +664,8 @@ fn livez_is_503_when_the_loop_does_not_answer() {
     let now = runner_init::domain::event::Now { up: Duration::ZERO, utc: chrono::Utc::now() };
     let settings = Settings {
         drain: PATIENCE,
-        stopping: PATIENCE,
+        ladder: Ladder::within(PATIENCE, PATIENCE),
+        update: PATIENCE,
         max_restarts: None,
         prepares: false,
         registers: false,
@@ -671,6 +673,7 @@ fn livez_is_503_when_the_loop_does_not_answer() {
         check_every: None,
         look_every: None,
         removal: None,
+        removal_ends: PATIENCE,
         seed: 1,
     };
     let (_status, seen) = watch::channel(Arc::new(Lifecycle::new(settings, now).status(now)));

@@ -98,7 +98,9 @@ fn registration(config: &Config) -> Vec<String> {
     facts
 }
 
-fn phases(budget: &Budget) -> [(&'static str, String); 6] {
+fn phases(budget: &Budget) -> [(&'static str, String); 9] {
+    let ladder = budget.ladder();
+    let after = |time| format!("after {}", show_duration(time));
     let mut drain = show_duration(budget.drain);
     if budget.drain.is_zero() {
         drain.push_str(" (a running job is cancelled at once)");
@@ -106,6 +108,9 @@ fn phases(budget: &Budget) -> [(&'static str, String); 6] {
     [
         ("drain", drain),
         ("stopping", show_duration(budget.stopping)),
+        ("- INT to its steps", after(ladder.interrupt)),
+        ("- TERM", after(ladder.terminate)),
+        ("- KILL", after(ladder.kill)),
         ("deregistration", show_duration(budget.deregistration)),
         ("wrap-up", show_duration(budget.wrap_up)),
         ("sweep", show_duration(budget.sweep)),

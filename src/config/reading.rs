@@ -51,6 +51,15 @@ impl Reading {
         }
     }
 
+    /// One variable alone, whatever the others say.
+    pub(super) fn one(name: &str, lookup: &dyn Lookup) -> Reading {
+        let mut reading = Reading::default();
+        if let Some(variable) = describe().iter().find(|variable| variable.name == name) {
+            reading.keep(variable, resolve(variable, lookup).unwrap_or_default());
+        }
+        reading
+    }
+
     /// The value set or its default; `None` if there is neither, or if it was faulty.
     ///
     /// # Panics

@@ -1,34 +1,41 @@
 //! The stop budget: whatever the grace, the phases of a stop add up to no more than it.
 //!
 //! An orchestrator sends TERM, waits its grace period and sends KILL. Everything between has to fit: drain, stopping,
-//! deregistration, wrap-up, sweep, in this order. The ends are fixed first, the drain takes what is left.
+//! deregistration, wrap-up, sweep, in this order, and a little for signals to travel and processes to get a processor. The
+//! ends are fixed first, the drain takes what is left. Where the grace is short, each phase has its share of it: nothing is
+//! taken away whole. What is not used of a phase goes to the removal of the registration.
 
+use super::ladder::Ladder;
 use std::time::Duration;
 
-/// The listener cancels a job in up to 30 s (`actions/runner`: `Constants.cs`, `ExitOnUnloadTimeout`), plus 5 s to exit.
-const STOPPING: Duration = Duration::from_secs(35);
+/// The ladder below the Worker ends after 9.5 s, the report takes a second or two; a session that cannot be deleted 30 s.
+const STOPPING: Duration = Duration::from_millis(34_500);
 /// One removal token and one removal, with a retry each.
 const DEREGISTRATION: Duration = Duration::from_secs(10);
 /// The least that one removal without a retry needs.
 const DEREGISTRATION_SHORT: Duration = Duration::from_secs(3);
-/// The endpoint's last answers and the flush of the job log.
-const WRAP_UP: Duration = Duration::from_secs(1);
+/// The endpoint's last answers and the flush of the job log: at most, and as a share of the grace.
+const WRAP_UP: (Duration, u32) = (Duration::from_secs(1), 20);
 /// TERM to every process that is left, and their time to obey.
-const SWEEP: Duration = Duration::from_secs(2);
+const SWEEP: (Duration, u32) = (Duration::from_secs(2), 10);
+/// Belongs to nobody: from the orchestrator's clock to ours and back.
+const RESERVE: (Duration, u32) = (Duration::from_millis(500), 20);
 
 /// How long each phase of a stop may take. The sum never exceeds the grace it was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// How long a running job may go on after the stop was asked.
     pub drain: Duration,
-    /// From SIGINT to the listener until its group is killed.
+    /// From SIGINT to the listener until its exit, killed or not, is known.
     pub stopping: Duration,
-    /// For removing the registration; zero when nothing is to be removed.
+    /// For removing the registration; zero when nothing is to be removed. A job's report comes before it.
     pub deregistration: Duration,
     /// For the endpoint's last answers and the flush of the job log.
     pub wrap_up: Duration,
     /// For PID 1 to end and reap whatever is left.
     pub sweep: Duration,
+    /// So long after the ask, whatever was not used before, the removal ends.
+    pub removal_ends: Duration,
 }
 
 /// The drain that was asked for does not fit into the grace.
@@ -46,9 +53,9 @@ pub struct BudgetFault {
 impl Budget {
     /// Divides `grace`, the time between the orchestrator's TERM and its KILL.
     ///
-    /// Sweep and wrap-up come first, then deregistration (if the runner `deregisters`) and stopping at their wanted
-    /// length; the rest is the drain, or `drain_override` if that is given. A short grace takes the drain away, then
-    /// shortens deregistration to 3 s, then stopping, and only below that the rest.
+    /// Sweep, wrap-up and reserve come first, then deregistration (if the runner `deregisters`) and stopping at their wanted
+    /// length; the rest is the drain, or `drain_override` if that is given. A short grace takes the drain away, then shortens
+    /// deregistration to 3 s, and below that every phase in proportion.
     ///
     /// # Errors
     /// If `drain_override` is longer than what is left for the drain.
@@ -57,10 +64,11 @@ impl Budget {
         deregisters: bool,
         drain_override: Option<Duration>,
     ) -> Result<Budget, BudgetFault> {
-        let mut left = grace;
-        let wrap_up = take(&mut left, WRAP_UP);
-        let sweep = take(&mut left, SWEEP);
-        let shortest = if deregisters { take(&mut left, DEREGISTRATION_SHORT) } else { Duration::ZERO };
+        let (wrap_up, sweep) = (share(grace, WRAP_UP), Budget::sweep_of(grace));
+        let removal_ends = grace - wrap_up - sweep - share(grace, RESERVE);
+        let mut left = removal_ends;
+        let shortest = if deregisters { DEREGISTRATION_SHORT.min(left * 3 / 10) } else { Duration::ZERO };
+        let shortest = take(&mut left, shortest);
         let stopping = take(&mut left, STOPPING);
         let more = wanted_deregistration(deregisters).saturating_sub(shortest);
         let deregistration = shortest + take(&mut left, more);
@@ -72,12 +80,22 @@ impl Budget {
             Some(drain) => drain,
             None => left,
         };
-        Ok(Budget { drain, stopping, deregistration, wrap_up, sweep })
+        Ok(Budget { drain, stopping, deregistration, wrap_up, sweep, removal_ends })
+    }
+
+    /// PID 1's part of a grace, which it works out by itself.
+    pub fn sweep_of(grace: Duration) -> Duration {
+        share(grace, SWEEP)
     }
 
     /// The shortest grace that leaves `drain` for a running job and its wanted length to every other phase.
     pub fn needed_grace(drain: Duration, deregisters: bool) -> Duration {
-        drain.saturating_add(STOPPING + wanted_deregistration(deregisters) + WRAP_UP + SWEEP)
+        drain.saturating_add(STOPPING + wanted_deregistration(deregisters) + WRAP_UP.0 + SWEEP.0 + RESERVE.0)
+    }
+
+    /// What is done within the time for stopping.
+    pub fn ladder(&self) -> Ladder {
+        Ladder::within(self.stopping, self.deregistration)
     }
 
     /// All phases together.
@@ -92,6 +110,11 @@ fn wanted_deregistration(deregisters: bool) -> Duration {
     if deregisters { DEREGISTRATION } else { Duration::ZERO }
 }
 
+/// The part of `grace` that this has, and no more than it wants.
+fn share(grace: Duration, (wanted, part): (Duration, u32)) -> Duration {
+    wanted.min(grace / part)
+}
+
 /// Takes up to `wanted` out of `left`.
 fn take(left: &mut Duration, wanted: Duration) -> Duration {
     let taken = wanted.min(*left);
@@ -104,31 +127,31 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn seconds(grace: u64, deregisters: bool) -> [u64; 5] {
-        let b = Budget::from_grace(Duration::from_secs(grace), deregisters, None).unwrap();
-        [b.drain, b.stopping, b.deregistration, b.wrap_up, b.sweep].map(|d| d.as_secs())
-    }
-
     #[test]
     fn a_grace_is_divided_row_by_row() {
-        // grace, deregisters → drain, stopping, deregistration, wrap-up, sweep
+        // grace, deregisters → drain, stopping, deregistration, wrap-up, sweep, in milliseconds; the rest is the reserve
         for (grace, deregisters, expected) in [
             (0, true, [0, 0, 0, 0, 0]),
-            (1, true, [0, 0, 0, 1, 0]),
-            (2, true, [0, 0, 0, 1, 1]),
-            (3, true, [0, 0, 0, 1, 2]),
-            (5, true, [0, 0, 2, 1, 2]),
-            (10, true, [0, 4, 3, 1, 2]),
-            (10, false, [0, 7, 0, 1, 2]),
-            (30, true, [0, 24, 3, 1, 2]),
-            (38, false, [0, 35, 0, 1, 2]),
-            (41, true, [0, 35, 3, 1, 2]),
-            (45, true, [0, 35, 7, 1, 2]),
-            (48, true, [0, 35, 10, 1, 2]),
-            (98, false, [60, 35, 0, 1, 2]),
-            (3600, true, [3552, 35, 10, 1, 2]),
+            (1, true, [0, 560, 240, 50, 100]),
+            (3, true, [0, 1680, 720, 150, 300]),
+            (5, false, [0, 4000, 0, 250, 500]),
+            (5, true, [0, 2800, 1200, 250, 500]),
+            (10, false, [0, 8000, 0, 500, 1000]),
+            (10, true, [0, 5600, 2400, 500, 1000]),
+            (20, true, [0, 13_500, 3000, 1000, 2000]),
+            (30, false, [0, 26_500, 0, 1000, 2000]),
+            (30, true, [0, 23_500, 3000, 1000, 2000]),
+            (38, false, [0, 34_500, 0, 1000, 2000]),
+            (41, true, [0, 34_500, 3000, 1000, 2000]),
+            (45, true, [0, 34_500, 7000, 1000, 2000]),
+            (48, true, [0, 34_500, 10_000, 1000, 2000]),
+            (60, true, [12_000, 34_500, 10_000, 1000, 2000]),
+            (98, false, [60_000, 34_500, 0, 1000, 2000]),
+            (3600, true, [3_552_000, 34_500, 10_000, 1000, 2000]),
         ] {
-            assert_eq!(seconds(grace, deregisters), expected, "grace {grace} s, deregisters {deregisters}");
+            let b = Budget::from_grace(Duration::from_secs(grace), deregisters, None).unwrap();
+            let found = [b.drain, b.stopping, b.deregistration, b.wrap_up, b.sweep].map(|d| d.as_millis());
+            assert_eq!(found, expected, "grace {grace} s, deregisters {deregisters}");
         }
     }
 
@@ -156,9 +179,11 @@ mod tests {
         }
 
         #[test]
-        fn without_an_override_nothing_of_the_grace_is_lost(millis: u32, deregisters: bool) {
+        fn without_an_override_only_the_reserve_is_left(millis: u32, deregisters: bool) {
             let grace = Duration::from_millis(u64::from(millis));
-            prop_assert_eq!(Budget::from_grace(grace, deregisters, None).unwrap().total(), grace);
+            let budget = Budget::from_grace(grace, deregisters, None).unwrap();
+            prop_assert_eq!(budget.total() + share(grace, RESERVE), grace);
+            prop_assert_eq!(budget.removal_ends, budget.drain + budget.stopping + budget.deregistration);
         }
 
         #[test]
@@ -169,7 +194,7 @@ mod tests {
             let fault = Budget::from_grace(grace, deregisters, Some(asked)).unwrap_err();
             prop_assert!(Budget::from_grace(grace, deregisters, Some(fault.largest_drain)).is_ok());
             let enough = Budget::from_grace(fault.smallest_grace, deregisters, Some(asked)).unwrap();
-            prop_assert_eq!(enough.total(), fault.smallest_grace);
+            prop_assert_eq!(enough.total() + RESERVE.0, fault.smallest_grace);
             let short = fault.smallest_grace.saturating_sub(Duration::from_nanos(1));
             prop_assert!(Budget::from_grace(short, deregisters, Some(asked)).is_err());
         }

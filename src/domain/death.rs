@@ -24,7 +24,7 @@ pub enum Cause {
     Signal(i32),
     /// The listener left with this code and the job open.
     Exit(i32),
-    /// We killed it: it did not leave in its time.
+    /// We were asked to stop, and ended the job; without a conclusion the listener too, which did not leave in its time.
     Stopped,
     /// The listener took another job, or a new session, without a word about this one.
     Unfinished,

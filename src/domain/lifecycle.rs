@@ -2,6 +2,7 @@
 
 mod connection;
 mod enlisting;
+mod leaving;
 mod session;
 mod steps;
 mod terms;
@@ -13,6 +14,7 @@ pub use terms::{Action, Input, Settings};
 use super::echo::EchoFilter;
 use super::event::{GhostCause, Now, StopKind};
 use super::job::JobTracker;
+use super::ladder::Climb;
 use super::notice::Notice;
 use super::restart::{LastWord, RestartReason, StopReason};
 use super::status::State;
@@ -28,7 +30,7 @@ enum Phase {
     Running,
     Updating { until: Duration, reason: RestartReason },
     Draining { until: Option<Duration>, settle: Option<Duration> },
-    Stopping { until: Duration },
+    Stopping(Climb),
     Killing,
     Deregistering { until: Duration, stop: StopReason, code: i32 },
     Done,
@@ -45,6 +47,12 @@ pub struct Lifecycle {
     last_word: Option<LastWord>,
     ghost: Option<(GhostCause, Duration)>,
     leaving: Option<StopReason>,
+    /// When somebody first asked us to go who will not wait for ever.
+    asked_at: Option<Duration>,
+    /// They asked again while the listener was stopping.
+    hurried: bool,
+    /// The interrupted listener has told how its job ended.
+    has_told: bool,
     last_ask: Option<Duration>,
     failures: u32,
     /// A job came after the drain had begun.
@@ -74,6 +82,9 @@ impl Lifecycle {
             last_word: None,
             ghost: None,
             leaving: None,
+            asked_at: None,
+            hurried: false,
+            has_told: false,
             last_ask: None,
             failures: 0,
             slipped: false,
@@ -97,8 +108,8 @@ impl Lifecycle {
             Phase::Launching { due, .. } => Some(due),
             Phase::Registering { until, .. }
             | Phase::Updating { until, .. }
-            | Phase::Stopping { until }
             | Phase::Deregistering { until, .. } => Some(until),
+            Phase::Stopping(climb) => Some(climb.next()),
             Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
             Phase::Running => {
                 let idle = [self.ghost.map(|(_, until)| until), self.ask_at];
@@ -130,7 +141,7 @@ impl Lifecycle {
                 self.exited(exit, configured, cause, now)
             }
             (
-                Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing,
+                Phase::Draining { .. } | Phase::Stopping(_) | Phase::Killing,
                 Input::Exited { exit, configured, cause },
             ) => self.exited_leaving(exit, configured, cause, now),
             (Phase::Preparing, Input::Prepared) => self.prepared(now),
@@ -141,7 +152,7 @@ impl Lifecycle {
 
             (Phase::Updating { reason, .. }, Input::UpdateFinished) => self.update_ended(true, reason, now),
             (Phase::Launching { .. } | Phase::Running | Phase::Killing, Input::UpdateFinished)
-            | (Phase::Draining { .. } | Phase::Stopping { .. }, Input::UpdateFinished)
+            | (Phase::Draining { .. } | Phase::Stopping(_), Input::UpdateFinished)
             | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::UpdateFinished) => Vec::new(),
 
             (Phase::Registering { reason, .. }, Input::Registered(how)) => self.registered(how, reason, now),
@@ -167,10 +178,10 @@ impl Lifecycle {
                 self.update_ended(false, reason, now)
             }
             (Phase::Draining { .. }, Input::Deadline) if self.drain_is_over(now) => self.interrupt(now),
-            (Phase::Stopping { until }, Input::Deadline) if now.up >= until => self.kill(),
+            (Phase::Stopping(climb), Input::Deadline) => self.climb(climb, now),
             (Phase::Running, Input::Deadline) => self.run_on(now),
             (Phase::Launching { .. } | Phase::Updating { .. }, Input::Deadline)
-            | (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, Input::Deadline)
+            | (Phase::Draining { .. } | Phase::Killing, Input::Deadline)
             | (Phase::Registering { .. } | Phase::Deregistering { .. }, Input::Deadline) => Vec::new(),
         };
         actions.extend(self.follow_trace());
@@ -180,6 +191,9 @@ impl Lifecycle {
 
     fn stop(&mut self, kind: StopKind, now: Now) -> Vec<Action> {
         let again = self.leaving.replace(StopReason::Asked) == Some(StopReason::Asked);
+        if kind != StopKind::Drain {
+            self.asked_at.get_or_insert(now.up);
+        }
         match (self.phase, kind) {
             (Phase::Running, StopKind::Ask) => self.drain(Some(self.settings.drain), now),
             (Phase::Running, StopKind::Drain) => self.drain(None, now),
@@ -189,8 +203,8 @@ impl Lifecycle {
                 self.drain(Some(self.settings.drain), now)
             }
             (Phase::Draining { .. }, StopKind::Ask | StopKind::Insist) => self.interrupt(now),
-            (Phase::Stopping { .. }, StopKind::Ask | StopKind::Insist) => self.kill(),
-            (Phase::Draining { .. } | Phase::Stopping { .. }, StopKind::Drain) => Vec::new(),
+            (Phase::Stopping(climb), StopKind::Ask | StopKind::Insist) => self.hurry(climb, now),
+            (Phase::Draining { .. } | Phase::Stopping(_), StopKind::Drain) => Vec::new(),
             (
                 Phase::Preparing | Phase::Launching { .. },
                 StopKind::Ask | StopKind::Drain | StopKind::Insist,
@@ -205,8 +219,13 @@ impl Lifecycle {
             (Phase::Deregistering { stop, code, .. }, StopKind::Ask | StopKind::Insist) => {
                 self.removal_cut_short(stop, code)
             }
-            // The updater swaps directories: let it end, unless told twice.
-            (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain) if !again => Vec::new(),
+            // The updater swaps directories: let it end if it does so in time, unless told twice.
+            (Phase::Updating { until, reason }, StopKind::Ask) if !again => {
+                let until = until.min(now.up + self.settings.update);
+                self.phase = Phase::Updating { until, reason };
+                Vec::new()
+            }
+            (Phase::Updating { .. }, StopKind::Drain) if !again => Vec::new(),
             (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
                 self.depart(StopReason::Asked, 0, now)
             }

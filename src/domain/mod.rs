@@ -1,5 +1,6 @@
 //! The pure core: values and times go in, values come out; no clock, no file, no process, no environment.
 
+pub mod below;
 pub mod budget;
 pub mod cache;
 pub mod configure;
@@ -11,6 +12,7 @@ pub mod echo;
 pub mod engine;
 pub mod event;
 pub mod job;
+pub mod ladder;
 pub mod lifecycle;
 pub mod line;
 pub mod notice;

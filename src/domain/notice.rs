@@ -6,6 +6,7 @@ use super::death::Cause;
 use super::engine::EngineNews;
 use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::{Doubt, Unborn};
+use super::ladder::Rung;
 use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
 use super::registration::{Recovery, Registered, RegistrationFault, Removal, Standing};
@@ -139,7 +140,19 @@ pub enum Notice {
         /// The job's display name.
         job: String,
     },
-    /// The listener was sent SIGINT.
+    /// Asked again: whoever works below the Worker is told to end from now on.
+    StopHurried {
+        /// KILL follows for the listener after this.
+        at_most: Duration,
+    },
+    /// What was left of a job was told to end.
+    BelowSignalled {
+        /// By which signal.
+        rung: Rung,
+        /// How many processes.
+        processes: u64,
+    },
+    /// The listener's process group was sent SIGINT.
     ListenerInterrupted {
         /// A job was open: the runner cancels it.
         cancels_job: bool,

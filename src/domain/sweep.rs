@@ -36,6 +36,8 @@ pub struct Process {
     pub pid: i32,
     /// Its parent's; 0 if that is outside of the namespace.
     pub parent: i32,
+    /// Its process group.
+    pub group: i32,
     /// When it was started: clock ticks since the machine's own start.
     pub start: u64,
     /// What it is to a job.
@@ -82,14 +84,14 @@ pub fn has_worker(processes: &[Process]) -> bool {
     processes.iter().any(|process| process.role == Role::Worker)
 }
 
-fn id(process: &Process) -> Option<&Vec<u8>> {
+pub(super) fn id(process: &Process) -> Option<&Vec<u8>> {
     match &process.role {
         Role::Job(id) => Some(id),
         Role::Worker | Role::Other => None,
     }
 }
 
-fn with_ancestors(processes: &[Process], us: i32) -> BTreeSet<i32> {
+pub(super) fn with_ancestors(processes: &[Process], us: i32) -> BTreeSet<i32> {
     let mut found = BTreeSet::new();
     let mut next = Some(us);
     while let Some(pid) = next.filter(|pid| found.insert(*pid)) {
@@ -110,7 +112,7 @@ mod tests {
             "" => Role::Other,
             id => Role::Job(id.into()),
         };
-        Process { pid, parent, start, role }
+        Process { pid, parent, group: pid, start, role }
     }
 
     type Row = (i32, i32, u64, &'static str);

@@ -3,14 +3,12 @@
 use super::workers::Workers;
 use super::{Supervisor, runner};
 use crate::domain::event::Exit;
+use crate::domain::ladder::{LAST_WORDS, Rung};
 use crate::domain::lifecycle::Input;
+use crate::sys::below::{self, Whom};
 use crate::sys::child::{Heard, Listener};
 use crate::sys::worker::Watch;
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// Exit is not end of file: a grandchild may hold the pipe, but what the listener wrote is in it by now.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The listener that runs, and how many there have been.
 #[derive(Default)]
@@ -21,7 +19,7 @@ pub(super) struct Listening {
     pub(super) gone: Option<Gone>,
 }
 
-/// The listener's exit has been taken, its pipes may still hold words.
+/// The listener's exit has been taken, its pipes may still hold words: exit is not end of file.
 pub(super) struct Gone {
     exit: Exit,
     open_pipes: u8,
@@ -40,6 +38,18 @@ impl Supervisor {
                 Input::Started { pid }
             }
             Err(error) => Input::NotStarted { error: format!("{}: {error}", self.launch.program.display()) },
+        }
+    }
+
+    /// As from a terminal; a step that works in a group of its own would not hear that.
+    pub(super) fn interrupt(&mut self) {
+        self.listening.listener.iter().for_each(Listener::interrupt);
+        self.tell_below(Whom::OutsideTheGroup, Rung::Interrupt);
+    }
+
+    pub(super) fn tell_below(&mut self, whom: Whom, rung: Rung) {
+        if let Some(listener) = &self.listening.listener {
+            below::tell(self.sweeper.plan(), listener.pid(), whom, rung, self.below.0.clone());
         }
     }
 

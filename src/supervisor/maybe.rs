@@ -2,7 +2,7 @@
 
 use crate::domain::event::Exit;
 use crate::sys::child::Listener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub(super) async fn wait(listener: Option<&mut Listener>) -> std::io::Result<Exit> {
@@ -18,6 +18,16 @@ pub(super) async fn updated(task: Option<&mut JoinHandle<std::io::Result<bool>>>
         Some(task) => matches!(task.await, Ok(Ok(true))),
         None => std::future::pending().await,
     }
+}
+
+/// The next answer; an errand that was called off has none. Cancel-safe.
+pub(super) async fn next_done<T: 'static>(errands: &mut JoinSet<T>) -> T {
+    while let Some(ended) = errands.join_next().await {
+        if let Ok(done) = ended {
+            return done;
+        }
+    }
+    std::future::pending().await
 }
 
 pub(super) async fn until(deadline: Option<Instant>) {

@@ -125,6 +125,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         launch,
         listening: Listening::default(),
         workers: Workers::default(),
+        below: mpsc::unbounded_channel(),
         update: None,
         output: Output { outlets, lines: Arc::default() },
         heard: mpsc::channel(SENTENCES),
@@ -173,16 +174,19 @@ fn identity(config: &Config) -> Identity {
 fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: bool, now: Now) -> Settings {
     let can_ask = registers && config.credential.as_ref().is_some_and(Credential::can_ask);
     let check_every = config.registration.status_check;
+    let budget = &config.lifecycle.budget;
     Settings {
-        drain: config.lifecycle.budget.drain,
-        stopping: config.lifecycle.budget.stopping,
+        drain: budget.drain,
+        ladder: budget.ladder(),
+        update: budget.drain + budget.stopping,
         max_restarts: config.lifecycle.max_restarts,
         prepares: preparation.is_needed(),
         registers,
         reregisters: can_ask,
         check_every: check_every.filter(|_| can_ask),
         look_every: can_ask.then(|| check_every.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)),
-        removal: (registers && !config.registration.keep).then_some(config.lifecycle.budget.deregistration),
+        removal: (registers && !config.registration.keep).then_some(budget.deregistration),
+        removal_ends: budget.removal_ends,
         // Only spreads the back-off of a fleet.
         seed: u64::from(now.utc.timestamp_subsec_nanos()) << 32 | u64::from(std::process::id()),
     }

@@ -44,6 +44,11 @@ impl Sweeper {
         sweeper
     }
 
+    /// Whose jobs are ours.
+    pub(super) fn plan(&self) -> Plan {
+        self.plan.clone()
+    }
+
     /// Where it is refused a thread, the next job's end is another chance.
     pub(super) fn begin(&mut self) {
         self.again = self.under_way.is_some();

@@ -7,7 +7,7 @@ use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
 use crate::domain::parse::{Reading, parse};
 use crate::spawn::{self, Ids};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io;
@@ -131,11 +131,13 @@ impl Listener {
         self.child.wait().await.map(exit_of)
     }
 
-    /// SIGINT to the listener alone: it cancels its job and leaves. Nothing once its exit was taken.
+    /// SIGINT to its group, and SIGCONT, without which who is stopped hears nothing. Nothing once its exit was taken.
     pub fn interrupt(&self) {
         if let Some(pid) = self.child.id() {
-            // It may be gone this very moment.
-            let _ = kill(as_pid(pid), Signal::SIGINT);
+            for signal in [Signal::SIGINT, Signal::SIGCONT] {
+                // It may be gone this very moment.
+                let _ = killpg(as_pid(pid), signal);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Hands: they touch the operating system and decide nothing.
 
 pub mod ancestry;
+pub mod below;
 pub mod cgroup;
 pub mod child;
 pub mod config_script;

@@ -30,6 +30,7 @@ pub(super) struct Stat<'a> {
     comm: &'a [u8],
     state: u8,
     pub(super) parent: i32,
+    group: i32,
     pub(super) start: u64,
 }
 
@@ -41,8 +42,9 @@ impl Stat<'_> {
         let mut fields = rest.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
         let parent = fields.next()?.parse().ok()?;
-        let start = fields.nth(17)?.parse().ok()?;
-        Some(Stat { comm: text.get(open + 1..close)?, state, parent, start })
+        let group = fields.next()?.parse().ok()?;
+        let start = fields.nth(16)?.parse().ok()?;
+        Some(Stat { comm: text.get(open + 1..close)?, state, parent, group, start })
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -91,17 +93,28 @@ pub fn zombies() -> Option<u64> {
 
 /// Everybody who lives. Whose environment may not be read carries no id.
 pub fn look(marks: &Marks) -> Vec<Process> {
+    see(|pid| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        job(&environment, marks).map(<[u8]>::to_owned)
+    })
+}
+
+/// The same, but nobody's environment is read, which may take for ever: nobody carries an id.
+pub fn glance() -> Vec<Process> {
+    see(|_| None)
+}
+
+fn see(job: impl Fn(i32) -> Option<Vec<u8>>) -> Vec<Process> {
     let see = |pid: i32| {
         let text = stat_text(pid)?;
         let stat = Stat::parse(&text).filter(|stat| !stat.is_dead())?;
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let role = match job(&environment, marks) {
-            Some(id) => Role::Job(id.to_owned()),
+        let role = match job(pid) {
+            Some(id) => Role::Job(id),
             // A job's own process of that name would carry the job's id.
             None if stat.is_worker() => Role::Worker,
             None => Role::Other,
         };
-        Some(Process { pid, parent: stat.parent, start: stat.start, role })
+        Some(Process { pid, parent: stat.parent, group: stat.group, start: stat.start, role })
     };
     pids().filter_map(see).collect()
 }
@@ -175,7 +188,7 @@ mod tests {
         let text = b"42 (a) Z 1 (b) S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 2\n";
         let stat = Stat::parse(text).unwrap();
         assert_eq!((stat.comm, stat.state), (&b"a) Z 1 (b"[..], b'S'));
-        assert_eq!((stat.parent, stat.start), (7, 12345));
+        assert_eq!((stat.parent, stat.group, stat.start), (7, 42, 12345));
         assert!(Stat::parse(b"42 (a").is_none() && Stat::parse(b"42 (a) S 7").is_none());
     }
 

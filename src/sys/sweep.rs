@@ -48,6 +48,13 @@ pub struct Plan {
     pub logs: Option<u64>,
 }
 
+impl Plan {
+    /// What tells this runner's jobs from others'.
+    pub(super) fn marks(&self) -> Marks {
+        Marks { inherited: self.inherited.clone(), temp: processes::inode(&self.work_dir.join("_temp")) }
+    }
+}
+
 /// Sweeps in the background; the answer is what was done. Files stay once `job_began` is true.
 ///
 /// # Errors
@@ -66,7 +73,7 @@ pub fn start(plan: Plan, job_began: Arc<AtomicBool>) -> io::Result<oneshot::Rece
 }
 
 /// Only for what is read and written, and only on this thread: a job must not be able to signal it.
-fn become_on_disk(ids: &Ids) {
+pub(super) fn become_on_disk(ids: &Ids) {
     setfsgid(Gid::from_raw(ids.gid));
     setfsuid(Uid::from_raw(ids.uid));
 }
@@ -74,8 +81,7 @@ fn become_on_disk(ids: &Ids) {
 fn sweep(plan: &Plan, job_began: &AtomicBool) -> Swept {
     let mut swept = Swept::default();
     if plan.leftovers {
-        let temp = processes::inode(&plan.work_dir.join("_temp"));
-        let marks = Marks { inherited: plan.inherited.clone(), temp };
+        let marks = plan.marks();
         (swept.processes, swept.left) = end_processes(&marks);
         swept.files = remove_files(plan, &marks, job_began);
     }

@@ -121,6 +121,12 @@ impl Telemetry {
             Notice::ListenerInterrupted { cancels_job, at_most } => {
                 info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
             }
+            Notice::StopHurried { at_most } => {
+                info!(event = "stop_hurried", kill_after_seconds = at_most.as_secs());
+            }
+            Notice::BelowSignalled { rung, processes } => {
+                info!(event = "below_signalled", signal = rung.as_str(), processes);
+            }
             Notice::ListenerKilled => warn!(event = "listener_killed"),
             Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
             Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use runner_init::domain::death::cause;
 use runner_init::domain::event::{Exit, Now, Stream, Worker};
+use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::notice::Notice;
@@ -31,7 +32,8 @@ impl Stage {
     pub(crate) fn new(split: usize) -> Stage {
         let settings = Settings {
             drain: Duration::from_secs(100),
-            stopping: Duration::from_secs(35),
+            ladder: Ladder::within(Duration::from_millis(34_500), Duration::ZERO),
+            update: Duration::from_secs(35),
             max_restarts: None,
             prepares: false,
             registers: false,
@@ -39,6 +41,7 @@ impl Stage {
             check_every: None,
             look_every: None,
             removal: None,
+            removal_ends: Duration::from_secs(135),
             seed: 1,
         };
         let now = Now { up: Duration::ZERO, utc: BEGIN };
@@ -122,6 +125,7 @@ impl Stage {
                 | Action::FollowTrace
                 | Action::LeaveTrace
                 | Action::Interrupt
+                | Action::Below(_)
                 | Action::KillGroup
                 | Action::WatchUpdate
                 | Action::Leave(_) => self.note(&format!("DO {action:?}")),

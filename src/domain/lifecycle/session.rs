@@ -27,7 +27,7 @@ impl Lifecycle {
         let changes = self.jobs.hear(&reading, worker, now);
         let believed = !changes.iter().any(|c| matches!(c, JobChange::Doubted(_)));
         let moved = !changes.is_empty() || self.jobs.taken().map(|job| job.started.utc) != taken;
-        let mut actions = self.tell(changes);
+        let mut actions = self.tell(changes, now);
         if believed {
             actions.extend(self.hear_session(reading.event, now).map(Action::Notify));
         }
@@ -43,13 +43,16 @@ impl Lifecycle {
         if changes.is_empty() {
             return Vec::new();
         }
-        let mut actions = self.tell(changes);
+        let mut actions = self.tell(changes, now);
         actions.extend(self.settle(now));
         actions
     }
 
-    fn tell(&self, changes: Vec<JobChange>) -> Vec<Action> {
-        let interrupted = matches!(self.phase, Phase::Stopping { .. } | Phase::Killing);
+    fn tell(&mut self, changes: Vec<JobChange>, now: Now) -> Vec<Action> {
+        let interrupted = self.is_interrupted();
+        if changes.iter().any(was_told) {
+            self.told(now);
+        }
         changes.into_iter().map(|change| change_to_action(change, interrupted)).collect()
     }
 
@@ -57,8 +60,12 @@ impl Lifecycle {
     pub(super) fn jobs_ended_by(&mut self, cause: Cause, now: Now) -> Vec<Action> {
         let mut changes = self.jobs.listener_exited(now);
         let last = changes.pop();
-        let mut actions = self.tell(changes);
-        actions.extend(last.map(|change| ended_by(cause, change)));
+        let mut actions = self.tell(changes, now);
+        let interrupted = self.is_interrupted();
+        if last.as_ref().is_some_and(was_told) {
+            self.told(now);
+        }
+        actions.extend(last.map(|change| ended_by(cause, change, interrupted)));
         actions
     }
 
@@ -143,7 +150,7 @@ impl Lifecycle {
             (Phase::Preparing | Phase::Launching { reason: None, .. }, _) => State::Starting,
             (Phase::Launching { .. } | Phase::Updating { .. }, _) => State::Backoff,
             (Phase::Registering { .. }, _) => State::Registering,
-            (Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Killing, _) => State::Draining,
+            (Phase::Draining { .. } | Phase::Stopping(_) | Phase::Killing, _) => State::Draining,
             (Phase::Deregistering { .. }, _) => State::Draining,
             (Phase::Done, _) => State::Stopped,
             (Phase::Running, _) if self.jobs.open().is_some() => State::Busy,
@@ -168,7 +175,8 @@ impl Lifecycle {
             Phase::Launching { due, .. } => (Some(wall(due)), None),
             Phase::Updating { until, .. } => (Some(wall(until)), None),
             Phase::Draining { until, .. } => (None, until.map(wall)),
-            Phase::Stopping { until } | Phase::Deregistering { until, .. } => (None, Some(wall(until))),
+            Phase::Stopping(climb) => (None, Some(wall(climb.end()))),
+            Phase::Deregistering { until, .. } => (None, Some(wall(until))),
             Phase::Preparing | Phase::Registering { .. } => (None, None),
             Phase::Running | Phase::Killing | Phase::Done => (None, None),
         };
@@ -193,6 +201,11 @@ impl Lifecycle {
     }
 }
 
+/// The runner has said how a job ended: so it had told GitHub.
+fn was_told(change: &JobChange) -> bool {
+    matches!(change, JobChange::Finished(row) if row.status != RowStatus::Finished(JobStatus::Abandoned))
+}
+
 fn change_to_action(change: JobChange, interrupted: bool) -> Action {
     match change {
         JobChange::Started(row) => Action::Append(row),
@@ -202,7 +215,10 @@ fn change_to_action(change: JobChange, interrupted: bool) -> Action {
             Action::Append(JobRecord { cause: cause.to_string(), ..row })
         }
         JobChange::Finished(row) => {
-            Action::Append(JobRecord { conclusion: conclusion(row.status, interrupted).to_owned(), ..row })
+            let ours = interrupted && row.status == RowStatus::Finished(JobStatus::Cancelled);
+            let cause = if ours { Cause::Stopped.to_string() } else { row.cause };
+            let conclusion = conclusion(row.status, interrupted).to_owned();
+            Action::Append(JobRecord { conclusion, cause, ..row })
         }
         JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
         JobChange::Dropped(why) => Action::Notify(Notice::ClaimDropped(why)),
@@ -222,7 +238,7 @@ fn conclusion(status: RowStatus, interrupted: bool) -> &'static str {
 }
 
 /// The job a listener's death has ended.
-fn ended_by(cause: Cause, change: JobChange) -> Action {
+fn ended_by(cause: Cause, change: JobChange, interrupted: bool) -> Action {
     match change {
         JobChange::Finished(row) if row.status == RowStatus::Finished(JobStatus::Abandoned) => {
             Action::Append(JobRecord { cause: cause.to_string(), ..row })
@@ -230,7 +246,7 @@ fn ended_by(cause: Cause, change: JobChange) -> Action {
         other @ (JobChange::Started(_)
         | JobChange::Finished(_)
         | JobChange::Doubted(_)
-        | JobChange::Dropped(_)) => change_to_action(other, false),
+        | JobChange::Dropped(_)) => change_to_action(other, interrupted),
     }
 }
 

@@ -4,15 +4,11 @@ use super::{Action, Lifecycle, Phase};
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
-use crate::domain::registration::Removal;
 use crate::domain::restart::{Decision, RestartReason, Situation, StopReason, UPDATE_WAIT, decide};
 use std::time::Duration;
 
-const SIGINT: i32 = 2;
 /// Registration is unavailable (`EX_UNAVAILABLE`).
 pub(super) const UNAVAILABLE: i32 = 69;
-/// The least a removal gets when nobody waits to kill us.
-const UNHURRIED: Duration = Duration::from_secs(10);
 /// How long after a drained job's end the listener is heard before it is interrupted: a job that slipped in has its line right
 /// behind, on a busy machine tens of milliseconds later. Once only, or a full queue would be drained job by job.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -51,7 +47,7 @@ impl Lifecycle {
                 | Phase::Running
                 | Phase::Updating { .. }
                 | Phase::Draining { .. }
-                | Phase::Stopping { .. }
+                | Phase::Stopping(_)
                 | Phase::Killing
                 | Phase::Deregistering { .. }
                 | Phase::Done,
@@ -63,20 +59,6 @@ impl Lifecycle {
     pub(super) fn drain_is_over(&self, now: Now) -> bool {
         let Phase::Draining { until, settle } = self.phase else { return false };
         [until, settle].into_iter().flatten().any(|end| now.up >= end)
-    }
-
-    /// SIGINT, once: the listener cancels its job and leaves. Never TERM after it, that orphans the worker.
-    pub(super) fn interrupt(&mut self, now: Now) -> Vec<Action> {
-        let at_most = self.settings.stopping;
-        let notice = Notice::ListenerInterrupted { cancels_job: self.jobs.open().is_some(), at_most };
-        self.phase = Phase::Stopping { until: now.up + at_most };
-        self.reason = "stopping the listener".into();
-        vec![Action::Interrupt, Action::Notify(notice)]
-    }
-
-    pub(super) fn kill(&mut self) -> Vec<Action> {
-        self.phase = Phase::Killing;
-        vec![Action::KillGroup, Action::Notify(Notice::ListenerKilled)]
     }
 
     pub(super) fn started(&mut self, pid: u32) -> Vec<Action> {
@@ -112,7 +94,7 @@ impl Lifecycle {
     }
 
     /// The registration is void: what is left of it here goes, and a new one is made after a wait.
-    fn reregister(&mut self, now: Now) -> Vec<Action> {
+    pub(super) fn reregister(&mut self, now: Now) -> Vec<Action> {
         (self.registered, self.void) = (false, true);
         let after = match self.decide(Exit::Code(UNAVAILABLE), true) {
             Decision::Retry(_, after) => after,
@@ -172,69 +154,7 @@ impl Lifecycle {
         actions
     }
 
-    pub(super) fn exited_leaving(
-        &mut self,
-        exit: Exit,
-        configured: bool,
-        cause: Cause,
-        now: Now,
-    ) -> Vec<Action> {
-        let cause = if self.phase == Phase::Killing { Cause::Stopped } else { cause };
-        let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
-        actions.extend(self.jobs_ended_by(cause, now));
-        let reason = self.leaving.unwrap_or(StopReason::Asked);
-        if reason == StopReason::Disagreed {
-            self.leaving = None;
-            actions
-                .extend(self.follow(Decision::Retry(RestartReason::StandingDisagreed, Duration::ZERO), now));
-            return actions;
-        }
-        if reason == StopReason::Ghost && self.may_reregister() {
-            self.leaving = None;
-            actions.extend(self.reregister(now));
-            return actions;
-        }
-        let code = match (reason, exit) {
-            (StopReason::Ghost, _) => 1,
-            // Interrupted before the runtime had its handlers: what we asked for has happened.
-            (_, Exit::Signal(SIGINT)) => 0,
-            (_, Exit::Code(_) | Exit::Signal(_)) => exit.shell_code(),
-        };
-        // It has done its one job, or the server has removed it: either way its own files say that nobody is left.
-        if exit == Exit::Code(0) && !configured {
-            actions.extend(self.leave(reason, code));
-        } else {
-            actions.extend(self.depart(reason, code, now));
-        }
-        actions
-    }
-
-    fn may_reregister(&self) -> bool {
+    pub(super) fn may_reregister(&self) -> bool {
         self.settings.reregisters
-    }
-
-    /// Removes what was registered, then leaves. Without an orchestrator waiting there is time for all of it.
-    pub(super) fn depart(&mut self, reason: StopReason, code: i32, now: Now) -> Vec<Action> {
-        let gone = matches!(reason, StopReason::EphemeralDone | StopReason::RemovedByServer);
-        let Some(limit) = self.settings.removal.filter(|_| !gone && self.attempted) else {
-            return self.leave(reason, code);
-        };
-        let limit = if self.was_asked() { limit } else { limit.max(UNHURRIED) };
-        self.phase = Phase::Deregistering { until: now.up + limit, stop: reason, code };
-        self.reason = "removing the registration".into();
-        vec![Action::Deregister(limit), Action::Notify(Notice::DeregistrationStarted)]
-    }
-
-    pub(super) fn removal_cut_short(&mut self, stop: StopReason, code: i32) -> Vec<Action> {
-        let says = "the time for it is over; GitHub removes an offline runner after 14 days".to_owned();
-        let mut actions = vec![Action::Notify(Notice::Deregistered(Removal::LeftBehind(says)))];
-        actions.extend(self.leave(stop, code));
-        actions
-    }
-
-    pub(super) fn leave(&mut self, reason: StopReason, code: i32) -> Vec<Action> {
-        self.phase = Phase::Done;
-        self.reason = format!("left: {}", reason.as_str()).into();
-        vec![Action::Notify(Notice::Finished { reason, code }), Action::Leave(code)]
     }
 }

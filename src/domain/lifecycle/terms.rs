@@ -2,6 +2,7 @@
 
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, StopKind, Worker};
+use crate::domain::ladder::{Ladder, Rung};
 use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;
 use crate::domain::polls::TraceWord;
@@ -14,8 +15,10 @@ use std::time::Duration;
 pub struct Settings {
     /// How long an open job may go on after a stop was asked; zero: not at all.
     pub drain: Duration,
-    /// How long the listener has from SIGINT to KILL.
-    pub stopping: Duration,
+    /// What the listener's SIGINT is followed by, and when.
+    pub ladder: Ladder,
+    /// For a self-update under way when a stop is asked for.
+    pub update: Duration,
     /// Most launches in a row without a session; `None` is unlimited.
     pub max_restarts: Option<u32>,
     /// Something must be prepared before the first launch.
@@ -30,6 +33,8 @@ pub struct Settings {
     pub look_every: Option<Duration>,
     /// How long the removal of the registration may take at a stop; `None`: it stays.
     pub removal: Option<Duration>,
+    /// It may take longer if there is time, until so long after the ask.
+    pub removal_ends: Duration,
     /// Seeds the back-off's jitter.
     pub seed: u64,
 }
@@ -104,8 +109,10 @@ pub enum Action {
     Deregister(Duration),
     /// Start the listener; answer with `Started` or `NotStarted`.
     Spawn,
-    /// SIGINT to the listener alone.
+    /// SIGINT to the listener's process group, and to what is below the Worker in others.
     Interrupt,
+    /// This signal to everybody below the Worker, wherever they are; never to Worker or listener.
+    Below(Rung),
     /// SIGKILL to the listener's process group.
     KillGroup,
     /// Look for `update.finished`; answer with `UpdateFinished`.

@@ -3,8 +3,10 @@
 mod connection;
 
 use super::*;
+use crate::domain::budget::Budget;
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
+use crate::domain::ladder::{Ladder, Rung};
 use crate::domain::parse::Reading;
 use crate::domain::parse::parse;
 use crate::domain::record::{JobStatus, RowStatus};
@@ -19,7 +21,8 @@ fn now(seconds: u64) -> Now {
 fn settings() -> Settings {
     Settings {
         drain: Duration::from_secs(100),
-        stopping: Duration::from_secs(35),
+        ladder: Ladder::within(Duration::from_millis(34_500), Duration::ZERO),
+        update: Duration::from_secs(35),
         max_restarts: Some(10),
         prepares: false,
         registers: false,
@@ -27,6 +30,7 @@ fn settings() -> Settings {
         check_every: None,
         look_every: None,
         removal: None,
+        removal_ends: Duration::from_secs(138),
         seed: 1,
     }
 }
@@ -108,9 +112,15 @@ fn idle_is_interrupted_at_once_and_killed_if_it_will_not_go() {
     let mut stage = Stage::idle();
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Interrupt]);
     assert_eq!(stage.state(), State::Draining);
-    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(45)));
-    assert_eq!(stage.deeds(Input::Deadline, 44), []);
-    assert_eq!(stage.deeds(Input::Deadline, 45), [Action::KillGroup]);
+    assert_eq!(stage.0.status(now(10)).leave_by, Some(now(44).utc));
+    for (at, rung) in [(18, Rung::Interrupt), (19, Rung::Terminate), (20, Rung::Kill), (43, Rung::Kill)] {
+        assert_eq!(
+            stage.deeds(Input::Deadline, at),
+            [Action::Below(rung)],
+            "a worker nobody has told of is sought too"
+        );
+    }
+    assert_eq!(stage.deeds(Input::Deadline, 44), [Action::KillGroup]);
     assert_eq!(stage.0.next_deadline(), None);
     let gone = Input::Exited { exit: Exit::Signal(9), configured: true, cause: Cause::Signal(9) };
     assert_eq!(stage.deeds(gone, 46), [Action::Leave(137)]);
@@ -146,8 +156,169 @@ fn the_drain_ends_by_its_deadline_or_by_a_second_ask() {
     assert_eq!(stage.deeds(Input::Deadline, 110), [Action::Interrupt]);
     let mut stage = Stage::busy().with(Input::Stop(StopKind::Ask), 10);
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 12), [Action::Interrupt]);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 14), [Action::KillGroup]);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 16), []);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 14), [], "its ladder begins now");
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(14)));
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 16), [Action::KillGroup]);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 18), []);
+}
+
+/// Busy, with this grace; something is registered.
+fn busy_with(grace: u64) -> Stage {
+    let budget = Budget::from_grace(Duration::from_secs(grace), true, None).expect("no drain was asked for");
+    let settings = Settings {
+        drain: budget.drain,
+        ladder: budget.ladder(),
+        update: budget.drain + budget.stopping,
+        registers: true,
+        removal: Some(budget.deregistration),
+        removal_ends: budget.removal_ends,
+        ..settings()
+    };
+    let mut life = Lifecycle::new(settings, now(0));
+    life.handle(Input::Deadline, now(0));
+    life.handle(Input::Registered(Registered::New), now(0));
+    life.handle(Input::Deadline, now(0));
+    Stage(life)
+        .with(Input::Started { pid: 7 }, 0)
+        .with(said(RunnerEvent::Listening), 1)
+        .with(started("build"), 5)
+}
+
+/// Every deed until the listener is killed, each with its millisecond after second 10; `asks` are further asks.
+fn stopped(grace: u64, asks: &[u64]) -> Vec<(u64, Action)> {
+    let mut stage = busy_with(grace);
+    let at = |millis: u64| {
+        let after = Duration::from_millis(millis);
+        Now { up: Duration::from_secs(10) + after, utc: now(10).utc + after }
+    };
+    let mut deeds = Vec::new();
+    let mut asks = [&[0], asks].concat().into_iter().peekable();
+    loop {
+        let due = stage.0.next_deadline().map(|up| up.saturating_sub(now(10).up).as_millis());
+        let due = due.and_then(|due| u64::try_from(due).ok()).unwrap_or(u64::MAX);
+        let (moment, input) = match asks.next_if(|ask| *ask <= due) {
+            Some(ask) => (ask, Input::Stop(StopKind::Ask)),
+            None => (due, Input::Deadline),
+        };
+        for deed in stage.0.handle(input, at(moment)) {
+            let is_again =
+                deed == Action::Below(Rung::Kill) && deeds.iter().any(|(_, before)| *before == deed);
+            if !is_again && !matches!(deed, Action::Notify(_) | Action::Unlabel) {
+                deeds.push((moment, deed));
+            }
+        }
+        if deeds.last().is_some_and(|(_, deed)| *deed == Action::KillGroup) {
+            return deeds;
+        }
+    }
+}
+
+#[test]
+fn what_is_below_the_worker_is_told_first_and_the_listener_killed_last() {
+    use Action::{Below, Interrupt, KillGroup};
+    use Rung::{Interrupt as Int, Kill, Terminate as Term};
+    let table: [(u64, &[u64], [(u64, Action); 5]); 6] = [
+        (
+            5,
+            &[],
+            [(0, Interrupt), (400, Below(Int)), (600, Below(Term)), (800, Below(Kill)), (3500, KillGroup)],
+        ),
+        (
+            10,
+            &[],
+            [(0, Interrupt), (2200, Below(Int)), (3100, Below(Term)), (3600, Below(Kill)), (7500, KillGroup)],
+        ),
+        (
+            30,
+            &[],
+            [
+                (0, Interrupt),
+                (8000, Below(Int)),
+                (9000, Below(Term)),
+                (9500, Below(Kill)),
+                (26_000, KillGroup),
+            ],
+        ),
+        // A drain of 12 s that nobody waits for any more, then the same ladder at once.
+        (
+            60,
+            &[2000, 4000],
+            [
+                (2000, Interrupt),
+                (4000, Below(Int)),
+                (5000, Below(Term)),
+                (5500, Below(Kill)),
+                (9000, KillGroup),
+            ],
+        ),
+        (
+            60,
+            &[2000],
+            [
+                (2000, Interrupt),
+                (10_000, Below(Int)),
+                (11_000, Below(Term)),
+                (11_500, Below(Kill)),
+                (46_000, KillGroup),
+            ],
+        ),
+        (
+            10,
+            &[1000],
+            [(0, Interrupt), (1000, Below(Int)), (2000, Below(Term)), (2500, Below(Kill)), (6000, KillGroup)],
+        ),
+    ];
+    for (grace, asks, wanted) in table {
+        assert_eq!(stopped(grace, asks), wanted, "grace {grace} s, asked again at {asks:?}");
+    }
+    let third = stopped(10, &[1000, 2100]);
+    assert_eq!(third.last(), Some(&(2100, KillGroup)), "the third ask waits for nobody: {third:?}");
+}
+
+#[test]
+fn a_job_that_we_ended_says_so_and_a_told_end_is_a_success() {
+    let mut stage = busy_with(10).with(Input::Stop(StopKind::Ask), 10);
+    let actions = stage.0.handle(completed("build", TaskResult::Canceled), now(12));
+    let Some(Action::Append(row)) = actions.first() else { panic!("{actions:?}") };
+    let told = (row.status, row.conclusion.as_str(), row.cause.as_str());
+    assert_eq!(told, (RowStatus::Finished(JobStatus::Cancelled), "failure", "stopped"));
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(15_100)), "it may leave by itself");
+    assert_eq!(stage.deeds(Input::Deadline, 16), [Action::KillGroup], "its session cannot be deleted");
+    let gone = Input::Exited { exit: Exit::Signal(9), configured: true, cause: Cause::Signal(9) };
+    assert_eq!(stage.deeds(gone, 16), [Action::Deregister(Duration::from_secs(2))]);
+    assert_eq!(stage.deeds(Input::Deregistered(Removal::Removed), 17), [Action::Leave(0)], "GitHub knows");
+    let mut by_github = Stage::busy();
+    let actions = by_github.0.handle(completed("build", TaskResult::Canceled), now(12));
+    let Some(Action::Append(row)) = actions.first() else { panic!("{actions:?}") };
+    assert_eq!((row.conclusion.as_str(), row.cause.as_str()), ("cancelled", ""));
+}
+
+#[test]
+fn unused_time_goes_to_the_removal() {
+    // grace, second of the listener's exit after the ask → seconds for the removal
+    for (grace, after, limit) in [(30, 1, 25), (30, 20, 6), (120, 1, 60), (60, 50, 6)] {
+        let mut stage = busy_with(grace).with(completed("build", TaskResult::Succeeded), 6);
+        stage.deeds(Input::Stop(StopKind::Ask), 10);
+        let wanted =
+            [Action::Deregister(Duration::from_millis(limit * 1000 + if limit < 60 { 500 } else { 0 }))];
+        assert_eq!(stage.deeds(exited(0), 10 + after), wanted, "grace {grace} s, gone after {after} s");
+    }
+    let mut late = busy_with(10).with(Input::Stop(StopKind::Ask), 10);
+    assert_eq!(late.deeds(exited(0), 18).last(), Some(&Action::Leave(0)), "nothing is left of the grace");
+    let mut hurried =
+        busy_with(120).with(Input::Stop(StopKind::Insist), 10).with(Input::Stop(StopKind::Ask), 12);
+    assert_eq!(hurried.deeds(exited(0), 14), [Action::Deregister(Duration::from_secs(10))]);
+}
+
+#[test]
+fn a_stop_during_an_update_waits_no_longer_than_the_grace_allows() {
+    let mut stage = busy_with(10).with(exited(3), 10);
+    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 11), []);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(16_600)));
+    assert_eq!(stage.deeds(Input::Deadline, 17), [Action::Deregister(Duration::from_secs(2))]);
+    let mut long = busy_with(120).with(exited(3), 10).with(Input::Stop(StopKind::Ask), 11);
+    assert_eq!(long.0.next_deadline(), Some(Duration::from_secs(41)), "the updater is waited for");
+    let _ = long.deeds(Input::UpdateFinished, 12);
 }
 
 #[test]
@@ -351,8 +522,13 @@ fn a_second_start_and_a_new_session_close_what_nobody_closed() {
 }
 
 fn registering() -> Stage {
-    let settings =
-        Settings { registers: true, reregisters: true, removal: Some(Duration::from_secs(3)), ..settings() };
+    let settings = Settings {
+        registers: true,
+        reregisters: true,
+        removal: Some(Duration::from_secs(3)),
+        removal_ends: Duration::from_secs(5),
+        ..settings()
+    };
     let mut life = Lifecycle::new(settings, now(0));
     assert_eq!(life.handle(Input::Deadline, now(0))[0], Action::Register { anew: false });
     Stage(life)
@@ -370,8 +546,8 @@ fn it_registers_before_it_launches_and_removes_before_it_leaves() {
     assert_eq!(registering().state(), State::Registering);
     let mut stage = registered();
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Interrupt]);
-    assert_eq!(stage.deeds(exited(0), 11), [Action::Deregister(Duration::from_secs(3))]);
-    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(14)));
+    assert_eq!(stage.deeds(exited(0), 11), [Action::Deregister(Duration::from_secs(4))]);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(15)));
     assert_eq!(stage.deeds(Input::Deregistered(Removal::Removed), 12), [Action::Leave(0)]);
 }
 
@@ -399,7 +575,7 @@ fn a_hanging_registration_is_aborted_and_a_late_answer_ignored() {
 #[test]
 fn a_stop_while_registering_removes_what_may_be_there() {
     let mut stage = registering();
-    let want = [Action::AbortRegistration, Action::Deregister(Duration::from_secs(3))];
+    let want = [Action::AbortRegistration, Action::Deregister(Duration::from_secs(5))];
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 5), want);
     assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 7), [Action::Leave(0)], "again: leave it behind");
 }
@@ -407,8 +583,8 @@ fn a_stop_while_registering_removes_what_may_be_there() {
 #[test]
 fn a_removal_that_hangs_is_cut_short() {
     let mut stage = registered().with(Input::Stop(StopKind::Ask), 10).with(exited(0), 11);
-    assert_eq!(stage.deeds(Input::Deadline, 13), []);
-    let actions = stage.0.handle(Input::Deadline, now(14));
+    assert_eq!(stage.deeds(Input::Deadline, 14), []);
+    let actions = stage.0.handle(Input::Deadline, now(15));
     let says =
         actions.iter().any(|a| matches!(a, Action::Notify(Notice::Deregistered(Removal::LeftBehind(_)))));
     assert!(says && actions.contains(&Action::Leave(0)), "{actions:?}");
@@ -500,7 +676,7 @@ fn the_cause_of_a_death_is_in_the_row_and_in_the_reason() {
 
 #[test]
 fn an_abandoned_job_always_has_a_cause() {
-    let mut stage = Stage::busy().with(Input::Stop(StopKind::Insist), 10).with(Input::Deadline, 45);
+    let mut stage = Stage::busy().with(Input::Stop(StopKind::Insist), 10).with(Input::Deadline, 44);
     assert_eq!(cause_of(&stage.0.handle(died_of(Cause::Signal(9)), now(46))), "stopped");
     let mut stage = Stage::busy();
     assert_eq!(cause_of(&stage.0.handle(started("next"), now(20))), "no word of its end");
