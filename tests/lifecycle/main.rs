@@ -57,6 +57,7 @@ rows! {
     draining_deadline => leaving::draining_deadline;
     stopping_stop => leaving::stopping_stop;
     stopping_deadline => leaving::stopping_deadline;
+    stopping_a_deaf_step => leaving::stopping_a_deaf_step;
     deregistering_stop => removing::stop;
     deregistering_deadline => removing::deadline;
     docker_stop_loses_no_job_that_fits => edges::docker_stop_loses_no_job_that_fits;

@@ -56,6 +56,11 @@ pub fn deaf() -> Value {
     json!({ "job": { "name": "deaf", "steps": [{ "run": "trap '' INT TERM; sleep 600" }] } })
 }
 
+/// A job whose Worker never gets its report out.
+pub fn mute() -> Value {
+    json!({ "job": { "name": "mute", "ms": 600_000, "worker": { "upload_ms": 600_000 } } })
+}
+
 impl World {
     pub fn of(case: Case) -> World {
         World { case, fake: Fake::start(Shape::Dotcom, "/repos/o/r") }

@@ -3,6 +3,8 @@
 
 #[path = "../support/ns.rs"]
 mod ns;
+#[path = "../support/steps.rs"]
+mod steps;
 #[path = "../support/supervised.rs"]
 mod supervised;
 
@@ -19,6 +21,7 @@ mod secrets;
 mod start;
 mod stop;
 mod tee;
+mod told;
 
 use supervised::{job, runner};
 

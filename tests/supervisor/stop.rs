@@ -17,13 +17,10 @@ fn busy(steps: &[serde_json::Value], grace: &str) -> Supervised {
     s
 }
 
-/// A job whose step heeds no signal, by the time its `sleep` runs.
-fn deaf(grace: &str) -> Supervised {
-    let deaf = json!({ "job": { "name": "deaf", "steps": [{ "run": "trap '' INT TERM; sleep 600" }] } });
-    let mut s = runner(&[deaf]).env("RUNNER_STOP_GRACE", grace).start();
-    s.until_state("busy");
-    s.until_process("sleep");
-    s
+/// A job whose Worker never gets its report out, by the time its step works.
+fn mute(grace: &str) -> Supervised {
+    let mute = json!({ "job": { "name": "mute", "ms": 600_000, "worker": { "upload_ms": 600_000 } } });
+    busy(&[mute], grace)
 }
 
 /// Where `text` begins in what the runner said.
@@ -85,7 +82,7 @@ fn a_job_that_does_not_fit_is_cancelled_properly() {
 #[test]
 fn a_drain_that_is_over_becomes_a_cancel() {
     require!("namespace");
-    // 39 s are 1 s of drain, 35 s for the listener, 1 s and 2 s for ourselves.
+    // 39 s are 1 s of drain, 34.5 s for the listener, and 3.5 s for ourselves.
     let mut s = busy(&[job("late", 600_000)], "39s");
     let asked = Instant::now();
     assert_eq!(s.stop(), 0);
@@ -157,6 +154,19 @@ fn during_a_self_update_the_second_ask_insists() {
 }
 
 #[test]
+fn during_a_self_update_the_grace_is_kept() {
+    require!("namespace", "bash");
+    // It would be waited for for 31 s.
+    let update = json!({ "update": { "download_ms": 10, "outcome": "no_flag" } });
+    let mut s = runner(&[update]).env("RUNNER_STOP_GRACE", "3s").start();
+    s.until_log("event=update_awaited");
+    let asked = Instant::now();
+    assert_eq!(s.stop(), 0);
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert!(s.log().contains("event=update_ended finished=false"), "{}", s.log());
+}
+
+#[test]
 fn at_any_moment_it_leaves_with_0_and_no_job_stays_open() {
     require!("namespace");
     let round = || {
@@ -176,14 +186,14 @@ fn at_any_moment_it_leaves_with_0_and_no_job_stays_open() {
 
 #[test]
 fn a_listener_that_does_not_stop_is_killed_with_its_group_in_time() {
-    require!("namespace", "bash");
-    // 6 s are 3 s for the listener, 1 s and 2 s for ourselves.
-    let mut s = deaf("6s");
+    require!("namespace");
+    // 6 s are 4.8 s for the listener, of which its last words have 0.5 s, and the rest for ourselves.
+    let mut s = mute("6s");
     let old = s.all_processes();
     let asked = Instant::now();
     assert_eq!(s.stop(), 137);
     assert!(asked.elapsed() < Duration::from_secs(6), "before the orchestrator would: {:?}", asked.elapsed());
-    assert!(asked.elapsed() >= Duration::from_secs(3), "not before its time: {:?}", asked.elapsed());
+    assert!(asked.elapsed() >= Duration::from_millis(4300), "not before its time: {:?}", asked.elapsed());
     assert!(s.log().contains("event=listener_killed"), "{}", s.log());
     assert!(old.into_iter().all(|pid| ns::stat(pid).is_none()));
     assert_eq!(s.results(), ["abandoned"]);
@@ -201,17 +211,18 @@ fn the_second_ask_insists() {
 }
 
 #[test]
-fn the_third_ask_kills() {
-    require!("namespace", "bash");
-    let mut s = deaf("120s");
-    s.signal(SIGTERM);
-    s.until_log("event=drain_started");
-    std::thread::sleep(APART);
-    s.signal(SIGTERM);
-    s.until_log("event=listener_interrupted");
-    std::thread::sleep(APART);
+fn each_further_ask_takes_the_next_step_and_the_last_one_kills() {
+    require!("namespace");
+    let mut s = mute("120s");
+    for event in ["drain_started", "listener_interrupted", "stop_hurried"] {
+        s.signal(SIGTERM);
+        s.until_log(&format!("event={event}"));
+        std::thread::sleep(APART);
+    }
     assert_eq!(s.stop(), 137);
-    assert_eq!(s.results(), ["abandoned"]);
+    let log = s.log();
+    assert!(log.contains("event=listener_killed") && log.contains("cause=stopped"), "{log}");
+    assert_eq!(s.results(), ["abandoned"], "nobody said how it ended");
 }
 
 #[test]

@@ -499,13 +499,16 @@ pub struct Row {
     pub started: String,
     /// Why, if there is anything to say.
     pub cause: String,
+    /// What GitHub shows.
+    pub conclusion: String,
 }
 
 impl Row {
     fn of(record: &csv::ByteRecord) -> Row {
         let field = |at| record.get(at).map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
         let (job_id, status, duration) = (field(1), field(2), field(3));
-        Row { job_id, status, duration, name: field(5), started: field(13), cause: field(16) }
+        let (cause, conclusion) = (field(16), field(17));
+        Row { job_id, status, duration, name: field(5), started: field(13), cause, conclusion }
     }
 
     fn amends(&self, other: &Row) -> bool {

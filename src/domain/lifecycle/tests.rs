@@ -307,7 +307,7 @@ fn unused_time_goes_to_the_removal() {
     assert_eq!(late.deeds(exited(0), 18).last(), Some(&Action::Leave(0)), "nothing is left of the grace");
     let mut hurried =
         busy_with(120).with(Input::Stop(StopKind::Insist), 10).with(Input::Stop(StopKind::Ask), 12);
-    assert_eq!(hurried.deeds(exited(0), 14), [Action::Deregister(Duration::from_secs(10))]);
+    assert_eq!(hurried.deeds(exited(0), 14).last(), Some(&Action::Deregister(Duration::from_secs(10))));
 }
 
 #[test]
