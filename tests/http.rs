@@ -647,22 +647,12 @@ fn a_lingering_supervisor_is_alive_and_shows_the_last_row() {
     assert!(begin.elapsed() < Duration::from_secs(20), "one scrape was enough");
 }
 
-/// The loop and the endpoint share a thread, so from outside a loop that hangs takes the answer with it. What is left to
-/// prove is the rule itself: with a loop that does not take the question, and with one that is gone.
-#[test]
-fn livez_is_503_when_the_loop_does_not_answer() {
+/// A lifecycle that does nothing by itself.
+fn patient() -> runner_init::domain::lifecycle::Settings {
     use runner_init::domain::ladder::Ladder;
-    use runner_init::domain::lifecycle::{Lifecycle, Settings};
-    use runner_init::domain::totals::Bounds;
-    use runner_init::http::{Scrapes, View, api, page, router};
-    use runner_init::telemetry::exporter::{Exporter, Identity};
-    use std::sync::Arc;
-    use tokio::sync::{mpsc, watch};
-    use tower::ServiceExt;
+    use runner_init::domain::lifecycle::Settings;
 
-    let name = || "test".to_owned();
-    let now = runner_init::domain::event::Now { up: Duration::ZERO, utc: chrono::Utc::now() };
-    let settings = Settings {
+    Settings {
         drain: PATIENCE,
         ladder: Ladder::within(PATIENCE, PATIENCE),
         update: PATIENCE,
@@ -675,8 +665,24 @@ fn livez_is_503_when_the_loop_does_not_answer() {
         removal: None,
         removal_ends: PATIENCE,
         seed: 1,
-    };
-    let (_status, seen) = watch::channel(Arc::new(Lifecycle::new(settings, now).status(now)));
+    }
+}
+
+/// The loop and the endpoint share a thread, so from outside a loop that hangs takes the answer with it. What is left to
+/// prove is the rule itself: with a loop that does not take the question, and with one that is gone.
+#[test]
+fn livez_is_503_when_the_loop_does_not_answer() {
+    use runner_init::domain::lifecycle::Lifecycle;
+    use runner_init::domain::totals::Bounds;
+    use runner_init::http::{Scrapes, View, api, page, router};
+    use runner_init::telemetry::exporter::{Exporter, Identity};
+    use std::sync::Arc;
+    use tokio::sync::{mpsc, watch};
+    use tower::ServiceExt;
+
+    let name = || "test".to_owned();
+    let now = runner_init::domain::event::Now { up: Duration::ZERO, utc: chrono::Utc::now() };
+    let (_status, seen) = watch::channel(Arc::new(Lifecycle::new(patient(), now).status(now)));
     let (pulse, mut questions) = mpsc::channel(8);
     let view = View {
         status: seen,

@@ -17,7 +17,7 @@ const MADE: &[(&str, &str, &str)] = &[
     ("demo.rs", "pub fn run", "fn environment"),
     ("domain/configure.rs", "pub fn fault", ""),
     ("domain/lifecycle/enlisting.rs", "fn registration_late", ""),
-    ("domain/lifecycle/steps.rs", "fn removal_cut_short", ""),
+    ("domain/lifecycle/leaving.rs", "fn removal_cut_short", ""),
     ("github/error.rs", "fn answer", "fn advice"),
     ("init.rs", "", ""),
     ("init/report.rs", "pub(super) fn refusal", ""),

@@ -65,7 +65,7 @@ impl Budget {
         drain_override: Option<Duration>,
     ) -> Result<Budget, BudgetFault> {
         let (wrap_up, sweep) = (share(grace, WRAP_UP), Budget::sweep_of(grace));
-        let removal_ends = grace - wrap_up - sweep - share(grace, RESERVE);
+        let removal_ends = grace.saturating_sub(wrap_up + sweep + share(grace, RESERVE));
         let mut left = removal_ends;
         let shortest = if deregisters { DEREGISTRATION_SHORT.min(left * 3 / 10) } else { Duration::ZERO };
         let shortest = take(&mut left, shortest);

@@ -66,8 +66,8 @@ impl Ladder {
         let latest = INTERRUPT + GAPS[0] + GAPS[1];
         let kill = (stopping + deregistration).saturating_sub(after).min(latest);
         // A short grace makes the gaps short, but leaves an order.
-        let terminate = kill - GAPS[1].min(kill / 4);
-        let interrupt = terminate - GAPS[0].min(kill / 4);
+        let terminate = kill.saturating_sub(GAPS[1].min(kill / 4));
+        let interrupt = terminate.saturating_sub(GAPS[0].min(kill / 4));
         Ladder {
             interrupt,
             terminate,

@@ -13,6 +13,7 @@ use super::catalog as c;
 use super::exporter::Exporter;
 use crate::domain::dora::Dora;
 use crate::domain::event::{StopKind, Stream};
+use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
 use crate::domain::registration::{Recovery, Removal, Standing};
@@ -121,12 +122,8 @@ impl Telemetry {
             Notice::ListenerInterrupted { cancels_job, at_most } => {
                 info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
             }
-            Notice::StopHurried { at_most } => {
-                info!(event = "stop_hurried", kill_after_seconds = at_most.as_secs());
-            }
-            Notice::BelowSignalled { rung, processes } => {
-                info!(event = "below_signalled", signal = rung.as_str(), processes);
-            }
+            Notice::StopHurried { at_most } => stop_hurried(*at_most),
+            Notice::BelowSignalled { rung, processes } => below_signalled(*rung, *processes),
             Notice::ListenerKilled => warn!(event = "listener_killed"),
             Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
             Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),
@@ -233,6 +230,14 @@ fn output_dropped(stream: Stream, lines: u64) {
 fn journal_fault(kind: FaultKind, detail: &str) {
     counter!(c::JOURNAL_FAULTS.name, "kind" => kind.as_str()).increment(1);
     error!(event = "journal_fault", kind = kind.as_str(), detail);
+}
+
+fn stop_hurried(at_most: Duration) {
+    info!(event = "stop_hurried", kill_after_seconds = at_most.as_secs());
+}
+
+fn below_signalled(rung: Rung, processes: u64) {
+    info!(event = "below_signalled", signal = rung.as_str(), processes);
 }
 
 fn stop_word(kind: StopKind) -> &'static str {

@@ -25,7 +25,10 @@ fn never_registered(s: &Supervised) {
 pub fn stop(world: &World) {
     match world.case.credential {
         Credential::Pat | Credential::App | Credential::Token => {
-            let mut s = world.start(&[], &[("CONFIG_SH_HANGS", "1")]);
+            // Nothing else may wake who waits for GitHub's answer.
+            let env =
+                [("CONFIG_SH_HANGS", "1"), ("METRICS_UPDATE_INTERVAL", "1h"), ("RUNNER_STOP_GRACE", "60s")];
+            let mut s = world.start(&[], &env);
             let sleeper = s.until_process("sleep");
             assert_eq!(world.fake.runners().len(), 1, "the server knows it, the disk does not");
             world.phase(&mut s, "registering");
@@ -40,6 +43,7 @@ pub fn stop(world: &World) {
             s.signal(SIGTERM);
             s.until("its group is killed", |_| ns::stat(sleeper).is_none_or(|stat| stat.state == 'Z'));
             world.ended(&mut s, 0, &[], unless_it_cannot_look(world));
+            assert!(!s.log().contains("the time for it is over"), "GitHub's answer was heard: {}", s.log());
         }
         Credential::AskedJit => {
             world.fake.script(Endpoint::JitConfig, [Play::Hang]);

@@ -12,7 +12,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::RUNNER_STOP_GRACE,
         TIME,
         Fallback::Value("10s"),
-        "How long the orchestrator waits between TERM and KILL; everything we do at a stop fits into it.",
+        "How long the orchestrator waits between TERM and KILL; everything we do at a stop fits into it, GitHub is told of a job that we end.",
     ),
     row(
         Group::Lifecycle,

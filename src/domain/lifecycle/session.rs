@@ -218,7 +218,7 @@ fn change_to_action(change: JobChange, interrupted: bool) -> Action {
             let ours = interrupted && row.status == RowStatus::Finished(JobStatus::Cancelled);
             let cause = if ours { Cause::Stopped.to_string() } else { row.cause };
             let conclusion = conclusion(row.status, interrupted).to_owned();
-            Action::Append(JobRecord { conclusion, cause, ..row })
+            Action::Append(JobRecord { cause, conclusion, ..row })
         }
         JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
         JobChange::Dropped(why) => Action::Notify(Notice::ClaimDropped(why)),

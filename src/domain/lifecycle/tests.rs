@@ -213,11 +213,14 @@ fn stopped(grace: u64, asks: &[u64]) -> Vec<(u64, Action)> {
     }
 }
 
+/// A grace, the milliseconds of further asks, and what is done when.
+type Row = (u64, &'static [u64], [(u64, Action); 5]);
+
 #[test]
 fn what_is_below_the_worker_is_told_first_and_the_listener_killed_last() {
     use Action::{Below, Interrupt, KillGroup};
     use Rung::{Interrupt as Int, Kill, Terminate as Term};
-    let table: [(u64, &[u64], [(u64, Action); 5]); 6] = [
+    let table: [Row; 6] = [
         (
             5,
             &[],
