@@ -146,6 +146,7 @@ fn run(
     workspace::prepare_env(&mut env);
     let workspace = Workspace::new(&root, &task)?;
     let log = JobLog::open(&root, &task.job_id, pace)?;
+    let shutdown = Shutdown::new(task.job.worker.shutdown_ms);
     let crash_at = task.job.worker.crash.map(|crash| pace.deadline(crash.after_ms));
     Ok(WorkerRun {
         root,
@@ -160,7 +161,7 @@ fn run(
         sender,
         answers,
         stop: None,
-        shutdown: Shutdown::default(),
+        shutdown,
         failed: false,
         crash_at,
         term_deadline: None,

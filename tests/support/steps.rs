@@ -52,8 +52,11 @@ pub const KINDS: [Kind; 8] = [
 impl Kind {
     /// A job of it; its Worker uploads for so long at the end.
     pub fn job(&self, upload_ms: u64) -> Value {
+        // The step behind it has begun before the shutdown arrives, however busy the machine is.
+        let shutdown_ms = self.always.map(|_| 1500);
+        let worker = json!({ "upload_ms": upload_ms, "shutdown_ms": shutdown_ms });
         let mut steps = vec![json!({ "run": self.script.replace("READY ", READY) })];
         steps.extend(self.always.map(|script| json!({ "run": script, "always": true })));
-        json!({ "job": { "name": "stopped", "worker": { "upload_ms": upload_ms }, "steps": steps } })
+        json!({ "job": { "name": "stopped", "worker": worker, "steps": steps } })
     }
 }

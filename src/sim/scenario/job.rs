@@ -125,6 +125,9 @@ pub struct Worker {
     pub crash: Option<Crash>,
     /// `process.clean=false`: orphans are left alone.
     pub keep_orphans: bool,
+    /// So long, in real time, a shutdown is on its way from the listener if the whole group was interrupted; else a quarter of
+    /// a second: a machine too busy for that would lose the race of the interrupted step against it.
+    pub shutdown_ms: Option<u64>,
 }
 
 /// How setting up the job goes.

@@ -12,16 +12,23 @@ const ALONE: Duration = Duration::from_millis(50);
 const TOGETHER: Duration = Duration::from_millis(250);
 
 /// A shutdown that is on its way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shutdown {
+    together: Duration,
     interrupted: bool,
     due: Option<Instant>,
 }
 
 impl Shutdown {
+    /// With the scenario's own time, if it has one.
+    pub(super) fn new(together_ms: Option<u64>) -> Shutdown {
+        let together = together_ms.map_or(TOGETHER, Duration::from_millis);
+        Shutdown { together, interrupted: false, due: None }
+    }
+
     /// The listener has said that the runner goes down.
     pub(super) fn told(&mut self) {
-        let wait = if self.interrupted { TOGETHER } else { ALONE };
+        let wait = if self.interrupted { self.together } else { ALONE };
         self.due = Some(clock::instant() + wait);
     }
 
