@@ -115,10 +115,7 @@ impl Telemetry {
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),
             Notice::ClaimDropped(why) => jobs::claim_dropped(*why),
             Notice::StopAsked(kind) => info!(event = "stop_asked", how = stop_word(*kind)),
-            Notice::DrainStarted { at_most, job } => {
-                let seconds = at_most.map(|d| d.as_secs());
-                info!(event = "drain_started", waiting_for = job, at_most_seconds = seconds);
-            }
+            Notice::DrainStarted { at_most, job } => drain_started(*at_most, job),
             Notice::ListenerInterrupted { cancels_job, at_most } => {
                 info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
             }
@@ -230,6 +227,11 @@ fn output_dropped(stream: Stream, lines: u64) {
 fn journal_fault(kind: FaultKind, detail: &str) {
     counter!(c::JOURNAL_FAULTS.name, "kind" => kind.as_str()).increment(1);
     error!(event = "journal_fault", kind = kind.as_str(), detail);
+}
+
+fn drain_started(at_most: Option<Duration>, job: &str) {
+    let seconds = at_most.map(|d| d.as_secs());
+    info!(event = "drain_started", waiting_for = job, at_most_seconds = seconds);
 }
 
 fn stop_hurried(at_most: Duration) {
