@@ -3,6 +3,7 @@
 mod connection;
 mod enlisting;
 mod leaving;
+mod mute;
 mod session;
 mod steps;
 mod terms;
@@ -121,7 +122,7 @@ impl Lifecycle {
     }
 
     /// The one table.
-    #[expect(clippy::unnested_or_patterns, reason = "a table is read row by row")]
+    #[expect(clippy::unnested_or_patterns, clippy::too_many_lines, reason = "a table is read row by row")]
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
         let mut actions = match (self.phase, input) {
             (Phase::Done, _input) => Vec::new(),
@@ -133,6 +134,8 @@ impl Lifecycle {
             }
             (_, Input::Said(reading, worker)) => self.said(reading, worker, now),
             (_, Input::Looked(worker)) => self.looked(worker, now),
+            (_, Input::Muted) => self.muted(now),
+            (_, Input::LookedForWork(works)) => self.looked_for_work(works, now),
             (_, Input::Traced(word)) => self.traced(word, now),
             (_, Input::Started { pid }) => self.started(pid),
             (_, Input::NotStarted { error }) => self.not_started(error, now),

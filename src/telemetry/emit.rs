@@ -77,6 +77,7 @@ impl Telemetry {
     pub fn emit(&self, notice: &Notice) {
         match notice {
             Notice::ListenerStarted { pid, restart } => listener_started(*pid, *restart),
+            Notice::ListenerMuted => error!(event = "listener_muted"),
             Notice::ListenerNotStarted { error } => error!(event = "listener_not_started", error),
             Notice::DockerAwaited { at_most } => around::docker_awaited(*at_most),
             Notice::DockerWaitEnded { says } => around::docker_wait_ended(says.as_deref()),
