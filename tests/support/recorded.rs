@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use runner_init::domain::death::cause;
 use runner_init::domain::event::{Exit, Now, RunnerEvent, StopKind, Stream, Worker};
 use runner_init::domain::job::crew::{Crew, Id, Log, Look, Process};
+use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::notice::Notice;
@@ -125,7 +126,8 @@ struct Stage {
 fn settings() -> Settings {
     Settings {
         drain: Duration::ZERO,
-        stopping: Duration::from_secs(60),
+        ladder: Ladder::within(Duration::from_secs(60), Duration::ZERO),
+        update: Duration::from_secs(35),
         max_restarts: None,
         prepares: false,
         registers: false,
@@ -134,6 +136,7 @@ fn settings() -> Settings {
         check_every: None,
         look_every: None,
         removal: None,
+        removal_ends: Duration::from_secs(60),
         seed: 1,
     }
 }
