@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// What the table needs to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the configuration")]
 pub struct Settings {
     /// How long an open job may go on after a stop was asked; zero: not at all.
     pub drain: Duration,
