@@ -660,6 +660,7 @@ fn patient() -> runner_init::domain::lifecycle::Settings {
         prepares: false,
         registers: false,
         reregisters: false,
+        one_job: true,
         check_every: None,
         look_every: None,
         removal: None,

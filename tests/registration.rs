@@ -80,7 +80,7 @@ fn asked(fake: &Fake) -> Vec<String> {
 fn kept(s: &Supervised, secret: &str) {
     let mut said = files(&s.path(""));
     said.extend([("stderr".to_owned(), s.err()), ("stdout".to_owned(), s.out())]);
-    assert!(said.iter().any(|(name, _)| name.ends_with("config-calls.jsonl")), "it looks at the right place");
+    assert!(said.iter().any(|(name, _)| name.ends_with("sim.json")), "it looks at the right place");
     let found = |text: &[u8]| memchr::memmem::find(text, secret.as_bytes()).is_some();
     let told: Vec<&String> = said.iter().filter(|(_, text)| found(text)).map(|(name, _)| name).collect();
     assert!(told.is_empty(), "{told:?}");
@@ -126,15 +126,16 @@ fn a_pat_registers_a_runner_that_works_and_is_taken_away_again() {
     kept_by_http(&s, &token);
     assert_eq!(s.stop(), 0);
     assert!(fake.runners().is_empty() && local_id(&s).is_none());
-    assert_eq!(kinds(&s), "RD", "each with a token of its own");
-    let base = "POST /repos/o/r/actions/runners";
-    assert_eq!(asked(&fake), [format!("{base}/registration-token"), format!("{base}/remove-token")]);
+    assert_eq!(kinds(&s), "R", "no token is handed out once a job has run");
+    let (base, id) = ("/repos/o/r/actions/runners", known[0].id);
+    assert_eq!(asked(&fake), [format!("POST {base}/registration-token"), format!("DELETE {base}/{id}")]);
+    assert!(!s.path("state/jobs.log.registration").exists(), "nobody is left to be known");
     let args = calls(&s)[0]["args"].to_string();
     assert!(args.contains(r#""--url","https://github.com/o/r""#), "{args}");
     for call in calls(&s) {
         assert!(!call["env"].to_string().contains("GITHUB_TOKEN"), "{call}");
     }
-    assert!(s.log().contains("event=deregistered how=config.sh"), "{}", s.log());
+    assert!(s.log().contains("event=deregistered how=api"), "{}", s.log());
     assert_eq!(fake.violations(), [""; 0]);
     kept(&s, &token);
 }
@@ -195,25 +196,13 @@ fn organisations_and_enterprises_have_their_own_paths() {
         let args = calls(&s)[0]["args"].to_string();
         assert!(args.contains(&format!("\"--url\",\"{page}\"")), "{args}");
         assert!(args.contains(r#""--runnergroup","builders""#), "{args}");
+        let id = fake.runners()[0].id;
         assert_eq!(s.stop(), 0);
         assert!(fake.runners().is_empty());
-        let base = format!("POST {path}/actions/runners");
-        assert_eq!(asked(&fake), [format!("{base}/registration-token"), format!("{base}/remove-token")]);
+        let base = format!("{path}/actions/runners");
+        assert_eq!(asked(&fake), [format!("POST {base}/registration-token"), format!("DELETE {base}/{id}")]);
         assert_eq!(fake.violations(), [""; 0]);
     }
-}
-
-#[test]
-fn what_config_sh_cannot_remove_is_deleted_by_its_id() {
-    require!("namespace", "python3");
-    let (fake, token) = repository();
-    let mut s = with_pat(&fake, &token, runner(&[])).env("CONFIG_SH_REMOVE_FAILS", "1").start();
-    s.until_state("idle");
-    let id = local_id(&s).unwrap();
-    assert_eq!(s.stop(), 0);
-    assert!(fake.runners().is_empty() && local_id(&s).is_none());
-    assert_eq!(asked(&fake).pop(), Some(format!("DELETE /repos/o/r/actions/runners/{id}")));
-    assert!(s.log().contains("event=deregistered how=api"), "{}", s.log());
 }
 
 #[test]
@@ -224,7 +213,6 @@ fn without_github_at_the_end_it_says_what_stays_and_leaves_in_time() {
         let mut s = with_pat(&fake, &token, runner(&[])).env("RUNNER_STOP_GRACE", "20s").start();
         s.until_state("idle");
         let fake = if hangs {
-            fake.script(Endpoint::RemovalToken, [Play::Hang, Play::Hang, Play::Hang]);
             fake.script(Endpoint::DeleteRunner, [Play::Hang, Play::Hang, Play::Hang]);
             Some(fake)
         } else {
@@ -325,7 +313,7 @@ fn a_registration_that_was_kept_is_used_again_but_not_for_something_else() {
     assert_eq!((local_id(&second), kinds(&second)), (id, "R".to_owned()), "no call of config.sh");
     assert_eq!(second.stop(), 0);
     assert!(fake.runners().is_empty());
-    assert_eq!(kinds(&second), "RD");
+    assert_eq!(kinds(&second), "R");
 }
 
 #[test]
@@ -357,6 +345,163 @@ fn an_ephemeral_runner_that_has_done_its_job_has_nothing_to_remove() {
     assert!(fake.runners()[0].ephemeral);
     assert_eq!(kinds(&s), "R");
     assert_eq!(asked(&fake), ["POST /repos/o/r/actions/runners/registration-token"]);
+}
+
+/// What a job may write into `.runner`: another runner's id.
+fn claim(s: &Supervised, id: u64) {
+    let text = ns::read(&s.path("runner/.runner"));
+    let mut file: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap();
+    file["agentId"] = id.into();
+    std::fs::write(s.path("runner/.runner"), file.to_string()).unwrap();
+    assert_eq!(local_id(s), Some(id));
+}
+
+/// Another team's runner, which has lost nothing and got nothing.
+#[track_caller]
+fn untouched(fake: &Fake, id: u64) {
+    let theirs = fake.runners().into_iter().find(|runner| runner.id == id).expect("it is still there");
+    assert_eq!(theirs.labels, ["prod", "deploy"]);
+}
+
+/// A GitHub with another team's runner, and one of ours at work on these steps.
+fn beside_another(plan: Plan) -> (Fake, u64, String, Supervised) {
+    let (fake, token) = repository();
+    let other = fake.add_runner("prod-deploy-runner", &["prod", "deploy"]);
+    let mut s = with_pat(&fake, &token, plan).start();
+    s.until("it is ready", |s| matches!(s.state().as_str(), "idle" | "busy"));
+    (fake, other, token, s)
+}
+
+#[test]
+fn a_foreign_id_in_runner_deletes_nobody_else() {
+    require!("namespace", "python3");
+    let (fake, other, _, mut s) = beside_another(runner(&[]));
+    claim(&s, other);
+    assert_eq!(s.stop(), 0);
+    untouched(&fake, other);
+    assert_eq!(fake.runners().len(), 1, "ours is gone: {}", s.log());
+    assert!(s.log().contains("event=deregistered how=api"), "{}", s.log());
+}
+
+#[test]
+fn a_foreign_id_in_runner_takes_nobody_elses_labels_away() {
+    require!("namespace", "python3");
+    let (fake, other, _, mut s) = beside_another(runner(&[job("long", 600_000)]));
+    s.until_state("busy");
+    claim(&s, other);
+    s.signal(nix::sys::signal::Signal::SIGTERM);
+    s.until("ours has no labels", |_| fake.runners().iter().any(|r| r.id != other && r.labels.is_empty()));
+    untouched(&fake, other);
+}
+
+#[test]
+fn a_foreign_id_in_runner_gives_nobody_else_our_labels() {
+    require!("namespace", "python3");
+    let (fake, other, token, mut s) = beside_another(runner(&[]));
+    let ours = local_id(&s).unwrap();
+    claim(&s, other);
+    s.signal(nix::sys::signal::Signal::SIGKILL);
+    s.exit_code();
+    let plan = with_pat(&fake, &token, runner(&[])).env("RUNNER_LABELS", "untrusted").in_dir_of(&s);
+    let mut next = plan.start();
+    next.until_state("idle");
+    assert!(next.log().contains("event=registered how=kept"), "{}", next.log());
+    untouched(&fake, other);
+    let labels = |id| fake.runners().into_iter().find(|runner| runner.id == id).map(|runner| runner.labels);
+    assert_eq!(labels(ours), Some(vec!["untrusted".to_owned()]));
+    assert_eq!(next.stop(), 0);
+    untouched(&fake, other);
+    assert_eq!(labels(ours), None, "we still knew who we are");
+}
+
+#[test]
+fn a_foreign_id_in_runner_does_not_tell_our_standing() {
+    require!("namespace", "python3");
+    let plan = runner(&[]).env("RUNNER_STATUS_CHECK_INTERVAL", "10s");
+    let (fake, other, _, mut s) = beside_another(plan);
+    let ours = local_id(&s).unwrap();
+    claim(&s, other);
+    fake.change(ours, |runner| runner.online = false);
+    s.until("it is our own that is looked at", |s| {
+        s.metric("github_runner_status_disagreements_total") >= Some(1.0)
+    });
+    assert_eq!(s.stop(), 0);
+    untouched(&fake, other);
+}
+
+#[test]
+fn what_cannot_be_proven_ours_is_left_behind_and_said() {
+    require!("namespace", "python3");
+    // Where jobs have our uid the file of ours is theirs as well; and it may be gone.
+    for forged in [true, false] {
+        let (fake, other, token, mut s) = beside_another(runner(&[]));
+        claim(&s, other);
+        let memory = s.path("state/jobs.log.registration");
+        s.signal(nix::sys::signal::Signal::SIGKILL);
+        s.exit_code();
+        let text = ns::read(&memory);
+        let ours = fake.runners().iter().map(|runner| runner.id).find(|id| *id != other).unwrap();
+        assert!(text.contains(&ours.to_string()), "{text}");
+        if forged {
+            let name = text.replace(NAME, "prod-deploy-runner");
+            std::fs::write(&memory, name.replace(&ours.to_string(), &other.to_string())).unwrap();
+        } else {
+            std::fs::remove_file(&memory).unwrap();
+        }
+        let mut next = with_pat(&fake, &token, runner(&[])).in_dir_of(&s).start();
+        next.until_state("idle");
+        assert!(next.log().contains("event=registered how=kept_unproven"), "{}", next.log());
+        assert_eq!(next.stop(), 0);
+        untouched(&fake, other);
+        assert_eq!(fake.runners().len(), 2);
+        let says = if forged { "is prod-deploy-runner at GitHub" } else { "is not proven to be ours" };
+        let log = next.log();
+        assert!(log.contains("event=registration_left_behind") && log.contains(says), "{log}");
+        assert!(!log.contains("event=deregistered"), "{log}");
+    }
+}
+
+#[test]
+fn a_registration_that_we_do_not_remember_is_ours_if_github_and_its_files_agree() {
+    require!("namespace", "python3");
+    let (fake, other, token, mut s) = beside_another(runner(&[]));
+    s.signal(nix::sys::signal::Signal::SIGKILL);
+    s.exit_code();
+    std::fs::remove_file(s.path("state/jobs.log.registration")).unwrap();
+    let mut next = with_pat(&fake, &token, runner(&[])).in_dir_of(&s).start();
+    next.until_state("idle");
+    assert!(next.log().contains("event=registered how=kept\n"), "{}", next.log());
+    assert_eq!(next.stop(), 0);
+    assert_eq!(fake.runners().iter().map(|runner| runner.id).collect::<Vec<_>>(), [other]);
+}
+
+#[test]
+fn a_registration_whose_files_are_gone_is_removed_all_the_same() {
+    require!("namespace", "python3");
+    for spoil in ["rm -f .runner", "rm .runner; mkdir .runner", "rm .runner; mkfifo .runner", ": > .runner"] {
+        let (fake, other, _, mut s) = beside_another(runner(&[]));
+        let done = Command::new("sh").args(["-ec", spoil]).current_dir(s.path("runner")).status().unwrap();
+        assert!(done.success());
+        assert_eq!(s.stop(), 0, "{spoil}");
+        assert_eq!(fake.runners().iter().map(|runner| runner.id).collect::<Vec<_>>(), [other], "{spoil}");
+        assert!(s.log().contains("event=deregistered how=api"), "{spoil}: {}", s.log());
+    }
+}
+
+#[test]
+fn already_gone_is_githubs_own_word() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[])).start();
+    s.until_state("idle");
+    fake.clear_runners();
+    assert_eq!(s.stop(), 0);
+    assert!(s.log().contains("event=deregistered how=already_gone"), "{}", s.log());
+
+    fake.grant(&token, Access::Revoked);
+    let mut s = with_pat(&fake, &token, runner(&[])).start();
+    assert_eq!(s.exit_code(), 69);
+    assert!(s.log().contains("event=deregistered how=never_registered"), "{}", s.log());
 }
 
 /// What GitHub would hand out: the files of a registration.

@@ -1,10 +1,54 @@
 //! What registering and removing can come to: data only.
 
+use serde::{Deserialize, Serialize};
+
+/// A runner that the server may know as ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trace {
+    /// There is none.
+    #[default]
+    None,
+    /// A registration was cut off, or has failed at nobody knows what point: it would have our name.
+    Named,
+    /// `config.sh` has registered it by our name; GitHub has not yet been asked for its id.
+    Enrolled,
+    /// GitHub has told us its id.
+    Made {
+        /// The id.
+        id: u64,
+        /// The name it was registered by.
+        name: String,
+    },
+}
+
+/// What the next supervisor must know of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Where it is registered.
+    pub url: String,
+    /// As whom.
+    pub trace: Trace,
+}
+
+impl Remembered {
+    /// What is left of it for a runner of this target. Where jobs could have written it, what it says of the name is worth
+    /// nothing: then only a runner of the name we were given can be ours.
+    pub fn heeded(self, url: &str, name: &str, jobs_can_write: bool) -> Trace {
+        match self.trace {
+            _ if self.url != url => Trace::None,
+            Trace::Made { id, .. } if jobs_can_write => Trace::Made { id, name: name.to_owned() },
+            trace => trace,
+        }
+    }
+}
+
 /// How the runner came to be known to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registered {
     /// `.runner` was there, for the same target.
     Kept,
+    /// The same, but GitHub has not confirmed that the runner it names is ours: it is used and otherwise left alone.
+    KeptUnproven,
     /// `config.sh` has just registered it.
     New,
 }
@@ -14,6 +58,7 @@ impl Registered {
     pub fn as_str(self) -> &'static str {
         match self {
             Registered::Kept => "kept",
+            Registered::KeptUnproven => "kept_unproven",
             Registered::New => "new",
         }
     }
@@ -85,8 +130,10 @@ pub enum Removal {
     Removed,
     /// Deleted by its id through the API.
     Deleted,
-    /// The server or an ephemeral job had removed it already.
+    /// GitHub says that it has no such runner.
     NothingLeft,
+    /// Nothing was registered: there is nobody to remove.
+    NeverMade,
     /// It is still there; one line on why, and what will become of it.
     LeftBehind(String),
 }

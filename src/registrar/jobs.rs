@@ -2,8 +2,8 @@
 
 use super::{Access, LOOK_LIMIT, Registrar};
 use crate::domain::queue::{Listed, Ours, Question, QueueFault, queue_time};
+use crate::domain::registration::Trace;
 use crate::github::{Job, Jobs};
-use crate::sys::runner_file;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,10 +35,10 @@ impl Registrar {
     /// Why it is not known.
     pub async fn queue_time(&self, question: &Question) -> Result<Duration, QueueFault> {
         let jobs = self.list(question).await?;
-        let file = runner_file::read(&self.dir);
-        let name = file.as_ref().map(|file| file.name.clone()).filter(|name| !name.is_empty());
-        let ours =
-            Ours { id: file.and_then(|file| file.id), name: name.unwrap_or_else(|| self.wish.name.clone()) };
+        let ours = match self.identity.get() {
+            Trace::Made { id, name } => Ours { id: Some(id), name },
+            Trace::None | Trace::Named | Trace::Enrolled => Ours { id: None, name: self.wish.name.clone() },
+        };
         queue_time(&jobs, &ours, question.started_at)
     }
 

@@ -1,8 +1,8 @@
 //! A just-in-time configuration is a registration made by the API alone: its runner exists from the answer on, or before it.
 
-use super::{Access, Registrar, TOKEN_LIMIT, Trace, for_good, from_api};
+use super::{Access, Registrar, TOKEN_LIMIT, for_good, from_api};
 use crate::config::Secret;
-use crate::domain::registration::RegistrationFault;
+use crate::domain::registration::{RegistrationFault, Trace};
 use crate::github::{ApiError, Client, ErrorKind, JitConfig, NewRunner};
 use tokio::time::Instant;
 
@@ -25,10 +25,10 @@ impl Registrar {
             group: group.unwrap_or(DEFAULT_GROUP),
             work_dir: self.wish.work_dir.clone(),
         };
-        self.leave_trace(Trace::Named);
+        self.identity.set(Trace::Named);
         let made = self.make(client, &runner, deadline).await;
-        self.leave_trace(match &made {
-            Ok(made) => Trace::Made(made.runner.id),
+        self.identity.set(match &made {
+            Ok(made) => Trace::Made { id: made.runner.id, name: runner.name.clone() },
             // The answer was lost, not the runner.
             Err(error) if self.wish.replace && from_api(error).retry => Trace::Named,
             Err(_) => Trace::None,

@@ -5,14 +5,14 @@ use crate::config::{Config, Credential, names};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
-use crate::registrar::{Access, Registrar, Seen};
+use crate::registrar::{Access, Identity, Registrar, Seen};
 use crate::sys::child::Launch;
 use crate::sys::outlet::Outlet;
 use crate::telemetry::emit::ApiMeter;
 use chrono::Utc;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 type Environment = Vec<(OsString, OsString)>;
 
@@ -62,7 +62,7 @@ pub(super) fn registrar(
         host: config.host.clone(),
         target: target.clone(),
         access,
-        trace: Mutex::default(),
+        identity: identity(config, target, launch),
         seen: Seen::default(),
     }))
 }
@@ -114,6 +114,13 @@ fn wish(config: &Config, target: &Target) -> Registration {
         no_default_labels: registration.no_default_labels,
         disable_update: registration.disable_update,
     }
+}
+
+/// Beside the job log: where we are another user than the jobs, they cannot write there.
+fn identity(config: &Config, target: &Target, launch: &Launch) -> Identity {
+    let mut file = config.job_log.path.clone().into_os_string();
+    file.push(".registration");
+    Identity::open(file.into(), &target.runner_url(&config.host), &config.runner.name, launch.user.is_none())
 }
 
 fn text(path: &Path) -> String {

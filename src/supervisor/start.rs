@@ -183,6 +183,7 @@ fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: boo
         prepares: preparation.is_needed(),
         registers,
         reregisters: can_ask,
+        one_job: config.runner.ephemeral || config.registration.jit,
         check_every: check_every.filter(|_| can_ask),
         look_every: can_ask.then(|| check_every.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)),
         removal: (registers && !config.registration.keep).then_some(budget.deregistration),

@@ -1,7 +1,9 @@
 //! `.runner`: what the runner's own files say of its registration.
 //!
+//! Any job can write it: it is a word of the runner's user, never a source of whom we act upon.
 //! JSON with a byte order mark (`IOUtil.SaveObject`); a just-in-time configuration may spell keys and booleans otherwise.
 
+use super::door;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,10 +12,13 @@ use std::path::{Path, PathBuf};
 const FILES: [&str; 5] =
     [".runner", ".runner_migrated", ".credentials", ".credentials_migrated", ".credentials_rsaparams"];
 
+/// It has a few hundred bytes.
+pub(super) const MOST: u64 = 64 * 1024;
+
 /// A registration as it stands in the runner's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunnerFile {
-    /// The server's id of it.
+    /// The server's id of it, as it says.
     pub id: Option<u64>,
     /// Its name.
     pub name: String,
@@ -49,7 +54,7 @@ pub fn work_folder(dir: &Path) -> Option<PathBuf> {
 }
 
 fn fields(dir: &Path) -> Option<serde_json::Map<String, Value>> {
-    let text = FILES[..2].iter().find_map(|file| std::fs::read(dir.join(file)).ok())?;
+    let text = FILES[..2].iter().find_map(|file| door::read(&dir.join(file), MOST).ok())?;
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
     serde_json::from_slice(text).ok()
 }

@@ -206,6 +206,7 @@ fn deregistered(removal: &Removal) {
         Removal::Removed => info!(event = "deregistered", how = "config.sh"),
         Removal::Deleted => info!(event = "deregistered", how = "api"),
         Removal::NothingLeft => info!(event = "deregistered", how = "already_gone"),
+        Removal::NeverMade => info!(event = "deregistered", how = "never_registered"),
         Removal::LeftBehind(says) => error!(event = "registration_left_behind", says),
     }
 }

@@ -38,6 +38,7 @@ impl Stage {
             prepares: false,
             registers: false,
             reregisters: false,
+            one_job: true,
             check_every: None,
             look_every: None,
             removal: None,

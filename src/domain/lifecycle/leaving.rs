@@ -101,8 +101,8 @@ impl Lifecycle {
             (_, Exit::Signal(SIGKILL)) if killed && self.has_told => 0,
             (_, Exit::Code(_) | Exit::Signal(_)) => exit.shell_code(),
         };
-        // It has done its one job, or the server has removed it: either way its own files say that nobody is left.
-        if exit == Exit::Code(0) && !configured {
+        // It has done its one job, and GitHub has removed it.
+        if exit == Exit::Code(0) && !configured && self.settings.one_job {
             actions.extend(self.leave(reason, code));
         } else {
             actions.extend(self.depart(reason, code, now));
@@ -112,7 +112,8 @@ impl Lifecycle {
 
     /// Removes what was registered, then leaves.
     pub(super) fn depart(&mut self, reason: StopReason, code: i32, now: Now) -> Vec<Action> {
-        let gone = matches!(reason, StopReason::EphemeralDone | StopReason::RemovedByServer);
+        let gone = reason == StopReason::RemovedByServer
+            || (reason == StopReason::EphemeralDone && self.settings.one_job);
         let Some(share) = self.settings.removal.filter(|_| !gone && self.attempted) else {
             return self.leave(reason, code);
         };

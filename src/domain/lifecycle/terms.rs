@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// What the table needs to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the configuration")]
 pub struct Settings {
     /// How long an open job may go on after a stop was asked; zero: not at all.
     pub drain: Duration,
@@ -27,6 +28,8 @@ pub struct Settings {
     pub registers: bool,
     /// A registration that the server has dropped can be made anew.
     pub reregisters: bool,
+    /// It takes one job, after which GitHub removes it and the listener its files; from any other they have been taken.
+    pub one_job: bool,
     /// How often GitHub is asked what it thinks of us while we are idle; `None`: never.
     pub check_every: Option<Duration>,
     /// How often GitHub is asked whether the listener is back while it has lost its connection; `None`: it cannot be asked.

@@ -27,6 +27,7 @@ fn settings() -> Settings {
         prepares: false,
         registers: false,
         reregisters: false,
+        one_job: true,
         check_every: None,
         look_every: None,
         removal: None,

@@ -1,0 +1,120 @@
+//! Who we are at GitHub is what GitHub has told us; it is kept in a file of ours, and before we act on an id GitHub says whose it is.
+//!
+//! `.runner` cannot tell it: any job can write there. It may only agree with what GitHub says of our name.
+
+use super::Registrar;
+use crate::domain::registration::{Remembered, Trace};
+use crate::github::{ApiError, Client, Runner};
+use crate::sys::keepsake;
+use crate::sys::runner_file::RunnerFile;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use tokio::time::Instant;
+
+/// The runner that is ours, as far as it is known.
+#[derive(Debug)]
+pub struct Identity {
+    file: PathBuf,
+    url: String,
+    now: Mutex<Trace>,
+}
+
+impl Identity {
+    /// As a predecessor has left it in `file`. `jobs_can_write`: the runner's user is ours, and so that file is theirs as well.
+    pub fn open(file: PathBuf, url: &str, name: &str, jobs_can_write: bool) -> Identity {
+        let left: Option<Remembered> = keepsake::read(&file);
+        let now = left.map(|left| left.heeded(url, name, jobs_can_write)).unwrap_or_default();
+        Identity { file, url: url.to_owned(), now: Mutex::new(now) }
+    }
+
+    pub(super) fn get(&self) -> Trace {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Here and on disk. Where that cannot be written, only this life knows; the job log tells of it.
+    pub(super) fn set(&self, trace: Trace) {
+        let _ = match &trace {
+            Trace::None => keepsake::remove(&self.file),
+            Trace::Named | Trace::Enrolled | Trace::Made { .. } => {
+                keepsake::write(&self.file, &Remembered { url: self.url.clone(), trace: trace.clone() })
+            }
+        };
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = trace;
+    }
+}
+
+/// Why nothing is done to a runner.
+#[derive(Debug)]
+pub(super) enum Unproven {
+    /// We do not know of any that is ours.
+    Nobody,
+    /// GitHub has none of that id, or of that name.
+    Gone,
+    /// What we took for ours has another name there.
+    Foreign(String),
+    /// GitHub could not be asked.
+    Unasked(ApiError),
+}
+
+impl fmt::Display for Unproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unproven::Nobody => f.write_str("GitHub has not confirmed which runner is ours"),
+            Unproven::Gone => f.write_str("GitHub has no such runner"),
+            Unproven::Foreign(says) => f.write_str(says),
+            Unproven::Unasked(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<ApiError> for Unproven {
+    fn from(error: ApiError) -> Unproven {
+        Unproven::Unasked(error)
+    }
+}
+
+impl Registrar {
+    /// Our runner as GitHub has it now.
+    pub(super) async fn ours(&self, client: &Client, deadline: Instant) -> Result<Runner, Unproven> {
+        match self.identity.get() {
+            Trace::None | Trace::Named => Err(Unproven::Nobody),
+            Trace::Enrolled => self.find(client, deadline).await?.ok_or(Unproven::Gone),
+            Trace::Made { id, name } => match client.runner(id, deadline).await? {
+                Some(runner) if runner.name == name => Ok(runner),
+                Some(runner) => Err(Unproven::Foreign(format!(
+                    "runner {id} is {} at GitHub, and ours is {name}: it is somebody else's",
+                    runner.name
+                ))),
+                None => Err(Unproven::Gone),
+            },
+        }
+    }
+
+    /// The id of our runner, which GitHub has just confirmed.
+    pub(super) async fn proven(&self, client: &Client, deadline: Instant) -> Result<u64, Unproven> {
+        self.ours(client, deadline).await.map(|runner| runner.id)
+    }
+
+    /// The runner of our name, which `config.sh` has registered; its id is remembered.
+    pub(super) async fn find(&self, client: &Client, deadline: Instant) -> Result<Option<Runner>, ApiError> {
+        let found = client.find_runner(&self.wish.name, deadline).await?;
+        if let Some(runner) = &found {
+            self.identity.set(Trace::Made { id: runner.id, name: runner.name.clone() });
+        }
+        Ok(found)
+    }
+
+    /// A registration that we do not remember is ours if GitHub has a runner of our name, and `.runner` means that one.
+    pub(super) async fn recognise(&self, client: &Client, file: &RunnerFile, deadline: Instant) {
+        if let Trace::Enrolled = self.identity.get() {
+            return;
+        }
+        if let Err(Unproven::Nobody | Unproven::Gone) = self.ours(client, deadline).await
+            && let Ok(Some(runner)) = client.find_runner(&self.wish.name, deadline).await
+            && file.id == Some(runner.id)
+        {
+            self.identity.set(Trace::Made { id: runner.id, name: runner.name });
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the next supervisor must know lies in a small file of ours: replaced whole, closed to others, and believed only if it is ours.
+
+use super::door;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Far more than any has.
+const MOST: u64 = 64 * 1024;
+
+/// What a predecessor has written there; `None` if it is not ours, or says nothing that can be understood.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let file = door::open(path).ok()?;
+    let found = file.metadata().ok()?;
+    if found.uid() != nix::unistd::geteuid().as_raw() || found.nlink() != 1 {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.take(MOST).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Puts it in the place of what was there.
+///
+/// # Errors
+/// If the directory cannot be written.
+pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let mut new = path.to_owned().into_os_string();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    remove(&new)?;
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(&serde_json::to_vec(value)?)?;
+    std::fs::rename(&new, path)
+}
+
+/// Removes it; one that is not there is removed.
+///
+/// # Errors
+/// If it is there and cannot be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn what_is_written_is_read_again_and_is_nobody_elses() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("kept");
+        assert_eq!(read::<Vec<u8>>(&path), None);
+        write(&path, &vec![1, 2]).expect("ours");
+        write(&path, &vec![3]).expect("in its place");
+        assert_eq!(read::<Vec<u8>>(&path), Some(vec![3]));
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::hard_link(&path, dir.path().join("other")).expect("ours");
+        assert_eq!(read::<Vec<u8>>(&path), None, "a file with another name may be one of another purpose");
+        remove(&path).expect("removed");
+        std::os::unix::fs::symlink("other", &path).expect("ours");
+        assert_eq!(read::<Vec<u8>>(&path), None, "a link leads to what somebody else chose");
+        if nix::unistd::geteuid().is_root() {
+            remove(&path).expect("removed");
+            std::fs::write(&path, "[3]").expect("ours");
+            std::os::unix::fs::chown(&path, Some(1001), None).expect("root may");
+            assert_eq!(read::<Vec<u8>>(&path), None, "somebody else's word");
+        }
+    }
+}
