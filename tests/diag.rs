@@ -6,6 +6,7 @@ use runner_init::sys::diag::{self, Batch, Follower};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -38,7 +39,7 @@ impl Stage {
     }
 
     fn in_dir(dir: TempDir) -> Stage {
-        let (follower, batches) = Follower::start(dir.path()).expect("a watch");
+        let (follower, batches) = Follower::start(dir.path(), Arc::default()).expect("a watch");
         Stage { dir, follower, batches, heard: Vec::new() }
     }
 

@@ -98,6 +98,7 @@ impl RestartReason {
             | Cause::Stopped
             | Cause::Unfinished
             | Cause::LockLost
+            | Cause::NotReported
             | Cause::SupervisorLost => self,
         }
     }

@@ -13,6 +13,7 @@ pub mod hooks;
 pub mod identity;
 pub mod journal;
 pub mod keepsake;
+pub mod last_word;
 pub mod one_shot;
 pub mod oom;
 pub mod outlet;
