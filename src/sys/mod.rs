@@ -9,6 +9,7 @@ pub mod diag;
 pub mod disk;
 pub mod door;
 pub mod engine;
+pub mod exposure;
 pub mod hooks;
 pub mod identity;
 pub mod journal;
