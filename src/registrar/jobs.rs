@@ -35,16 +35,16 @@ impl Registrar {
     /// Why it is not known.
     pub async fn queue_time(&self, question: &Question) -> Result<Duration, QueueFault> {
         let jobs = self.list(question).await?;
-        queue_time(&jobs, &self.ours(), question.started_at)
+        queue_time(&jobs, &self.our_runner(), question.started_at)
     }
 
     /// How the job that we began then ended, as GitHub has it; `None` if it cannot be asked, or does not say.
     pub async fn conclusion(&self, question: &Question) -> Option<&'static str> {
         let jobs = self.list(question).await.ok()?;
-        conclusion(&jobs, &self.ours(), question.started_at)
+        conclusion(&jobs, &self.our_runner(), question.started_at)
     }
 
-    fn ours(&self) -> Ours {
+    fn our_runner(&self) -> Ours {
         match self.identity.get() {
             Trace::Made { id, name } => Ours { id: Some(id), name },
             Trace::None | Trace::Named | Trace::Enrolled => Ours { id: None, name: self.wish.name.clone() },
