@@ -1,5 +1,6 @@
 //! The command line: which role to play, and the exit code it ends with. Configuration is not here, it is environment only.
 
+mod cautions;
 mod exec;
 
 use crate::config::{Config, Environment, Lookup, child_environment, is_secret, names, render_check};
@@ -10,10 +11,10 @@ use crate::http::client::{self, Target};
 use crate::init;
 use crate::shield;
 use crate::supervisor::{self, Setup, StartError, Tcp};
+use crate::sys::identity;
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
 use crate::sys::scribe::chain;
-use crate::sys::{ancestry, identity};
 use crate::telemetry::{log, reference};
 use crate::{config, demo};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -145,7 +146,9 @@ fn run() -> i32 {
     let lookup = Environment;
     match Config::from_lookup(&lookup) {
         Ok(mut loaded) => {
-            loaded.warnings.extend(exposed(&loaded.config, &lookup));
+            loaded.warnings.extend(cautions::exposed(&loaded.config, &lookup));
+            loaded.warnings.extend(cautions::weak_token(&loaded.config));
+            loaded.warnings.extend(cautions::readable(&loaded.config, &lookup));
             let environment = child_environment(&lookup);
             // Read once and needed no more; the supervisor has no other thread yet.
             shield::wipe_environment(is_secret);
@@ -156,20 +159,6 @@ fn run() -> i32 {
             USAGE
         }
     }
-}
-
-/// A secret of ours that jobs can read, though not from us: docker's `--init` is given the whole environment too.
-fn exposed(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
-    let is_ours = |name: &[u8], value: &[u8]| {
-        let own = || lookup.get(&String::from_utf8_lossy(name));
-        !value.is_empty() && is_secret(name) && own().is_some_and(|own| own.as_encoded_bytes() == value)
-    };
-    let (pid, var) = ancestry::exposed(config.runner.user.is_some(), is_ours)?;
-    let says = format!(
-        "stands in the environment of process {pid} too, where every job can read it: start without --init (init: true in \
-         compose), with runner-init as PID 1"
-    );
-    Some(config::Warning { var, says })
 }
 
 /// The supervisor's whole life, on one thread. `bind` opens the door; `announce` is told once it is open.
@@ -247,19 +236,11 @@ pub(crate) fn complain(text: &str) {
 fn check() -> i32 {
     let mut result = Config::from_lookup(&Environment);
     if let Ok(loaded) = &mut result {
-        loaded.warnings.extend(refuses_root(&loaded.config));
+        loaded.warnings.extend(cautions::weak_token(&loaded.config));
+        loaded.warnings.extend(cautions::refuses_root(&loaded.config));
     }
     let written = print(&render_check(&result));
     if result.is_ok() { written } else { USAGE }
-}
-
-/// What a start as this user would refuse; a check may be made elsewhere, so here it is a warning.
-fn refuses_root(config: &Config) -> Option<config::Warning> {
-    let runs_as_us = config.runner.user.is_none() && !config.runner.allow_root;
-    (runs_as_us && identity::is_root()).then(|| config::Warning {
-        var: names::RUNNER_ALLOW_RUNASROOT.to_owned(),
-        says: "a start as root, as this check is made, is refused: set RUNNER_USER, or allow it".to_owned(),
-    })
 }
 
 fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
@@ -270,7 +251,8 @@ fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
     } else {
         let dir = Environment.get(names::RUNNER_RUN_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let dirs = run_dir::candidates(dir.as_deref());
-        Target::Sockets(dirs.iter().map(|dir| crate::http::server::socket_path(dir)).collect())
+        let sockets = dirs.iter().map(|dir| crate::http::server::socket_path(dir)).collect();
+        Target::Sockets(sockets, identity::uid())
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -80,7 +80,7 @@ fn served(status: Status) -> Router {
         site: Arc::new(scenes::site()),
         scrapes: Arc::new(Scrapes::default()),
     };
-    router(view, None)
+    router(view, None, None)
 }
 
 /// Plants a fault in a page.

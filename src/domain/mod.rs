@@ -26,4 +26,5 @@ pub mod retention;
 pub mod status;
 pub mod sweep;
 pub mod target;
+pub mod text;
 pub mod totals;

@@ -3,6 +3,7 @@
 use super::auth::Kind as CredentialKind;
 use super::endpoint::Endpoint;
 use crate::domain::target::Scope;
+use crate::domain::text::spelt;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use std::fmt;
 use std::sync::Arc;
@@ -212,18 +213,12 @@ pub(super) fn printable(text: &str, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "***");
     }
-    let visible: String = text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
+    let visible = spelt(&text, |_, out| out.push(' '));
     let line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LIMIT) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
-}
-
-/// Control characters, and those that reorder or hide what is shown.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

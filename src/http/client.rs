@@ -1,6 +1,7 @@
 //! The health check's client: one GET, one line, a verdict; over the unix socket, or to a URL.
 
 use crate::domain::status::Verdict;
+use crate::domain::text::spelt;
 use crate::sys::one_shot::{self, Question, Silence};
 use hyper::{StatusCode, Uri};
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ const MAX_BODY: usize = 16 * 1024;
 /// Where to ask.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// The first of these sockets that answers.
-    Sockets(Vec<PathBuf>),
+    /// The first of these sockets that answers, if it is of this user or of root.
+    Sockets(Vec<PathBuf>, u32),
     /// `http://HOST:PORT`, with the bearer token if one is set.
     Url(Uri, Option<String>),
 }
@@ -30,6 +31,9 @@ pub enum AskError {
     /// The other side does not speak HTTP, or left.
     #[error("no answer from {0}")]
     Http(String, #[source] hyper::Error),
+    /// Whoever can put a socket there could say anything.
+    #[error("{0} is answered by uid {1}, who is neither us nor root and is not believed")]
+    Stranger(String, u32),
     /// It took too long.
     #[error("no answer from {0} within 3 s")]
     TooLate(String),
@@ -52,15 +56,19 @@ pub async fn ask(target: &Target, path: &str) -> Result<Verdict, AskError> {
 
 async fn ask_without_limit(target: &Target, path: &str) -> Result<Verdict, AskError> {
     match target {
-        Target::Sockets(paths) => {
+        Target::Sockets(paths, uid) => {
             let (stream, place) = connect_first(paths).await?;
+            let peer = stream.peer_cred().map_err(|error| AskError::Connect(place.clone(), error))?.uid();
+            if peer != *uid && peer != 0 {
+                return Err(AskError::Stranger(place, peer));
+            }
             get(stream, &place, "localhost", path, None).await
         }
         Target::Url(uri, token) => {
             let host = uri.host().filter(|_| uri.scheme_str() == Some("http")).ok_or(AskError::Url)?;
-            let host = host.trim_matches(['[', ']']);
             let place = place(target);
-            let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await;
+            let stream =
+                TcpStream::connect((host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80))).await;
             let stream = stream.map_err(|e| AskError::Connect(place.clone(), e))?;
             get(stream, &place, host, path, token.as_deref()).await
         }
@@ -91,14 +99,14 @@ async fn get(
         Silence::Question(_) => AskError::Url,
     })?;
     let text = String::from_utf8_lossy(answer.body.as_deref().unwrap_or_default()).into_owned();
-    let line: String = text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+    let line = spelt(text.lines().next().unwrap_or_default(), |_, _| {});
     let reason = if line.is_empty() { format!("status {}", answer.status) } else { line };
     Ok(Verdict { ok: answer.status == StatusCode::OK, reason })
 }
 
 fn place(target: &Target) -> String {
     match target {
-        Target::Sockets(paths) => paths.first().map(|p| show(p)).unwrap_or_default(),
+        Target::Sockets(paths, _) => paths.first().map(|p| show(p)).unwrap_or_default(),
         Target::Url(uri, _) => uri.authority().map(ToString::to_string).unwrap_or_default(),
     }
 }

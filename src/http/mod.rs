@@ -4,6 +4,8 @@ pub mod api;
 pub mod client;
 pub mod guard;
 pub mod page;
+mod patience;
+mod seats;
 pub mod server;
 
 use crate::config::Secret;
@@ -64,8 +66,8 @@ impl Scrapes {
     }
 }
 
-/// The routes; `token` guards all but `/livez`.
-pub fn router(view: View, token: Option<Secret>) -> Router {
+/// The routes; `token` guards all but `/livez`, `names` all of them from pages of others.
+pub fn router(view: View, token: Option<Secret>, names: Option<guard::Names>) -> Router {
     let open = Router::new().route("/livez", get(livez)).with_state(view.clone());
     let guarded = Router::new()
         .route("/", get(page::index))
@@ -80,6 +82,7 @@ pub fn router(view: View, token: Option<Secret>) -> Router {
     open.merge(guarded)
         .fallback(not_found)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024)))
+        .layer(middleware::from_fn_with_state(names, guard::require_host))
         .layer(middleware::from_fn(guard::limits))
 }
 

@@ -1,9 +1,12 @@
 //! Bind early, serve late: each step is a type, and no client can keep another from being served.
 //!
-//! Every connection has a deadline for its request's head. At the cap the one that has kept silent longest makes room, so a crowd
-//! of slow clients cannot stop a scrape.
+//! Every connection has a deadline for its request's head and for the reading of its answers, and is good for so many requests. Where
+//! all seats are taken, or those of one address, somebody makes room; so it is where the system has no descriptor left.
 
+use super::patience::{Patient, READ_WITHIN};
+use super::seats::{self, Peer, Seated};
 use axum::Router;
+use axum::http::{HeaderValue, header};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -18,19 +21,30 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{self, AbortHandle, JoinSet};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 /// Most connections at once, per door.
 pub const MAX_CONNECTIONS: usize = 256;
+/// Most connections at once from one address.
+pub const MAX_OF_ONE: usize = 64;
+/// Most requests on one connection; the last answer says that it closes.
+pub const MAX_REQUESTS: u64 = 100;
 /// A request's head must be complete within this; long enough to keep a scraper's connection between two scrapes.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A request head may be this large before hyper gives up on it.
 const HEAD_BUFFER: usize = 80 * 1024;
 /// Connections the kernel keeps until they are accepted; beyond, a scrape would wait a second for its next try.
 const BACKLOG: u32 = 1024;
-/// After a failed accept (no descriptors left): do not spin.
+/// What the kernel takes of unread answers, in bytes; it doubles this. Some pages: beyond that a client has to read.
+const SEND_BUFFER: u32 = 64 * 1024;
+/// So many are let in before those who are in are heard.
+const AT_ONCE: u32 = 16;
+/// After a failed accept when nobody can make room: do not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// No descriptor is left, to us or to the system: `ENFILE`, `EMFILE`.
+const NO_DESCRIPTOR: [i32; 2] = [23, 24];
 
 /// A TCP door that is bound and not yet served.
 pub struct Bound {
@@ -46,6 +60,8 @@ impl Bound {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // A port whose connections are still closing is free; one that is listened on is not.
         socket.set_reuseaddr(true)?;
+        // Each connection inherits it; without it there is more memory and work in every client that does not read.
+        let _ = socket.set_send_buffer_size(SEND_BUFFER);
         socket.bind(address)?;
         Ok(Bound { listener: socket.listen(BACKLOG)? })
     }
@@ -62,12 +78,12 @@ impl Bound {
     pub async fn serve(self, router: Router, stop: watch::Receiver<bool>) {
         let listener = self.listener;
         let accept = || async {
-            let (stream, _) = listener.accept().await?;
+            let (stream, address) = listener.accept().await?;
             // Small answers leave at once; a refusal costs nothing but time.
             let _ = stream.set_nodelay(true);
-            Ok(stream)
+            Ok((stream, Peer::of(address.ip())))
         };
-        serve(accept, router, stop).await;
+        serve(accept, router, stop, MAX_OF_ONE).await;
     }
 }
 
@@ -97,8 +113,8 @@ impl Door {
     /// Serves like [`Bound::serve`]; removes the socket at the end.
     pub async fn serve(self, router: Router, stop: watch::Receiver<bool>) {
         let listener = &self.listener;
-        let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
-        serve(accept, router, stop).await;
+        let accept = || async { listener.accept().await.map(|(stream, _)| (stream, Peer::LOCAL)) };
+        serve(accept, router, stop, MAX_CONNECTIONS).await;
         // A new supervisor replaces it anyway.
         let _ = std::fs::remove_file(&self.path);
     }
@@ -109,22 +125,38 @@ pub fn socket_path(dir: &Path) -> PathBuf {
     dir.join("http.sock")
 }
 
-async fn serve<A, F, S>(accept: A, router: Router, mut stop: watch::Receiver<bool>)
+async fn serve<A, F, S>(accept: A, router: Router, mut stop: watch::Receiver<bool>, of_one: usize)
 where
     A: Fn() -> F,
-    F: Future<Output = io::Result<S>>,
+    F: Future<Output = io::Result<(S, Peer)>>,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut guests = Guests::default();
+    let mut guests = Guests { of_one, ..Guests::default() };
+    let mut let_in: u32 = 0;
     loop {
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             accepted = accept() => accepted,
-            Some(_) = guests.tasks.join_next_with_id() => { guests.tidy(); continue }
+            Some(ended) = guests.tasks.join_next_with_id() => {
+                guests.seats.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+                continue;
+            }
             _ = stop.changed() => break,
         };
-        match stream {
-            Ok(stream) => guests.welcome(stream, router.clone(), stop.clone()),
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        match accepted {
+            Ok((stream, peer)) => guests.welcome(stream, peer, router.clone(), stop.clone()),
+            Err(error) => {
+                let is_short = error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code));
+                if is_short && guests.make_room(None) {
+                    task::yield_now().await;
+                } else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        // Who has come is heard before others may take its seat, and who has gone gives its descriptor back.
+        let_in = let_in.wrapping_add(1);
+        if let_in.is_multiple_of(AT_ONCE) {
+            task::yield_now().await;
         }
     }
     while guests.tasks.join_next().await.is_some() {}
@@ -134,61 +166,89 @@ where
 #[derive(Default)]
 struct Guests {
     tasks: JoinSet<()>,
-    seats: HashMap<u64, Seat>,
+    seats: HashMap<task::Id, Seat>,
+    of_one: usize,
     clock: Arc<AtomicU64>,
 }
 
 struct Seat {
     task: AbortHandle,
+    peer: Peer,
+    arrived: Instant,
+    seen: Arc<Seen>,
+}
+
+/// What its own task knows of a connection.
+#[derive(Default)]
+struct Seen {
     /// The tick of its last answered request, or of its arrival.
-    last: Arc<AtomicU64>,
+    last: AtomicU64,
+    /// Requests so far.
+    asked: AtomicU64,
     /// A request is being answered.
-    served: Arc<AtomicBool>,
+    is_answered: AtomicBool,
+    is_blocked: Arc<AtomicBool>,
 }
 
 impl Guests {
-    fn welcome<S>(&mut self, stream: S, router: Router, stop: watch::Receiver<bool>)
+    fn welcome<S>(&mut self, stream: S, peer: Peer, router: Router, stop: watch::Receiver<bool>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if self.seats.len() >= MAX_CONNECTIONS && !self.make_room() {
+        let only =
+            (self.seats.values().filter(|seat| seat.peer == peer).count() >= self.of_one).then_some(peer);
+        if (only.is_some() || self.seats.len() >= MAX_CONNECTIONS) && !self.make_room(only) {
             return;
         }
-        let arrival = self.clock.fetch_add(1, Ordering::Relaxed);
-        let last = Arc::new(AtomicU64::new(arrival));
-        let served = Arc::new(AtomicBool::new(false));
-        let (clock, mark, busy) = (Arc::clone(&self.clock), Arc::clone(&last), Arc::clone(&served));
+        let seen = Arc::new(Seen::default());
+        seen.last.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        let stream = Patient::new(stream, READ_WITHIN, Arc::clone(&seen.is_blocked));
+        let (clock, mark) = (Arc::clone(&self.clock), Arc::clone(&seen));
         let service = router
             .map_request(|request: hyper::Request<hyper::body::Incoming>| request.map(axum::body::Body::new));
         let service = tower::service_fn(move |request| {
-            busy.store(true, Ordering::Relaxed);
-            let (clock, mark, busy) = (Arc::clone(&clock), Arc::clone(&mark), Arc::clone(&busy));
+            mark.is_answered.store(true, Ordering::Relaxed);
+            let asked = mark.asked.fetch_add(1, Ordering::Relaxed) + 1;
+            let (clock, mark) = (Arc::clone(&clock), Arc::clone(&mark));
             let answer = service.clone().oneshot(request);
             async move {
-                let answer = answer.await;
-                mark.store(clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-                busy.store(false, Ordering::Relaxed);
+                if asked > 1 {
+                    // Whoever sends many requests ahead gets one answer in its turn, as everybody does.
+                    task::yield_now().await;
+                }
+                let mut answer = answer.await;
+                if let (true, Ok(answer)) = (asked >= MAX_REQUESTS, &mut answer) {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                mark.last.store(clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+                mark.is_answered.store(false, Ordering::Relaxed);
                 answer
             }
         });
         let task = self.tasks.spawn(converse(stream, TowerToHyperService::new(service), stop));
-        self.seats.insert(arrival, Seat { task, last, served });
+        self.seats.insert(task.id(), Seat { task, peer, arrived: Instant::now(), seen });
     }
 
-    fn tidy(&mut self) {
-        self.seats.retain(|_, seat| !seat.task.is_finished());
+    /// Ends one connection, of this peer if one is named; `false` if there is none that may be ended.
+    fn make_room(&mut self, only: Option<Peer>) -> bool {
+        let now = Instant::now();
+        let (ids, seated): (Vec<task::Id>, Vec<Seated>) =
+            self.seats.iter().map(|(id, seat)| (*id, seat.look(now))).unzip();
+        let leaves = seats::leaves(&seated, only).and_then(|index| self.seats.remove(&ids[index]));
+        leaves.inspect(|seat| seat.task.abort()).is_some()
     }
+}
 
-    /// Ends the connection that has been silent longest and is not being answered; `false` if there is none.
-    fn make_room(&mut self) -> bool {
-        self.tidy();
-        if self.seats.len() < MAX_CONNECTIONS {
-            return true;
+impl Seat {
+    fn look(&self, now: Instant) -> Seated {
+        Seated {
+            peer: self.peer,
+            age: now.duration_since(self.arrived),
+            has_asked: self.seen.asked.load(Ordering::Relaxed) > 0,
+            is_answered: self.seen.is_answered.load(Ordering::Relaxed),
+            is_blocked: self.seen.is_blocked.load(Ordering::Relaxed),
+            last: self.seen.last.load(Ordering::Relaxed),
         }
-        let silent = self.seats.iter().filter(|(_, seat)| !seat.served.load(Ordering::Relaxed));
-        let longest = silent.min_by_key(|(_, seat)| seat.last.load(Ordering::Relaxed)).map(|(id, _)| *id);
-        let left = longest.and_then(|id| self.seats.remove(&id));
-        left.inspect(|seat| seat.task.abort()).is_some()
     }
 }
 

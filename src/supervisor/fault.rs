@@ -45,6 +45,13 @@ pub enum StartError {
         names::RUNNER_USER
     )]
     Root,
+    /// An ephemeral runner's one job has been here.
+    #[error("{}: expected a fresh container, but an earlier job has left {}: start a new one for each job, a restart is not one",
+        names::RUNNER_EPHEMERAL, .trace.display())]
+    Used {
+        /// What it has left.
+        trace: PathBuf,
+    },
     /// The runner could not write where it must.
     #[error("{variable}")]
     Unwritable {
@@ -83,7 +90,10 @@ impl StartError {
     pub fn code(&self) -> i32 {
         match self {
             StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
-            StartError::User(_) | StartError::Root | StartError::Unwritable { .. } => 64,
+            StartError::User(_)
+            | StartError::Root
+            | StartError::Used { .. }
+            | StartError::Unwritable { .. } => 64,
             StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => 64,
             StartError::Registry(_) => 70,
             StartError::Bind { .. } | StartError::Os { .. } => 71,

@@ -6,7 +6,7 @@ use crate::config::{Config, RunnerType, names};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
 use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
-use crate::sys::{diag, disk, oom, ownership, runner_file};
+use crate::sys::{diag, disk, exposure, oom, ownership, runner_file};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,10 @@ pub(super) fn launch(
     warn_of_little_shared_memory(config.runner.flavour);
     let work_dir = runner_file::work_folder(&dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
+    warn_of_a_path_of_jobs(&environment, user.as_ref());
+    if let Some(trace) = exposure::used(&dir, &work_dir).filter(|_| config.runner.ephemeral) {
+        return Err(StartError::Used { trace });
+    }
     if !config.registration.skip {
         // `.runner` and the credentials are written there, and deleted.
         check(names::RUNNER_DIR, &dir, user.as_ref())?;
@@ -77,6 +81,18 @@ fn user(config: &Config) -> Result<Option<Identity>, StartError> {
         }
     }
     Ok(user)
+}
+
+/// A health check or an administrator that calls a program by its name alone would run what a job has put there.
+fn warn_of_a_path_of_jobs(environment: &[(OsString, OsString)], user: Option<&Identity>) {
+    let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_os_str());
+    // A job that is root needs no such way.
+    let path = path.filter(|_| user.is_some() || !identity::is_root());
+    if let Some(dir) = path.and_then(|path| exposure::planted_first(path, user)) {
+        let says = "jobs can put programs there, in the place of those that are called by their name alone: \
+                    put it at the end of PATH, and call /usr/local/bin/runner-init by its whole path";
+        tracing::warn!(event = "path_of_jobs", dir = %dir.display(), says);
+    }
 }
 
 fn warn_of_little_shared_memory(flavour: RunnerType) {

@@ -14,11 +14,12 @@ use super::sweeping::Sweeper;
 use super::traced::Traced;
 use super::workers::Workers;
 use super::{Clock, Supervisor, utc_now};
-use crate::config::{Config, Credential, names};
+use crate::config::{Config, Credential, Environment, Lookup as _, names};
 use crate::domain::event::Now;
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
+use crate::http::guard::Names;
 use crate::http::{self, Scrapes, View, api, page, server};
 use crate::sys::child::Output;
 use crate::sys::journal;
@@ -228,14 +229,16 @@ fn open_hall(
             if let Ok(address) = bound.address() {
                 tracing::info!(event = "serving", address = %address);
             }
-            let router = http::router(view.clone(), config.metrics.auth_token.clone());
+            let token = config.metrics.auth_token.clone();
+            let names = token.is_none().then(|| Names::new(Environment.hostname()));
+            let router = http::router(view.clone(), token, names);
             doors.spawn(bound.serve(router, stopped.clone()));
         }
     }
     // The health check's own door is guarded by its directory, not by the token.
     let candidates = run_dir::candidates(config.run_dir.as_deref());
     match run_dir::create(&candidates).and_then(|dir| server::Door::open(&dir)) {
-        Ok(door) => drop(doors.spawn(door.serve(http::router(view, None), stopped))),
+        Ok(door) => drop(doors.spawn(door.serve(http::router(view, None, None), stopped))),
         Err(error) => {
             let dir = candidates.last().map(|dir| dir.display().to_string()).unwrap_or_default();
             tracing::warn!(event = "no_health_socket", dir, error = %error, variable = names::RUNNER_RUN_DIR);

@@ -93,6 +93,11 @@ pub fn resolve(spec: Option<&str>, docker_socket: &Path) -> Result<Option<Identi
     Ok(Some(identity))
 }
 
+/// Who we are.
+pub fn uid() -> u32 {
+    geteuid().as_raw()
+}
+
 /// Whether we are root, and with us whoever runs as we do.
 pub fn is_root() -> bool {
     geteuid().is_root()

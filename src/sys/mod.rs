@@ -8,6 +8,7 @@ pub mod config_script;
 pub mod diag;
 pub mod disk;
 pub mod engine;
+pub mod exposure;
 pub mod hooks;
 pub mod identity;
 pub mod journal;

@@ -1,6 +1,7 @@
 //! A directory the runner cannot write is found before it starts, and named with its owner and the command that mends it.
 
 use super::identity::Identity;
+use crate::domain::text::spelt;
 use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access, getegid, geteuid};
@@ -48,7 +49,7 @@ impl fmt::Display for Unwritable {
 
 /// Fit for a line, and for a shell where it is an ordinary path.
 fn shown(path: &Path) -> String {
-    path.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    spelt(&path.to_string_lossy(), |_, out| out.push('?'))
 }
 
 /// Checks that the runner can write `dir`, or make it where it is not there yet; or a file that is there. `who` is `None` if

@@ -5,14 +5,15 @@
 //! docker's own client is not needed, and both happen once, not before every launch.
 
 use super::child::Launch;
-use super::config_script;
 use super::engine::Place;
 use super::one_shot::{self, Question};
 use super::outlet::Outlet;
+use super::{config_script, identity};
 use crate::domain::event::Exit;
 use crate::domain::notice::Notice;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -110,8 +111,8 @@ async fn ping(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> i
 /// Runs the system's own program; `Err` says why the store was not updated.
 async fn update_certificates(env: Vec<(OsString, OsString)>, outlets: &[Outlet; 2]) -> Result<(), String> {
     let path = value(&env, "PATH").unwrap_or_default().to_owned();
-    let is_root = nix::unistd::geteuid().is_root();
-    let (program, args) = command(&path, is_root)?;
+    let root = identity::is_root().then_some(0);
+    let (program, args) = command(&path, root)?;
     let launch = Launch { program, args, dir: "/".into(), env, user: None };
     match tokio::time::timeout(CERTIFICATES, config_script::run(&launch, outlets)).await {
         Ok(Ok(outcome)) if outcome.exit == Exit::Code(0) => Ok(()),
@@ -121,20 +122,35 @@ async fn update_certificates(env: Vec<(OsString, OsString)>, outlets: &[Outlet; 
     }
 }
 
-/// The updater; by `sudo`, which must not ask, unless we are root.
-fn command(path: &OsStr, is_root: bool) -> Result<(PathBuf, Vec<OsString>), String> {
-    let updater = UPDATERS.iter().find_map(|name| in_path(path, name));
+/// The updater; by `sudo`, which must not ask, unless we are root. Root, whose number is given, takes it only from where
+/// nobody else may write: a `PATH` may have a directory of the jobs.
+fn command(path: &OsStr, root: Option<u32>) -> Result<(PathBuf, Vec<OsString>), String> {
+    let updater = UPDATERS.iter().find_map(|name| in_path(path, name, root));
     let updater = updater.ok_or_else(|| format!("found neither {} nor {}", UPDATERS[0], UPDATERS[1]))?;
-    if is_root {
+    if root.is_some() {
         return Ok((updater, Vec::new()));
     }
-    let sudo = in_path(path, "sudo").ok_or("sudo is required but not found")?;
+    let sudo = in_path(path, "sudo", None).ok_or("sudo is required but not found")?;
     Ok((sudo, vec!["-n".into(), updater.into()]))
 }
 
-fn in_path(path: &OsStr, name: &str) -> Option<PathBuf> {
+fn in_path(path: &OsStr, name: &str, owner: Option<u32>) -> Option<PathBuf> {
     let is_executable = |file: &Path| nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok();
-    std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| file.is_file() && is_executable(file))
+    let is_safe = |file: &Path| owner.is_none_or(|owner| is_of(file, owner));
+    let mut files = std::env::split_paths(path).map(|dir| dir.join(name));
+    files.find(|file| file.is_file() && is_executable(file) && is_safe(file))
+}
+
+/// Whether only `owner`, or root, could have put this program there: it, and all that is above it when links are followed.
+fn is_of(file: &Path, owner: u32) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
+    let Ok(file) = file.canonicalize() else { return false };
+    file.ancestors().all(|path| {
+        let Ok(found) = path.metadata() else { return false };
+        let is_closed = found.mode() & OTHERS_WRITE == 0 || (found.is_dir() && found.mode() & STICKY != 0);
+        is_closed && [owner, 0].contains(&found.uid())
+    })
 }
 
 #[cfg(test)]
@@ -148,8 +164,9 @@ mod tests {
     fn certificates_are_updated_by_the_first_program_there_is() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().as_os_str();
+        let root = Some(identity::uid());
         assert_eq!(
-            command(path, true).unwrap_err(),
+            command(path, root).unwrap_err(),
             "found neither update-ca-certificates nor update-ca-trust"
         );
         let make = |name: &str| {
@@ -159,12 +176,39 @@ mod tests {
             file
         };
         let trust = make("update-ca-trust");
-        assert_eq!(command(path, true).unwrap(), (trust, vec![]));
+        assert_eq!(command(path, root).unwrap(), (trust, vec![]));
         let certificates = make("update-ca-certificates");
-        assert_eq!(command(path, true).unwrap(), (certificates.clone(), vec![]));
-        assert_eq!(command(path, false).unwrap_err(), "sudo is required but not found");
+        assert_eq!(command(path, root).unwrap(), (certificates.clone(), vec![]));
+        assert_eq!(command(path, None).unwrap_err(), "sudo is required but not found");
         let sudo = make("sudo");
-        assert_eq!(command(path, false).unwrap(), (sudo, vec!["-n".into(), certificates.into()]));
+        assert_eq!(command(path, None).unwrap(), (sudo, vec!["-n".into(), certificates.into()]));
+    }
+
+    #[test]
+    fn root_takes_no_program_from_where_others_write() {
+        let (own, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let open_bin = open.path().join("bin");
+        std::fs::create_dir(&open_bin).unwrap();
+        for dir in [own.path(), &open_bin] {
+            let file = dir.join("update-ca-certificates");
+            std::fs::write(&file, "#!/bin/sh\n").unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let path = std::env::join_paths([&open_bin, own.path()]).unwrap();
+        let found = || command(&path, Some(identity::uid())).unwrap().0;
+        assert!(found().starts_with(&open_bin));
+        // The directory, then one above it, then the program itself.
+        let planted = open_bin.join("update-ca-certificates");
+        for (loose, mode) in [(open_bin.as_path(), 0o777), (open.path(), 0o770), (&planted, 0o775)] {
+            std::fs::set_permissions(loose, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert!(found().starts_with(own.path()), "{}", loose.display());
+            std::fs::set_permissions(loose, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        // A link of theirs into it leads to what is ours, or is passed over.
+        if identity::is_root() {
+            std::os::unix::fs::chown(&open_bin, Some(4711), Some(4711)).unwrap();
+            assert!(found().starts_with(own.path()), "another's directory");
+        }
     }
 
     /// Answers every connection with the next of these, then closes it.

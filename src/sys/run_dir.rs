@@ -1,5 +1,6 @@
 //! The directory of our sockets: ours alone, and found by the health check without being told.
 
+use super::identity::uid;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -37,8 +38,4 @@ pub(super) fn make_ours(dir: &Path) -> io::Result<()> {
     }
     nix::unistd::access(dir, nix::unistd::AccessFlags::W_OK)?;
     Ok(())
-}
-
-fn uid() -> u32 {
-    nix::unistd::geteuid().as_raw()
 }

@@ -1,5 +1,6 @@
 //! One happening is one line on stderr: `ts=… level=… event=… key=value`, or the same as one JSON object.
 
+use crate::domain::text::{is_seen, spelt};
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -103,11 +104,16 @@ impl Visit for Line {
     }
 }
 
+/// What a terminal would not show is escaped as well, which is the same to a reader of JSON.
 fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    spelt(&serde_json::Value::from(text).to_string(), |c, out| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    })
 }
 
-/// Quotes where a reader of logfmt would stumble; a control character never reaches a terminal.
+/// Quotes where a reader of logfmt would stumble; what controls a terminal, hides or turns the text never reaches one.
 fn push_logfmt(out: &mut String, value: &str) {
     let plain =
         !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '=' && c != '\\');
@@ -116,6 +122,7 @@ fn push_logfmt(out: &mut String, value: &str) {
         return;
     }
     out.push('"');
+    let mut before = ' ';
     for c in value.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -123,9 +130,10 @@ fn push_logfmt(out: &mut String, value: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() => out.extend(c.escape_unicode()),
-            c => out.push(c),
+            c if is_seen(c, before) => out.push(c),
+            c => out.extend(c.escape_unicode()),
         }
+        before = c;
     }
     out.push('"');
 }
@@ -171,6 +179,19 @@ mod tests {
             ),
             "{line}"
         );
+    }
+
+    #[test]
+    fn what_hides_or_turns_the_text_is_escaped_in_either_format() {
+        let name = "a\u{202e}txt\u{2066}\u{200b}\u{feff}\u{e0041}\u{85}";
+        let mut line = String::new();
+        push_logfmt(&mut line, name);
+        assert_eq!(line, r#""a\u{202e}txt\u{2066}\u{200b}\u{feff}\u{e0041}\u{85}""#);
+        let text = json(name);
+        assert!(text.is_ascii(), "{text}");
+        assert_eq!(serde_json::from_str::<String>(&text).expect("JSON"), name);
+        let plain = "d\u{e9}ploiement \u{1f469}\u{200d}\u{1f4bb}";
+        assert!(json(plain).contains(plain), "what is seen stays");
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use crate::supervised::{PATIENCE, Supervised, job, plan, runner};
 use crate::{ns, require};
 use nix::sys::signal::Signal::SIGTERM;
+use runner_init::spawn::Ids;
+use runner_init::sys::identity::Identity;
 use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -125,4 +129,30 @@ fn a_spent_runner_that_is_asked_to_go_waits_for_nobody() {
     let asked = Instant::now();
     assert_eq!(s.stop(), 0);
     assert!(asked.elapsed() < PATIENCE / 3, "{:?}", asked.elapsed());
+}
+
+/// Whoever may write the directory can put a socket there, and say on it what he likes.
+#[test]
+fn an_answer_of_somebody_else_is_not_believed() {
+    require!("root");
+    for (uid, believed) in [(4711, false), (0, true)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(dir.path(), open).expect("ours");
+        // The system notes who listens, on whichever thread.
+        let ids = Ids { uid, gid: uid, groups: vec![uid] };
+        let liar = Identity { ids, home: "/".into(), name: uid.to_string() };
+        let socket = dir.path().join("http.sock");
+        let door = liar.act(|| UnixListener::bind(&socket)).expect("root may").expect("a socket");
+        let says = std::thread::spawn(move || {
+            let (mut guest, _) = door.accept().expect("a guest");
+            let _ = guest.read(&mut [0; 4096]);
+            let _ = guest.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\nall is well, sir");
+        });
+        let (code, line) = health(dir.path(), &[]);
+        let expected =
+            if believed { "all is well, sir\n" } else { "answered by uid 4711, who is neither us nor root" };
+        assert!(code == i32::from(!believed) && line.contains(expected), "{code}: {line}");
+        says.join().expect("no panic");
+    }
 }

@@ -1,7 +1,8 @@
 //! Refusals to start are clear, early and have their code; nothing has been launched by then.
 
-use crate::supervised::{Plan, Supervised, runner};
+use crate::supervised::{Plan, Supervised, job, runner};
 use crate::{ns, require};
+use serde_json::json;
 
 /// It has ended with this code and said this, and the runner was never started.
 #[track_caller]
@@ -120,4 +121,70 @@ fn a_runner_of_another_user_needs_no_leave_for_root() {
         let mut s = plan.env("RUNNER_ALLOW_RUNASROOT", "false").start();
         s.until_state("idle");
     }
+}
+
+#[test]
+fn an_ephemeral_runner_is_refused_where_a_job_has_been() {
+    require!("namespace");
+    let mut first = runner(&[job("one", 10), json!({ "exit": 0 })]).env("RUNNER_EPHEMERAL", "true").start();
+    first.until_log("event=job_finished");
+    first.stop();
+    let again = || runner(&[]).in_dir_of(&first);
+    refuses(
+        again().env("RUNNER_EPHEMERAL", "true").start(),
+        64,
+        &["RUNNER_EPHEMERAL", "_diag/Worker_", "fresh"],
+    );
+    let mapping = first.path("runner/_work/_PipelineMapping");
+    std::fs::create_dir(&mapping).expect("the real runner makes it");
+    let says = ["RUNNER_EPHEMERAL", mapping.to_str().expect("UTF-8"), "fresh"];
+    refuses(again().env("RUNNER_EPHEMERAL", "true").start(), 64, &says);
+    // One that is not ephemeral has always gone on where it was.
+    let mut other = again().start();
+    other.until_state("idle");
+}
+
+#[test]
+fn a_path_that_asks_a_directory_of_jobs_first_is_told() {
+    require!("namespace", "root");
+    let warned = |first: &str, plan: Plan| {
+        let path = std::env::var("PATH").expect("a PATH");
+        let mut s = plan.env("PATH", &format!("{first}:{path}")).start();
+        s.until_state("idle");
+        s.log().contains("event=path_of_jobs")
+    };
+    let of_jobs = tempfile::tempdir().expect("a directory");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(of_jobs.path(), open).expect("ours");
+    let (theirs, missing) = (of_jobs.path().to_str().expect("UTF-8"), of_jobs.path().join("go/bin"));
+    for plan in [|| runner(&[]).owned_by(4711), || runner(&[]).with_runner_user(4711)] {
+        assert!(warned(theirs, plan()) && warned(missing.to_str().expect("UTF-8"), plan()));
+        assert!(!warned("/usr/bin", plan()));
+    }
+    assert!(!warned(theirs, runner(&[])), "a job that is root needs no such way");
+}
+
+#[test]
+fn a_program_that_jobs_can_read_is_told_where_a_secret_came_by_environment() {
+    require!("namespace", "root", "setpriv", "sh");
+    let warned = |mode: &str, plan: Plan| {
+        let mut s = plan
+            .through(&[
+                "sh",
+                "-c",
+                &format!(
+                    "for word; do case $word in */runner-init) chmod {mode} $word;; esac; done; exec \"$@\""
+                ),
+                "sh",
+            ])
+            .start();
+        s.until_log("event=session_created");
+        assert!(!s.log().contains("s3cret-token-of-16"), "{}", s.log());
+        s.log().lines().any(|line| line.contains("chmod 0711") && line.contains("METRICS_AUTH_TOKEN"))
+    };
+    let with = |plan: Plan| plan.env("METRICS_AUTH_TOKEN", "s3cret-token-of-16");
+    assert!(warned("0755", with(runner(&[]).owned_by(4711))));
+    assert!(!warned("0711", with(runner(&[]).owned_by(4711))));
+    assert!(!warned("0755", runner(&[]).owned_by(4711)), "no secret");
+    assert!(!warned("0755", with(runner(&[]).with_runner_user(4711))), "another user may not look");
 }

@@ -114,7 +114,7 @@ impl Plan {
         self
     }
 
-    /// Run by an unprivileged user: everything belongs to it, the program included.
+    /// Run by an unprivileged user: everything belongs to it but the program, which it cannot read.
     pub fn owned_by(mut self, uid: u32) -> Plan {
         self.user = Some(uid);
         self
@@ -160,9 +160,14 @@ impl Plan {
             std::fs::copy(BIN, &exe).expect("a copy of the program");
         }
         let scenario = serde_json::from_value(self.scenario.take()).expect("a scenario");
+        // The runner is another program, which may be read.
+        let simulated = if self.user.is_some() { dir.join("simulated") } else { exe.clone() };
+        if simulated != exe {
+            std::fs::copy(BIN, &simulated).expect("a copy of the program");
+        }
         let root = dir.join("runner");
         let before = REGISTRATION.map(|name| (root.join(name), std::fs::read(root.join(name)).ok()));
-        sim::install(&root, &exe, &scenario).expect("a simulated runner");
+        sim::install(&root, &simulated, &scenario).expect("a simulated runner");
         if let Some(script) = &self.config_sh {
             for (path, content) in before {
                 let done = match content {
@@ -182,7 +187,13 @@ impl Plan {
         if !self.configured {
             std::fs::remove_file(root.join(".runner")).expect("it was there");
         }
-        self.user.into_iter().for_each(|uid| give(dir, uid));
+        if let Some(uid) = self.user {
+            give(dir, uid);
+            // As every image has it.
+            std::os::unix::fs::chown(&exe, Some(0), Some(0)).expect("root may");
+            std::fs::set_permissions(&exe, std::os::unix::fs::PermissionsExt::from_mode(0o711))
+                .expect("ours");
+        }
         if let Some(uid) = self.runner_user {
             let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             std::fs::set_permissions(dir, open).expect("ours");

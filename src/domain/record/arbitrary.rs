@@ -14,6 +14,7 @@ fn text() -> impl Strategy<Value = String> {
         3 => vec(any::<char>(), 0..12).prop_map(String::from_iter),
         2 => vec(prop_oneof![Just('"'), Just(','), Just('\n'), Just('\r'), Just('\0'), Just(' ')], 0..6)
             .prop_map(String::from_iter),
+        1 => vec(prop_oneof![Just('='), Just('-'), Just('@'), Just('\''), Just('a')], 0..6).prop_map(String::from_iter),
         1 => (1020..1030_usize).prop_map(|n| "ä".repeat(n)),
     ]
 }

@@ -123,10 +123,24 @@ pub(super) fn text_as_written(text: &str) -> Cow<'_, str> {
     text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// What a spreadsheet would take for the beginning of a formula, full-width forms included.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// Whether there is a formula behind any number of apostrophes.
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(FORMULA)
+}
+
+/// The text as its cell has it: an apostrophe before what a spreadsheet would run, and before what looks as if it had one.
+pub(super) fn inert(text: &str) -> Cow<'_, str> {
+    if is_formula(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+}
+
 /// `None` if the field is not UTF-8 or holds control characters: our own rows never do.
 pub(super) fn read_text(field: &[u8], text: &mut String) -> Option<()> {
     text.clear();
     let read = std::str::from_utf8(field).ok().filter(|t| !has_control(t))?;
+    let read = read.strip_prefix('\'').filter(|text| is_formula(text)).unwrap_or(read);
     // As many bytes are at most as many characters.
     let cut = if read.len() > MAX_TEXT { read.char_indices().nth(MAX_TEXT) } else { None };
     text.push_str(&read[..cut.map_or(read.len(), |(at, _)| at)]);

@@ -1,8 +1,8 @@
 //! A row is one physical line: what is written reads back as it was, and a line without its end is known to be torn.
 
 use super::fields::{
-    boolean, bytes, duration, duration_as_written, duration_text, instant, instant_as_written, instant_text,
-    old_instant, optional, read_text, status, text_as_written,
+    boolean, bytes, duration, duration_as_written, duration_text, inert, instant, instant_as_written,
+    instant_text, old_instant, optional, read_text, status, text_as_written,
 };
 use super::{JobRecord, JobStatus, RowFault, RowFaultKind, RowStatus};
 use chrono::DateTime;
@@ -110,25 +110,25 @@ impl JobRecord {
         writer
             .write_record([
                 instant_text(record.timestamp).as_str(),
-                &record.job_id,
+                &inert(&record.job_id),
                 status,
                 &duration_text(record.duration),
                 &duration_text(record.queue_time),
-                &record.job_name,
-                &record.workflow,
-                &record.repository,
-                &record.run_id,
-                &record.run_attempt,
-                &record.event,
-                &record.git_ref,
-                &record.sha,
+                &inert(&record.job_name),
+                &inert(&record.workflow),
+                &inert(&record.repository),
+                &inert(&record.run_id),
+                &inert(&record.run_attempt),
+                &inert(&record.event),
+                &inert(&record.git_ref),
+                &inert(&record.sha),
                 &record.started_at.map(instant_text).unwrap_or_default(),
                 &duration_text(record.lead_time),
                 deployment,
-                &record.cause,
-                &record.conclusion,
-                &record.run_number,
-                &record.actor,
+                &inert(&record.cause),
+                &inert(&record.conclusion),
+                &inert(&record.run_number),
+                &inert(&record.actor),
                 &record.committed_at.map(instant_text).unwrap_or_default(),
                 &duration_text(record.cpu_time),
                 &record.peak_memory.map(|bytes| bytes.to_string()).unwrap_or_default(),
@@ -318,6 +318,28 @@ mod tests {
             cpu_time: Some(Duration::from_millis(61_500)),
             peak_memory: Some(1 << 30),
         }
+    }
+
+    #[test]
+    fn a_spreadsheet_runs_nothing_of_a_row() {
+        for (text, cell) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("+1", "'+1"),
+            ("-2+3", "'-2+3"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("'=1", "''=1"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("'quoted'", "'quoted'"),
+            ("a=b", "a=b"),
+        ] {
+            let record = JobRecord { job_name: text.into(), actor: text.into(), ..full() };
+            let row = String::from_utf8(record.to_csv_row()).unwrap();
+            assert!(row.contains(&format!(",{cell},")), "{row}");
+            assert_eq!(read(row.trim_end()).unwrap().job_name, text, "it reads back as it was");
+        }
+        // A row of 2.3.0, which had no apostrophe before it.
+        let old = String::from_utf8(full().to_csv_row()).unwrap().replace(",octocat,", ",-octocat,");
+        assert_eq!(read(old.trim_end()).unwrap().actor, "-octocat");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A name from outside is shown as what it is: shortened where all can see, and nothing in it is invisible or turns the text around.
 
+use crate::domain::text::is_seen;
 use maud::{Markup, html};
 
 /// Characters shown of a job's name.
@@ -45,19 +46,6 @@ fn escaped_len(c: char) -> usize {
         '&' => 5,
         '"' => 6,
         other => other.len_utf8(),
-    }
-}
-
-/// Joiners and variation selectors are seen in what they join: an emoji, a Persian word. Between plain letters they hide.
-fn is_seen(c: char, before: char) -> bool {
-    match c {
-        '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' => !before.is_ascii(),
-        // Soft hyphen, fillers, signs and overrides of direction, separators, invisible operators, tags and selectors.
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => false,
-        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => false,
-        '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => false,
-        '\u{e0000}'..='\u{e0fff}' => false,
-        c => !c.is_control(),
     }
 }
 
