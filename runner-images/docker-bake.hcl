@@ -1,6 +1,7 @@
 # docker buildx bake -f runner-images/docker-bake.hcl   from the root of the repository; versions are ARGs of the Dockerfiles,
 # and are changed for one build with --set '*.args.NAME=VALUE'. A release: PLATFORMS=linux/amd64,linux/arm64 … --push
-variable "REGISTRY" { default = "runner-init" }
+# Never left out: a name without a registry is one of Docker Hub, and there it is nobody's of ours. localhost is never asked.
+variable "REGISTRY" { default = "localhost" }
 variable "VERSION" { default = "2.3.0" }
 variable "REVISION" { default = "" }
 variable "PLATFORMS" { default = "" }
@@ -10,7 +11,7 @@ group "default" { targets = ["binary", "standard", "chrome", "chrome-go"] }
 target "common" {
   context   = "runner-images"
   platforms = PLATFORMS == "" ? [] : split(",", PLATFORMS)
-  args      = { VERSION = VERSION }
+  args      = { REGISTRY = REGISTRY, VERSION = VERSION }
   labels    = { for name, value in { "org.opencontainers.image.revision" = REVISION } : name => value if value != "" }
 }
 
@@ -19,7 +20,7 @@ target "binary" {
   context    = "."
   dockerfile = "runner-images/binary/Dockerfile"
   args       = { REVISION = REVISION }
-  tags       = ["${REGISTRY}/binary:${VERSION}"]
+  tags       = ["${REGISTRY}/runner-init/binary:${VERSION}"]
 }
 
 target "standard" {
@@ -27,7 +28,7 @@ target "standard" {
   dockerfile = "standard/Dockerfile"
   contexts   = { binary-image = "target:binary" }
   args       = { BINARY_IMAGE = "binary-image" }
-  tags       = ["${REGISTRY}/standard:${VERSION}"]
+  tags       = ["${REGISTRY}/runner-init/standard:${VERSION}"]
 }
 
 target "chrome" {
@@ -35,7 +36,7 @@ target "chrome" {
   dockerfile = "chrome/Dockerfile"
   contexts   = { standard-image = "target:standard" }
   args       = { STANDARD_IMAGE = "standard-image" }
-  tags       = ["${REGISTRY}/chrome:${VERSION}"]
+  tags       = ["${REGISTRY}/runner-init/chrome:${VERSION}"]
 }
 
 target "chrome-go" {
@@ -43,5 +44,5 @@ target "chrome-go" {
   dockerfile = "chrome-go/Dockerfile"
   contexts   = { chrome-image = "target:chrome" }
   args       = { CHROME_IMAGE = "chrome-image" }
-  tags       = ["${REGISTRY}/chrome-go:${VERSION}"]
+  tags       = ["${REGISTRY}/runner-init/chrome-go:${VERSION}"]
 }

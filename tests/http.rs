@@ -905,6 +905,10 @@ fn livez_is_503_when_the_loop_does_not_answer() {
     use tower::ServiceExt;
 
     let name = || "test".to_owned();
+    let started_at = chrono::DateTime::UNIX_EPOCH;
+    let (runner_name, runner_type) = (name(), name());
+    let identity =
+        api::Identity { runner_name, runner_type, init_version: "1", ephemeral: false, started_at };
     let now = runner_init::domain::event::Now { up: Duration::ZERO, utc: chrono::Utc::now() };
     let (_status, seen) = watch::channel(Arc::new(Lifecycle::new(patient(), now).status(now)));
     let (pulse, mut questions) = mpsc::channel(8);
@@ -917,13 +921,7 @@ fn livez_is_503_when_the_loop_does_not_answer() {
         .expect("the only one"),
         pulse,
         clock: chrono::Utc::now,
-        identity: Arc::new(api::Identity {
-            runner_name: name(),
-            runner_type: name(),
-            init_version: "1",
-            ephemeral: false,
-            started_at: chrono::DateTime::UNIX_EPOCH,
-        }),
+        identity: Arc::new(identity),
         site: Arc::new(page::Site { bounds: vec![1.0], server_url: None }),
         scrapes: Arc::new(Scrapes::default()),
     };

@@ -88,7 +88,7 @@ fn every_variable_that_the_page_mentions_is_read_told_of_or_the_runners() {
         assert!(known.contains(name) || left.contains(name) || others.contains(&name), "{name}");
     }
     assert_eq!(page.matches("runner-init/binary:").count(), 1);
-    assert!(page.contains(concat!("runner-init/binary:", env!("CARGO_PKG_VERSION"), " ")));
+    assert!(page.contains(concat!("localhost/runner-init/binary:", env!("CARGO_PKG_VERSION"), " ")));
 }
 
 #[test]

@@ -16,11 +16,12 @@ const FILES: [(&str, &[(&str, &str)]); 4] = [
     ("all", &[("standard", "9091"), ("chrome", "9092"), ("chrome-go", "9093")]),
 ];
 /// What goes on top of `all.yml`, and what it demands.
-const OVERLAYS: [(&str, &[(&str, &str)]); 4] = [
+const OVERLAYS: [(&str, &[(&str, &str)]); 5] = [
     ("docker-socket", &[("DOCKER_GID", "999")]),
     ("scale", &[]),
     ("token-file", &[("GITHUB_TOKEN_FILE", "/etc/hostname")]),
     ("read-only", &[]),
+    ("ephemeral", &[]),
 ];
 /// What the files do not hand through from the shell, and why.
 const NOT_HANDED_THROUGH: [(&str, &str); 19] = [
@@ -349,11 +350,15 @@ fn each_type_has_volumes_of_its_own_by_name_and_each_of_many_has_its_own_state_a
 fn images_are_this_version_s_and_nobody_else_s_are_pulled_for_them() {
     docker!("compose");
     each(&[], |name, service| {
-        assert_eq!(service["image"], format!("runner-init/{name}:{}", env!("CARGO_PKG_VERSION")));
+        assert_eq!(service["image"], format!("localhost/runner-init/{name}:{}", env!("CARGO_PKG_VERSION")));
         assert_eq!(service["pull_policy"], "never", "{name}");
         assert_eq!(service["environment"]["RUNNER_TYPE"], name);
         assert_eq!(service["environment"]["RUNNER_LABELS"], name);
     });
+    for (name, service) in services(&resolve_file("all", &[("REGISTRY", "ghcr.example/me")])) {
+        let image = format!("ghcr.example/me/runner-init/{name}:{}", env!("CARGO_PKG_VERSION"));
+        assert_eq!(service["image"], image);
+    }
     let set = [("STANDARD_IMAGE", "a"), ("CHROME_IMAGE", "b"), ("CHROME_GO_IMAGE", "c")];
     let project = resolve_file("all", &set);
     let images = services(&project).map(|(_, service)| service["image"].as_str().unwrap());
@@ -388,12 +393,42 @@ fn the_socket_is_given_to_a_group_and_the_token_to_root() {
         );
     }
     assert_eq!(project["secrets"]["github_token"]["file"], "/etc/hostname");
-    for (overlay, variable) in [("docker-socket", "DOCKER_GID"), ("token-file", "GITHUB_TOKEN_FILE")] {
-        let over = compose(&format!("{overlay}.yml"));
-        let mut command = command();
-        command.arg("compose").arg("-f").arg(compose("all.yml")).arg("-f").arg(over).args(["config", "-q"]);
-        let says = String::from_utf8(command.output().unwrap().stderr).unwrap();
-        assert!(says.contains(&format!("required variable {variable} is missing a value: the ")), "{says}");
+    let mut command = command();
+    command.arg("compose").arg("-f").arg(compose("all.yml")).arg("-f").arg(compose("docker-socket.yml"));
+    let says = String::from_utf8(command.args(["config", "-q"]).output().unwrap().stderr).unwrap();
+    assert!(says.contains("required variable DOCKER_GID is missing a value: the "), "{says}");
+}
+
+#[test]
+fn each_secret_may_come_by_a_file_and_one_that_does_not_is_not_named() {
+    docker!("compose");
+    let secrets = ["GITHUB_TOKEN", "APP_PRIVATE_KEY", "METRICS_AUTH_TOKEN"];
+    for given in secrets {
+        let by_file = format!("{given}_FILE");
+        let project = resolve_overlay("token-file", &[(&by_file, "/etc/hostname"), (given, "")]);
+        for (name, service) in services(&project) {
+            for secret in secrets {
+                let path = format!("/run/secrets/{}", secret.to_lowercase());
+                let expected = if secret == given { path.as_str() } else { "" };
+                assert_eq!(service["environment"][format!("{secret}_FILE")], expected, "{name}");
+            }
+            assert_eq!(service["environment"][given].as_str().unwrap_or_default(), "", "{name}");
+        }
+        assert_eq!(project["secrets"][given.to_lowercase()]["file"], "/etc/hostname");
+    }
+}
+
+#[test]
+fn an_ephemeral_runner_finds_nothing_of_another_and_does_not_come_back() {
+    docker!("compose");
+    for (name, service) in services(&resolve_overlay("ephemeral", &[])) {
+        assert_eq!(
+            (&service["restart"], &service["environment"]["RUNNER_EPHEMERAL"]),
+            (&"no".into(), &"true".into())
+        );
+        let mounts = mounts(service);
+        assert_eq!(mounts.len(), 3, "{name}: {mounts:?}");
+        assert!(mounts.values().all(Option::is_none), "{name} keeps a volume by its name: {mounts:?}");
     }
 }
 

@@ -20,7 +20,7 @@ const INSTALLED: &str = "/usr/local/bin/runner-init";
 /// As `runner-images/standard` lays it out; the runner is not registered yet.
 const STANDARD: &str = r#"
 USER root
-COPY --from=binary /runner-init /usr/local/bin/runner-init
+COPY --from=binary --chmod=0711 /runner-init /usr/local/bin/runner-init
 COPY --chown=1001:1001 runner /actions-runner
 COPY --chown=1001:1001 empty /home/runner
 COPY --chown=1001:1001 empty /home/runner/_work
@@ -28,7 +28,7 @@ COPY --chown=1001:1001 empty /home/runner/.cache
 COPY --chown=1001:1001 empty /var/lib/runner-init
 ENV DISABLE_AUTO_UPDATE=true
 EXPOSE 9091
-HEALTHCHECK --interval=1s --start-interval=1s CMD ["runner-init", "health"]
+HEALTHCHECK --interval=1s --start-interval=1s CMD ["/usr/local/bin/runner-init", "health"]
 USER 1001
 ENTRYPOINT ["/usr/local/bin/runner-init"]
 "#;

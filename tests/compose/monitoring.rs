@@ -239,7 +239,7 @@ fn the_stack_is_a_project_beside_the_runners_and_the_demo_one_apart() {
     assert_eq!(seeds.len(), RUNNERS.len(), "each plays something else");
     for name in RUNNERS {
         let runner = &demo["services"][name];
-        assert_eq!(runner["image"], format!("runner-init/demo:{}", env!("CARGO_PKG_VERSION")));
+        assert_eq!(runner["image"], format!("localhost/runner-init/demo:{}", env!("CARGO_PKG_VERSION")));
         assert_eq!((&runner["pull_policy"], &runner["read_only"]), (&json!("never"), &json!(true)), "{name}");
         assert_eq!(runner["cap_drop"], json!(["ALL"]), "{name}");
         assert_eq!(runner["ports"][0]["host_ip"], "127.0.0.1", "{name}");

@@ -51,7 +51,7 @@ fn run(image: &str, stand_in: &str, variables: &[&str], check: impl FnOnce(&Cont
     let from = snippet.lines().next().unwrap().strip_prefix("FROM ").unwrap();
     let dir = tempfile::TempDir::new().unwrap();
     std::fs::write(dir.path().join("Dockerfile"), &snippet).unwrap();
-    let copied_from = format!("runner-init/binary:{}", env!("CARGO_PKG_VERSION"));
+    let copied_from = format!("localhost/runner-init/binary:{}", env!("CARGO_PKG_VERSION"));
     assert!(snippet.contains(&format!("--from={copied_from} ")), "{snippet}");
     let contexts =
         [format!("{from}=docker-image://{stand_in}"), format!("{copied_from}=docker-image://{}", binary())];
@@ -75,7 +75,7 @@ fn run(image: &str, stand_in: &str, variables: &[&str], check: impl FnOnce(&Cont
     let running = Running(Container(docker(&args)));
     let container = &running.0;
     container.until_job_done();
-    assert_eq!(container.exec(&["runner-init", "health"]).lines().count(), 1);
+    assert_eq!(container.exec(&["/usr/local/bin/runner-init", "health"]).lines().count(), 1);
     let first = container.exec(&["bash", "-c", "echo $(< /proc/1/comm)"]);
     assert_eq!(first, "runner-init");
     check(container);

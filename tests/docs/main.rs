@@ -7,4 +7,5 @@
 mod links;
 mod markdown;
 mod names;
+mod trust;
 mod words;

@@ -24,7 +24,7 @@ fn the_configuration_is_as_documented() {
         assert!(config["ExposedPorts"]["9091/tcp"].is_object(), "{name}");
         assert_eq!(
             config["Healthcheck"]["Test"],
-            serde_json::json!(["CMD", "runner-init", "health"]),
+            serde_json::json!(["CMD", "/usr/local/bin/runner-init", "health"]),
             "{name}"
         );
         let labels = &config["Labels"];
@@ -60,6 +60,17 @@ fn the_files_belong_to_whom_they_should() {
 755 1001:1001 /var/lib/runner-init
 ";
         assert_eq!(listed, expected, "{name}");
+    }
+}
+
+/// A job writes as the image's user: what it can put before our directory is run by whoever calls a program by its name.
+#[test]
+fn nothing_that_jobs_write_comes_before_our_program() {
+    require_engine!();
+    let look = "IFS=:; for dir in $PATH; do test \"$dir\" != /usr/local/bin || { echo ours; exit; }
+        ! mkdir -p \"$dir/planted\" 2>/dev/null || echo \"$dir\"; done";
+    for name in IMAGES {
+        assert_eq!(script(name, look), "ours\n", "{name}");
     }
 }
 

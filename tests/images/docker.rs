@@ -15,7 +15,7 @@ pub(crate) const IMAGES: [&str; 3] = ["standard", "chrome", "chrome-go"];
 
 /// What `tests/images/build` has made.
 pub(crate) fn image(name: &str) -> String {
-    format!("runner-init/{name}:{}", env!("CARGO_PKG_VERSION"))
+    format!("localhost/runner-init/{name}:{}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Why nothing can be tested here; `None` if an engine answers and has the images.
