@@ -1,6 +1,6 @@
 //! The numbers beside the peers', printed in one run and never asserted: asserted is only that nothing failed.
 //!
-//! `tests/bench/run [--quick] [--binary PATH] [TOPIC…]`. The peers are those a user could run instead: a stand-in of a
+//! `tests/bench/run [--quick] [--binary PATH] [--against REV] [TOPIC…]`. The peers are those a user could run instead: a stand-in of a
 //! shell-scripted runner image (`predecessor/`), Debian's node exporter, tini, dumb-init and catatonit. A peer that is
 //! not installed is left out loudly.
 #![allow(clippy::disallowed_methods, reason = "a benchmark starts processes and reads clocks")]
@@ -24,24 +24,28 @@ mod scrape;
 mod server;
 mod size;
 mod start;
+mod stop;
 mod tee;
 
 #[path = "../support/ns.rs"]
 mod ns;
+#[path = "../support/steps.rs"]
+mod steps;
 
 use report::Report;
 use runner_init::sim;
 use std::path::PathBuf;
 
-const USAGE: &str = "usage: tests/bench/run [--quick] [--binary PATH] [TOPIC...]
-topics: size memory start hook idle scrape replay tee cache orphans (default: all)
+const USAGE: &str = "usage: tests/bench/run [--quick] [--binary PATH] [--against REV] [TOPIC...]
+topics: size memory start hook idle scrape replay tee cache orphans stop (default: all)
 --quick: small numbers, within a minute
---binary PATH: another runner-init than the one just built";
+--binary PATH: another runner-init than the one just built
+--against REV: builds that revision too, for `stop` to be measured beside it";
 
 /// One part of the suite.
 type Topic = (&'static str, fn(&Plan, &mut Report));
 
-const TOPICS: [Topic; 10] = [
+const TOPICS: [Topic; 11] = [
     ("size", size::run),
     ("memory", memory::run),
     ("start", start::run),
@@ -51,6 +55,7 @@ const TOPICS: [Topic; 10] = [
     ("tee", tee::run),
     ("cache", cache::run),
     ("orphans", orphans::run),
+    ("stop", stop::run),
     ("idle", idle::run),
 ];
 
@@ -58,6 +63,8 @@ const TOPICS: [Topic; 10] = [
 pub(crate) struct Plan {
     pub(crate) binary: PathBuf,
     pub(crate) quick: bool,
+    /// An earlier build.
+    pub(crate) against: Option<PathBuf>,
 }
 
 impl Plan {
@@ -92,13 +99,18 @@ fn main() {
 }
 
 fn arguments(words: &[String]) -> (Plan, Vec<String>) {
-    let mut plan = Plan { binary: env!("CARGO_BIN_EXE_runner-init").into(), quick: false };
+    let mut plan = Plan { binary: env!("CARGO_BIN_EXE_runner-init").into(), quick: false, against: None };
     let mut topics = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--quick" => plan.quick = true,
             "--binary" => plan.binary = words.next().expect(USAGE).into(),
+            // `tests/bench/run` has built the revision.
+            "--against" => {
+                let path = PathBuf::from(words.next().expect(USAGE));
+                plan.against = Some(path.canonicalize().expect("the earlier build is there"));
+            }
             // Added by cargo.
             "--bench" => {}
             topic if TOPICS.iter().any(|(name, _)| *name == topic) => topics.push(topic.to_owned()),
