@@ -2,6 +2,7 @@
 //!
 //! SIGINT is swallowed, and noted: its group got it too. SIGTERM ends the job as a shutdown does, within 30 s.
 
+mod crash;
 mod hooks;
 mod logs;
 mod message;
@@ -18,12 +19,10 @@ pub(crate) use node::main as node;
 
 use super::clock::{self, Pace};
 use super::environment::Environment;
-use super::scenario::{self, Crash, Setup, TaskResult};
+use super::scenario::{self, Setup, TaskResult};
 use super::signals;
-use super::terminal::{Console, Stream, Trace};
+use super::terminal::{Console, Trace};
 use logs::JobLog;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use shutdown::Shutdown;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
@@ -80,6 +79,7 @@ struct WorkerRun {
     answers: File,
     stop: Option<Stop>,
     shutdown: Shutdown,
+    told_to_cancel: bool,
     failed: bool,
     crash_at: Option<Instant>,
     term_deadline: Option<Instant>,
@@ -162,6 +162,7 @@ fn run(
         answers,
         stop: None,
         shutdown,
+        told_to_cancel: false,
         failed: false,
         crash_at,
         term_deadline: None,
@@ -181,7 +182,10 @@ impl WorkerRun {
         self.info("JobRunner", "Completing the job execution context.");
         self.complete()?;
         self.info("JobRunner", "Raising job completed against run service");
-        self.info("Worker", "Job completed.");
+        // One that was told to cancel is silent once it has reported.
+        if !self.told_to_cancel {
+            self.info("Worker", "Job completed.");
+        }
         ControlFlow::Continue(result)
     }
 
@@ -247,6 +251,10 @@ impl WorkerRun {
             None => self.events.recv().ok(),
             Some(at) => self.events.recv_timeout(at.saturating_duration_since(clock::instant())).ok(),
         };
+        if let Some(Event::Message(Message::CancelRequest | Message::RunnerShutdown)) = &event {
+            self.info("Worker", "Cancellation/Shutdown message received.");
+            self.told_to_cancel = true;
+        }
         match &event {
             Some(Event::Message(Message::CancelRequest)) => _ = self.stop.get_or_insert(Stop::Server),
             Some(Event::Message(Message::RunnerShutdown)) => self.shutdown.told(),
@@ -264,29 +272,6 @@ impl WorkerRun {
             return ControlFlow::Continue(event.or(Some(Event::Shutdown)));
         }
         ControlFlow::Continue(event)
-    }
-
-    fn check_deadlines(&mut self) -> ControlFlow<i32> {
-        let now = clock::instant();
-        if let (Some(crash), true) = (self.task.job.worker.crash, self.crash_at.is_some_and(|at| at <= now)) {
-            return ControlFlow::Break(self.crash(crash));
-        }
-        match self.term_deadline {
-            Some(at) if at <= now => ControlFlow::Break(143),
-            _ => ControlFlow::Continue(()),
-        }
-    }
-
-    fn crash(&self, crash: Crash) -> i32 {
-        match crash.code {
-            134 => self
-                .console
-                .line(Stream::Stderr, "Unhandled exception. System.NullReferenceException: simulated."),
-            // It does not return from this.
-            137 => _ = kill(Pid::this(), Signal::SIGKILL),
-            _ => {}
-        }
-        crash.code
     }
 
     fn info(&self, source: &str, message: &str) {
