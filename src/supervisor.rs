@@ -1,6 +1,7 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
 
 mod caches;
+mod closing;
 mod engine;
 mod enlist;
 mod errands;
@@ -25,6 +26,7 @@ pub use start::{Setup, Tcp};
 use crate::domain::context::{Report, ReportFault};
 use crate::domain::dora::DeploymentRule;
 use crate::domain::event::{Exit, Now};
+use crate::domain::last_word::LastWord;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::polls::TraceWord;
@@ -42,6 +44,7 @@ use crate::sys::update;
 use crate::telemetry::emit::Telemetry;
 use caches::CacheWatch;
 use chrono::{DateTime, Utc};
+use closing::Closing;
 use engine::EngineWatch;
 use errands::Done;
 use hall::Hall;
@@ -108,6 +111,7 @@ struct Supervisor {
     launch: Launch,
     listening: Listening,
     workers: Workers,
+    closing: Closing,
     below: (mpsc::UnboundedSender<Told>, mpsc::UnboundedReceiver<Told>),
     update: Option<JoinHandle<std::io::Result<bool>>>,
     output: Output,
@@ -135,6 +139,7 @@ enum Happened {
     Exited(std::io::Result<Exit>),
     LastWords,
     WorkerEnded,
+    WordRead(LastWord),
     LookDue,
     Deadline,
     Sample,
@@ -177,6 +182,7 @@ impl Supervisor {
             said = self.preparation.next() => Happened::Prepared(said),
             batch = self.caches.next() => Happened::CachesUsed(batch),
             () = self.workers.ended() => Happened::WorkerEnded,
+            word = self.closing.next() => Happened::WordRead(word),
             () = until(look) => Happened::LookDue,
             word = self.traced.next() => Happened::Traced(word),
             () = until(last_words) => Happened::LastWords,
@@ -201,6 +207,7 @@ impl Supervisor {
             Happened::Word(word) => self.journal_said(word),
             Happened::Exited(exit) => self.exit_taken(exit),
             Happened::WorkerEnded | Happened::LookDue => self.look(),
+            Happened::WordRead(word) => self.word_read(word),
             Happened::LastWords => self.listener_is_gone(),
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),

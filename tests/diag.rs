@@ -3,6 +3,7 @@
 
 use nix::sys::stat::Mode;
 use runner_init::sys::diag::{self, Batch, Follower};
+use std::sync::Arc;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ impl Stage {
     }
 
     fn in_dir(dir: TempDir) -> Stage {
-        let (follower, batches) = Follower::start(dir.path()).expect("a watch");
+        let (follower, batches) = Follower::start(dir.path(), Arc::default()).expect("a watch");
         Stage { dir, follower, batches, heard: Vec::new() }
     }
 

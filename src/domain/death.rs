@@ -30,6 +30,8 @@ pub enum Cause {
     Unfinished,
     /// The runner gave the job up: its lock could not be renewed.
     LockLost,
+    /// GitHub has not taken the worker's report of how it ended.
+    NotReported,
     /// The supervisor that wrote the job's start did not live to see its end.
     SupervisorLost,
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Cause {
             Cause::Stopped => f.write_str("stopped"),
             Cause::Unfinished => f.write_str("no word of its end"),
             Cause::LockLost => f.write_str("lock lost"),
+            Cause::NotReported => f.write_str("not reported"),
             Cause::SupervisorLost => f.write_str("supervisor lost"),
         }
     }

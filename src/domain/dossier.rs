@@ -1,6 +1,7 @@
 //! What is known of a job beside what stdout proved: any source may add to the open job, none can begin or end one.
 
 use super::context::{Context, ReportFault};
+use super::death::Cause;
 use super::queue::Question;
 use super::record::JobRecord;
 use chrono::{DateTime, Utc};
@@ -92,12 +93,12 @@ impl Dossiers {
 
     /// What GitHub is to be asked of the open job, once its run is known.
     pub fn question(&self) -> Option<Question> {
-        self.open.as_ref().filter(|job| job.queue_time.is_none()).and_then(|job| question(&job.row))
+        self.open.as_ref().filter(|job| job.queue_time.is_none()).and_then(|job| Question::about(&job.row))
     }
 
     /// What GitHub is to be asked once more of the job that has ended.
     pub fn last_question(&self) -> Option<Question> {
-        self.ended.as_ref().filter(|row| row.queue_time.is_none()).and_then(question)
+        self.ended.as_ref().filter(|row| row.queue_time.is_none()).and_then(Question::about)
     }
 
     /// GitHub's answer to a question about the job that began at `started_at`. The final row to write anew, if it is over.
@@ -112,6 +113,24 @@ impl Dossiers {
         Some(row.clone())
     }
 
+    /// The final row of the last job says something else now.
+    pub fn settled(&mut self, row: &JobRecord) {
+        if let Some(ended) = self.ended.as_mut().filter(|ended| ended.started_at == row.started_at) {
+            *ended = row.clone();
+        }
+    }
+
+    /// GitHub's own word of how the job that began then has ended. The final row to write anew, if it is the last one's.
+    pub fn concluded(&mut self, started_at: DateTime<Utc>, conclusion: &str) -> Option<JobRecord> {
+        let of = |row: &&mut JobRecord| row.started_at == Some(started_at) && row.conclusion != conclusion;
+        let row = self.ended.as_mut().filter(of)?;
+        conclusion.clone_into(&mut row.conclusion);
+        if row.cause == Cause::NotReported.to_string() {
+            row.cause.clear();
+        }
+        Some(row.clone())
+    }
+
     fn is_of_the_ended(&self, context: &Context) -> bool {
         !self.ended_id.is_empty() && context.tracking_id == self.ended_id
     }
@@ -123,12 +142,6 @@ impl Dossier {
         (self.context, self.provisional) = (Some(context), false);
         self.row.clone()
     }
-}
-
-fn question(row: &JobRecord) -> Option<Question> {
-    let (run, attempt) = (row.run_id.parse().ok()?, row.run_attempt.parse().ok()?);
-    let repository = Some(row.repository.clone()).filter(|repository| !repository.is_empty())?;
-    Some(Question { started_at: row.started_at?, repository, run, attempt })
 }
 
 fn enrich(row: JobRecord, context: &Context) -> JobRecord {

@@ -400,7 +400,8 @@ fn is_taken(last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     (TimeDelta::zero()..TimeDelta::seconds(1)).contains(&(last + MILLISECOND - now))
 }
 
-fn status_of(result: TaskResult) -> JobStatus {
+/// The runner's word in ours.
+pub(super) fn status_of(result: TaskResult) -> JobStatus {
     match result {
         TaskResult::Succeeded | TaskResult::SucceededWithIssues => JobStatus::Success,
         TaskResult::Failed => JobStatus::Failed,

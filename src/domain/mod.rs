@@ -13,6 +13,7 @@ pub mod engine;
 pub mod event;
 pub mod job;
 pub mod ladder;
+pub mod last_word;
 pub mod lifecycle;
 pub mod line;
 pub mod notice;

@@ -106,7 +106,12 @@ pub enum Notice {
     /// What the open job is, as its hook says, is on disk.
     JobIdentified(JobRecord),
     /// What GitHub said late of a job that is over is on disk.
-    JobAmended(JobRecord),
+    JobAmended {
+        /// The final row anew.
+        row: JobRecord,
+        /// How long it had waited, if that is what is new.
+        queue_time: Option<Duration>,
+    },
     /// A report of a job's own was of no use.
     ReportRefused(ReportFault),
     /// How long a job had waited will not be known.

@@ -1,5 +1,6 @@
 //! How long a job waited is what GitHub says of the job that this runner took, or it is unknown; it is never a made-up 0.
 
+use super::record::JobRecord;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 
@@ -21,6 +22,15 @@ pub struct Question {
     pub attempt: u32,
 }
 
+impl Question {
+    /// About the job of this row, once its run is known.
+    pub fn about(row: &JobRecord) -> Option<Question> {
+        let (run, attempt) = (row.run_id.parse().ok()?, row.run_attempt.parse().ok()?);
+        let repository = Some(row.repository.clone()).filter(|repository| !repository.is_empty())?;
+        Some(Question { started_at: row.started_at?, repository, run, attempt })
+    }
+}
+
 /// A job as GitHub lists it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
@@ -32,6 +42,8 @@ pub struct Listed {
     pub created_at: Option<DateTime<Utc>>,
     /// When a runner began it; `None` while none has.
     pub started_at: Option<DateTime<Utc>>,
+    /// How it ended; `None` while it has not.
+    pub conclusion: Option<String>,
 }
 
 /// Which runner we are.
@@ -88,20 +100,37 @@ impl QueueFault {
     }
 }
 
+/// The job that `ours` began at about `began`, and when it was made and begun.
+fn nearest<'a>(
+    jobs: &'a [Listed],
+    ours: &Ours,
+    began: DateTime<Utc>,
+) -> Option<(&'a Listed, (DateTime<Utc>, DateTime<Utc>))> {
+    let is_ours = |job: &&Listed| match (ours.id, job.runner_id) {
+        (Some(ours), Some(its)) => ours == its,
+        (None, _) | (_, None) => job.runner_name.as_deref() == Some(&ours.name),
+    };
+    let listed =
+        jobs.iter().filter(is_ours).filter_map(|job| Some((job, (job.created_at?, job.started_at?))));
+    let nearest = listed.min_by_key(|(_, (_, started))| (*started - began).abs());
+    nearest.filter(|(_, (_, started))| (*started - began).abs() <= APART)
+}
+
+/// How the job that `ours` began at about `began` has ended, in GitHub's word; `None` while it has not, or for a word that is none.
+pub fn conclusion(jobs: &[Listed], ours: &Ours, began: DateTime<Utc>) -> Option<&'static str> {
+    let (job, _) = nearest(jobs, ours, began)?;
+    let word = job.conclusion.as_deref()?;
+    ["success", "failure", "cancelled", "skipped", "timed_out", "neutral", "action_required", "stale"]
+        .into_iter()
+        .find(|known| *known == word)
+}
+
 /// From created to started of the job that `ours` began at about `began`.
 ///
 /// # Errors
 /// Why it is not known.
 pub fn queue_time(jobs: &[Listed], ours: &Ours, began: DateTime<Utc>) -> Result<Duration, QueueFault> {
-    let is_ours = |job: &&Listed| match (ours.id, job.runner_id) {
-        (Some(ours), Some(its)) => ours == its,
-        (None, _) | (_, None) => job.runner_name.as_deref() == Some(&ours.name),
-    };
-    let listed = jobs.iter().filter(is_ours).filter_map(|job| Some((job.created_at?, job.started_at?)));
-    let nearest = listed.min_by_key(|(_, started)| (*started - began).abs());
-    let Some((created, started)) = nearest.filter(|(_, started)| (*started - began).abs() <= APART) else {
-        return Err(QueueFault::Missing);
-    };
+    let (created, started) = nearest(jobs, ours, began).ok_or(QueueFault::Missing)?.1;
     let waited = started - created;
     if waited > LONGEST {
         return Err(QueueFault::Absurd);
@@ -120,7 +149,24 @@ mod tests {
     fn listed(runner: (Option<u64>, &str), created: Option<i64>, started: Option<i64>) -> Listed {
         let name = Some(runner.1.to_owned()).filter(|name| !name.is_empty());
         let [created_at, started_at] = [created, started].map(|second| second.map(at));
-        Listed { runner_id: runner.0, runner_name: name, created_at, started_at }
+        Listed { runner_id: runner.0, runner_name: name, created_at, started_at, conclusion: None }
+    }
+
+    #[test]
+    fn a_conclusion_is_one_of_github_s_words_for_our_job() {
+        let began = DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
+        let job = |id, word: Option<&str>| Listed {
+            runner_id: Some(id),
+            runner_name: None,
+            created_at: Some(began),
+            started_at: Some(began),
+            conclusion: word.map(str::to_owned),
+        };
+        let ours = Ours { id: Some(7), name: "r".into() };
+        let of = |word| conclusion(&[job(8, Some("failure")), job(7, word)], &ours, began);
+        assert_eq!(of(Some("success")), Some("success"));
+        assert_eq!((of(None), of(Some("<b>"))), (None, None));
+        assert_eq!(conclusion(&[job(8, Some("failure"))], &ours, began), None);
     }
 
     #[test]

@@ -38,6 +38,17 @@ impl JobStatus {
             JobStatus::Abandoned => "abandoned",
         }
     }
+
+    /// What GitHub calls it; empty where it has no word of it.
+    pub fn conclusion(self) -> &'static str {
+        match self {
+            JobStatus::Success => "success",
+            JobStatus::Failed => "failure",
+            JobStatus::Cancelled => "cancelled",
+            JobStatus::Skipped => "skipped",
+            JobStatus::Abandoned => "",
+        }
+    }
 }
 
 /// What a row says of its job: it began, or it is over.

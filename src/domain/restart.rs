@@ -94,6 +94,7 @@ impl RestartReason {
             | Cause::Stopped
             | Cause::Unfinished
             | Cause::LockLost
+            | Cause::NotReported
             | Cause::SupervisorLost => self,
         }
     }

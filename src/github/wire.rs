@@ -89,6 +89,9 @@ pub struct Job {
     /// When a runner began it; before that GitHub may give the time of queueing.
     #[serde(default)]
     pub started_at: Option<DateTime<Utc>>,
+    /// How it ended, if it has.
+    #[serde(default)]
+    pub conclusion: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! How long our job waited: one look at the jobs of its run, spared where the credential has little left.
 
 use super::{Access, LOOK_LIMIT, Registrar};
-use crate::domain::queue::{Listed, Ours, Question, QueueFault, queue_time};
+use crate::domain::queue::{Listed, Ours, Question, QueueFault, conclusion, queue_time};
 use crate::github::{Job, Jobs};
 use crate::sys::runner_file;
 use std::sync::{Mutex, PoisonError};
@@ -35,11 +35,20 @@ impl Registrar {
     /// Why it is not known.
     pub async fn queue_time(&self, question: &Question) -> Result<Duration, QueueFault> {
         let jobs = self.list(question).await?;
+        queue_time(&jobs, &self.ours(), question.started_at)
+    }
+
+    /// How the job that we began then ended, as GitHub has it; `None` if it cannot be asked, or does not say.
+    pub async fn conclusion(&self, question: &Question) -> Option<&'static str> {
+        let jobs = self.list(question).await.ok()?;
+        conclusion(&jobs, &self.ours(), question.started_at)
+    }
+
+    /// An ephemeral runner's file is gone by the end of its job.
+    fn ours(&self) -> Ours {
         let file = runner_file::read(&self.dir);
         let name = file.as_ref().map(|file| file.name.clone()).filter(|name| !name.is_empty());
-        let ours =
-            Ours { id: file.and_then(|file| file.id), name: name.unwrap_or_else(|| self.wish.name.clone()) };
-        queue_time(&jobs, &ours, question.started_at)
+        Ours { id: file.and_then(|file| file.id), name: name.unwrap_or_else(|| self.wish.name.clone()) }
     }
 
     async fn list(&self, question: &Question) -> Result<Vec<Listed>, QueueFault> {
@@ -74,5 +83,6 @@ fn listed(job: Job) -> Listed {
         runner_name: job.runner_name,
         created_at: job.created_at,
         started_at: job.started_at.filter(|_| begun),
+        conclusion: job.conclusion,
     }
 }

@@ -5,8 +5,10 @@ use crate::domain::cache::{CacheResult, Caches};
 use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
 use crate::sys::diag::{Batch, Follower};
+use crate::sys::disk::Lowest;
 use crate::telemetry::emit::Telemetry;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -17,8 +19,8 @@ pub(super) struct CacheWatch {
 }
 
 impl CacheWatch {
-    pub(super) fn begin(own_types: &[String], runner_dir: &Path, telemetry: &Telemetry) -> CacheWatch {
-        let follower = match Follower::start(runner_dir) {
+    pub(super) fn begin(own_types: &[String], runner_dir: &Path, space: Arc<Lowest>, telemetry: &Telemetry) -> CacheWatch {
+        let follower = match Follower::start(runner_dir, space) {
             Ok(follower) => Some(follower),
             Err(error) => {
                 tracing::warn!(event = "job_logs_not_followed", error = %error);

@@ -5,6 +5,7 @@ use super::reports::Answer;
 use crate::config::names;
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
+use crate::domain::queue::Question;
 use crate::domain::registration::{Removal, Standing};
 use crate::registrar::{Enrolled, Registrar};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(super) enum Done {
     Removed(Removal),
     Asked(Option<Standing>),
     Listed(Answer),
+    Concluded(Question, Option<&'static str>),
 }
 
 impl Supervisor {
@@ -43,6 +45,7 @@ impl Supervisor {
             Done::Asked(Some(standing)) => self.feed(Input::Asked(standing)),
             Done::Asked(None) => {}
             Done::Listed(answer) => self.answered(answer),
+            Done::Concluded(question, conclusion) => self.concluded(&question, conclusion),
             Done::Unlabelled(result) => self.telemetry.emit(&Notice::Unlabelled(result)),
         }
     }

@@ -9,6 +9,7 @@ impl Supervisor {
     /// A stop that was asked for waits for nobody but the disk and the answers under way; any other for the sweep as well.
     pub(super) async fn wrap_up(&mut self) {
         let mut limit = Instant::now() + self.wrap_up_limit;
+        self.last_words(limit).await;
         self.last_rows(limit).await;
         self.last_caches(limit).await;
         self.last_engine(limit).await;

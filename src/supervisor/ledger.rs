@@ -25,7 +25,7 @@ pub(super) struct Ledger {
 
 impl Supervisor {
     /// Hands a row over; it is told once the thread says that it is written.
-    pub(super) fn write(&mut self, mut row: JobRecord) {
+    pub(super) fn hand_over(&mut self, mut row: JobRecord) {
         self.deployments.mark(&mut row);
         if let Some(scribe) = &self.scribe {
             self.ledger.unwritten += 1;
@@ -87,13 +87,12 @@ impl Supervisor {
             self.ledger.begun = Some(row.clone());
             return if more { Notice::JobIdentified(row) } else { Notice::JobStarted(row) };
         }
-        let more = self.ledger.recent.back().is_some_and(|last| row.amends(last));
-        if more {
-            self.ledger.recent.pop_back();
-        }
+        let is_known = self.ledger.recent.back().is_some_and(|last| row.amends(last));
+        let earlier = is_known.then(|| self.ledger.recent.pop_back()).flatten();
         self.remember(row.clone());
-        if more {
-            return Notice::JobAmended(row);
+        if let Some(earlier) = earlier {
+            let queue_time = row.queue_time.filter(|_| earlier.queue_time.is_none());
+            return Notice::JobAmended { row, queue_time };
         }
         if let RowStatus::Finished(status) = row.status {
             self.ledger.finished[status as usize] += 1;

@@ -18,7 +18,9 @@ use std::time::Duration;
 /// What the jobs have told, and how they tell it.
 pub(super) struct Reports {
     socket: Option<Socket>,
-    dossiers: Dossiers,
+    pub(super) dossiers: Dossiers,
+    /// Came while a row waited for its worker's word.
+    early: Vec<Answer>,
     /// GitHub did not know yet how long the job that began then had waited.
     late: Option<DateTime<Utc>>,
 }
@@ -42,7 +44,7 @@ impl Reports {
                 None
             }
         };
-        Reports { socket, dossiers: Dossiers::default(), late: None }
+        Reports { socket, dossiers: Dossiers::default(), early: Vec::new(), late: None }
     }
 
     /// The next report; never, if there is no way to get one.
@@ -86,6 +88,10 @@ impl Supervisor {
     }
 
     fn take(&mut self, report: Report) {
+        if self.life.open_job().is_none() {
+            // Whoever reports has a worker, or says so: its job may not have been seen yet.
+            self.look();
+        }
         let up = self.clock.now().up;
         let row = match report {
             Report::Started(context) => self.reports.dossiers.started(context, up),
@@ -112,7 +118,7 @@ impl Supervisor {
             }
             RowStatus::Finished(_) => {
                 let row = self.reports.dossiers.end(row);
-                self.write(row);
+                self.close(row);
                 self.ask_again();
             }
         }
@@ -143,7 +149,15 @@ impl Supervisor {
         }
     }
 
+    /// What came meanwhile, now that no row waits.
+    pub(super) fn answer_late(&mut self) {
+        std::mem::take(&mut self.reports.early).into_iter().for_each(|answer| self.answered(answer));
+    }
+
     pub(super) fn answered(&mut self, answer: Answer) {
+        if !self.closing.is_empty() {
+            return self.reports.early.push(answer);
+        }
         let Answer { question, again, waited } = answer;
         match waited {
             Ok(waited) => {

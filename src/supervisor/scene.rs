@@ -6,17 +6,19 @@ use crate::domain::event::{Exit, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::sys::cgroup::{Cgroup, JobPeak};
-use crate::sys::{disk, processes};
+use crate::sys::disk::Lowest;
+use crate::sys::processes;
 use crate::telemetry::emit::{Resources, Sample};
 use chrono::{DateTime, Utc};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Where the runner lives and may die.
 pub(super) struct Scene {
     cgroup: Cgroup,
-    work_dir: PathBuf,
+    space: Arc<Lowest>,
     ooms: OomWatch,
     at_job_start: Option<u64>,
     meter: Option<Meter>,
@@ -33,9 +35,9 @@ struct Meter {
 }
 
 impl Scene {
-    pub(super) fn new(work_dir: PathBuf) -> Scene {
+    pub(super) fn new(space: Arc<Lowest>) -> Scene {
         let (cgroup, ooms) = (Cgroup::find(Path::new("/")), OomWatch::default());
-        Scene { cgroup, work_dir, ooms, at_job_start: None, meter: None, job_peak: None }
+        Scene { cgroup, space, ooms, at_job_start: None, meter: None, job_peak: None }
     }
 
     /// Reads the count, and remembers when.
@@ -47,17 +49,20 @@ impl Scene {
 
     fn cause(&mut self, exit: Exit, now: Duration) -> Cause {
         let before = self.ooms.before(now);
-        death::cause(exit, before, self.look(now), disk::space(&self.work_dir))
+        death::cause(exit, before, self.look(now), self.space.now())
     }
 
     /// A job's start is remembered, what it used is written down; its failure is explained, if there is anything to say.
     fn witness(&mut self, row: &mut JobRecord, now: Duration) {
         self.measure(row);
         match row.status {
-            RowStatus::Running => self.at_job_start = self.look(now),
+            RowStatus::Running => {
+                self.at_job_start = self.look(now);
+                self.space.begin();
+            }
             RowStatus::Finished(JobStatus::Failed) => {
                 let after = self.look(now);
-                let cause = death::of_failed_job(self.at_job_start, after, disk::space(&self.work_dir));
+                let cause = death::of_failed_job(self.at_job_start, after, self.space.look());
                 row.cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
             }
             RowStatus::Finished(_) => {}
@@ -100,7 +105,7 @@ impl Scene {
             job_peak: self.job_peak,
             cpu: self.cgroup.cpu_time(),
             pressure: self.cgroup.pressure(),
-            free: disk::space(&self.work_dir).map(|space| space.free),
+            free: self.space.now().map(|space| space.free),
             zombies: processes::zombies(),
         }
     }

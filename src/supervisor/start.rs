@@ -1,6 +1,7 @@
 //! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
 use super::caches::CacheWatch;
+use super::closing::Closing;
 use super::engine::EngineWatch;
 use super::fault::StartError;
 use super::hall::Hall;
@@ -21,6 +22,7 @@ use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
 use crate::http::{self, Scrapes, View, api, page, server};
 use crate::sys::child::Output;
+use crate::sys::disk::Lowest;
 use crate::sys::journal;
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
@@ -111,20 +113,22 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         Opened::Unusable(detail) => (None, Err(detail)),
     };
     let scribe = Scribe::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
+    let space = Arc::new(Lowest::of(work_dir.clone()));
     let mut supervisor = Supervisor {
         life,
         clock,
         signals,
-        sweeper: Sweeper::start(&config, &launch, work_dir.clone()),
+        sweeper: Sweeper::start(&config, &launch, work_dir),
         engine: EngineWatch::start(&config, &launch),
-        scene: Scene::new(work_dir),
+        scene: Scene::new(Arc::clone(&space)),
         preparation,
         reports,
-        caches: CacheWatch::begin(&config.metrics.cache_types, &launch.dir, &telemetry),
+        caches: CacheWatch::begin(&config.metrics.cache_types, &launch.dir, space, &telemetry),
         traced: Traced::default(),
         launch,
         listening: Listening::default(),
         workers: Workers::default(),
+        closing: Closing::default(),
         below: mpsc::unbounded_channel(),
         update: None,
         output: Output { outlets, lines: Arc::default() },

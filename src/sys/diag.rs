@@ -2,10 +2,11 @@
 //!
 //! The worker keeps one log per step and one for the whole job in `_diag/pages`, and deletes each file up to a second after
 //! it was closed. A file is opened as it is made and its descriptor kept, so that no deletion matters; it is read when it or
-//! a step's file is closed: the kernel wakes us once per step and page, and never while a step runs.
+//! a step's file is closed. Meanwhile, as a page grows, the disk is looked at, at most each second.
 
 mod pages;
 
+use super::disk::Lowest;
 use crate::domain::cache::CacheEvent;
 use crate::sys::identity::Identity;
 use nix::errno::Errno;
@@ -13,17 +14,22 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use pages::Pages;
+use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// The disk is looked at this often at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const STACK: usize = 128 * 1024;
 /// Batches that may wait for the supervisor; then reading waits, and the files with it.
 const BATCHES: usize = 4;
 /// What we want to hear of the files.
 const FILES: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_MODIFY)
     .union(AddWatchFlags::IN_CLOSE_WRITE)
     .union(AddWatchFlags::IN_DELETE)
     .union(AddWatchFlags::IN_ONLYDIR);
@@ -59,13 +65,16 @@ impl Follower {
     ///
     /// # Errors
     /// If the system refuses a watch or a thread.
-    pub fn start(runner_dir: &Path) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
+    pub fn start(
+        runner_dir: &Path,
+        space: Arc<Lowest>,
+    ) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (sender, batches) = mpsc::channel(BATCHES);
         let dir = pages_dir(runner_dir);
         let pages = Pages::new(dir, sender);
-        let mut watcher = Watcher { inotify, stop: Arc::clone(&stop), here: None, above: None, pages };
+        let mut watcher = Watcher { inotify, stop: Arc::clone(&stop), here: None, above: None, pages, space, looked: None };
         watcher.aim(false)?;
         std::thread::Builder::new().name("job-pages".to_owned()).stack_size(STACK).spawn(move || {
             // Without a watch there is nothing more to tell: the channel's end says so.
@@ -118,6 +127,9 @@ struct Watcher {
     /// The watch on what is above it, until it is there.
     above: Option<WatchDescriptor>,
     pages: Pages,
+    /// A step that fails for want of space fails while a page grows or as it is closed.
+    space: Arc<Lowest>,
+    looked: Option<Duration>,
 }
 
 impl Watcher {
@@ -149,6 +161,7 @@ impl Watcher {
             return self.aim(true);
         }
         let Some(name) = event.name.as_ref().and_then(|name| name.to_str()) else { return Ok(()) };
+        self.look_at_space();
         if is(AddWatchFlags::IN_CREATE) {
             self.pages.created(name)
         } else if is(AddWatchFlags::IN_CLOSE_WRITE) {
@@ -157,6 +170,14 @@ impl Watcher {
             self.pages.deleted(name)
         } else {
             Ok(())
+        }
+    }
+
+    fn look_at_space(&mut self) {
+        let now = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
+        if self.looked.is_none_or(|last| now >= last + LOOK_EVERY) {
+            self.looked = Some(now);
+            self.space.look();
         }
     }
 

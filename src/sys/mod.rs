@@ -11,6 +11,7 @@ pub mod engine;
 pub mod hooks;
 pub mod identity;
 pub mod journal;
+pub mod last_word;
 pub mod one_shot;
 pub mod oom;
 pub mod outlet;

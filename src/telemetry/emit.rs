@@ -101,7 +101,7 @@ impl Telemetry {
             Notice::ReportRefused(fault) => jobs::report_refused(*fault),
             Notice::QueueTimeUnknown(fault) => jobs::queue_time_unknown(*fault),
             Notice::JobFinished(row) => self.job_finished(row),
-            Notice::JobAmended(row) => jobs::job_amended(row),
+            Notice::JobAmended { row, queue_time } => jobs::job_amended(row, *queue_time),
             Notice::RegistrationStarted => info!(event = "registration_started"),
             Notice::Registered(how) => info!(event = "registered", how = how.as_str()),
             Notice::RegistrationFailed(fault) => {

@@ -13,7 +13,7 @@ say() { echo "$(date -u '+%Y-%m-%d %H:%M:%SZ'): $*"; }
 say Listening for Jobs
 "#;
 
-fn listener(script: &str) -> Supervised {
+pub(crate) fn listener(script: &str) -> Supervised {
     let mut s = plan(json!({})).listening(format!("{BEGIN}{script}")).start();
     s.until_log("event=session_created");
     s

@@ -22,6 +22,7 @@ mod start;
 mod stop;
 mod tee;
 mod told;
+mod words;
 
 use supervised::{job, runner};
 

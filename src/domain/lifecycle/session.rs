@@ -228,12 +228,9 @@ fn change_to_action(change: JobChange, interrupted: bool) -> Action {
 /// What GitHub shows. A job that our interrupt has cancelled is told to it as failed (`StepsRunner`, runner-facts §1.4).
 fn conclusion(status: RowStatus, interrupted: bool) -> &'static str {
     match status {
-        RowStatus::Finished(JobStatus::Success) => "success",
-        RowStatus::Finished(JobStatus::Failed) => "failure",
-        RowStatus::Finished(JobStatus::Cancelled) if interrupted => "failure",
-        RowStatus::Finished(JobStatus::Cancelled) => "cancelled",
-        RowStatus::Finished(JobStatus::Skipped) => "skipped",
-        RowStatus::Finished(JobStatus::Abandoned) | RowStatus::Running => "",
+        RowStatus::Finished(JobStatus::Cancelled) if interrupted => JobStatus::Failed.conclusion(),
+        RowStatus::Finished(status) => status.conclusion(),
+        RowStatus::Running => "",
     }
 }
 

@@ -79,11 +79,12 @@ pub(super) fn job_started(row: &JobRecord) {
     info!(event = "job_started", job = row.job_name.as_str(), job_id = row.job_id.as_str());
 }
 
-/// Only the queue time can be known late.
-pub(super) fn job_amended(row: &JobRecord) {
-    observe(&c::QUEUE_TIME, row.queue_time);
-    let queue_seconds = row.queue_time.map(|d| format!("{:.3}", d.as_secs_f64()));
-    info!(event = "job_amended", job_id = row.job_id.as_str(), queue_seconds);
+/// What GitHub said late: how long it had waited, or how it ended.
+pub(super) fn job_amended(row: &JobRecord, queue_time: Option<Duration>) {
+    observe(&c::QUEUE_TIME, queue_time);
+    let queue_seconds = queue_time.map(|d| format!("{:.3}", d.as_secs_f64()));
+    let conclusion = (!row.conclusion.is_empty()).then_some(row.conclusion.as_str());
+    info!(event = "job_amended", job_id = row.job_id.as_str(), queue_seconds, conclusion);
 }
 
 /// As the job log's sums count it, so that a replay gives the same.
