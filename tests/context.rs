@@ -213,6 +213,38 @@ fn github_is_asked_once_more_after_the_job_if_it_was_late() {
 }
 
 #[test]
+fn github_is_asked_once_where_worker_and_listener_disagree() {
+    require!("namespace", "python3", "bash");
+    let (fake, plan) = registered(&[]);
+    let now = Utc::now();
+    let mut jobs = listed(now - TimeDelta::seconds(9), Some(now), "completed");
+    jobs[1]["conclusion"] = json!("timed_out");
+    fake.set_jobs(jobs);
+    // It reports its run by the hook, as the worker of a real job does; its own report to GitHub was refused.
+    let script = r#"#!/bin/bash
+        [ "$1" = run ] || exec bin/simulated/Runner.Listener "$@"
+        rm bin/Runner.Worker && cp "$(type -P sleep)" bin/Runner.Worker
+        say() { echo "$(date -u '+%Y-%m-%d %H:%M:%SZ'): $*"; }
+        say Listening for Jobs
+        say Running job: build; bin/Runner.Worker 1 & sleep 0.3
+        GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=41 GITHUB_RUN_ATTEMPT=1 GITHUB_JOB=build RUNNER_TRACKING_ID=github_1 bash "$ACTIONS_RUNNER_HOOK_JOB_STARTED"
+        { for text in 'INFO JobRunner] Job result after all job steps finish: Succeeded' 'INFO JobRunner] Raising job completed against run service' \
+            'INFO Worker] Job completed.' 'ERR  Worker] System.AggregateException: x'; do echo "[$(date -u '+%Y-%m-%d %H:%M:%SZ') $text"; done; } >_diag/Worker_1-utc.log
+        wait; say Job build completed with result: Failed
+        exec sleep 600
+    "#;
+    let mut s = plan.listening(script.into()).start();
+    s.until("it is amended", |s| s.log().contains("event=job_amended") && rows(s).len() == 4);
+    let row = last(&s);
+    let told = columns(&row, ["status", "conclusion", "cause", "queue_time_seconds"]);
+    assert_eq!(told, ["failed", "timed_out", "", "9.000"], "{}", s.log());
+    assert_eq!(asked_for_jobs(&fake), 2, "for its queue time, and for its end");
+    assert_eq!(metric(&s, "jobs_total{status=\"failed\"}"), Some(1.0));
+    assert_eq!(metric(&s, "queue_time_seconds_count"), Some(1.0));
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
 fn a_queue_time_that_cannot_be_is_counted_and_not_observed() {
     require!("namespace", "python3");
     let now = Utc::now();

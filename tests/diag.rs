@@ -3,10 +3,10 @@
 
 use nix::sys::stat::Mode;
 use runner_init::sys::diag::{self, Batch, Follower};
-use std::sync::Arc;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::mpsc;

@@ -282,7 +282,9 @@ fn a_job_that_fills_the_disk_says_so() {
     assert_eq!(s.stop(), 0);
 
     // What filled it is gone before the runner says that the job is over.
-    let temporary = script("head -c 60000000 /dev/zero > \"$RUNNER_TEMP/fill\"; echo No space left on device; exit 1");
+    let temporary = script(
+        "head -c 60000000 /dev/zero > \"$RUNNER_TEMP/fill\"; sleep 1.1; echo No space left on device; sleep 0.5; exit 1",
+    );
     let s = run_to_end(runner(&[temporary]).after(fill));
     assert_eq!(end(&s), ended("failed", "disk_full"));
 

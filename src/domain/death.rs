@@ -86,7 +86,8 @@ struct Reading {
 impl OomWatch {
     /// Remembers a reading of the cgroup's count, at this monotonic time.
     pub fn note(&mut self, at: Duration, kills: u64) {
-        if self.latest.is_some_and(|latest| latest.at + BEFORE <= at) {
+        // At the beginning any earlier one is better than none.
+        if self.earlier.is_none() || self.latest.is_some_and(|latest| latest.at + BEFORE <= at) {
             self.earlier = self.latest;
         }
         self.latest = Some(Reading { at, kills });
@@ -176,6 +177,15 @@ mod tests {
         assert!(space(GIB - 1, 100 * GIB) && !space(GIB, 100 * GIB));
         assert!(space(0, 1 << 20) && !space(1, 1 << 20), "a small tmpfs is full when it is full");
         assert!(!space(0, 0), "a file system that tells no size tells nothing");
+    }
+
+    #[test]
+    fn readings_close_together_at_the_beginning_do_not_hide_a_kill() {
+        let mut watch = OomWatch::default();
+        for (millis, kills) in [(118, 0), (450, 0), (1_110, 1)] {
+            watch.note(Duration::from_millis(millis), kills);
+        }
+        assert_eq!(watch.before(Duration::from_millis(1_400)), Some(0));
     }
 
     #[test]

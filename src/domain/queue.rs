@@ -100,12 +100,11 @@ impl QueueFault {
     }
 }
 
-/// The job that `ours` began at about `began`, and when it was made and begun.
-fn nearest<'a>(
-    jobs: &'a [Listed],
-    ours: &Ours,
-    began: DateTime<Utc>,
-) -> Option<(&'a Listed, (DateTime<Utc>, DateTime<Utc>))> {
+/// A job, and when it was made and begun.
+type Dated<'a> = (&'a Listed, (DateTime<Utc>, DateTime<Utc>));
+
+/// The job that `ours` began at about `began`.
+fn nearest<'a>(jobs: &'a [Listed], ours: &Ours, began: DateTime<Utc>) -> Option<Dated<'a>> {
     let is_ours = |job: &&Listed| match (ours.id, job.runner_id) {
         (Some(ours), Some(its)) => ours == its,
         (None, _) | (_, None) => job.runner_name.as_deref() == Some(&ours.name),

@@ -19,7 +19,12 @@ pub(super) struct CacheWatch {
 }
 
 impl CacheWatch {
-    pub(super) fn begin(own_types: &[String], runner_dir: &Path, space: Arc<Lowest>, telemetry: &Telemetry) -> CacheWatch {
+    pub(super) fn begin(
+        own_types: &[String],
+        runner_dir: &Path,
+        space: Arc<Lowest>,
+        telemetry: &Telemetry,
+    ) -> CacheWatch {
         let follower = match Follower::start(runner_dir, space) {
             Ok(follower) => Some(follower),
             Err(error) => {

@@ -79,8 +79,9 @@ impl Supervisor {
         let question = Question::about(&row).filter(|_| ask);
         self.hand_over(row);
         while self.closing.rows.front().is_some_and(|held| held.word.is_none()) {
-            let next = self.closing.rows.pop_front();
-            next.into_iter().for_each(|held| self.hand_over(held.row));
+            if let Some(Held { row, .. }) = self.closing.rows.pop_front() {
+                self.hand_over(row);
+            }
         }
         if let Some(question) = question {
             self.ask_how_it_ended(question);

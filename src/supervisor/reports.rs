@@ -151,7 +151,9 @@ impl Supervisor {
 
     /// What came meanwhile, now that no row waits.
     pub(super) fn answer_late(&mut self) {
-        std::mem::take(&mut self.reports.early).into_iter().for_each(|answer| self.answered(answer));
+        for answer in std::mem::take(&mut self.reports.early) {
+            self.answered(answer);
+        }
     }
 
     pub(super) fn answered(&mut self, answer: Answer) {

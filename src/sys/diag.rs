@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// The disk is looked at this often at most.
+/// The disk is looked at this often at most while pages grow; when one is closed, always.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const STACK: usize = 128 * 1024;
 /// Batches that may wait for the supervisor; then reading waits, and the files with it.
@@ -65,16 +65,14 @@ impl Follower {
     ///
     /// # Errors
     /// If the system refuses a watch or a thread.
-    pub fn start(
-        runner_dir: &Path,
-        space: Arc<Lowest>,
-    ) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
+    pub fn start(runner_dir: &Path, space: Arc<Lowest>) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (sender, batches) = mpsc::channel(BATCHES);
         let dir = pages_dir(runner_dir);
         let pages = Pages::new(dir, sender);
-        let mut watcher = Watcher { inotify, stop: Arc::clone(&stop), here: None, above: None, pages, space, looked: None };
+        let mut watcher =
+            Watcher { inotify, stop: Arc::clone(&stop), here: None, above: None, pages, space, looked: None };
         watcher.aim(false)?;
         std::thread::Builder::new().name("job-pages".to_owned()).stack_size(STACK).spawn(move || {
             // Without a watch there is nothing more to tell: the channel's end says so.
@@ -161,7 +159,7 @@ impl Watcher {
             return self.aim(true);
         }
         let Some(name) = event.name.as_ref().and_then(|name| name.to_str()) else { return Ok(()) };
-        self.look_at_space();
+        self.look_at_space(is(AddWatchFlags::IN_CLOSE_WRITE));
         if is(AddWatchFlags::IN_CREATE) {
             self.pages.created(name)
         } else if is(AddWatchFlags::IN_CLOSE_WRITE) {
@@ -173,9 +171,9 @@ impl Watcher {
         }
     }
 
-    fn look_at_space(&mut self) {
+    fn look_at_space(&mut self, closed: bool) {
         let now = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
-        if self.looked.is_none_or(|last| now >= last + LOOK_EVERY) {
+        if closed || self.looked.is_none_or(|last| now >= last + LOOK_EVERY) {
             self.looked = Some(now);
             self.space.look();
         }

@@ -75,11 +75,11 @@ fn the_last_word_of_a_job_whose_listener_leaves_is_heard() {
 fn a_log_that_is_no_file_says_nothing() {
     require!("namespace");
     let mut s = listener(&format!(
-        r#"{WORK}
+        r"{WORK}
         say Running job: a; bin/Runner.Worker 0.6 & sleep 0.2
         mkfifo _diag/Worker_1.log; ln -s /etc/passwd _diag/Worker_2.log; wait
         say Job a completed with result: Failed
-        exec sleep 600"#
+        exec sleep 600"
     ));
     s.until("it is over", |s| s.results().len() == 1);
     assert_eq!(s.results(), ["failed"], "{}", s.log());

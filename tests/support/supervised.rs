@@ -102,7 +102,7 @@ impl Plan {
         self
     }
 
-    /// Over this script instead of the simulated listener.
+    /// Over this script instead of the simulated listener, which is in `bin/simulated` then.
     pub fn listening(mut self, script: String) -> Plan {
         self.listener = Some(script);
         self
@@ -175,7 +175,11 @@ impl Plan {
         }
         if let Some(script) = &self.listener {
             let listener = root.join("bin/Runner.Listener");
-            std::fs::remove_file(&listener).and_then(|()| std::fs::write(&listener, script)).expect("ours");
+            let simulated = root.join("bin/simulated");
+            let done = std::fs::create_dir_all(&simulated)
+                .and_then(|()| std::fs::rename(&listener, simulated.join("Runner.Listener")))
+                .and_then(|()| std::fs::write(&listener, script));
+            done.expect("ours");
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             std::fs::set_permissions(&listener, mode).expect("ours");
         }
