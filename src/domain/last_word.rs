@@ -12,8 +12,10 @@ use super::record::{JobRecord, JobStatus, RowStatus};
 /// What became of the worker's report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Report {
-    /// It had not begun to report: if it died, the listener has told GitHub.
+    /// There is no log, or none of a worker's.
     #[default]
+    Unread,
+    /// It had not begun to report. If it died by itself, the listener has told GitHub; not so if it was the listener that killed it.
     NotBegun,
     /// It was reporting when it died.
     Begun,
@@ -38,6 +40,9 @@ impl LastWord {
         let mut word = LastWord::default();
         let (mut results, mut cancelled, mut caught) = (0, false, false);
         for (level, source, text) in log.split(|byte| *byte == b'\n').filter_map(record) {
+            if word.report == Report::Unread {
+                word.report = Report::NotBegun;
+            }
             match (level, source) {
                 ("INFO", "JobRunner") => {
                     if let Some(result) = text.strip_prefix("Job result after all job steps finish: ") {
@@ -62,7 +67,7 @@ impl LastWord {
         if word.report == Report::Begun && cancelled && !caught {
             word.report = Report::Done;
         }
-        if results == 1 { word } else { LastWord::default() }
+        if results <= 1 { word } else { LastWord::default() }
     }
 }
 
@@ -79,8 +84,17 @@ fn record(line: &[u8]) -> Option<(&str, &str, &str)> {
 
 /// The row as GitHub has the job, and whether GitHub itself should be asked: its worker and its listener disagree, or nobody knows.
 pub fn settle(row: JobRecord, word: LastWord) -> (JobRecord, bool) {
-    let (RowStatus::Finished(said), Some(result)) = (row.status, word.result) else { return (row, false) };
+    let RowStatus::Finished(said) = row.status else { return (row, false) };
     let ended_by_us = said == JobStatus::Cancelled && row.conclusion == JobStatus::Failed.conclusion();
+    let untold = |row: JobRecord| {
+        let cause = if ended_by_us { row.cause } else { Cause::NotReported.to_string() };
+        (JobRecord { conclusion: String::new(), cause, ..row }, !ended_by_us)
+    };
+    let Some(result) = word.result else {
+        // It did not end in the time the listener gave it to cancel.
+        let killed = said == JobStatus::Cancelled && word.report == Report::NotBegun;
+        return if killed { untold(row) } else { (row, false) };
+    };
     let lock_lost = said == JobStatus::Abandoned && row.cause == Cause::LockLost.to_string();
     let worker_s = status_of(result);
     let report = match word.report {
@@ -89,13 +103,11 @@ pub fn settle(row: JobRecord, word: LastWord) -> (JobRecord, bool) {
         report => report,
     };
     match report {
-        Report::NotBegun => (row, false),
+        Report::NotBegun if said == JobStatus::Cancelled => untold(row),
+        Report::Unread | Report::NotBegun => (row, false),
         Report::Begun if said == worker_s => (row, true),
         Report::Begun => (JobRecord { conclusion: String::new(), ..row }, true),
-        Report::Failed => {
-            let cause = if ended_by_us { row.cause } else { Cause::NotReported.to_string() };
-            (JobRecord { conclusion: String::new(), cause, ..row }, !ended_by_us)
-        }
+        Report::Failed => untold(row),
         Report::Done => {
             let conclusion = worker_s.conclusion().to_owned();
             // We know better than GitHub why: it was we who ended it, or the lock.
@@ -173,6 +185,8 @@ mod tests {
             LastWord::read(b"[x INFO JobRunner] Job result after all job steps finish: Succeeded\n"),
             LastWord::default()
         );
+        let begun = b"[2026-11-30 08:59:09Z INFO Worker] Version: 2.336.0\n";
+        assert_eq!(LastWord::read(begun), LastWord { result: None, report: Report::NotBegun });
         assert_eq!(LastWord::read(b"\xff\xfe[\n[]\n[ ] \n"), LastWord::default());
         let two = format!(
             "[2026-11-30 08:59:12Z INFO JobRunner] Job result after all job steps finish: Failed\n{DONE}"
@@ -198,7 +212,7 @@ mod tests {
     #[test]
     fn every_row_of_the_table_of_words() {
         use JobStatus::{Abandoned, Cancelled, Failed, Success};
-        let rows: [Case; 16] = [
+        let rows: [Case; 20] = [
             (Success, "success", "", "Succeeded", Report::Done, Success, "success", "", false),
             (Success, "success", "", "SucceededWithIssues", Report::Done, Success, "success", "", false),
             (Failed, "failure", "oom", "Failed", Report::Done, Failed, "failure", "oom", false),
@@ -225,6 +239,12 @@ mod tests {
                 "lock lost",
                 false,
             ),
+            // Killed by the listener, which tells nobody: it did not end in the time it had to cancel.
+            (Cancelled, "cancelled", "", "", Report::NotBegun, Cancelled, "", "not reported", true),
+            (Cancelled, "cancelled", "", "Canceled", Report::NotBegun, Cancelled, "", "not reported", true),
+            (Cancelled, "failure", "stopped", "", Report::NotBegun, Cancelled, "", "stopped", false),
+            // Nobody can read a log.
+            (Cancelled, "cancelled", "", "", Report::Unread, Cancelled, "cancelled", "", false),
             // The worker was killed: the listener has told GitHub, or nobody knows.
             (Failed, "failure", "", "Succeeded", Report::NotBegun, Failed, "failure", "", false),
             (Failed, "failure", "", "Succeeded", Report::Begun, Failed, "", "", true),

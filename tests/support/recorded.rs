@@ -7,13 +7,14 @@ use runner_init::domain::event::{Exit, Now, RunnerEvent, StopKind, Stream, Worke
 use runner_init::domain::job::crew::{Crew, Id, Log, Look, Process};
 use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
+use runner_init::domain::last_word::{LastWord, settle};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::notice::Notice;
 use runner_init::domain::parse::{Reading, parse};
 use runner_init::domain::polls;
 use runner_init::domain::record::{JobRecord, RowStatus};
-use runner_init::sim::recording::{Event, Recording, Target, What, made, trace};
-use std::collections::VecDeque;
+use runner_init::sim::recording::{Event, Recording, Target, What, made, trace, work};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -96,6 +97,7 @@ pub fn play(name: &str) -> Outcome {
             None => made::listener(&recording, launch),
         };
         stage.trace = (Vec::new(), records.into());
+        stage.words.extend(words(&recording, launch));
         stage.run(launch);
     }
     stage.outcome()
@@ -114,6 +116,8 @@ struct Stage {
     workers: Vec<(f64, f64)>,
     /// Logs of Workers that nobody has seen yet.
     logs: Vec<Log>,
+    /// What each of them holds in the end.
+    words: BTreeMap<String, String>,
     /// The listener's trace: what has been written, and what will be.
     trace: (Vec<trace::Record>, VecDeque<trace::Record>),
     follows: bool,
@@ -155,6 +159,7 @@ impl Stage {
             crew: Crew::default(),
             workers: Vec::new(),
             logs: Vec::new(),
+            words: BTreeMap::new(),
             trace: Default::default(),
             follows: false,
             states: Vec::new(),
@@ -334,7 +339,12 @@ impl Stage {
                 Action::Interrupt => self.interrupted = true,
                 Action::FollowTrace => self.follow_trace(),
                 Action::LeaveTrace => self.follows = false,
-                Action::Append(row) => self.rows.push(row),
+                Action::Append(row) => {
+                    let began = row.started_at.expect("a job's row");
+                    let log = self.crew.log(began).and_then(|name| self.words.get(name));
+                    let word = log.map(|log| LastWord::read(log.as_bytes())).unwrap_or_default();
+                    self.rows.push(settle(row, word).0);
+                }
                 Action::Notify(notice) => self.note(&notice),
                 Action::Leave(code) => self.follow(&format!("leaves {code}")),
                 _ => {}
@@ -405,6 +415,20 @@ fn folded(told: Vec<String>) -> Vec<String> {
 /// The laboratory asks the listener to go, as we do.
 fn is_interrupt(what: &What) -> bool {
     matches!(what, What::Signalled { signal, to: Target::Listener | Target::Group } if signal == "SIGINT")
+}
+
+/// The log of each Worker by its name, in the form of the real ones.
+fn words(recording: &Recording, launch: &[Event]) -> Vec<(String, String)> {
+    let log = |event: &Event| match &event.what {
+        What::Created(path) if trace::is_log(path, "Worker") => {
+            let started = launch.iter().rfind(|e| e.what == What::WorkerStarted && e.at <= event.at)?;
+            let records = work::worker(recording, launch, started.at);
+            let lines = records.into_iter().map(|record| format!("[2026-11-30 09:00:00Z {}\n", record.text));
+            Some((path.trim_start_matches("_diag/").to_owned(), lines.collect()))
+        }
+        _ => None,
+    };
+    launch.iter().filter_map(log).collect()
 }
 
 /// When each Worker lived; an end that was seen late was before the line that tells of it.
