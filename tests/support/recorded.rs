@@ -8,6 +8,7 @@ use runner_init::domain::job::crew::{Crew, Id, Log, Look, Process};
 use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::last_word::{LastWord, settle};
+use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::notice::Notice;
 use runner_init::domain::parse::{Reading, parse};

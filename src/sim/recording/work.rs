@@ -1,6 +1,6 @@
 //! What a recorded Worker came to, and the end of its trace.
 
-use super::trace::{Record, is_log};
+use super::trace::{Record, is_log, printed};
 use super::{Event, Recording, Target, What};
 
 /// What a Worker came to, as far as the recording tells.
@@ -40,15 +40,34 @@ pub fn worker(recording: &Recording, launch: &[Event], started: f64) -> Vec<Reco
     let closing = (ended - 0.8).max(opened);
     add(closing, &format!("INFO JobRunner] Job result after all job steps finish: {result}"));
     add(closing, "INFO JobRunner] Completing the job execution context.");
-    let raised = if work.reported { ended - 0.02 } else { closing };
-    add(raised.max(closing), "INFO JobRunner] Raising job completed against run service");
-    let last = if work.reported {
-        "INFO Worker] Job completed."
-    } else {
-        "ERR  JobRunner] Catch exception while attempting to complete job"
-    };
-    add(raised.max(closing), last);
+    let raised = if work.reported { (ended - 0.02).max(closing) } else { closing };
+    let told = is_cancelled(launch, started, ended);
+    if let Some(at) = told {
+        records.insert(2, Record { at, text: "INFO Worker] Cancellation/Shutdown message received.".into() });
+    }
+    let mut add = |text: &str| records.push(Record { at: raised, text: text.to_owned() });
+    add("INFO JobRunner] Raising job completed against run service");
+    if !work.reported {
+        add("ERR  JobRunner] Catch exception while attempting to complete job 1");
+        add("ERR  Worker] System.AggregateException: One or more errors occurred.");
+    } else if told.is_none() {
+        // One that was told to cancel is silent once it has reported.
+        add("INFO Worker] Job completed.");
+    }
+    records.sort_by(|a, b| a.at.total_cmp(&b.at));
     records
+}
+
+/// When the Worker was told to cancel, if it was: by GitHub, by the end of its listener, or by that of its lock.
+fn is_cancelled(launch: &[Event], started: f64, ended: f64) -> Option<f64> {
+    let tells = |event: &&Event| match &event.what {
+        What::Signalled { to, .. } => matches!(to, Target::Listener | Target::Group),
+        What::Service { thing, .. } => matches!(thing.as_str(), "cancel" | "runner_deleted"),
+        What::Wrote { .. } => printed(event).any(|(_, line)| line.ends_with("with result: Abandoned")),
+        _ => false,
+    };
+    let within = |at: f64| at >= started && at < ended + 1.0;
+    launch.iter().filter(|event| within(event.at)).find(tells).map(|event| event.at.min(ended - 0.5))
 }
 
 /// What the Worker that ended at `ended` had come to.
