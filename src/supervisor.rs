@@ -244,6 +244,7 @@ impl Supervisor {
             Action::Deregister(limit) => {
                 self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) });
             }
+            Action::LookForWork => return Some(self.looked_for_work()),
             Action::FollowTrace => return self.traced.follow(&self.launch.dir),
             Action::LeaveTrace => self.traced.leave(),
             Action::Spawn => return Some(self.spawn()),

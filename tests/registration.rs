@@ -433,6 +433,28 @@ fn a_runner_that_github_calls_offline_twice_is_launched_again_with_its_registrat
     assert!(fake.runners().is_empty());
 }
 
+#[test]
+fn a_listener_that_hangs_is_launched_again() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[]))
+        .env("RUNNER_STATUS_CHECK_INTERVAL", "10s")
+        .env("RUNNER_STOP_GRACE", "10")
+        .start();
+    s.until_state("idle");
+    let hung = s.until_process("Runner.Listener");
+    ns::send(hung, nix::sys::signal::Signal::SIGSTOP);
+    // As GitHub does when nobody polls.
+    let id = fake.runners()[0].id;
+    fake.change(id, |runner| runner.online = false);
+    s.until_log("event=listener_interrupted");
+    // It takes no signal but KILL.
+    fake.change(id, |runner| runner.online = true);
+    s.until("another one listens", |s| s.log().matches("event=session_created").count() == 2);
+    assert_eq!(s.metric("github_runner_restarts_total{reason=\"standing_disagreed\"}"), Some(1.0));
+    assert_eq!(s.stop(), 0);
+}
+
 /// A listener whose trace tells nothing of the loss.
 fn lost_without_a_trace() -> serde_json::Value {
     let text =

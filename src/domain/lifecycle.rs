@@ -2,6 +2,7 @@
 
 mod connection;
 mod enlisting;
+mod mute;
 mod session;
 mod steps;
 mod terms;
@@ -110,7 +111,7 @@ impl Lifecycle {
     }
 
     /// The one table.
-    #[expect(clippy::unnested_or_patterns, reason = "a table is read row by row")]
+    #[expect(clippy::unnested_or_patterns, clippy::too_many_lines, reason = "a table is read row by row")]
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
         let mut actions = match (self.phase, input) {
             (Phase::Done, _input) => Vec::new(),
@@ -122,6 +123,8 @@ impl Lifecycle {
             }
             (_, Input::Said(reading, worker)) => self.said(reading, worker, now),
             (_, Input::Looked(worker)) => self.looked(worker, now),
+            (_, Input::Muted) => self.muted(now),
+            (_, Input::LookedForWork(works)) => self.looked_for_work(works, now),
             (_, Input::Traced(word)) => self.traced(word, now),
             (_, Input::Started { pid }) => self.started(pid),
             (_, Input::NotStarted { error }) => self.not_started(error, now),

@@ -57,6 +57,8 @@ pub enum Notice {
     },
     /// `Listening for Jobs`
     SessionCreated,
+    /// The listener lives and has closed its output.
+    ListenerMuted,
     /// The first error of a streak.
     ConnectionLost {
         /// What the listener said.

@@ -44,11 +44,13 @@ pub enum RestartReason {
     Reregistered,
     /// We were idle and GitHub said twice that we are offline.
     StandingDisagreed,
+    /// It had closed its output.
+    Muted,
 }
 
 impl RestartReason {
     /// Every reason, in label order.
-    pub const ALL: [RestartReason; 13] = [
+    pub const ALL: [RestartReason; 14] = [
         RestartReason::RetryableError,
         RestartReason::PollRefused,
         RestartReason::RunnerUpdating,
@@ -62,6 +64,7 @@ impl RestartReason {
         RestartReason::RegistrationFailed,
         RestartReason::Reregistered,
         RestartReason::StandingDisagreed,
+        RestartReason::Muted,
     ];
 
     /// The label value.
@@ -80,6 +83,7 @@ impl RestartReason {
             RestartReason::RegistrationFailed => "registration_failed",
             RestartReason::Reregistered => "reregistered",
             RestartReason::StandingDisagreed => "standing_disagreed",
+            RestartReason::Muted => "muted",
         }
     }
 
@@ -131,6 +135,8 @@ pub enum StopReason {
     Unregistered,
     /// GitHub says that we are offline: the listener is launched again.
     Disagreed,
+    /// It has closed its output: it is launched again.
+    Muted,
 }
 
 impl StopReason {
@@ -149,6 +155,7 @@ impl StopReason {
             StopReason::Asked => "asked",
             StopReason::Unregistered => "unregistered",
             StopReason::Disagreed => "disagreed",
+            StopReason::Muted => "muted",
         }
     }
 }

@@ -112,6 +112,10 @@ impl Listener {
                 Some(running) => self.begin_update_in_job(update, running),
                 None => return self.update_idle(update),
             },
+            Step::CloseStdout {} => {
+                let nowhere = std::fs::OpenOptions::new().write(true).open("/dev/null");
+                _ = nowhere.map(nix::unistd::dup2_stdout);
+            }
             Step::DeletedOnServer {} => return self.deleted_on_server(),
             Step::HoldOutputMs(ms) => self.hold_output(*ms),
             Step::Exit(code) => return self.exit(*code, running),

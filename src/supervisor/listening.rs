@@ -56,6 +56,7 @@ impl Supervisor {
                     }
                 } else {
                     self.listening.closed_pipes += 1;
+                    self.feed(Input::Muted);
                 }
             }
             // An updater, or a daemon a job left behind, still holds an earlier listener's pipe.

@@ -48,13 +48,23 @@ impl Supervisor {
 
     /// Looks, and says what was seen.
     pub(super) fn look(&mut self) {
+        self.see();
+        self.judge();
+    }
+
+    fn see(&mut self) {
         let now = self.clock.now();
         if let Some(watch) = &mut self.workers.watch {
             let alive: Vec<Id> = self.workers.crew.alive().collect();
             let listener_is_gone = self.listening.gone.is_some();
             self.workers.crew.see(watch.look(&alive, listener_is_gone), now);
         }
-        self.judge();
+    }
+
+    /// Whether any worker lives, of a job that was seen or not.
+    pub(super) fn looked_for_work(&mut self) -> Input {
+        self.see();
+        Input::LookedForWork(self.workers.crew.alive().next().is_some())
     }
 
     fn evidence(&mut self) -> Worker {

@@ -63,7 +63,7 @@ pub struct Label {
 static STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
 static STATES: [&str; 9] =
     ["starting", "registering", "idle", "busy", "disconnected", "ghost", "draining", "backoff", "stopped"];
-static REASONS: [&str; 13] = [
+static REASONS: [&str; 14] = [
     "retryable_error",
     "poll_refused",
     "runner_updating",
@@ -77,6 +77,7 @@ static REASONS: [&str; 13] = [
     "registration_failed",
     "reregistered",
     "standing_disagreed",
+    "muted",
 ];
 static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];

@@ -76,6 +76,7 @@ impl Telemetry {
     pub fn emit(&self, notice: &Notice) {
         match notice {
             Notice::ListenerStarted { pid, restart } => listener_started(*pid, *restart),
+            Notice::ListenerMuted => error!(event = "listener_muted"),
             Notice::ListenerNotStarted { error } => error!(event = "listener_not_started", error),
             Notice::DockerAwaited { at_most } => around::docker_awaited(*at_most),
             Notice::DockerWaitEnded { says } => around::docker_wait_ended(says.as_deref()),
@@ -92,8 +93,7 @@ impl Telemetry {
             Notice::UpdateAwaited { at_most } => info!(event = "update_awaited", seconds = at_most.as_secs()),
             Notice::UpdateEnded { finished } => info!(event = "update_ended", finished),
             Notice::RestartScheduled { reason, after, failures } => {
-                let (reason, seconds) = (reason.as_str(), after.as_secs());
-                warn!(event = "restart_scheduled", reason, seconds, failures);
+                around::restart_scheduled(*reason, *after, *failures);
             }
             Notice::JobStarted(row) => jobs::job_started(row),
             Notice::JobIdentified(row) => jobs::job_identified(row),
@@ -197,7 +197,7 @@ fn listener_started(pid: u32, restart: Option<RestartReason>) {
 
 fn standing_disagreed(standing: Standing) {
     counter!(c::DISAGREEMENTS.name).increment(1);
-    warn!(event = "standing_disagreed", we_believe = "online", github_says = standing.as_str());
+    warn!(event = "standing_disagreed", github_says = standing.as_str());
 }
 
 fn deregistered(removal: &Removal) {

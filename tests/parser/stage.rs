@@ -119,6 +119,7 @@ impl Stage {
                 | Action::Unlabel
                 | Action::Deregister(_)
                 | Action::Spawn
+                | Action::LookForWork
                 | Action::FollowTrace
                 | Action::LeaveTrace
                 | Action::Interrupt

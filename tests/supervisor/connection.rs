@@ -1,6 +1,6 @@
 //! The connection to GitHub: its loss and its return are seen, told or not.
 
-use crate::supervised::{Supervised, job, plan, runner};
+use crate::supervised::{Supervised, job, launches, plan, runner};
 use crate::{ns, require};
 use serde_json::json;
 
@@ -116,5 +116,19 @@ fn a_session_created_anew_is_no_restart() {
         s.log().matches("event=session_created").count() == 2 && s.results() == ["success"]
     });
     assert_eq!(s.log().matches("event=listener_started").count(), 1);
+    assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn a_listener_that_closes_its_output_and_lives_is_launched_again_after_its_job() {
+    require!("namespace");
+    let unseen = job("unseen", 8000);
+    let mut s = launches(&[&[json!({ "close_stdout": {} }), unseen], &[job("seen", 200)]]).start();
+    s.until_log("event=listener_muted");
+    let worker = s.until_process("Runner.Worker");
+    assert!(!s.log().contains("event=listener_interrupted"), "a job nobody sees is a job: {}", s.log());
+    s.until("the next one is seen", |s| s.results() == ["success"]);
+    assert!(ns::stat(worker).is_none(), "it was let finish");
+    assert_eq!(s.metric("github_runner_restarts_total{reason=\"muted\"}"), Some(1.0));
     assert_eq!(s.stop(), 0);
 }

@@ -1,5 +1,6 @@
 //! Connected is what is known: a loss is what the listener noticed, and its end is found, whether the listener tells it or not.
 
+use super::mute::Mute;
 use super::{Action, Lifecycle, Phase};
 use crate::domain::event::Now;
 use crate::domain::notice::Notice;
@@ -44,6 +45,8 @@ pub(super) struct Connection {
     refusals: u32,
     /// The trace is followed by now.
     follows: bool,
+    /// Its output is closed.
+    pub(super) mute: Option<Mute>,
 }
 
 impl Connection {
@@ -55,6 +58,7 @@ impl Connection {
             outlived_at: Duration::ZERO,
             refusals: 0,
             follows: false,
+            mute: None,
         }
     }
 
@@ -75,7 +79,8 @@ impl Connection {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        [self.back_at().map(|(at, _)| at), self.steady_at()].into_iter().flatten().min()
+        let mute = self.mute.map(|mute| mute.look_at);
+        [self.back_at().map(|(at, _)| at), self.steady_at(), mute].into_iter().flatten().min()
     }
 }
 
@@ -162,6 +167,8 @@ impl Lifecycle {
         if idle && self.ghost.is_some_and(|(_, until)| now.up >= until) {
             self.leaving = Some(StopReason::Ghost);
             self.interrupt(now)
+        } else if self.connection.mute.is_some_and(|mute| now.up >= mute.look_at) {
+            self.look_for_work(now)
         } else if self.connection.next_deadline().is_some_and(|at| now.up >= at) {
             self.connection_is_proven(now)
         } else if idle && self.ask_at.is_some_and(|at| now.up >= at) {

@@ -183,10 +183,13 @@ impl Lifecycle {
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
         actions.extend(self.jobs_ended_by(cause, now));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
-        if reason == StopReason::Disagreed {
+        let again = [
+            (StopReason::Disagreed, RestartReason::StandingDisagreed),
+            (StopReason::Muted, RestartReason::Muted),
+        ];
+        if let Some((_, again)) = again.into_iter().find(|(stop, _)| *stop == reason) {
             self.leaving = None;
-            actions
-                .extend(self.follow(Decision::Retry(RestartReason::StandingDisagreed, Duration::ZERO), now));
+            actions.extend(self.follow(Decision::Retry(again, Duration::ZERO), now));
             return actions;
         }
         if reason == StopReason::Ghost && self.may_reregister() {

@@ -45,6 +45,10 @@ pub enum Input {
     Looked(Worker),
     /// The listener's own trace told something of its polls; `None`: it cannot be followed, or no longer.
     Traced(Option<TraceWord>),
+    /// The listener has closed an output of its own, or is about to be gone.
+    Muted,
+    /// Whether a worker of the listener lives.
+    LookedForWork(bool),
     /// Everything is prepared for the first launch, or as good as it gets.
     Prepared,
     /// The spawn succeeded.
@@ -94,6 +98,8 @@ pub enum Action {
     AbortRegistration,
     /// Ask GitHub what it thinks of us; answer with `Asked`, if there is an answer.
     Ask,
+    /// Look whether a worker of the listener lives; answer with `LookedForWork`.
+    LookForWork,
     /// Follow the listener's own trace from its last lines on; answer with `Traced`.
     FollowTrace,
     /// Follow it no longer.

@@ -34,6 +34,8 @@ pub enum Step {
     Exit(i32),
     /// The listener ends with these words on stderr and this code.
     LastWords(LastWords),
+    /// The listener's stdout goes nowhere from now on.
+    CloseStdout {},
     /// The listener kills itself with this signal.
     Signal(i32),
     /// The running Worker gets this signal; nothing outside a job.

@@ -443,3 +443,23 @@ fn what_cannot_heal_ends_with_its_own_word() {
     assert_eq!(ends(refused, 1), Some((StopReason::TerminatedError, 1)));
     assert_eq!(ends("An error occurred: Get next message failed with non-retryable error.", 1), None);
 }
+
+#[test]
+fn a_listener_that_has_closed_its_output_is_launched_again_but_not_under_a_worker() {
+    let mut stage = Stage::idle();
+    assert_eq!(stage.deeds(Input::Muted, 10), []);
+    assert_eq!(stage.deeds(Input::Muted, 11), [], "the other one");
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(15)));
+    let actions = stage.0.handle(Input::Deadline, now(15));
+    assert_eq!(actions, [Action::Notify(Notice::ListenerMuted), Action::LookForWork]);
+    assert_eq!(stage.deeds(Input::LookedForWork(true), 15), [], "a job that nobody sees");
+    assert_eq!(stage.0.handle(Input::Deadline, now(20)), [Action::LookForWork], "told once");
+    assert_eq!(stage.deeds(Input::LookedForWork(false), 20), [Action::Interrupt]);
+    assert_eq!(stage.deeds(exited(0), 21), []);
+    assert_eq!(stage.deeds(Input::Deadline, 21), [Action::Spawn]);
+
+    let mut ending = Stage::idle().with(Input::Muted, 10).with(exited(2), 10);
+    assert_eq!(ending.0.handle(Input::LookedForWork(false), now(11)), []);
+    ending = ending.with(Input::Deadline, 15).with(Input::Started { pid: 8 }, 15);
+    assert_eq!(ending.0.next_deadline(), None, "it was about to be gone");
+}
