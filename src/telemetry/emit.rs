@@ -94,8 +94,7 @@ impl Telemetry {
             Notice::UpdateAwaited { at_most } => info!(event = "update_awaited", seconds = at_most.as_secs()),
             Notice::UpdateEnded { finished } => info!(event = "update_ended", finished),
             Notice::RestartScheduled { reason, after, failures } => {
-                let (reason, seconds) = (reason.as_str(), after.as_secs());
-                warn!(event = "restart_scheduled", reason, seconds, failures);
+                around::restart_scheduled(*reason, *after, *failures);
             }
             Notice::JobStarted(row) => jobs::job_started(row),
             Notice::JobIdentified(row) => jobs::job_identified(row),
@@ -198,7 +197,7 @@ fn listener_started(pid: u32, restart: Option<RestartReason>) {
 
 fn standing_disagreed(standing: Standing) {
     counter!(c::DISAGREEMENTS.name).increment(1);
-    warn!(event = "standing_disagreed", we_believe = "online", github_says = standing.as_str());
+    warn!(event = "standing_disagreed", github_says = standing.as_str());
 }
 
 fn deregistered(removal: &Removal) {

@@ -2,6 +2,7 @@
 
 use crate::domain::death::Cause;
 use crate::domain::event::Exit;
+use crate::domain::restart::RestartReason;
 use std::time::Duration;
 use tracing::{info, warn};
 
@@ -22,6 +23,11 @@ pub(super) fn certificates_updated(trouble: Option<&str>) {
         None => info!(event = "certificates_updated"),
         Some(says) => warn!(event = "certificates_not_updated", says),
     }
+}
+
+pub(super) fn restart_scheduled(reason: RestartReason, after: Duration, failures: u32) {
+    let (reason, seconds) = (reason.as_str(), after.as_secs());
+    warn!(event = "restart_scheduled", reason, seconds, failures);
 }
 
 pub(super) fn listener_exited(exit: Exit, cause: Cause) {
