@@ -6,8 +6,8 @@ use runner_init::domain::death::cause;
 use runner_init::domain::event::{Exit, Now, RunnerEvent, StopKind, Stream, Worker};
 use runner_init::domain::job::crew::{Crew, Id, Log, Look, Process};
 use runner_init::domain::ladder::Ladder;
-use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::last_word::{LastWord, settle};
+use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::notice::Notice;
 use runner_init::domain::parse::{Reading, parse};
@@ -132,6 +132,7 @@ fn settings() -> Settings {
         drain: Duration::ZERO,
         ladder: Ladder::within(Duration::from_secs(60), Duration::ZERO),
         update: Duration::from_secs(60),
+        one_job: false,
         max_restarts: None,
         prepares: false,
         registers: false,
