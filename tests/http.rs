@@ -119,7 +119,9 @@ fn status_and_jobs_say_what_the_runner_did() {
         status["job"]["started_at"].as_str().expect("a time").parse().expect("RFC 3339");
     let running = status["job"]["running_seconds"].as_f64().expect("a number");
     for unknown in ["workflow", "repository", "run_id", "run_attempt"] {
-        assert_eq!(status["job"].get(unknown), Some(&Value::Null), "{unknown}: no hook has told it");
+        // Null until its hook has told it, which may be now.
+        let value = status["job"].get(unknown).expect("it is always there");
+        assert!(value.is_null() || value.is_string(), "{unknown}: {value}");
     }
     assert!((0.0..30.0).contains(&running) && started < chrono::Utc::now(), "{status}");
     assert!(status["ghost"].is_null() && status["leave_by"].is_null(), "unknown is null: {status}");

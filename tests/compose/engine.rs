@@ -134,6 +134,28 @@ fn the_token_s_file_is_read_by_the_supervisor_and_by_no_job() {
 }
 
 #[test]
+fn an_ephemeral_container_has_one_job_and_is_refused_when_it_is_started_again() {
+    docker!("compose", "buildx", "engine");
+    let job = json!([{ "job": { "name": "only", "ms": 100 } }]);
+    let project = Project::new(&["all", "ephemeral"]).env("METRICS_LINGER_SECONDS", "1").playing(&job);
+    let project = project.up(&["standard"]);
+    let ends = |code: i64, says: &str| {
+        let runner = project.container("standard");
+        runner.until_status("exited");
+        assert_eq!(runner.exit_code(), code, "{}", runner.said());
+        assert!(runner.said().contains(says), "{}", runner.said());
+        runner.0.clone()
+    };
+    let used = ends(0, "Job only completed with result: Succeeded");
+    docker(&["start", &used]);
+    ends(64, "RUNNER_EPHEMERAL: expected a fresh container, but an earlier job has left /");
+    // As the loop of the file does it.
+    project.compose(&["up", "-d", "--force-recreate", "--renew-anon-volumes", "standard"]);
+    let fresh = ends(0, "Job only completed with result: Succeeded");
+    assert_ne!(fresh, used);
+}
+
+#[test]
 fn a_read_only_root_does() {
     docker!("compose", "buildx", "engine");
     let look = "touch /x 2> root || true; touch /actions-runner/x /home/runner/x /tmp/x && echo yes > rest";
