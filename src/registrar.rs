@@ -21,6 +21,7 @@ use crate::sys::outlet::Outlet;
 use crate::sys::runner_file::{self, RunnerFile};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -57,6 +58,8 @@ pub struct Registrar {
     pub access: Access,
     /// Who we are there.
     pub identity: Identity,
+    /// A job has begun here.
+    pub has_worked: AtomicBool,
     /// The jobs that were listed last.
     pub seen: Seen,
 }
@@ -86,12 +89,23 @@ impl Registrar {
             self.may_keep(&file)?;
             return Ok((self.keep(&file).await, None));
         }
-        if self.just_in_time {
+        if self.just_in_time || self.must_be_just_in_time() {
             return Ok((Registered::New, Some(self.jit().await?)));
         }
         let token = self.registration_token().await?;
         self.configure(&token).await?;
         Ok((Registered::New, None))
+    }
+
+    /// A job has begun: from now on it may have changed what `config.sh` is.
+    pub fn job_began(&self) {
+        self.has_worked.store(true, Ordering::Relaxed);
+    }
+
+    /// A registration token registers any runner for an hour: `config.sh`, which a job may have changed, is given none. What
+    /// the API makes instead is worth no more than the one runner that jobs have anyway; it takes one job.
+    fn must_be_just_in_time(&self) -> bool {
+        self.has_worked.load(Ordering::Relaxed) && matches!(self.access, Access::Api(_))
     }
 
     /// A registration for something else must not be used, and not be thrown away either.

@@ -386,6 +386,55 @@ fn the_walls_stand() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
+/// Files that open others by themselves, and why what they open is not the runner's user's to choose.
+const OPENS: &[(&str, &str)] = &[
+    ("sys/ancestry.rs", "/proc"),
+    ("sys/cgroup.rs", "the kernel's files"),
+    ("sys/cgroup/peak.rs", "the kernel's files"),
+    ("sys/door.rs", "the door itself"),
+    ("sys/exposure.rs", "our own program"),
+    ("sys/hooks/shims.rs", "makes new files in a directory of ours, without following"),
+    ("sys/journal/files.rs", "makes new files, without following; a directory is synced"),
+    ("sys/keepsake.rs", "makes new files, without following"),
+    ("sys/processes.rs", "/proc"),
+    ("sys/sweep/logs.rs", "a directory, by its descriptor"),
+    ("sys/sweep/leftovers.rs", "directories, one below the other, by their descriptors"),
+];
+
+/// The ways to open a file.
+const OPENING: &[&str] = &[
+    "File::open",
+    "File::create",
+    "OpenOptions",
+    "File::options",
+    "fs::read(",
+    "fs::read_to_string",
+    "fs::open",
+    "openat",
+];
+
+fn opens(source: &Source) -> Option<&'static str> {
+    let code = source.text.lines().take_while(|line| *line != "#[cfg(test)]");
+    let code: Vec<&str> = code.filter(|line| !line.trim_start().starts_with("//")).collect();
+    OPENING.iter().copied().find(|way| code.iter().any(|line| line.contains(way)))
+}
+
+#[test]
+fn what_a_job_may_have_put_there_is_opened_by_the_door() {
+    let hands = ["sys/", "supervisor", "registrar"];
+    let sources = sources();
+    let mut files: Vec<&Source> =
+        sources.iter().filter(|s| hands.iter().any(|hand| s.path.starts_with(hand))).collect();
+    files.retain(|source| !is_test(&source.path));
+    let may = |source: &&&Source| OPENS.iter().any(|(path, _)| *path == source.path);
+    let (known, others): (Vec<&&Source>, Vec<&&Source>) = files.iter().partition(may);
+    let faults: Vec<String> =
+        others.iter().filter_map(|source| Some(format!("{}: {}", source.path, opens(source)?))).collect();
+    assert!(faults.is_empty(), "use sys::door: {faults:?}");
+    assert_eq!(known.len(), OPENS.len(), "a file that opens nothing needs no leave");
+    assert!(known.iter().all(|source| opens(source).is_some()), "a file that opens nothing needs no leave");
+}
+
 #[test]
 fn the_status_page_is_a_function_of_values() {
     let drawn = |path: &str| path.starts_with("http/page/") && !is_test(path);

@@ -106,7 +106,7 @@ fn write(path: &Path, max_records: usize, rows: impl IntoIterator<Item = JobReco
 }
 
 fn settings(path: &Path, max_records: usize) -> Settings {
-    Settings { path: path.to_owned(), max_records, bounds: Bounds::with_duration(vec![60.0]) }
+    Settings { path: path.to_owned(), max_records, bounds: Bounds::with_duration(vec![60.0]), jobs: None }
 }
 
 #[track_caller]

@@ -21,7 +21,7 @@ fn bounds() -> Bounds {
 }
 
 fn settings(path: &Path, max_records: usize) -> Settings {
-    Settings { path: path.to_owned(), max_records, bounds: bounds() }
+    Settings { path: path.to_owned(), max_records, bounds: bounds(), jobs: None }
 }
 
 fn open(path: &Path) -> (Journal, Replay) {

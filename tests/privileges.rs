@@ -383,3 +383,27 @@ fn a_listener_killed_for_memory_is_restarted_for_that_reason() {
     assert!(s.metric(KILLS).is_some_and(|kills| kills >= 1.0));
     assert_eq!(s.stop(), 0);
 }
+
+#[test]
+fn a_state_that_jobs_could_write_is_set_aside_and_no_link_of_theirs_is_followed() {
+    require!("namespace", "root");
+    let spoil = "install -d -o 1001 \"$RUNNER_STATE_DIR\"
+        ln -s \"$RUNNER_STATE_DIR/../from-root\" \"$RUNNER_STATE_DIR/jobs.log\"
+        chown -h 1001 \"$RUNNER_STATE_DIR/jobs.log\"";
+    let plan = runner(&[job("one", 10)]).with_runner_user(RUNNER).after(spoil);
+    let mut s = plan.start();
+    s.until("the job is done", |s| s.metric("github_runner_jobs_total{status=\"success\"}") == Some(1.0));
+    assert!(s.metric("github_runner_journal_faults_total{kind=\"unusable\"}") >= Some(1.0));
+    let dir = s.path("state");
+    let says = format!("or chown -R 0:0 {0} && chmod 755 {0}", dir.display());
+    assert!(s.log().contains("jobs of uid 1001 can write") && s.log().contains(&says), "{}", s.log());
+    assert!(!s.path("from-root").exists(), "nothing is made where the link points");
+
+    // Somebody does what it says: but a link of theirs is still not followed.
+    std::os::unix::fs::chown(&dir, Some(0), Some(0)).expect("root may");
+    s.until("it is tried again", |_| dir.join("jobs.log.lock").exists());
+    std::fs::remove_file(dir.join("jobs.log")).expect("ours");
+    s.until("what was counted is written", |s| s.results() == ["success"]);
+    assert!(!s.path("from-root").exists());
+    assert_eq!(s.stop(), 0);
+}

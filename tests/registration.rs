@@ -336,6 +336,27 @@ fn a_disowned_runner_registers_anew_under_a_new_id() {
 }
 
 #[test]
+fn no_registration_token_is_handed_out_once_a_job_has_run() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let first = json!({ "connect_ms": 10, "steps": [job("first", 50), { "deleted_on_server": {} }] });
+    let scenario = json!({ "launches": [first, { "connect_ms": 10, "steps": [] }] });
+    let mut s = with_pat(&fake, &token, plan(scenario)).start();
+    let again = "github_runner_restarts_total{reason=\"reregistered\"}";
+    s.until("it has a second registration", |s| s.metric(again) == Some(1.0));
+    s.until_state("idle");
+    assert_eq!((kinds(&s).as_str(), fake.runners().len()), ("R", 1), "{}", s.log());
+    assert!(fake.runners()[0].ephemeral, "a just-in-time runner");
+    assert_eq!(s.results(), ["success"]);
+    assert_eq!(s.stop(), 0);
+    assert!(fake.runners().is_empty(), "{}", s.log());
+    let all = fake.take_log();
+    let tokens = all.iter().filter(|request| request.path.ends_with("-token")).count();
+    assert_eq!(tokens, 1, "{all:?}");
+    kept(&s, &token);
+}
+
+#[test]
 fn an_ephemeral_runner_that_has_done_its_job_has_nothing_to_remove() {
     require!("namespace", "python3");
     let (fake, token) = repository();

@@ -13,6 +13,7 @@ use chrono::Utc;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 type Environment = Vec<(OsString, OsString)>;
 
@@ -63,6 +64,7 @@ pub(super) fn registrar(
         target: target.clone(),
         access,
         identity: identity(config, target, launch),
+        has_worked: AtomicBool::new(false),
         seen: Seen::default(),
     }))
 }

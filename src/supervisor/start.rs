@@ -97,7 +97,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let clock = Clock { start: Instant::now() };
     let now = clock.now();
 
-    let settings = journal_settings(&config);
+    let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
     let exporter = Exporter::install(&identity(&config), &settings.bounds).map_err(StartError::Registry)?;
     let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
@@ -153,11 +153,12 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     Ok(supervisor)
 }
 
-fn journal_settings(config: &Config) -> journal::Settings {
+fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::Settings {
     journal::Settings {
         path: config.job_log.path.clone(),
         max_records: config.job_log.max_records,
         bounds: Bounds::with_duration(config.metrics.buckets.clone()),
+        jobs,
     }
 }
 

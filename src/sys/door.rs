@@ -5,14 +5,30 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+/// Without waiting for whoever would have to come to the other end.
+const CAREFULLY: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
 /// Opens a regular file for reading. A pipe, a socket or a device in its place is an error at once, and so is a link, wherever
 /// it leads; the directory is taken as it is named.
 ///
 /// # Errors
 /// If there is none, or something else in its place.
 pub fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(said)?);
+    regular(path, OFlags::RDONLY)
+}
+
+/// Opens a regular file for reading and appending; one that is not there is made, for us only.
+///
+/// # Errors
+/// As [`open`]; or if it cannot be made.
+pub fn append(path: &Path) -> io::Result<File> {
+    regular(path, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
+}
+
+fn regular(path: &Path, how: OFlags) -> io::Result<File> {
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = File::from(rustix::fs::open(path, how | CAREFULLY, mode).map_err(said)?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(odd()) }
 }
 
@@ -35,7 +51,7 @@ fn said(error: rustix::io::Errno) -> io::Error {
         rustix::io::Errno::LOOP => {
             io::Error::new(io::ErrorKind::InvalidData, "a link, which is not followed")
         }
-        rustix::io::Errno::NXIO | rustix::io::Errno::NODEV => odd(),
+        rustix::io::Errno::NXIO | rustix::io::Errno::NODEV | rustix::io::Errno::ISDIR => odd(),
         error => error.into(),
     }
 }
@@ -71,6 +87,11 @@ mod tests {
         for device in ["/dev/zero", "/dev/null"] {
             assert_eq!(open(device.as_ref()).expect_err(device).kind(), io::ErrorKind::InvalidData);
         }
+        for odd in ["fifo", "socket", "dir", "link", "zero", "dangling"] {
+            assert_eq!(append(&path(odd)).expect_err(odd).kind(), io::ErrorKind::InvalidData, "{odd}");
+        }
+        assert!(!path("nowhere").exists(), "what a link leads to is not made");
+        append(&path("made")).expect("it is made");
         assert_eq!(read(&path("nothing"), 5).expect_err("none").kind(), io::ErrorKind::NotFound);
         assert!(read(&path("file"), 4).expect_err("too long").to_string().contains("more than 4 bytes"));
     }

@@ -59,7 +59,9 @@ impl Journal {
         let paths = Paths::new(&settings.path);
         let path = settings.path.clone();
         let unusable = |source| OpenError::Unusable { path: path.clone(), source };
-        files::create_dir(&paths.dir).map_err(unusable)?;
+        files::create_dir(&paths.dir)
+            .and_then(|()| files::guard(&paths.dir, settings.jobs))
+            .map_err(unusable)?;
         let lock = lock(&paths, &path)?;
         files::sweep(&paths);
         let log = files::open_append(&paths.log).map_err(unusable)?;
@@ -130,10 +132,11 @@ impl Journal {
 
     /// If the log was moved or deleted under us, rows must go where the next start will look for them.
     fn follow_path(&mut self) -> io::Result<()> {
-        let (own, found) = (self.log.metadata()?, std::fs::metadata(&self.paths.log));
+        let (own, found) = (self.log.metadata()?, std::fs::symlink_metadata(&self.paths.log));
         if found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino())) {
             return Ok(());
         }
+        files::guard(&self.paths.dir, self.settings.jobs)?;
         self.log = files::open_append(&self.paths.log)?;
         (self.covered, self.rows, self.cut_to, self.dir_unsynced) = (0, 0, None, true);
         Ok(())

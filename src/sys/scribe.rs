@@ -78,7 +78,10 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
 /// With the command that mends it, where that is all there is to it: whose file or directory it is.
 fn why(path: PathBuf, source: io::Error) -> String {
     let places = [path.parent().unwrap_or(&path), &path];
+    // What we say ourselves needs no better word.
+    let is_systems = source.raw_os_error().is_some();
     let denied = places.into_iter().find_map(|place| ownership::check(place, None).ok()?.err());
+    let denied = denied.filter(|_| is_systems);
     let source = denied.map_or(source, io::Error::other);
     chain(&OpenError::Unusable { path, source })
 }

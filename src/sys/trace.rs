@@ -4,13 +4,12 @@
 //! what is no file is not opened, and a line is cut where no line of ours would go on.
 
 use super::diag::{events, wait};
+use super::door;
 use crate::domain::polls::{TraceWord, read};
-use nix::fcntl::OFlag;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -127,13 +126,9 @@ struct Log {
 
 impl Log {
     fn open(inotify: &Inotify, dir: &Path, name: String, tail: bool) -> io::Result<Log> {
-        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
         let path = dir.join(&name);
-        let mut file = OpenOptions::new().read(true).custom_flags(flags).open(&path)?;
+        let mut file = door::open(&path)?;
         let found = file.metadata()?;
-        if !found.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
         let watch = inotify.add_watch(&path, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DONT_FOLLOW)?;
         let from = found.len().saturating_sub(TAIL);
         let cut = tail && from > 0;
@@ -221,8 +216,7 @@ mod tests {
         }
 
         fn writes(&self, name: &str, text: &str) {
-            let mut file =
-                OpenOptions::new().append(true).create(true).open(self.file(name)).expect("a file");
+            let mut file = File::options().append(true).create(true).open(self.file(name)).expect("a file");
             file.write_all(text.as_bytes()).expect("there is room");
         }
 

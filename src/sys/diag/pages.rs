@@ -8,10 +8,9 @@
 
 use super::Batch;
 use crate::domain::cache::JobLog;
-use nix::fcntl::OFlag;
-use std::fs::{File, OpenOptions};
+use crate::sys::door;
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
@@ -185,10 +184,8 @@ impl Pages {
     /// Whatever a job has put there under such a name: only a file is opened, and nothing is waited for.
     fn open(&self, name: &str) -> Option<Page> {
         let (stem, number) = parts(name)?;
-        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.dir.join(name)).ok()?;
-        let is_file = file.metadata().is_ok_and(|found| found.is_file());
-        is_file.then(|| Page { stem: stem.to_owned(), number, file, left: PAGE_LIMIT })
+        let file = door::open(&self.dir.join(name)).ok()?;
+        Some(Page { stem: stem.to_owned(), number, file, left: PAGE_LIMIT })
     }
 }
 

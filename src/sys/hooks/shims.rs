@@ -5,6 +5,7 @@
 //! not plain is left to the runner as it was.
 
 use crate::domain::context::{Moment, SOCKET_VARIABLE};
+use crate::sys::door;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -190,10 +191,13 @@ fn value<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a 
     found.map(|(_, value)| value.as_os_str()).filter(|value| !value.is_empty())
 }
 
+/// Far more than any has.
+const DOT_ENV: u64 = 1 << 20;
+
 /// The hooks that a line `KEY=…` of `.env` sets or, with nothing behind it, unsets (`Program.LoadAndSetEnv`).
 fn set_in_dot_env(runner_dir: &Path) -> Vec<Moment> {
     // One that cannot be read, the runner cannot read either.
-    let text = fs::read(runner_dir.join(".env")).unwrap_or_default();
+    let text = door::read(&runner_dir.join(".env"), DOT_ENV).unwrap_or_default();
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
     let key = |line: &'_ [u8]| line.iter().position(|byte| *byte == b'=').map(|at| line[..at].to_vec());
     let keys: Vec<Vec<u8>> = text.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(key).collect();

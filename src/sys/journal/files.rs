@@ -1,5 +1,6 @@
 //! Every change of the disk passes through here, one function per system call, so that a test can fail each of them.
 
+use crate::sys::door;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -20,9 +21,12 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    /// A link is followed once, here: a rename over it would replace the link instead of the log.
+    /// An operator's link is followed once, here: a rename over it would replace the link instead of the log. Somebody else's
+    /// is not followed at all: it leads where its maker may not write.
     pub(super) fn new(path: &Path) -> Paths {
-        let log = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let own = [0, nix::unistd::geteuid().as_raw()];
+        let is_own = fs::symlink_metadata(path).is_ok_and(|found| own.contains(&found.uid()));
+        let log = fs::canonicalize(path).ok().filter(|_| is_own).unwrap_or_else(|| path.to_owned());
         let dir = log.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let beside = |suffix: &str| {
             let mut name = OsString::from(&log);
@@ -46,14 +50,30 @@ pub(super) fn create_dir(dir: &Path) -> io::Result<()> {
     if dir.is_dir() { Ok(()) } else { DirBuilder::new().recursive(true).mode(0o700).create(dir) }
 }
 
-/// Opens for reading and appending; a new file is readable by us only. Anything but a regular file is refused before
-/// it is opened: a pipe would block.
-pub(super) fn open_append(path: &Path) -> io::Result<File> {
-    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+/// Refuses a directory that the user of the jobs could write, where that is another one than ours: with our rights we would
+/// write where a job's links lead, and read what it invents.
+pub(super) fn guard(dir: &Path, jobs: Option<u32>) -> io::Result<()> {
+    let Some(jobs) = jobs.filter(|jobs| *jobs != nix::unistd::geteuid().as_raw()) else { return Ok(()) };
+    // A link in its place is whose it is, and so is what it leads to.
+    let (link, found) = (fs::symlink_metadata(dir)?, fs::metadata(dir)?);
+    if link.uid() != jobs && found.uid() != jobs && found.mode() & 0o002 == 0 {
+        return Ok(());
     }
+    let (own, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let dir = dir.display();
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "jobs of uid {jobs} can write {dir}, and we would follow their links with our rights: give it a directory of \
+             its own, or chown -R {own}:{group} {dir} && chmod 755 {dir}"
+        ),
+    ))
+}
+
+/// Opens for reading and appending; a new file is readable by us only.
+pub(super) fn open_append(path: &Path) -> io::Result<File> {
     step()?;
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+    door::append(path)
 }
 
 /// An empty file for appending, with owner and mode of the one it is to replace.
@@ -61,7 +81,7 @@ pub(super) fn create_like(path: &Path, like: &Path) -> io::Result<File> {
     remove(path)?;
     step()?;
     let file = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(path)?;
-    if let Ok(like) = fs::metadata(like) {
+    if let Ok(like) = fs::symlink_metadata(like) {
         adopt(&file, &like)?;
     }
     Ok(file)

@@ -2,6 +2,7 @@
 
 use super::files::{self, Paths};
 use crate::domain::totals::Totals;
+use crate::sys::door;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -84,7 +85,7 @@ pub(super) fn publish(paths: &Paths) -> io::Result<()> {
 /// # Errors
 /// `InvalidData` if it cannot be believed, or the error of reading it.
 pub(super) fn load(paths: &Paths) -> io::Result<Option<(Totals, Option<Covers>)>> {
-    let file = match File::open(&paths.snapshot) {
+    let file = match door::open(&paths.snapshot) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

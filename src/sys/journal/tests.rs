@@ -16,7 +16,7 @@ fn bounds() -> Bounds {
 }
 
 fn settings(dir: &TempDir, max_records: usize) -> Settings {
-    Settings { path: dir.path().join("jobs.log"), max_records, bounds: bounds() }
+    Settings { path: dir.path().join("jobs.log"), max_records, bounds: bounds(), jobs: None }
 }
 
 fn totals(rows: &[JobRecord]) -> Totals {

@@ -14,6 +14,8 @@ pub struct Settings {
     pub max_records: usize,
     /// Of its histograms.
     pub bounds: Bounds,
+    /// The user of the jobs, if it is another one than ours: it must not be able to write there.
+    pub jobs: Option<u32>,
 }
 
 /// Why there is no journal.
