@@ -100,6 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn the_whole_files_of_both_kinds_of_registration_are_understood() {
+        let configured = "\u{feff}{\n  \"agentId\": 7,\n  \"agentName\": \"n\",\n  \"poolId\": 1,\n  \"poolName\": \"Default\",\n  \
+            \"serverUrl\": \"https://x\",\n  \"gitHubUrl\": \"https://github.com/o/r\",\n  \"workFolder\": \"_work\",\n  \
+            \"isHostedServer\": true,\n  \"useV2Flow\": true\n}";
+        let given = r#"{"AgentId":"7","AgentName":"n","DisableUpdate":"False","Ephemeral":"True","PoolId":"1","PoolName":null,
+            "ServerUrl":"https://x","WorkFolder":"_work","GitHubUrl":"https://github.com/o/r","UseV2Flow":"True"}"#;
+        for (text, ephemeral) in [(configured, false), (given, true)] {
+            let file = with(text).expect("it is understood");
+            assert_eq!((file.id, file.name.as_str(), file.ephemeral), (Some(7), "n", ephemeral));
+            assert_eq!(file.url, "https://github.com/o/r");
+        }
+    }
+
+    #[test]
     fn the_work_folder_is_below_the_runner_unless_it_is_absolute() {
         let dir = tempfile::tempdir().expect("a directory");
         assert_eq!(work_folder(dir.path()), None);
