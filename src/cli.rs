@@ -1,6 +1,7 @@
 //! The command line: which role to play, and the exit code it ends with. Configuration is not here, it is environment only.
 
 mod cautions;
+mod check;
 mod exec;
 
 use crate::config::{Config, Environment, Lookup, child_environment, is_secret, names, render_check};
@@ -48,12 +49,14 @@ const VERSION: &str = concat!(
     env!("RUNNER_INIT_TARGET"),
     ")"
 );
+const USES: &str = "runner-init [COMMAND]\n       runner-init [OPTIONS] [--] CMD [ARGS]...";
 const AFTER: &str = "Configuration is by environment variables only; `runner-init check` shows the effective one.\n\
     As PID 1 it re-executes itself as the supervisor, forwards signals and reaps orphans.";
 
 /// PID 1 for GitHub Actions self-hosted runner containers.
 #[derive(Parser)]
-#[command(name = "runner-init", version = VERSION, after_help = AFTER, disable_help_subcommand = true)]
+#[command(name = "runner-init", bin_name = "runner-init", version = VERSION, after_help = AFTER, override_usage = USES)]
+#[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]
     init: InitArgs,
@@ -78,7 +81,11 @@ enum Call {
         url: Option<hyper::Uri>,
     },
     /// Validate the configuration and print the effective one; exit 64 with all faults
-    Check,
+    Check {
+        /// Look at directories, users, sockets, name look-up and GitHub's answer as well
+        #[arg(long)]
+        files: bool,
+    },
     /// Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory
     Demo(demo::Options),
     /// Print the metric reference as Markdown
@@ -91,6 +98,12 @@ enum Call {
         #[arg(long = "type", value_name = "TYPE")]
         kind: String,
     },
+    /// Print this help
+    #[command(hide = true)]
+    Help,
+    /// Print the version
+    #[command(hide = true)]
+    Version,
     /// What our job hooks call
     #[command(hide = true)]
     Hook { moment: Moment },
@@ -129,7 +142,9 @@ pub fn main(argv: &[OsString]) -> i32 {
         None | Some(Call::Run) => run(),
         Some(Call::Demo(options)) => demo::run(&options),
         Some(Call::Health { ready, url }) => health(ready, url),
-        Some(Call::Check) => check(),
+        Some(Call::Check { files }) => check::check(files),
+        Some(Call::Help) => print(&command().render_help().to_string()),
+        Some(Call::Version) => print(&format!("runner-init {VERSION}\n")),
         Some(Call::Metrics) => print(&reference::markdown()),
         Some(Call::Cache { result, kind }) => {
             hook::cache(kind, result);
@@ -217,7 +232,7 @@ pub(crate) fn refused(what: &str, error: &std::io::Error) -> i32 {
 }
 
 /// What was asked for; the exit code.
-fn print(text: &str) -> i32 {
+pub(crate) fn print(text: &str) -> i32 {
     let mut stdout = std::io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => 0,
@@ -231,16 +246,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The exit code says the same to whoever does not read stderr.
 pub(crate) fn complain(text: &str) {
     init::say_within(text.as_bytes(), PATIENCE);
-}
-
-fn check() -> i32 {
-    let mut result = Config::from_lookup(&Environment);
-    if let Ok(loaded) = &mut result {
-        loaded.warnings.extend(cautions::weak_token(&loaded.config));
-        loaded.warnings.extend(cautions::refuses_root(&loaded.config));
-    }
-    let written = print(&render_check(&result));
-    if result.is_ok() { written } else { USAGE }
 }
 
 fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {

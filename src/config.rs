@@ -9,6 +9,7 @@ mod check;
 mod child;
 mod cross;
 mod fault;
+mod flavour;
 mod foreign;
 mod lookup;
 pub mod names;
@@ -20,12 +21,14 @@ mod secret;
 mod shape;
 mod table;
 mod typo;
+mod url;
 mod value;
 mod variable;
 
 pub use check::render_check;
 pub use child::{child_environment, is_secret};
 pub use fault::{Fault, Faults, Used, Warning};
+pub use flavour::Flavour;
 pub use lookup::{Environment, Lookup, MapLookup};
 pub use registration::{Credential, Registration, RunAs};
 pub use runner::Runner;
@@ -143,18 +146,6 @@ macro_rules! words {
             }
         }
     };
-}
-
-words! {
-    /// The image's flavour, a metric label.
-    RunnerType {
-        /// No browser.
-        Standard = "standard",
-        /// With Chrome.
-        Chrome = "chrome",
-        /// With Chrome and Go.
-        ChromeGo = "chrome-go",
-    }
 }
 
 words! {

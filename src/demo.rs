@@ -32,10 +32,10 @@ pub struct Options {
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
     /// Stop handing out jobs after this many; endless by default
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u32>)]
     jobs: Option<u32>,
     /// Another seed is another sequence of jobs
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole::<u64>)]
     seed: u64,
 }
 
@@ -44,6 +44,10 @@ fn speed(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|speed| (0.1..=100.0).contains(speed))
         .ok_or("expected a number from 0.1 to 100".to_owned())
+}
+
+fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "expected a whole number that is not too large".to_owned())
 }
 
 /// Plays until it is stopped; the exit code.
@@ -122,6 +126,7 @@ fn announce(tcp: &Tcp, options: &Options) {
         None => format!("  {}=false: there is nothing to open\n", names::METRICS_ENABLED),
     };
     let plot = match options.jobs {
+        Some(1) => "It takes 1 job, then it idles.".to_owned(),
         Some(jobs) => format!("It takes {jobs} jobs, then it idles."),
         None => format!(
             "Within {} seconds: a success, a failure, a cancelled job, a lost connection, a deployment that fails and its\n\
@@ -132,8 +137,8 @@ fn announce(tcp: &Tcp, options: &Options) {
     };
     let text = format!(
         "runner-init demo: real supervision of a simulated runner. No GitHub, no network.\n\n{places}\n{plot}\n\
-         Ctrl-C lets the running job finish, a second one cancels it. Below is what the runner prints; the lines that\n\
-         begin with ts= are runner-init's own.\n\n"
+         Ctrl-C lets the running job finish, another one, a second later or more, cancels it. Below is what the runner\n\
+         prints; the lines that begin with ts= are runner-init's own.\n\n"
     );
     // Nobody reads it: the demo is the endpoint all the same.
     let _ = std::io::stdout().write_all(text.as_bytes());

@@ -10,6 +10,7 @@ mod hall;
 mod leave;
 mod ledger;
 mod listening;
+mod look;
 mod maybe;
 mod preparation;
 mod reports;
@@ -21,6 +22,7 @@ mod traced;
 mod workers;
 
 pub use fault::StartError;
+pub use look::{Finding, look};
 pub use start::{Setup, Tcp};
 
 use crate::domain::context::{Report, ReportFault};

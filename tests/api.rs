@@ -15,7 +15,6 @@ use demo::Demo;
 use jsonschema::Validator;
 use nix::sys::signal::Signal;
 use ns::wait_until;
-use runner_init::config::RunnerType;
 use runner_init::domain::event::GhostCause;
 use runner_init::domain::record::JobStatus;
 use runner_init::domain::status::State;
@@ -227,8 +226,6 @@ fn the_document_names_every_route_field_and_word() {
     let words = |pointer: &str| contract.at(&format!("/components/schemas/{pointer}/enum")).clone();
     assert_eq!(words("State"), json!(State::ALL.map(State::as_str)));
     assert_eq!(words("JobStatus"), json!(JobStatus::ALL.map(JobStatus::as_str)));
-    let types: Vec<&str> = RunnerType::ALL.iter().map(|flavour| flavour.as_str()).collect();
-    assert_eq!(words("Status/properties/runner_type"), json!(types));
     let ghosts = GhostCause::ALL.map(|cause| Some(cause.as_str()));
     assert_eq!(words("Status/properties/ghost"), json!([&ghosts[..], &[None]].concat()));
 }

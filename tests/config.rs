@@ -5,7 +5,7 @@
 
 use proptest::prelude::*;
 use runner_init::config::{
-    Config, Credential, Fallback, Lookup, MapLookup, Secret, Variable, describe, names, render_check,
+    Config, Credential, Fallback, Kind, Lookup, MapLookup, Secret, Variable, describe, names, render_check,
 };
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -311,7 +311,7 @@ fn numbers_at_their_bounds() {
             &["1", "0.1,0.2", "1  2"],
             &["0", "-1", "2,1", "1,1", "nan", "inf", "1;2", ","],
         ),
-        ("RUNNER_TYPE", &["standard", "CHROME", "chrome-go"], &["firefox", "chrome go"]),
+        ("RUNNER_TYPE", &["standard", "CHROME", "chrome-go"], &["fire fox", "chrome go"]),
         ("RUNNER_STATUS_CHECK_INTERVAL", &["0", "10", "1day"], &["9", "86401"]),
         ("RUNNER_USER", &["runner", "1001", "0:0"], &["a b", "1:", "runner:docker:x"]),
         ("RUNNER_LABELS", &["a", "a,b,"], &[",", "a\tb", "-a"]),
@@ -320,7 +320,11 @@ fn numbers_at_their_bounds() {
         ("GITHUB_API_URL", &["https://x/y", "x"], &["ftp://x", "https://a@b", "https://x?y", " "]),
         ("GITHUB_API_PATH", &["/", "/api/v3/"], &["api", "/a b"]),
         ("GITHUB_HOST", &["x", "https://x:1/"], &["https://", "github.com/o", "a b"]),
-        ("RUNNER_URL", &["https://x/o", "x/o/r"], &["https://x", "x/a/b/c", "https://t0k3n@github.com/o/r"]),
+        (
+            "RUNNER_URL",
+            &["https://x/o", "http://x/o/r"],
+            &["https://x", "x/a/b/c", "https://t0k3n@github.com/o/r"],
+        ),
         ("ORG_NAME", &["a", "a-b"], &["a/b", "ä"]),
         ("RUNNER_DIR", &["/", "/a b"], &["a", "./a", "~/a", "/a\n", " /a"]),
         ("RUNNER_NAME", &["x", "a b"], &[" ", "a\tb", "-x"]),
@@ -646,6 +650,120 @@ fn a_name_differs_from_container_to_container() {
         name(Some(&"h".repeat(99)), &[("RUNNER_NAME_PREFIX", &longest)]),
         format!("{longest}-{}", "h".repeat(13))
     );
+}
+
+#[test]
+fn replicas_have_names_of_their_own() {
+    // A pod's name of up to 63 characters: what differs is at its end.
+    let pods = ["x2x9z", "k8q4w", "m7p2c"]
+        .map(|end| format!("payments-frontend-actions-runner-linux-x64-7d9f8b6c5d-{end}"));
+    let template = ("RUNNER_NAME", "{hostname}-{random}");
+    for vars in [
+        &[][..],
+        &[("RUNNER_TYPE", "chrome")],
+        &[("RUNNER_NAME", "a-long-beginning-{hostname}")],
+        &[template],
+    ] {
+        let loaded = pods
+            .each_ref()
+            .map(|pod| Config::from_lookup(&base_and(vars).with_hostname(pod.clone())).expect("valid"));
+        let names = loaded.each_ref().map(|loaded| loaded.config.runner.name.clone());
+        assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2], "{names:?}");
+        assert!(names.iter().all(|name| name.chars().count() <= 64), "{names:?}");
+        let warned = |name: &str| name.contains("the beginning of the hostname is left out");
+        let warnings = loaded[0].warnings.iter().filter(|warning| warned(&warning.says)).count();
+        assert_eq!(warnings, 1, "{names:?}");
+    }
+}
+
+#[test]
+fn a_name_can_be_a_template() {
+    let name = |template: &str, hostname: &str| {
+        let lookup = base_and(&[("RUNNER_NAME", template)]).with_hostname(hostname).with_random(u64::MAX);
+        Config::from_lookup(&lookup)
+            .map(|loaded| loaded.config.runner.name)
+            .map_err(|faults| faults.to_string())
+    };
+    let random = "3w5e11264sgsf";
+    assert_eq!(name("{hostname}-{random}", "box"), Ok(format!("box-{random}")));
+    assert_eq!(name("ci-{random}", "box"), Ok(format!("ci-{random}")));
+    assert_eq!(name("{hostname}", "localhost"), Ok(random.into()), "everybody is localhost");
+    assert_eq!(name("a{b", "box"), Ok("a{b".into()));
+    for wrong in ["{host}", "{hostname}-{}", "{HOSTNAME}"] {
+        let fault = name(wrong, "box").expect_err(wrong);
+        assert!(fault.contains("expected nothing but {hostname} and {random} in braces"), "{fault}");
+    }
+    let long = format!("{}{{random}}", "x".repeat(52));
+    assert_eq!(name(&long, "box"), Err("RUNNER_NAME: makes a name longer than 64 characters".into()));
+}
+
+#[test]
+fn quotes_of_an_env_file() {
+    let quoted = [
+        ("GITHUB_TOKEN", "\"ghp_s3cr3t\""),
+        ("GITHUB_REPOSITORY", "'octo/cat'"),
+        ("RUNNER_NAME", "\"build-1\""),
+        ("RUNNER_NAME_PREFIX", "\"ci\""),
+        ("RUNNER_LABELS", "\"gpu,linux\""),
+        ("RUNNER_GROUP", "'Default'"),
+        ("METRICS_AUTH_TOKEN", "\"s3cr3t\""),
+        ("DORA_DEPLOYMENT_MATCH", "\"deploy\""),
+        ("DORA_BRANCH_MATCH", "\"^main$\""),
+        ("RUNNER_EPHEMERAL", "\"true\""),
+        ("HTTPS_PROXY", "\"http://p:3128\""),
+    ];
+    check("quotes_of_an_env_file", &with(&quoted));
+}
+
+#[test]
+fn a_value_in_quotes_is_a_fault_for_every_variable_but_the_key() {
+    for variable in describe().iter().filter(|variable| variable.kind != Kind::PrivateKey) {
+        for quote in ['"', '\''] {
+            let lookup = MapLookup::default().with(variable.name, format!("{quote}x{quote}"));
+            let faults = Config::from_lookup(&lookup).expect_err(variable.name).faults;
+            let own = faults.iter().find(|fault| fault.var == variable.name).expect(variable.name);
+            assert!(own.problem.starts_with("has quotes around it"), "{own}");
+        }
+    }
+}
+
+#[test]
+fn labels_written_as_another_list() {
+    for (labels, shown) in
+        [("[gpu,linux]", "["), ("gpu;linux", ";"), ("gpu linux", "a blank"), ("a,b\"", "a quote")]
+    {
+        let loaded = Config::from_lookup(&registering(&[("RUNNER_LABELS", labels)])).expect("valid");
+        let says = format!("has {shown} in a label: labels are separated by commas alone, as in gpu,linux");
+        assert!(
+            loaded.warnings.iter().any(|warning| warning.says == says),
+            "{labels}: {:?}",
+            loaded.warnings
+        );
+    }
+    check("labels_as_json", &registering(&[("RUNNER_LABELS", "[\"gpu\",\"linux\"]")]));
+}
+
+#[test]
+fn a_flavour_of_ones_own() {
+    check("a_flavour_of_ones_own", &base_and(&[("RUNNER_TYPE", "GPU-a100")]));
+}
+
+#[test]
+fn little_time_to_deregister() {
+    check("little_time_to_deregister", &registering(&[("RUNNER_STOP_GRACE", "3s")]));
+}
+
+#[test]
+fn a_repository_in_place_of_a_url() {
+    check(
+        "a_repository_in_place_of_a_url",
+        &with(&[("GITHUB_TOKEN", "ghp_s3cr3t"), ("RUNNER_URL", "acme/web")]),
+    );
+}
+
+#[test]
+fn a_name_from_a_template() {
+    check("a_name_from_a_template", &base_and(&[("RUNNER_NAME", "ci-{hostname}-{random}")]));
 }
 
 #[test]

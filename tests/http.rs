@@ -757,7 +757,7 @@ fn the_endpoint_can_be_off_and_health_goes_on() {
     assert!(listens(ns::children(on.pid())[0]), "with one it would be seen");
     s.stop();
     let (code, said) = health(&[("RUNNER_RUN_DIR", &run)], &[]);
-    assert!(code == Some(1) && said.contains("cannot connect to"), "{said}");
+    assert!(code == Some(1) && said.contains("no supervisor runs here as this user"), "{said}");
 }
 
 /// Whether the process holds a listening TCP socket.

@@ -747,5 +747,25 @@ fn a_bare_word_is_a_command_as_in_docker_run_image_bash() {
     let unknown = Command::new(env!("CARGO_BIN_EXE_runner-init")).arg("no-such-command-of-ours").output();
     let unknown = unknown.expect("it starts");
     assert_eq!(unknown.status.code(), Some(127));
+    assert!(
+        text(&unknown.stderr).contains("or a command of runner-init, see --help"),
+        "{}",
+        text(&unknown.stderr)
+    );
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no-such-command-of-ours"));
+}
+
+#[test]
+fn help_and_version_are_words_too() {
+    let said = |word: &str| {
+        let output = Command::new(BIN).arg(word).output().unwrap();
+        assert_code(&output, 0);
+        text(&output.stdout)
+    };
+    assert_eq!(said("help"), said("-h"));
+    assert_eq!(said("version"), said("--version"));
+    assert!(
+        said("help")
+            .contains("Usage: runner-init [COMMAND]\n       runner-init [OPTIONS] [--] CMD [ARGS]...\n")
+    );
 }

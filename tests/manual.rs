@@ -48,8 +48,13 @@ fn more() -> String {
     }
     page.push_str(".SH ENVIRONMENT\n");
     for variable in runner_init::config::describe() {
-        writeln!(page, ".TP\n{}\n{}", variable.name, variable.help.replace('`', "").replace('\\', "\\e"))
-            .expect("a string takes every write");
+        writeln!(
+            page,
+            ".TP\n{}\n{}",
+            variable.name,
+            variable.explained().replace('`', "").replace('\\', "\\e")
+        )
+        .expect("a string takes every write");
     }
     page
 }

@@ -658,3 +658,76 @@ fn github_s_404_is_heeded_while_disconnected() {
     assert_eq!(fake.runners().len(), 1);
     assert_eq!(s.stop(), 0);
 }
+
+/// `check --files` of such a runner: the exit code, and what was looked at.
+fn looked_at(env: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_runner-init"));
+    command.args(["check", "--files"]).env_clear().envs(env.iter().copied()).env("PATH", "/usr/bin:/bin");
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, looked) = text.split_once("\nlooked at:\n").unwrap_or_else(|| panic!("{text}"));
+    (output.status.code(), looked.to_owned())
+}
+
+#[test]
+fn check_looks_at_what_a_start_would_find() {
+    let (fake, token) = repository();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    std::fs::create_dir_all(path("runner/bin")).unwrap();
+    std::fs::write(path("runner/bin/Runner.Listener"), "").unwrap();
+    std::fs::write(path("a-file"), "").unwrap();
+    let (runner, work, state, run) = (path("runner"), path("work"), path("state"), path("run"));
+    let api = fake.api_url();
+    let good = [
+        ("RUNNER_DIR", &*runner),
+        ("RUNNER_WORK_DIR", &work),
+        ("RUNNER_STATE_DIR", &state),
+        ("RUNNER_RUN_DIR", &run),
+        ("RUNNER_ALLOW_RUNASROOT", "true"),
+        ("METRICS_PORT", "0"),
+        ("METRICS_BIND", "127.0.0.1"),
+        ("GITHUB_REPOSITORY", "o/r"),
+        ("GITHUB_API_URL", &api),
+        ("GITHUB_TOKEN", &token),
+    ];
+    let (code, looked) = looked_at(&good);
+    assert_eq!(code, Some(0), "{looked}");
+    assert!(!looked.contains("FAULT"), "{looked}");
+    for what in [
+        "RUNNER_DIR: bin/Runner.Listener is in ",
+        "registration: none yet",
+        "name look-up: 127.0.0.1:",
+        "GitHub: http",
+    ] {
+        assert!(looked.contains(&format!("  ok    {what}")), "{what}: {looked}");
+    }
+    assert!(!looked.contains(&token), "{looked}");
+    for made in [&work, &state, &run] {
+        assert!(!Path::new(made).exists(), "it only looks: {made}");
+    }
+
+    // The last one of a name counts.
+    let bad = |name, value| looked_at(&[&good[..], &[(name, value)]].concat());
+    let (nowhere, file) = (path("nowhere"), path("a-file"));
+    let rows = [
+        ("RUNNER_DIR", &*nowhere, 64, "RUNNER_DIR: expected an unpacked runner in "),
+        ("RUNNER_STATE_DIR", &file, 64, ": it is a file, not a directory: name another, or remove it"),
+        ("RUNNER_WORK_DIR", "/proc/nope", 64, "it is the kernel's own and takes no files"),
+        (
+            "RUNNER_USER",
+            "no-such-user",
+            64,
+            "RUNNER_USER: there is no user \"no-such-user\" in this container",
+        ),
+        ("METRICS_BIND", "192.0.2.1", 71, "METRICS_PORT: cannot listen on 192.0.2.1:0"),
+        ("GITHUB_TOKEN", "ghp_wrong", 69, "GitHub: "),
+        ("GITHUB_API_URL", "http://127.0.0.1:1", 69, "GitHub: "),
+        ("GITHUB_API_URL", "http://no-such-host.invalid", 69, "name look-up: no-such-host.invalid:80: "),
+    ];
+    for (name, value, code, wrong) in rows {
+        let (got, looked) = bad(name, value);
+        let found = looked.lines().any(|line| line.starts_with("  FAULT ") && line.contains(wrong));
+        assert!(found && got == Some(code), "{name}={value}: {got:?} {looked}");
+    }
+}

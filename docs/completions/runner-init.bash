@@ -28,6 +28,9 @@ _runner__init() {
             runner__init,health)
                 cmd="runner__init__subcmd__health"
                 ;;
+            runner__init,help)
+                cmd="runner__init__subcmd__help"
+                ;;
             runner__init,hook)
                 cmd="runner__init__subcmd__hook"
                 ;;
@@ -37,6 +40,9 @@ _runner__init() {
             runner__init,run)
                 cmd="runner__init__subcmd__run"
                 ;;
+            runner__init,version)
+                cmd="runner__init__subcmd__version"
+                ;;
             *)
                 ;;
         esac
@@ -44,7 +50,7 @@ _runner__init() {
 
     case "${cmd}" in
         runner__init)
-            opts="-g -r -e -w -p -s -h -V --help --version run health check demo metrics cache hook"
+            opts="-g -r -e -w -p -s -h -V --help --version run health check demo metrics cache help version hook"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -88,7 +94,7 @@ _runner__init() {
             return 0
             ;;
         runner__subcmd__init__subcmd__check)
-            opts="-h --help"
+            opts="-h --files --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -145,6 +151,20 @@ _runner__init() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        runner__subcmd__init__subcmd__help)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         runner__subcmd__init__subcmd__hook)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -174,6 +194,20 @@ _runner__init() {
             return 0
             ;;
         runner__subcmd__init__subcmd__run)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        runner__subcmd__init__subcmd__version)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -38,11 +38,14 @@ complete -c runner-init -n "__fish_runner_init_needs_command" -a "check" -d 'Val
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "demo" -d 'Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "metrics" -d 'Print the metric reference as Markdown'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "cache" -d 'For the steps of a job: record what a cache had; exits 0, recorded or not'
+complete -c runner-init -n "__fish_runner_init_needs_command" -a "help" -d 'Print this help'
+complete -c runner-init -n "__fish_runner_init_needs_command" -a "version" -d 'Print the version'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "hook" -d 'What our job hooks call'
 complete -c runner-init -n "__fish_runner_init_using_subcommand run" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand health" -l url -d 'Ask over TCP instead of the socket in `RUNNER_RUN_DIR`, e.g. <http://127.0.0.1:9091>' -r
 complete -c runner-init -n "__fish_runner_init_using_subcommand health" -l ready -d 'Ask for readiness instead'
 complete -c runner-init -n "__fish_runner_init_using_subcommand health" -s h -l help -d 'Print help'
+complete -c runner-init -n "__fish_runner_init_using_subcommand check" -l files -d 'Look at directories, users, sockets, name look-up and GitHub\'s answer as well'
 complete -c runner-init -n "__fish_runner_init_using_subcommand check" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -l speed -d 'Play this many times faster (0.1 to 100)' -r
 complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -l jobs -d 'Stop handing out jobs after this many; endless by default' -r
@@ -51,4 +54,6 @@ complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -s h -l he
 complete -c runner-init -n "__fish_runner_init_using_subcommand metrics" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand cache" -l type -d 'Which cache, such as npm' -r
 complete -c runner-init -n "__fish_runner_init_using_subcommand cache" -s h -l help -d 'Print help'
+complete -c runner-init -n "__fish_runner_init_using_subcommand help" -s h -l help -d 'Print help'
+complete -c runner-init -n "__fish_runner_init_using_subcommand version" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand hook" -s h -l help -d 'Print help'

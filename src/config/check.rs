@@ -103,7 +103,7 @@ fn phases(budget: &Budget) -> [(&'static str, String); 9] {
     let after = |time| format!("after {}", show_duration(time));
     let mut drain = show_duration(budget.drain);
     if budget.drain.is_zero() {
-        drain.push_str(" (a running job is cancelled at once)");
+        drain.push_str(" (a running job is cancelled at once: raise RUNNER_STOP_GRACE, and what the orchestrator waits, to let it end)");
     }
     [
         ("drain", drain),

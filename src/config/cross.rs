@@ -6,15 +6,18 @@ mod place;
 
 use super::fault::Warning;
 use super::lookup::Lookup;
+use super::names;
 use super::reading::Reading;
 use super::registration::{Credential, removes};
 use super::value::{Value, show_duration};
-use super::{RunnerType, names};
 use crate::domain::budget::Budget;
 use place::Place;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// One call and one removal, where GitHub is not slow.
+const ENOUGH_TO_DEREGISTER: Duration = Duration::from_secs(2);
 
 /// What only the comparison of variables gives.
 pub(super) struct Crossed {
@@ -32,6 +35,7 @@ pub(super) fn check(
     let credential = credential::check(reading, warnings);
     let place = place::check(reading, warnings);
     registration(reading, warnings, credential.as_ref());
+    warn_of_odd_labels(reading, warnings);
     name::derive(reading, warnings, lookup, credential.as_ref());
     derive_jobs_log(reading);
     let budget = stop_budget(reading, warnings, credential.as_ref());
@@ -75,6 +79,19 @@ fn registration(reading: &mut Reading, warnings: &mut Vec<Warning>, credential: 
     };
     if let Some(why) = why {
         ignored(reading, warnings, names::RUNNER_STATUS_CHECK_INTERVAL, why);
+    }
+}
+
+/// What a list written in another way leaves in a label, which then no job asks for.
+fn warn_of_odd_labels(reading: &Reading, warnings: &mut Vec<Warning>) {
+    const ODD: [(char, &str); 6] =
+        [('[', "["), (']', "]"), (';', ";"), ('"', "a quote"), ('\'', "a quote"), (' ', "a blank")];
+    let labels: Vec<String> = reading.get(names::RUNNER_LABELS).unwrap_or_default();
+    let in_labels = |odd: char| labels.iter().any(|label| label.contains(odd));
+    let found = ODD.iter().find(|(odd, _)| in_labels(*odd)).filter(|_| settled(reading).is_none());
+    if let Some((_, shown)) = found {
+        let says = format!("has {shown} in a label: labels are separated by commas alone, as in gpu,linux");
+        warnings.push(Warning { var: reading.spelt(names::RUNNER_LABELS).to_owned(), says });
     }
 }
 
@@ -127,6 +144,14 @@ fn stop_budget(
     };
     match Budget::from_grace(grace, deregisters, drain) {
         Ok(budget) => {
+            if deregisters && budget.deregistration < ENOUGH_TO_DEREGISTER {
+                let says = format!(
+                    "leaves {} to remove the runner from GitHub, where it may stay then: raise it, and what the orchestrator waits",
+                    show_duration(budget.deregistration)
+                );
+                let var = reading.spelt(names::RUNNER_STOP_GRACE).to_owned();
+                warnings.push(Warning { var, says });
+            }
             reading.derive(names::RUNNER_DRAIN_TIMEOUT, Value::Duration(budget.drain));
             Some(budget)
         }
@@ -156,9 +181,4 @@ fn derive_jobs_log(reading: &mut Reading) {
     if let Some(dir) = state_dir.filter(|_| !reading.is_set(names::JOBS_LOG)) {
         reading.derive(names::JOBS_LOG, Value::Path(dir.join("jobs.log")));
     }
-}
-
-/// The image's flavour; `None` if it is faulty.
-pub(super) fn flavour(reading: &Reading) -> Option<RunnerType> {
-    reading.get(names::RUNNER_TYPE).and_then(|word: String| RunnerType::of(&word))
 }

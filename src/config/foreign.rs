@@ -2,6 +2,7 @@
 
 use super::fault::Warning;
 use super::lookup::Lookup;
+use super::reading::is_quoted;
 
 /// Variables of `myoung34/docker-github-actions-runner` and `actions-runner-controller` that are more than a name for
 /// something of ours.
@@ -18,10 +19,31 @@ const TABLE: [(&str, &str); 7] = [
     ("START_DOCKER_SERVICE", "no Docker daemon is started, mount /var/run/docker.sock"),
 ];
 
-/// One warning for each that is set.
+/// What is heeded by the libraries of ours and the runner's, as it is.
+const HANDED_ON: [&str; 11] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+];
+
+/// One warning for each that is set to no use.
 pub(super) fn warnings(lookup: &dyn Lookup) -> Vec<Warning> {
     let is_set = |name: &str| lookup.get(name).is_some_and(|value| !value.is_empty());
     let set = TABLE.into_iter().filter(|(name, _)| is_set(name));
-    set.map(|(name, instead)| Warning { var: name.into(), says: format!("is not read here: {instead}") })
-        .collect()
+    let unread =
+        set.map(|(name, instead)| Warning { var: name.into(), says: format!("is not read here: {instead}") });
+    let has_quotes = |name: &str| lookup.get(name).is_some_and(|value| value.to_str().is_some_and(is_quoted));
+    let quoted = HANDED_ON.into_iter().filter(|name| has_quotes(name)).map(|name| Warning {
+        var: name.into(),
+        says: "has quotes around it, which are part of the value: write it without".into(),
+    });
+    unread.chain(quoted).collect()
 }

@@ -172,10 +172,20 @@ fn candidate(variable: &Variable, name: &str, lookup: &dyn Lookup) -> Result<Opt
     if text.is_empty() {
         return Ok(None);
     }
+    if variable.kind != Kind::PrivateKey && is_quoted(&text) {
+        let problem = "has quotes around it, which are part of the value: write it without (docker run --env-file keeps them)";
+        return Err(Fault { var, problem: problem.into() });
+    }
     match variable.kind.parse(&text) {
         Some(value) => Ok(Some(Candidate { var, value })),
         None => Err(Fault { var, problem: variable.kind.expected() + hint(&text) }),
     }
+}
+
+/// The same quote stands at both ends.
+pub(super) fn is_quoted(text: &str) -> bool {
+    let text = text.trim();
+    ['"', '\''].iter().any(|quote| text.len() > 1 && text.starts_with(*quote) && text.ends_with(*quote))
 }
 
 /// A Service called `metrics` makes Kubernetes set `METRICS_PORT` to a URL in every pod of its namespace.

@@ -17,6 +17,7 @@ without its secrets, or every fault, and exits 0 or 64.
 - Booleans are `1 true yes on` or `0 false no off`, in any case; anything else is a fault. `EPHEMERAL=0` is false.
 - Durations are plain seconds, or `90s`, `5m`, `1h30m`.
 - An empty variable is not set, whatever its kind.
+- A value in quotes is a fault: `docker run --env-file` keeps them, compose takes them off. The line is `GITHUB_TOKEN=ghp_…`.
 - Every variable of the first table may be given as `NAME_FILE` (better: what is in the environment, `docker inspect` shows), the absolute path of a file of at most 64 KiB that holds the
   value; so may its aliases, and `METRICS_AUTH_TOKEN`. One line end at its end does not count. Both at once are a fault.
 - A name that is nearly one of these is warned about, and so is a value that has no effect beside another.
@@ -83,7 +84,7 @@ fn row(out: &mut String, variable: &Variable) {
             "| `{}` | {default} | {} | {reader} | {jobs} | {} |",
             variable.name,
             others(variable),
-            variable.help
+            variable.explained()
         ),
     );
 }

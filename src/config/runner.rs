@@ -2,7 +2,7 @@
 
 use super::reading::Reading;
 use super::registration::RunAs;
-use super::{RunnerType, cross, names};
+use super::{Flavour, names};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct Runner {
     /// Its name, 1 to 64 characters; a metric label.
     pub name: String,
     /// The image's flavour; a metric label.
-    pub flavour: RunnerType,
+    pub flavour: Flavour,
     /// Where jobs are checked out.
     pub work_dir: PathBuf,
     /// Whether it leaves after one job.
@@ -40,7 +40,7 @@ impl Runner {
         Runner {
             dir: reading.take(names::RUNNER_DIR),
             name: reading.take(names::RUNNER_NAME),
-            flavour: cross::flavour(reading).expect("the table takes only known words"),
+            flavour: reading.take(names::RUNNER_TYPE),
             work_dir: reading.take(names::RUNNER_WORK_DIR),
             ephemeral: reading.take(names::RUNNER_EPHEMERAL),
             user: reading.get(names::RUNNER_USER),

@@ -79,13 +79,6 @@ pub(super) fn repository(word: &str) -> Option<String> {
     }
 }
 
-/// `/` and plain names with `/` between them; no `/` at the end.
-pub(super) fn url_path(word: &str) -> Option<String> {
-    let path = word.strip_prefix('/')?;
-    let segments = path.split('/').filter(|segment| !segment.is_empty()).map(target::name);
-    Some(format!("/{}", segments.collect::<Result<Vec<_>, _>>().ok()?.join("/")))
-}
-
 /// A number, or a client id such as `Iv1.8a61f9b3a7aba766`: nothing a token could be taken for.
 pub(super) fn app_id(text: &str) -> Option<String> {
     let is_number = text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit());

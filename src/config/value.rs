@@ -1,8 +1,10 @@
 //! A text is a value or it is not: [`Kind`] says which values a variable takes, and never repeats the text it refuses.
 
+use super::flavour::{FLAVOUR_LIMIT, Flavour};
 use super::registration::RunAs;
 use super::secret::Secret;
 use super::shape;
+use super::url;
 use crate::domain::cache::OWN_LIMIT;
 use crate::domain::dora::{LONGEST_PATTERN, Matcher};
 use crate::domain::target::{self, Host};
@@ -78,6 +80,8 @@ pub enum Kind {
     CacheTypes,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
+    /// A short word.
+    Flavour,
     /// A secret that travels in an HTTP header.
     Token,
     /// A GitHub App's number or its client id.
@@ -108,6 +112,7 @@ pub(super) enum Value {
     Limit(Option<u32>),
     Buckets(Vec<f64>),
     Pattern(Matcher),
+    Flavour(Flavour),
     Secret(Secret),
 }
 
@@ -131,7 +136,7 @@ impl Kind {
             Kind::Repository => "expected OWNER/REPOSITORY (a URL belongs in RUNNER_URL)".into(),
             Kind::Account => "expected a name of letters, digits, '.', '_' and '-'".into(),
             Kind::Base => {
-                "expected a URL such as https://ghes.example.com:8443/path, without user, ? and #".into()
+                "expected a URL such as https://ghes.example.com:8443/path, without user, ? and # (OWNER/REPOSITORY belongs in GITHUB_REPOSITORY)".into()
             }
             Kind::UrlPath => "expected a path such as /api/v3, or / for none".into(),
             Kind::User => "expected USER or USER:GROUP, each a name or a number".into(),
@@ -160,6 +165,9 @@ impl Kind {
                 "expected at most {OWN_LIMIT} names separated by commas, of a-z, 0-9, _ and -, each at most 32 long and beginning with a letter"
             ),
             Kind::Choice(words) => format!("expected one of {}", words.join(", ")),
+            Kind::Flavour => format!(
+                "expected a word of up to {FLAVOUR_LIMIT} letters, digits, '.', '_' and '-', the first a letter or digit"
+            ),
             Kind::Token => "expected printable ASCII without spaces".into(),
             Kind::AppId => "expected the App's number or its client id".into(),
             Kind::Id => "expected a number".into(),
@@ -182,8 +190,8 @@ impl Kind {
             Kind::Host => Host::parse(word).ok().map(Value::Host),
             Kind::Repository => shape::repository(word).map(Value::Text),
             Kind::Account => target::name(word).ok().map(Value::Text),
-            Kind::Base => target::base_url(word).ok().map(Value::Text),
-            Kind::UrlPath => shape::url_path(word).map(Value::Text),
+            Kind::Base => url::base_url(word).map(Value::Text),
+            Kind::UrlPath => url::url_path(word).map(Value::Text),
             Kind::User => shape::run_as(word).map(Value::User),
             Kind::Path => shape::path(text).map(Value::Path),
             Kind::Port => word.parse().ok().map(Value::Port),
@@ -204,6 +212,7 @@ impl Kind {
                 .iter()
                 .find(|known| known.eq_ignore_ascii_case(word))
                 .map(|known| Value::Text((*known).to_owned())),
+            Kind::Flavour => Flavour::of(word).map(Value::Flavour),
             Kind::Token => {
                 text.bytes().all(|b| b.is_ascii_graphic()).then(|| Value::Secret(Secret::new(text.into())))
             }
@@ -247,6 +256,7 @@ impl fmt::Display for Value {
                 f.write_str(&bounds.iter().map(f64::to_string).collect::<Vec<_>>().join(","))
             }
             Value::Pattern(pattern) => write!(f, "{pattern}"),
+            Value::Flavour(flavour) => write!(f, "{flavour}"),
             Value::Secret(_) => f.write_str("(set, redacted)"),
         }
     }
@@ -280,5 +290,6 @@ taken_as! {
     Limit => Option<u32>,
     Buckets => Vec<f64>,
     Pattern => Matcher,
+    Flavour => Flavour,
     Secret => Secret,
 }

@@ -100,6 +100,13 @@ impl Variable {
         std::iter::once(self.name).chain(self.aliases.iter().map(|alias| alias.name))
     }
 
+    /// What it does, and the words it takes if they are few.
+    pub fn explained(&self) -> String {
+        let Kind::Choice(words) = self.kind else { return self.help.to_owned() };
+        let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        format!("{} One of {}.", self.help, words.join(", "))
+    }
+
     /// Accepts these names as well.
     pub(super) const fn aliases(mut self, aliases: &'static [Alias]) -> Variable {
         self.aliases = aliases;

@@ -55,6 +55,8 @@ pub struct Lifecycle {
     /// The interrupted listener has told how its job ended.
     has_told: bool,
     last_ask: Option<Duration>,
+    /// That another one counted as the same has been told.
+    repeat_told: bool,
     failures: u32,
     /// A job came after the drain had begun.
     slipped: bool,
@@ -87,6 +89,7 @@ impl Lifecycle {
             hurried: false,
             has_told: false,
             last_ask: None,
+            repeat_told: false,
             failures: 0,
             slipped: false,
             registered: !settings.registers,
@@ -126,9 +129,9 @@ impl Lifecycle {
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
         let mut actions = match (self.phase, input) {
             (Phase::Done, _input) => Vec::new(),
-            (_, Input::Stop(StopKind::Ask)) if self.is_same_ask(now) => Vec::new(),
+            (_, Input::Stop(StopKind::Ask)) if self.is_same_ask(now) => self.repeated(),
             (_, Input::Stop(kind)) => {
-                let mut actions = vec![Action::Notify(Notice::StopAsked(kind))];
+                let mut actions = vec![Action::Notify(self.ask(kind))];
                 actions.extend(self.stop(kind, now));
                 actions
             }

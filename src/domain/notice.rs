@@ -126,6 +126,10 @@ pub enum Notice {
     ClaimDropped(Unborn),
     /// An operator asked us to go.
     StopAsked(StopKind),
+    /// And asked again, which now means at once.
+    StopAskedAgain,
+    /// And asked again so soon that it counts as the same ask.
+    StopRepeated,
     /// The runner is being registered.
     RegistrationStarted,
     /// It is known to the server.

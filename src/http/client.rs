@@ -4,6 +4,7 @@ use crate::domain::status::Verdict;
 use crate::domain::text::spelt;
 use crate::sys::one_shot::{self, Question, Silence};
 use hyper::{StatusCode, Uri};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,6 +29,11 @@ pub enum AskError {
     /// Nobody listens there.
     #[error("cannot connect to {0}")]
     Connect(String, #[source] std::io::Error),
+    /// There is no such socket; each user's supervisor has its own.
+    #[error(
+        "no supervisor runs here as this user: nobody listens on {0}; another's answers on --url http://127.0.0.1:9091"
+    )]
+    Nobody(String),
     /// The other side does not speak HTTP, or left.
     #[error("no answer from {0}")]
     Http(String, #[source] hyper::Error),
@@ -38,7 +44,7 @@ pub enum AskError {
     #[error("no answer from {0} within 3 s")]
     TooLate(String),
     /// Not a URL we can ask.
-    #[error("expected a URL like http://127.0.0.1:9091")]
+    #[error("expected a URL like http://127.0.0.1:9091, without a path")]
     Url,
 }
 
@@ -65,7 +71,10 @@ async fn ask_without_limit(target: &Target, path: &str) -> Result<Verdict, AskEr
             get(stream, &place, "localhost", path, None).await
         }
         Target::Url(uri, token) => {
-            let host = uri.host().filter(|_| uri.scheme_str() == Some("http")).ok_or(AskError::Url)?;
+            // What is asked is ours to say: a path would be left out without a word.
+            let plain =
+                uri.scheme_str() == Some("http") && ["", "/"].contains(&uri.path()) && uri.query().is_none();
+            let host = uri.host().filter(|_| plain).ok_or(AskError::Url)?;
             let place = place(target);
             let stream =
                 TcpStream::connect((host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80))).await;
@@ -76,14 +85,15 @@ async fn ask_without_limit(target: &Target, path: &str) -> Result<Verdict, AskEr
 }
 
 async fn connect_first(paths: &[PathBuf]) -> Result<(UnixStream, String), AskError> {
-    let mut refused = AskError::Url;
     for path in paths {
         match UnixStream::connect(path).await {
             Ok(stream) => return Ok((stream, show(path))),
-            Err(e) => refused = AskError::Connect(show(path), e),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+            Err(e) => return Err(AskError::Connect(show(path), e)),
         }
     }
-    Err(refused)
+    let looked_at = paths.iter().map(|path| show(path)).collect::<Vec<_>>().join(", ");
+    Err(AskError::Nobody(looked_at))
 }
 
 async fn get(
@@ -99,7 +109,9 @@ async fn get(
         Silence::Question(_) => AskError::Url,
     })?;
     let text = String::from_utf8_lossy(answer.body.as_deref().unwrap_or_default()).into_owned();
-    let line = spelt(text.lines().next().unwrap_or_default(), |_, _| {});
+    // Somebody else's page is no reason.
+    let line = text.lines().next().filter(|line| !line.trim_start().starts_with('<')).unwrap_or_default();
+    let line = spelt(line, |_, _| {});
     let reason = if line.is_empty() { format!("status {}", answer.status) } else { line };
     Ok(Verdict { ok: answer.status == StatusCode::OK, reason })
 }

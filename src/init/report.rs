@@ -122,9 +122,10 @@ pub(super) fn refusal(program: &OsStr, path: &OsStr, error: &io::Error) -> (i32,
     }
     let name = shown(program);
     let (code, expected) = match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG) => {
-            (NOT_FOUND, "; expected a program in PATH or the path of one")
-        }
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG) => (
+            NOT_FOUND,
+            "; expected a program in PATH or the path of one, or a command of runner-init, see --help",
+        ),
         Some(libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::EISDIR | libc::ETXTBSY | libc::ELIBBAD) => {
             (CANNOT_EXECUTE, "; expected an executable file")
         }

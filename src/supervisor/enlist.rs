@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-type Environment = Vec<(OsString, OsString)>;
+pub(super) type Environment = Vec<(OsString, OsString)>;
 
 struct Meter(ApiMeter);
 
@@ -38,21 +38,8 @@ pub(super) fn registrar(
     else {
         return Ok(None);
     };
-    let access = match credential {
-        Credential::Jit(_) => return Ok(None),
-        Credential::RegistrationToken(token) => Access::Token(token.clone()),
-        Credential::Pat(token) => {
-            api(config, target, github::Credential::Pat(token.clone()), environment, meter)?
-        }
-        Credential::App { id, key, installation, login } => {
-            let app = App {
-                id: id.clone(),
-                key: AppKey::parse(key).map_err(StartError::AppKey)?,
-                installation: *installation,
-                login: login.clone(),
-            };
-            api(config, target, github::Credential::App(app), environment, meter)?
-        }
+    let Some(access) = access(config, credential, target, environment, Arc::new(Meter(meter)))? else {
+        return Ok(None);
     };
     Ok(Some(Registrar {
         dir: config.runner.dir.clone(),
@@ -77,13 +64,25 @@ pub(super) fn given_jit(config: &Config) -> Option<(OsString, OsString)> {
     }
 }
 
-fn api(
+/// How GitHub is spoken to with this credential; `None` where there is nothing to say.
+pub(super) fn access(
     config: &Config,
+    credential: &Credential,
     target: &Target,
-    credential: github::Credential,
     environment: &Environment,
-    meter: ApiMeter,
-) -> Result<Access, StartError> {
+    observe: Arc<dyn Observe>,
+) -> Result<Option<Access>, StartError> {
+    let credential = match credential {
+        Credential::Jit(_) => return Ok(None),
+        Credential::RegistrationToken(token) => return Ok(Some(Access::Token(token.clone()))),
+        Credential::Pat(token) => github::Credential::Pat(token.clone()),
+        Credential::App { id, key, installation, login } => github::Credential::App(App {
+            id: id.clone(),
+            key: AppKey::parse(key).map_err(StartError::AppKey)?,
+            installation: *installation,
+            login: login.clone(),
+        }),
+    };
     let get = |name: &str| {
         let found = environment.iter().rev().find(|(key, _)| key == name);
         found.and_then(|(_, value)| value.to_str().map(str::to_owned))
@@ -96,11 +95,11 @@ fn api(
         roots: Roots::Native,
         proxies,
         pace: Pace::default(),
-        observe: Arc::new(Meter(meter)),
+        observe,
         #[expect(clippy::disallowed_methods, reason = "tokens expire by the wall clock")]
         clock: Arc::new(Utc::now),
     };
-    Client::new(setup).map(|client| Access::Api(Box::new(client))).map_err(StartError::Api)
+    Client::new(setup).map(|client| Some(Access::Api(Box::new(client)))).map_err(StartError::Api)
 }
 
 fn wish(config: &Config, target: &Target) -> Registration {

@@ -2,7 +2,7 @@
 
 use super::enlist;
 use super::fault::StartError;
-use crate::config::{Config, RunnerType, names};
+use crate::config::{Config, Flavour, names};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
 use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
@@ -10,7 +10,7 @@ use crate::sys::{diag, disk, exposure, oom, ownership, runner_file};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-const LISTENER: &str = "bin/Runner.Listener";
+pub(super) const LISTENER: &str = "bin/Runner.Listener";
 const SHARED_MEMORY: &str = "/dev/shm";
 /// Below this a browser's tabs crash; docker's default is 64 MiB.
 const BROWSER_NEEDS: u64 = 256 << 20;
@@ -31,7 +31,7 @@ pub(super) fn launch(
     if user.is_none() && !config.runner.allow_root && identity::is_root() {
         return Err(StartError::Root);
     }
-    warn_of_little_shared_memory(config.runner.flavour);
+    warn_of_little_shared_memory(&config.runner.flavour);
     let work_dir = runner_file::work_folder(&dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
     warn_of_a_path_of_jobs(&environment, user.as_ref());
@@ -66,7 +66,7 @@ pub(super) fn is_configured(launch: &Launch, exit: Exit) -> bool {
     runner_file::is_configured(&launch.dir) || (exit != Exit::Code(0) && has_jit())
 }
 
-fn user(config: &Config) -> Result<Option<Identity>, StartError> {
+pub(super) fn user(config: &Config) -> Result<Option<Identity>, StartError> {
     let spec = config.runner.user.as_ref().map(ToString::to_string);
     let socket = Path::new(DOCKER_SOCKET);
     let user = identity::resolve(spec.as_deref(), socket).map_err(StartError::User)?;
@@ -95,18 +95,15 @@ fn warn_of_a_path_of_jobs(environment: &[(OsString, OsString)], user: Option<&Id
     }
 }
 
-fn warn_of_little_shared_memory(flavour: RunnerType) {
+fn warn_of_little_shared_memory(flavour: &Flavour) {
     let bytes = disk::size(Path::new(SHARED_MEMORY)).unwrap_or_default();
-    match flavour {
-        RunnerType::Chrome | RunnerType::ChromeGo if bytes < BROWSER_NEEDS => {
-            let says = "browsers crash with so little: start the container with --shm-size=1g, or them with --disable-dev-shm-usage";
-            tracing::warn!(event = "little_shared_memory", path = SHARED_MEMORY, bytes, says);
-        }
-        RunnerType::Standard | RunnerType::Chrome | RunnerType::ChromeGo => {}
+    if flavour.has_browser() && bytes < BROWSER_NEEDS {
+        let says = "browsers crash with so little: start the container with --shm-size=1g, or them with --disable-dev-shm-usage";
+        tracing::warn!(event = "little_shared_memory", path = SHARED_MEMORY, bytes, says);
     }
 }
 
-fn check(variable: &'static str, dir: &Path, user: Option<&Identity>) -> Result<(), StartError> {
+pub(super) fn check(variable: &'static str, dir: &Path, user: Option<&Identity>) -> Result<(), StartError> {
     let what = "to look with the rights of the runner's user";
     let answer = ownership::check(dir, user).map_err(|source| StartError::Os { what, source })?;
     answer.map_err(|source| StartError::Unwritable { variable, source })

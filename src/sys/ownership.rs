@@ -3,6 +3,7 @@
 use super::identity::Identity;
 use crate::domain::text::spelt;
 use nix::errno::Errno;
+use nix::sys::statfs::{PROC_SUPER_MAGIC, SYSFS_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access, getegid, geteuid};
 use std::fmt;
@@ -34,6 +35,10 @@ impl fmt::Display for Unwritable {
         write!(f, "uid {uid} cannot write {}", shown(existing))?;
         match (error, owner) {
             (Errno::EROFS, _) => write!(f, ": the file system is read-only, mount a volume there"),
+            (Errno::ENOTDIR, _) => write!(f, ": it is a file, not a directory: name another, or remove it"),
+            (Errno::EOPNOTSUPP, _) => {
+                write!(f, ": it is the kernel's own and takes no files, name a directory")
+            }
             (Errno::EACCES | Errno::EPERM, Some((owner, group))) => {
                 let fix = if dir == existing { "chown -R" } else { "mkdir -p it, then chown" };
                 write!(
@@ -61,15 +66,23 @@ fn shown(path: &Path) -> String {
 /// [`Unwritable`] inside, if it cannot; outside if the question cannot be asked.
 pub fn check(dir: &Path, who: Option<&Identity>) -> io::Result<Result<(), Unwritable>> {
     let existing = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
+    let refused = if existing != dir && existing.metadata().is_ok_and(|found| !found.is_dir()) {
+        Some(Errno::ENOTDIR)
+    } else {
+        statfs(existing)
+            .is_ok_and(|found| [PROC_SUPER_MAGIC, SYSFS_MAGIC].contains(&found.filesystem_type()))
+            .then_some(Errno::EOPNOTSUPP)
+    };
     let search = if existing == dir && dir.is_file() { AccessFlags::empty() } else { AccessFlags::X_OK };
     let ask = || access(existing, AccessFlags::W_OK | search);
-    let answer = match who {
-        Some(identity) => identity.act(ask)?,
-        None => ask(),
+    let answer = match (refused, who) {
+        (Some(error), _) => Err(error),
+        (None, Some(identity)) => identity.act(ask)?,
+        (None, None) => ask(),
     };
     Ok(answer.map_err(|error| {
         // Of a read-only mount of somebody else's the system says the latter, and changing that would not help.
-        let error = if is_read_only(existing) { Errno::EROFS } else { error };
+        let error = if refused.is_none() && is_read_only(existing) { Errno::EROFS } else { error };
         let found = existing.metadata().ok();
         Unwritable {
             dir: dir.to_owned(),
@@ -115,7 +128,7 @@ mod tests {
         );
         assert_eq!(
             unwritable("/home/runner/_work", Errno::ENOTDIR),
-            "uid 1001 cannot write /home/runner/_work: Not a directory"
+            "uid 1001 cannot write /home/runner/_work: it is a file, not a directory: name another, or remove it"
         );
     }
 
@@ -127,6 +140,17 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert_eq!(check(&file, None).unwrap(), Ok(()), "a file need not be executable");
-        check(&file.join("below"), None).unwrap().unwrap_err();
+        let said = |path: &Path| check(path, None).unwrap().unwrap_err().to_string();
+        // Root may do anything but that.
+        assert!(
+            said(&file.join("below")).contains(": it is a file, not a directory"),
+            "{}",
+            said(&file.join("below"))
+        );
+        assert!(
+            said(Path::new("/proc/nope")).contains("/proc: it is the kernel's own"),
+            "{}",
+            said(Path::new("/proc/nope"))
+        );
     }
 }

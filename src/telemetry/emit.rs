@@ -107,14 +107,15 @@ impl Telemetry {
             Notice::RegistrationFailed(fault) => {
                 error!(event = "registration_failed", will_retry = fault.retry, says = fault.says);
             }
-            Notice::Unlabelled(Ok(())) => info!(event = "labels_taken_away"),
-            Notice::Unlabelled(Err(says)) => warn!(event = "labels_stay", says),
+            Notice::Unlabelled(outcome) => unlabelled(outcome),
             Notice::StandingDisagreed(standing) => standing_disagreed(*standing),
             Notice::DeregistrationStarted => info!(event = "deregistration_started"),
             Notice::Deregistered(removal) => deregistered(removal),
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),
             Notice::ClaimDropped(why) => jobs::claim_dropped(*why),
             Notice::StopAsked(kind) => info!(event = "stop_asked", how = stop_word(*kind)),
+            Notice::StopAskedAgain => info!(event = "stop_asked", how = "again"),
+            Notice::StopRepeated => stop_repeated(),
             Notice::DrainStarted { at_most, job } => drain_started(*at_most, job),
             Notice::ListenerInterrupted { cancels_job, at_most } => {
                 info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
@@ -241,6 +242,18 @@ fn stop_hurried(at_most: Duration) {
 
 fn below_signalled(rung: Rung, processes: u64) {
     info!(event = "below_signalled", signal = rung.as_str(), processes);
+}
+
+fn unlabelled(outcome: &Result<(), String>) {
+    match outcome {
+        Ok(()) => info!(event = "labels_taken_away"),
+        Err(says) => warn!(event = "labels_stay", says),
+    }
+}
+
+fn stop_repeated() {
+    let says = "within a second of the one before, so it is the same; a later one means now";
+    info!(event = "stop_repeated", says);
 }
 
 fn stop_word(kind: StopKind) -> &'static str {

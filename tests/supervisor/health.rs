@@ -66,7 +66,8 @@ fn without_a_supervisor() {
     assert_eq!(s.stop(), 0);
     let (code, line) = health(&run_dir, &[]);
     assert_eq!(code, 1);
-    assert!(line.contains("cannot connect to") && line.contains("http.sock"), "{line}");
+    let said = "no supervisor runs here as this user";
+    assert!(line.contains(said) && line.contains("http.sock") && line.contains("--url"), "{line}");
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! A runner has a name of its own: what was asked for, else what a just-in-time configuration says, else a prefix and
 //! something that differs from container to container.
 
-use super::{flavour, ignored};
+use super::ignored;
 use crate::config::fault::Warning;
 use crate::config::lookup::Lookup;
 use crate::config::reading::Reading;
 use crate::config::registration::Credential;
 use crate::config::value::{NAME_LIMIT, SUFFIX_LENGTH, Value};
-use crate::config::{RunnerType, names, shape};
+use crate::config::{Flavour, names, shape};
 
 /// What machines are called that have not been given a name.
 const CONSTANT: [&str; 4] = ["localhost", "localhost.localdomain", "localhost4", "localhost6"];
@@ -26,8 +26,10 @@ pub(super) fn derive(
         reading.derive(names::RANDOM_RUNNER_SUFFIX, Value::Flag(is_constant));
     }
     let known = jit_name(credential);
+    let parts = Parts { hostname, is_constant, random: random(lookup.random()) };
     if reading.is_given(names::RUNNER_NAME) {
         settle(reading, warnings, known.as_deref());
+        expand(reading, warnings, &parts);
         return;
     }
     if let Some(name) = known {
@@ -35,16 +37,71 @@ pub(super) fn derive(
         return;
     }
     let is_random: bool = reading.get(names::RANDOM_RUNNER_SUFFIX).unwrap_or(is_constant);
-    let is_random = is_random || hostname.is_empty();
-    let suffix = if is_random { random(lookup.random()) } else { hostname };
+    let is_random = is_random || parts.hostname.is_empty();
+    let suffix = if is_random { &parts.random } else { &parts.hostname };
     let room = NAME_LIMIT - 1 - prefix.chars().count();
-    let suffix: String = suffix.chars().take(room).collect();
-    let name = Value::Text(format!("{prefix}-{suffix}"));
+    let kept = end(suffix, room);
+    if kept.len() < suffix.len() {
+        warn_of_cut(reading, warnings, names::RUNNER_NAME_PREFIX);
+    }
+    let name = Value::Text(format!("{prefix}-{kept}"));
     if is_random {
         reading.derive_from(names::RUNNER_NAME, name, names::RANDOM_RUNNER_SUFFIX);
     } else {
         reading.derive(names::RUNNER_NAME, name);
     }
+}
+
+/// What a name can be made of.
+struct Parts {
+    hostname: String,
+    /// Every machine may be called so.
+    is_constant: bool,
+    random: String,
+}
+
+/// The end of a hostname is what differs from replica to replica: a pod's random part, a set's number.
+fn end(hostname: &str, room: usize) -> &str {
+    let from = hostname.len().saturating_sub(room);
+    // Plain hostnames are ASCII.
+    hostname[from..].trim_start_matches(['-', '.', '_'])
+}
+
+fn warn_of_cut(reading: &Reading, warnings: &mut Vec<Warning>, name: &str) {
+    let says = format!(
+        "makes the name longer than {NAME_LIMIT} characters: the beginning of the hostname is left out, its end is kept"
+    );
+    warnings.push(Warning { var: reading.spelt(name).to_owned(), says });
+}
+
+/// Fills in what a name that was set leaves open.
+fn expand(reading: &mut Reading, warnings: &mut Vec<Warning>, parts: &Parts) {
+    const HOSTNAME: &str = "{hostname}";
+    const RANDOM: &str = "{random}";
+    let Some(template) = reading.get::<String>(names::RUNNER_NAME) else { return };
+    let rest = template.replace(HOSTNAME, "").replace(RANDOM, "");
+    let is_open = |text: &str| text.split_once('{').is_some_and(|(_, rest)| rest.contains('}'));
+    if is_open(&rest) {
+        reading.refuse(names::RUNNER_NAME, format!("expected nothing but {HOSTNAME} and {RANDOM} in braces"));
+        return;
+    }
+    if rest.len() == template.len() {
+        return;
+    }
+    let hostname = if parts.is_constant { &parts.random } else { &parts.hostname };
+    let named = template.replace(RANDOM, &parts.random);
+    let count = named.matches(HOSTNAME).count();
+    let fixed = named.replace(HOSTNAME, "").chars().count();
+    let room = NAME_LIMIT.saturating_sub(fixed).checked_div(count).unwrap_or(NAME_LIMIT);
+    if fixed > NAME_LIMIT || room == 0 {
+        reading.refuse(names::RUNNER_NAME, format!("makes a name longer than {NAME_LIMIT} characters"));
+        return;
+    }
+    let kept = end(hostname, room);
+    if count > 0 && kept.len() < hostname.len() {
+        warn_of_cut(reading, warnings, names::RUNNER_NAME);
+    }
+    reading.derive(names::RUNNER_NAME, Value::Text(named.replace(HOSTNAME, kept)));
 }
 
 /// The name that was set wins over all that would make one up.
@@ -71,10 +128,9 @@ fn jit_name(credential: Option<&Credential>) -> Option<String> {
 fn prefix(reading: &mut Reading) -> String {
     let prefix: Option<String> = reading.get(names::RUNNER_NAME_PREFIX);
     prefix.unwrap_or_else(|| {
-        let prefix = match flavour(reading) {
-            Some(RunnerType::Chrome | RunnerType::ChromeGo) => "chrome-runner",
-            Some(RunnerType::Standard) | None => "docker-runner",
-        };
+        let flavour: Option<Flavour> = reading.get(names::RUNNER_TYPE);
+        let has_browser = flavour.is_some_and(|flavour| flavour.has_browser());
+        let prefix = if has_browser { "chrome-runner" } else { "docker-runner" };
         if !reading.is_given(names::RUNNER_NAME_PREFIX) {
             reading.derive(names::RUNNER_NAME_PREFIX, Value::Text(prefix.into()));
         }
@@ -102,6 +158,18 @@ fn random(mut number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replicas_differ_in_what_is_kept() {
+        let pod = "payments-frontend-actions-runner-linux-x64-7d9f8b6c5d";
+        assert_eq!(
+            end(&format!("{pod}-x2x9z"), 50),
+            "nts-frontend-actions-runner-linux-x64-7d9f8b6c5d-x2x9z".get(4..).unwrap()
+        );
+        assert_eq!(end("abc", 3), "abc");
+        assert_eq!(end("a-bc", 3), "bc", "no name has a separator twice");
+        assert_eq!(end("abc", 0), "");
+    }
 
     #[test]
     fn a_random_suffix_has_one_length() {

@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::RUNNER_NAME,
         Kind::Line { max: NAME_LIMIT },
         Fallback::Rule("PREFIX-HOSTNAME, or PREFIX-RANDOM; with a just-in-time configuration the name in it"),
-        "The runner's name; a label of every metric.",
+        "The runner's name; a label of every metric. In it `{hostname}` and `{random}` stand for the hostname and 13 random characters.",
     )
     .reaches(Reach::Inherited),
     row(
@@ -38,9 +38,9 @@ pub(super) const ROWS: &[Variable] = &[
     row(
         Group::Runner,
         names::RUNNER_TYPE,
-        Kind::Choice(&["standard", "chrome", "chrome-go"]),
+        Kind::Flavour,
         Fallback::Value("standard"),
-        "The image's flavour; a label of every metric.",
+        "The image's flavour, a label of every metric: any word of up to 32 letters, digits, `.`, `_` and `-`; ours are `standard`, `chrome` and `chrome-go`.",
     )
     .reaches(Reach::Inherited),
     row(

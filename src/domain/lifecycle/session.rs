@@ -3,7 +3,7 @@
 use super::connection::Session;
 use super::{Action, Lifecycle, Phase};
 use crate::domain::death::Cause;
-use crate::domain::event::{Now, RunnerEvent, UpdateStep, Worker};
+use crate::domain::event::{Now, RunnerEvent, StopKind, UpdateStep, Worker};
 use crate::domain::job::{JobChange, OpenJob};
 use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;
@@ -137,10 +137,23 @@ impl Lifecycle {
         self.leaving == Some(StopReason::Asked)
     }
 
+    /// The first TERM after USR1 still only asks.
+    pub(super) fn ask(&self, kind: StopKind) -> Notice {
+        let first = !self.was_asked() || matches!(self.phase, Phase::Draining { until: None, .. });
+        if kind == StopKind::Ask && !first { Notice::StopAskedAgain } else { Notice::StopAsked(kind) }
+    }
+
+    /// Whoever pressed a key twice is to know what that did; once, however many signals there are.
+    pub(super) fn repeated(&mut self) -> Vec<Action> {
+        let told = std::mem::replace(&mut self.repeat_told, true);
+        if told { Vec::new() } else { vec![Action::Notify(Notice::StopRepeated)] }
+    }
+
     pub(super) fn is_same_ask(&mut self, now: Now) -> bool {
         let same = self.last_ask.is_some_and(|last| now.up.saturating_sub(last) < ONE_ASK);
         if !same {
             self.last_ask = Some(now.up);
+            self.repeat_told = false;
         }
         same
     }

@@ -337,6 +337,29 @@ fn a_storm_of_asks_is_one_ask_and_quit_is_two() {
 }
 
 #[test]
+fn who_asks_twice_is_told_what_that_means() {
+    let told = |stage: &mut Stage, kind: StopKind, millis: u64| -> Vec<Notice> {
+        let at = Now { up: Duration::from_millis(millis), ..now(0) };
+        let told = stage.0.handle(Input::Stop(kind), at).into_iter();
+        told.filter_map(|action| if let Action::Notify(notice) = action { Some(notice) } else { None })
+            .filter(|notice| {
+                matches!(notice, Notice::StopAsked(_) | Notice::StopAskedAgain | Notice::StopRepeated)
+            })
+            .collect()
+    };
+    let mut stage = Stage::busy();
+    assert_eq!(told(&mut stage, StopKind::Ask, 10_000), [Notice::StopAsked(StopKind::Ask)]);
+    assert_eq!(told(&mut stage, StopKind::Ask, 10_200), [Notice::StopRepeated]);
+    assert_eq!(told(&mut stage, StopKind::Ask, 10_900), [], "once");
+    assert_eq!(told(&mut stage, StopKind::Ask, 11_000), [Notice::StopAskedAgain]);
+    assert_eq!(told(&mut stage, StopKind::Ask, 11_100), [Notice::StopRepeated]);
+    let mut stage = Stage::busy();
+    assert_eq!(told(&mut stage, StopKind::Drain, 10_000), [Notice::StopAsked(StopKind::Drain)]);
+    assert_eq!(told(&mut stage, StopKind::Ask, 12_000), [Notice::StopAsked(StopKind::Ask)], "it only asks");
+    assert_eq!(told(&mut stage, StopKind::Ask, 14_000), [Notice::StopAskedAgain]);
+}
+
+#[test]
 fn without_time_for_a_drain_the_job_is_cancelled_properly() {
     let mut life = Lifecycle::new(Settings { drain: Duration::ZERO, ..settings() }, now(0));
     life.handle(Input::Deadline, now(0));

@@ -28,7 +28,10 @@ pub(super) fn numbers(status: &Status) -> Markup {
                     li {
                         span.what { "cache " (cache.kind.as_str()) }
                         b { (percent(cache.hits.into(), cache.requests.into())) }
-                        span.of { (cache.hits) "\u{a0}hits, last\u{a0}" (cache.requests) " requests" }
+                        span.of {
+                            (cache.hits) (if cache.hits == 1 { "\u{a0}hit" } else { "\u{a0}hits" }) ", last\u{a0}"
+                            (cache.requests) (if cache.requests == 1 { " request" } else { " requests" })
+                        }
                     }
                 }
             }
