@@ -1,12 +1,9 @@
 //! The end of a worker's log, read beside the loop: a disk that hangs costs the row its patience and no more.
 
-use super::sweep;
+use super::{door, sweep};
 use crate::domain::last_word::LastWord;
 use crate::spawn::Ids;
-use nix::fcntl::OFlag;
-use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 
@@ -30,14 +27,10 @@ pub fn read(path: PathBuf, user: Option<Ids>) -> io::Result<oneshot::Receiver<La
     Ok(answer)
 }
 
-/// Whatever lies there under such a name: only a file is read, no link is followed, and nothing is waited for.
+/// Of the end only: a log has no limit.
 fn tail(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let mut file = door::open(path)?;
     let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
     file.seek(SeekFrom::Start(found.len().saturating_sub(TAIL)))?;
     let mut log = Vec::new();
     file.take(TAIL).read_to_end(&mut log)?;

@@ -180,6 +180,7 @@ fn page(lines: &[&str]) -> String {
         }
         writeln!(text, "{TIME}{line}").expect("memory");
     }
-    writeln!(text, "{TIME}Need to get 0 B/99 kB of archives.\n{TIME}Unpacking thing (1.2-3) ...").expect("memory");
+    writeln!(text, "{TIME}Need to get 0 B/99 kB of archives.\n{TIME}Unpacking thing (1.2-3) ...")
+        .expect("memory");
     text
 }
