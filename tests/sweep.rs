@@ -153,8 +153,7 @@ fn what_a_killed_worker_left_goes_and_nothing_outside() {
 fn the_blocks_that_a_big_job_of_a_persistent_runner_leaves_go_after_it() {
     require!("namespace", "bash");
     // Its step's and its job's log passed 2 MiB: each leaves its last block, though everything went well.
-    let left =
-        r"head -c 600000 /dev/zero | tee ../../../_diag/blocks/left.1 > ../../../_diag/blocks/left.2";
+    let left = r"head -c 600000 /dev/zero | tee ../../../_diag/blocks/left.1 > ../../../_diag/blocks/left.2";
     let mut s = runner(&[script(left), json!({ "idle_ms": 2000 }), script("true")]).start();
     until_jobs(&mut s, 1);
     s.until("its blocks are gone", |s| names(&s.path("runner/_diag/blocks")).is_empty());
