@@ -57,16 +57,18 @@ impl Player {
     /// Once a stop is under way, the step's end is what its recorded end was: its log is closed. Where the laboratory went on to
     /// signal what is below the Worker there is another step to be ended.
     fn step_ended(&mut self, index: usize) {
-        if self.answered.is_empty() {
-            return;
-        }
+        let Some(asked) = self.answered.last().copied() else { return };
         let to_steps = |what: &What| matches!(what, What::Signalled { to: Target::Steps, .. });
         let is_kill = |what: &What| matches!(what, What::Signalled { signal, .. } if signal == "SIGKILL");
+        let is_closed = |what: &What| matches!(what, What::Closed(_));
+        let past = self.events.get(asked..index).unwrap_or_default().to_vec();
         let last = self.events[index..].iter().rfind(|event| to_steps(&event.what));
         match (last, self.worker.as_mut().filter(|worker| !worker.stubborn)) {
             (Some(_), Some(worker)) => worker.begin_step(true),
             (Some(_), None) => self.ends(index, |what| to_steps(what) && is_kill(what)),
-            (None, _) => self.ends(index, |what| matches!(what, What::Closed(_))),
+            // What was closed by now was this step's log: the next is another's.
+            (None, _) if past.iter().any(|event| is_closed(&event.what)) => {}
+            (None, _) => self.ends(index, is_closed),
         }
     }
 }
