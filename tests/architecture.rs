@@ -219,8 +219,9 @@ const DOORS: &[(&str, &str, &str)] = &[
 const LONG: &[(&str, usize, &str)] = &[];
 const LIMIT: usize = 300;
 
-/// Where unsafe code is: between fork and exec, what nix cannot say of real-time signals, and the memory of the environment.
-const UNSAFE: &[&str] = &["init/raw.rs", "shield.rs", "spawn.rs"];
+/// Where unsafe code is: between fork and exec, what nix cannot say of real-time signals, the memory of the environment, and
+/// vectors of bytes, which touch no memory but by value.
+const UNSAFE: &[&str] = &["domain/cache/line_ends.rs", "init/raw.rs", "shield.rs", "spawn.rs"];
 
 /// Every fault of one file, in words.
 fn check(source: &Source) -> Vec<String> {

@@ -1,7 +1,9 @@
-//! Job logs in the runner's words, one per producer and way, with the requests that are in them in a golden file beside it.
+//! Job logs in the runner's words, one per producer and way, and what real tools print, each with the requests that are in
+//! it in a golden file beside it.
 #![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
-use runner_init::domain::cache::{CacheEvent, JobLog};
+use runner_init::domain::cache::{CacheEvent, CacheResult, JobLog};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,7 @@ fn read(bytes: &[u8], piece: usize) -> Vec<CacheEvent> {
     log.turn();
     log.feed(head, &mut events);
     rest.chunks(piece).for_each(|piece| log.feed(piece, &mut events));
+    log.end(&mut events);
     events
 }
 
@@ -32,8 +35,11 @@ fn every_log_tells_what_its_golden_file_says_however_it_is_cut() {
             assert_eq!(read(&bytes, piece), events, "{} in pieces of {piece}", file.display());
         }
         let mut said = String::new();
-        for CacheEvent { kind, result } in &events {
-            writeln!(said, "{} {}", kind.as_str(), result.as_str()).expect("a text");
+        for CacheEvent { kind, tally } in &events {
+            for result in CacheResult::ALL {
+                (0..tally.count(result))
+                    .for_each(|_| writeln!(said, "{} {}", kind.as_str(), result.as_str()).expect("a text"));
+            }
         }
         let golden = file.with_extension("golden");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -58,6 +64,107 @@ fn pages_are_read_one_after_the_other() {
             log.feed(&page.concat(), &mut events);
             log.feed(b"2026-08-17T13:15:44.1234567Z torn", &mut events);
         }
+        log.end(&mut events);
         assert_eq!(events, whole, "the page ends after line {turn}");
+    }
+}
+
+/// What cannot be read of a recorded run, and why; `docs/JOBS.md` says so.
+const UNREAD: &[(&str, &str, &str)] = &[];
+
+/// What a tool printed, as the runner puts a script's output into the job's log: each line with its time, cut as .NET cuts
+/// lines, and its commands in the runner's words.
+fn page(output: &str) -> Vec<u8> {
+    const TIME: &str = "2026-08-17T13:00:00.1234567Z ";
+    let mut page = String::from("\u{feff}");
+    let header =
+        ["##[group]Run tool", "\u{1b}[36;1mtool\u{1b}[0m", "shell: /usr/bin/bash -e {0}", "##[endgroup]"];
+    let output = output.replace("\r\n", "\n").replace('\r', "\n");
+    let says = output.lines().filter(|line| !line.starts_with("::debug::")).map(|line| {
+        let line = line.replacen("::group::", "##[group]", usize::from(line.starts_with("::group::")));
+        if line == "::endgroup::" { "##[endgroup]".to_owned() } else { line }
+    });
+    for line in header.into_iter().map(str::to_owned).chain(says) {
+        writeln!(page, "{TIME}{line}").expect("a text");
+    }
+    page.into_bytes()
+}
+
+/// A recorded run.
+struct Run {
+    /// `TOOL-VERSION/NAME`.
+    name: String,
+    right: Sums,
+    counted: Sums,
+}
+
+/// Requests by type and result.
+type Sums = BTreeMap<(String, &'static str), u64>;
+
+fn sums(events: &[CacheEvent]) -> Sums {
+    let mut sums = Sums::new();
+    for (event, result) in events.iter().flat_map(|event| CacheResult::ALL.map(|result| (event, result))) {
+        let count = u64::from(event.tally.count(result));
+        if count > 0 {
+            *sums.entry((event.kind.as_str().to_owned(), result.as_str())).or_default() += count;
+        }
+    }
+    sums
+}
+
+fn told(sums: &Sums) -> String {
+    let words: Vec<String> =
+        sums.iter().map(|((kind, result), count)| format!("{kind} {result} {count}")).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}
+
+fn recorded() -> Vec<Run> {
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/cache/real");
+    let list = |dir: &Path| {
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)
+            .expect("the corpus")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        paths.sort();
+        paths
+    };
+    let mut runs = Vec::new();
+    for file in
+        list(&real).iter().flat_map(|dir| list(dir)).filter(|file| file.extension() == Some("txt".as_ref()))
+    {
+        let bytes = page(&std::fs::read_to_string(&file).expect("a text"));
+        let counted = sums(&read(&bytes, 64 * 1024));
+        assert_eq!(sums(&read(&bytes, 7)), counted, "{} in pieces", file.display());
+        let golden = std::fs::read_to_string(file.with_extension("golden")).expect("what was in the cache");
+        let right = golden.lines().map(|line| {
+            let mut words = line.split(' ');
+            let kind = words.next().expect("a type").to_owned();
+            let result: CacheResult = words.next().expect("a result").parse().expect("a result");
+            ((kind, result.as_str()), words.next().expect("a count").parse().expect("a number"))
+        });
+        let name = file.with_extension("").strip_prefix(&real).expect("below it").display().to_string();
+        runs.push(Run { name, right: right.collect(), counted });
+    }
+    runs
+}
+
+#[test]
+fn of_what_real_tools_print_what_was_in_their_caches_is_counted() {
+    let runs = recorded();
+    assert!(runs.len() > 100, "{}", runs.len());
+    let mut wrong = String::new();
+    for Run { name, right, counted } in &runs {
+        let unread = UNREAD.iter().find(|(run, _, _)| run == name);
+        let want = unread.map_or_else(|| told(right), |(_, counted, _)| (*counted).to_owned());
+        if told(counted) != want {
+            writeln!(wrong, "{name}: {} where {want} is right", told(counted)).expect("a text");
+        }
+        if unread.is_some() && counted == right {
+            writeln!(wrong, "{name}: can be read after all").expect("a text");
+        }
+    }
+    assert_eq!(wrong, "");
+    for (run, _, _) in UNREAD {
+        assert!(runs.iter().any(|known| known.name == *run), "{run}: no such run");
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test plays the worker")]
 
 use nix::sys::stat::Mode;
+use runner_init::domain::cache::CacheResult;
 use runner_init::sys::diag::{self, Batch, Follower};
 use std::fs::{self, File};
 use std::io::Write;
@@ -49,10 +50,12 @@ impl Stage {
 
     fn take(&mut self) {
         while let Ok(batch) = self.batches.try_recv() {
-            let word = |event: &runner_init::domain::cache::CacheEvent| {
-                format!("{} {}", event.kind.as_str(), event.result.as_str())
-            };
-            self.heard.extend(batch.iter().map(word));
+            for event in &batch {
+                for result in CacheResult::ALL {
+                    let word = format!("{} {}", event.kind.as_str(), result.as_str());
+                    self.heard.extend((0..event.tally.count(result)).map(|_| word.clone()));
+                }
+            }
         }
     }
 

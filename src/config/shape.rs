@@ -58,16 +58,17 @@ pub(super) fn labels(text: &str) -> Option<Vec<String>> {
     (1..=LABELS_LIMIT).contains(&labels.len()).then_some(labels)
 }
 
-/// Comma-separated names of cache types, without the built-in ones and repetitions.
+/// Comma-separated names of cache types without repetitions; of names that are not built in at most [`OWN_LIMIT`].
 pub(super) fn cache_types(text: &str) -> Option<Vec<String>> {
-    let mut types: Vec<String> = Vec::new();
+    let (mut types, mut own) = (Vec::<String>::new(), 0);
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         let kind = CacheType::named(name)?;
-        if matches!(kind, CacheType::Own(_)) && !types.iter().any(|known| known == name) {
+        if !types.iter().any(|known| known == name) {
+            own += usize::from(matches!(kind, CacheType::Own(_)));
             types.push(name.to_owned());
         }
     }
-    (types.len() <= OWN_LIMIT).then_some(types)
+    (own <= OWN_LIMIT).then_some(types)
 }
 
 /// `OWNER/REPOSITORY` or `REPOSITORY`.
@@ -199,12 +200,14 @@ mod tests {
 
     #[test]
     fn cache_types_are_names_and_few() {
-        assert_eq!(cache_types(" bazel, npm,bazel ,my-x_9,"), Some(vec!["bazel".into(), "my-x_9".into()]));
-        assert_eq!(cache_types("npm"), Some(vec![]));
+        assert_eq!(
+            cache_types(" bazel, npm,bazel ,my-x_9,"),
+            Some(["bazel", "npm", "my-x_9"].map(String::from).into())
+        );
         for bad in ["Bazel", "9", "a b", "a,-b", &"x".repeat(33), "a,b,c,d,e,f,g,h,i"] {
             assert_eq!(cache_types(bad), None, "{bad}");
         }
-        assert_eq!(cache_types("a,b,c,d,e,f,g,h,npm").map(|types| types.len()), Some(8));
+        assert_eq!(cache_types("a,b,c,d,e,f,g,h,npm,uv").map(|types| types.len()), Some(10));
     }
 
     #[test]

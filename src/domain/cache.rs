@@ -1,44 +1,72 @@
 //! A cache request is counted only where a step that may be believed has said how it went; its type is one of a bounded list.
 //!
 //! What a job prints is untrusted. [`JobLog`] attributes lines to steps; all that a lie can do is move the counters of the
-//! known types, which a job may do openly with `runner-init cache` as well: never a series, never memory, never another
-//! runner's numbers.
+//! known types, which a job may do openly with `runner-init cache` as well: never a series of another name, never memory,
+//! never another runner's numbers.
 
-mod buildkit;
+mod actions;
 mod header;
 mod job_log;
+mod line_ends;
 mod lookup;
-mod shell;
+mod marks;
+mod rate;
+mod tools;
 
 pub use super::context::CacheResult;
 pub use job_log::JobLog;
+pub use rate::{CacheShare, Caches, HitRate, OWN_LIMIT};
 
 use std::sync::Arc;
 
-/// Names `CACHE_TYPES` may add.
-pub const OWN_LIMIT: usize = 8;
 const NAME_LIMIT: usize = 32;
-/// Requests a hit rate looks back on.
-const WINDOW: u32 = 100;
 
 /// Which cache was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CacheType {
-    /// GitHub's cache service: `actions/cache` and `actions/setup-*`.
+    /// GitHub's cache service: the actions of [`actions`].
     Actions,
     /// `BuildKit`'s layers, one request per step of a Dockerfile.
     Buildkit,
     /// Archives of Debian packages, one request per run.
     Apt,
-    /// npm's HTTP cache, one request per fetch.
+    /// npm's HTTP cache, one request per document and tarball.
     Npm,
+    /// pnpm's store, one request per run.
+    Pnpm,
+    /// uv's cache, one request per run.
+    Uv,
+    /// pip's cache, one request per file.
+    Pip,
+    /// sccache, one request per compilation.
+    Sccache,
+    /// ccache, one request per compilation.
+    Ccache,
+    /// Results of `go test`, one request per package.
+    Go,
+    /// Turborepo, one request per task.
+    Turbo,
     /// A name of `CACHE_TYPES`, for what jobs report themselves.
     Own(Arc<str>),
 }
 
 impl CacheType {
     /// The types every runner has, in the order of the documentation.
-    pub const BUILT_IN: [CacheType; 4] =
+    pub const BUILT_IN: [CacheType; 11] = [
+        CacheType::Actions,
+        CacheType::Buildkit,
+        CacheType::Apt,
+        CacheType::Npm,
+        CacheType::Pnpm,
+        CacheType::Uv,
+        CacheType::Pip,
+        CacheType::Sccache,
+        CacheType::Ccache,
+        CacheType::Go,
+        CacheType::Turbo,
+    ];
+    /// Those whose series are there at 0 from the start, so that `increase()` sees the first request; the others' begin with it.
+    pub const FROM_THE_START: [CacheType; 4] =
         [CacheType::Actions, CacheType::Buildkit, CacheType::Apt, CacheType::Npm];
 
     /// The word in a metric's label.
@@ -48,6 +76,13 @@ impl CacheType {
             CacheType::Buildkit => "buildkit",
             CacheType::Apt => "apt",
             CacheType::Npm => "npm",
+            CacheType::Pnpm => "pnpm",
+            CacheType::Uv => "uv",
+            CacheType::Pip => "pip",
+            CacheType::Sccache => "sccache",
+            CacheType::Ccache => "ccache",
+            CacheType::Go => "go",
+            CacheType::Turbo => "turbo",
             CacheType::Own(name) => name,
         }
     }
@@ -62,90 +97,70 @@ impl CacheType {
     }
 }
 
-/// One request of a cache.
+/// How many requests went how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All was there.
+    pub hits: u32,
+    /// Something was there.
+    pub partials: u32,
+    /// Nothing was there.
+    pub misses: u32,
+}
+
+impl Tally {
+    /// A single request.
+    pub fn one(result: CacheResult) -> Tally {
+        let mut tally = Tally::default();
+        tally.add(result, 1);
+        tally
+    }
+
+    /// So many of this result.
+    pub fn count(self, result: CacheResult) -> u32 {
+        match result {
+            CacheResult::Hit => self.hits,
+            CacheResult::Partial => self.partials,
+            CacheResult::Miss => self.misses,
+        }
+    }
+
+    /// All of them.
+    pub fn total(self) -> u64 {
+        u64::from(self.hits) + u64::from(self.partials) + u64::from(self.misses)
+    }
+
+    /// `count` more.
+    pub fn add(&mut self, result: CacheResult, count: u32) {
+        let sum = match result {
+            CacheResult::Hit => &mut self.hits,
+            CacheResult::Partial => &mut self.partials,
+            CacheResult::Miss => &mut self.misses,
+        };
+        *sum = sum.saturating_add(count);
+    }
+
+    /// All of `other` more.
+    pub fn join(&mut self, other: Tally) {
+        for result in CacheResult::ALL {
+            self.add(result, other.count(result));
+        }
+    }
+}
+
+/// Requests of a cache that were told at once, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheEvent {
     /// Of which.
     pub kind: CacheType,
-    /// How it went.
-    pub result: CacheResult,
+    /// How they went.
+    pub tally: Tally,
 }
 
-/// How a cache has fared lately.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheShare {
-    /// Which.
-    pub kind: CacheType,
-    /// Full hits.
-    pub hits: u32,
-    /// Of this many requests, at least one.
-    pub requests: u32,
-}
-
-/// The share of full hits among the last 100 requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HitRate {
-    /// One bit per request, the last one lowest.
-    hits: u128,
-    seen: u32,
-}
-
-impl HitRate {
-    /// One request more.
-    pub fn note(&mut self, result: CacheResult) {
-        let hit = u128::from(result == CacheResult::Hit);
-        self.hits = (self.hits << 1 | hit) & ((1 << WINDOW) - 1);
-        self.seen = (self.seen + 1).min(WINDOW);
-    }
-
-    /// 0 to 1; `None` before the first request.
-    pub fn rate(self) -> Option<f64> {
-        (self.seen > 0).then(|| f64::from(self.hits.count_ones()) / f64::from(self.seen))
-    }
-}
-
-/// Every type there is on this runner, and how each has fared.
-#[derive(Clone, Debug)]
-pub struct Caches(Vec<(CacheType, HitRate)>);
-
-impl Caches {
-    /// The built-in types and those of `CACHE_TYPES`; what is no name, there already or beyond [`OWN_LIMIT`] is left out.
-    pub fn new(own: &[String]) -> Caches {
-        let mut types = CacheType::BUILT_IN.to_vec();
-        for kind in own.iter().filter_map(|name| CacheType::named(name)) {
-            if !types.contains(&kind) && types.len() < CacheType::BUILT_IN.len() + OWN_LIMIT {
-                types.push(kind);
-            }
-        }
-        Caches(types.into_iter().map(|kind| (kind, HitRate::default())).collect())
-    }
-
-    /// The types, the built-in ones first.
-    pub fn types(&self) -> impl Iterator<Item = &CacheType> {
-        self.0.iter().map(|(kind, _)| kind)
-    }
-
-    /// Those that were asked at all.
-    pub fn shares(&self) -> impl Iterator<Item = CacheShare> {
-        let share = |(kind, rate): &(CacheType, HitRate)| CacheShare {
-            kind: kind.clone(),
-            hits: rate.hits.count_ones(),
-            requests: rate.seen,
-        };
-        self.0.iter().map(share).filter(|share| share.requests > 0)
-    }
-
-    /// What a job reports itself; `None` if its word is no type of ours.
-    pub fn reported(&self, word: &str, result: CacheResult) -> Option<CacheEvent> {
-        let kind = self.types().find(|kind| kind.as_str() == word)?.clone();
-        Some(CacheEvent { kind, result })
-    }
-
-    /// Takes a request into account; its type's hit rate from now on, `None` if it is no type of ours.
-    pub fn note(&mut self, event: &CacheEvent) -> Option<f64> {
-        let (_, rate) = self.0.iter_mut().find(|(kind, _)| *kind == event.kind)?;
-        rate.note(event.result);
-        rate.rate()
+impl CacheEvent {
+    /// A single request.
+    pub fn one(kind: CacheType, result: CacheResult) -> CacheEvent {
+        CacheEvent { kind, tally: Tally::one(result) }
     }
 }
 

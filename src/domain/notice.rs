@@ -1,6 +1,6 @@
 //! What has happened, in the past tense: each notice becomes one log line and the metrics that go with it, together.
 
-use super::cache::{CacheResult, CacheType};
+use super::cache::{CacheType, Tally};
 use super::context::ReportFault;
 use super::death::Cause;
 use super::engine::EngineNews;
@@ -182,13 +182,13 @@ pub enum Notice {
         /// How many since the last notice.
         lines: u64,
     },
-    /// A cache was asked for something.
+    /// A cache was asked, once or more often.
     CacheUsed {
         /// Which.
         kind: CacheType,
         /// How that went.
-        result: CacheResult,
-        /// The share of full hits among the type's last requests, this one included.
+        tally: Tally,
+        /// The share of full hits among the type's last requests, these included.
         hit_rate: f64,
     },
     /// The job log could not be read or written as it should.

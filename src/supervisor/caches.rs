@@ -33,7 +33,7 @@ impl CacheWatch {
             }
         };
         let caches = Caches::new(own_types);
-        telemetry.know_caches(caches.types());
+        telemetry.know_caches(caches.from_the_start());
         CacheWatch { caches, follower }
     }
 
@@ -53,7 +53,7 @@ impl Supervisor {
     pub(super) fn caches_used(&mut self, batch: Batch) {
         for event in batch {
             if let Some(hit_rate) = self.caches.caches.note(&event) {
-                self.telemetry.emit(&Notice::CacheUsed { kind: event.kind, result: event.result, hit_rate });
+                self.telemetry.emit(&Notice::CacheUsed { kind: event.kind, tally: event.tally, hit_rate });
             }
         }
         self.hall.caches = self.caches.caches.shares().collect();

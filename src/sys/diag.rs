@@ -37,7 +37,7 @@ const FILES: AddWatchFlags = AddWatchFlags::IN_CREATE
 const MADE: AddWatchFlags =
     AddWatchFlags::IN_CREATE.union(AddWatchFlags::IN_MOVED_TO).union(AddWatchFlags::IN_ONLYDIR);
 
-/// What one piece of a log told, at most one event per line of 64 KiB.
+/// What one piece of a log told.
 pub type Batch = Vec<CacheEvent>;
 
 /// Follows the jobs of one runner on a thread of its own, until it is dropped or told to stop.
@@ -140,7 +140,7 @@ impl Watcher {
                 }
             }
             if stopped {
-                return self.pages.catch_up();
+                return self.pages.finish();
             }
         }
     }

@@ -268,7 +268,7 @@ impl Runner {
                     _ if dice < share + 0.05 => CacheResult::Partial,
                     _ => CacheResult::Miss,
                 };
-                let event = CacheEvent { kind: kind.clone(), result };
+                let event = CacheEvent::one(kind.clone(), result);
                 let rate = self.caches.note(&event);
                 show::show_cache(&mut self.board, &event.kind, result, rate);
             }

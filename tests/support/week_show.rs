@@ -19,7 +19,7 @@ pub fn start(board: &mut Board, at: f64, totals: &Totals, caches: &Caches, versi
     for metric in c::ALL {
         seed(board, metric);
     }
-    for kind in caches.types() {
+    for kind in caches.from_the_start() {
         for result in CacheResult::ALL {
             let labels = [("cache_type", kind.as_str()), ("result", result.as_str())];
             board.set(c::CACHE_REQUESTS.name, &labels, 0.0);

@@ -4,9 +4,9 @@
 //! after `Run`, all its lines in cyan, `shell:`, `env:`, variables, `##[endgroup]` (actions/runner `Handler.cs` and
 //! `ScriptHandler.cs`). The step's display name is not in it.
 
+use super::actions;
 use super::job_log::Step;
 use super::lookup::Lookup;
-use super::shell::Tools;
 
 /// GitHub's own limit for a cache key is 512 characters; of a longer one nothing is kept.
 const KEY_LIMIT: usize = 2048;
@@ -25,7 +25,7 @@ enum Part {
 /// What the action's name promises.
 #[derive(Clone, Copy, Debug)]
 enum Action {
-    Lookup,
+    Lookup(&'static actions::Action),
     Build,
     Other,
 }
@@ -88,11 +88,13 @@ impl Header {
 
     fn step(&mut self) -> Step {
         match (self.is_script, self.action) {
-            (true, _) => Step::Tools(Box::new(Tools::of_script())),
+            (true, _) => Step::Script,
             // These actions have inputs with defaults: the runner prints them.
-            (false, Action::Lookup) if self.has_inputs => Step::Lookup(Lookup::new(self.key.take())),
-            (false, Action::Build) if self.has_inputs => Step::Tools(Box::new(Tools::of_build())),
-            (false, Action::Lookup | Action::Build | Action::Other) => Step::Nobody,
+            (false, Action::Lookup(action)) if self.has_inputs => {
+                Step::Lookup(Lookup::new(action, self.key.take()))
+            }
+            (false, Action::Build) if self.has_inputs => Step::Build,
+            (false, Action::Lookup(_) | Action::Build | Action::Other) => Step::Nobody,
         }
     }
 }
@@ -102,9 +104,7 @@ fn action(name: &[u8]) -> Action {
     let Some(at) = memchr::memchr(b'@', name) else { return Action::Other };
     let name = name[..at].to_ascii_lowercase();
     match name.as_slice() {
-        b"actions/cache" | b"actions/cache/restore" => Action::Lookup,
         b"docker/build-push-action" | b"docker/bake-action" => Action::Build,
-        name if name.starts_with(b"actions/setup-") => Action::Lookup,
-        _ => Action::Other,
+        name => actions::Action::named(name).map_or(Action::Other, Action::Lookup),
     }
 }

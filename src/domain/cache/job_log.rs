@@ -6,13 +6,15 @@
 //! header, `with:` block and end included, is taken at its word, once per header; one that shows a bare header line, or the
 //! sentences of another step, is not. After `Post job cleanup.` and under an unknown action nobody is believed.
 //!
-//! Most lines are passed over at the first two bytes of their text, so that reading costs little more than finding line ends.
+//! Most lines are passed over at the first bytes of their text, so that reading costs little more than finding line ends.
 
 use super::CacheEvent;
 use super::header::{Header, Reading};
+use super::line_ends::blocks;
 use super::lookup::Lookup;
-use super::shell::Tools;
-use memchr::{memchr, memchr_iter};
+use super::marks::{self, Marks};
+use super::tools::{Tools, buildkit, npm, turbo};
+use memchr::memchr;
 
 /// `2026-08-17T13:15:44.1234567Z `, .NET's round-trip format.
 const TEXT_AT: usize = 29;
@@ -28,42 +30,54 @@ pub(super) enum Step {
     Nobody,
     /// An action that asks GitHub's cache.
     Lookup(Lookup),
-    /// A script, or an action that builds an image.
-    Tools(Box<Tools>),
+    /// A script, in which all tools are heard.
+    Script,
+    /// An action that builds an image.
+    Build,
 }
 
-impl Step {
-    /// First bytes of a text worth a look; `None`: all.
-    fn marks(&self) -> Option<&'static [bool; 256]> {
-        const NOBODY: [bool; 256] = marks(b"#P");
-        const TOOLS: [bool; 256] = marks(b"#PNGFn\x1b");
-        match self {
-            Step::Nobody => Some(&NOBODY),
-            Step::Lookup(_) => None,
-            Step::Tools(_) => Some(&TOOLS),
+/// Which lines are worth a closer look: those whose first bytes are marked, and for some steps a few that tell it elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    marks: &'static Marks,
+    /// A build's own lines, but not what its commands print.
+    builds: bool,
+    coloured: bool,
+    /// A task runner's lines, whatever their task's name.
+    tasks: bool,
+}
+
+impl Wanted {
+    const fn only(marks: &'static Marks) -> Wanted {
+        Wanted { marks, builds: false, coloured: false, tasks: false }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as good as nothing else is done with most lines")]
+    fn wants(self, line: &[u8]) -> bool {
+        let Some(text) = line.get(TEXT_AT..) else { return false };
+        let Some(head) = text.first_chunk() else { return self.marks.is_all() && text.len() > 1 };
+        let marked = self.marks.readers(*head) != 0;
+        let is_special = matches!(head[0], b'#' | b'\x1b') || self.tasks;
+        (marked || is_special) && self.looks_closer(text, *head, marked)
+    }
+
+    fn looks_closer(self, text: &[u8], head: [u8; 4], marked: bool) -> bool {
+        if self.marks.is_all() {
+            return true;
+        }
+        match head {
+            [b'#', b'0'..=b'9', ..] => self.builds && buildkit::may_tell(text),
+            [b'\x1b', ..] => {
+                self.coloured && marks::head(text).is_some_and(|head| self.marks.readers(head) != 0)
+            }
+            _ if marked => !npm::is_idle(text),
+            _ => self.tasks && turbo::may_be_task(text),
         }
     }
-
-    fn hear(&mut self, text: &[u8]) -> Option<CacheEvent> {
-        match self {
-            Step::Nobody => None,
-            Step::Lookup(lookup) => lookup.hear(text),
-            Step::Tools(tools) => tools.hear(text),
-        }
-    }
 }
 
-const fn marks(bytes: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < bytes.len() {
-        table[bytes[at] as usize] = true;
-        at += 1;
-    }
-    table
-}
-
-/// Reads one job's log, in pieces of any size. Holds at most some 6 KiB, whatever the log holds.
+/// Reads one job's log, in pieces of any size. What it keeps is bounded: some hundred kilobytes, whatever the log holds.
 #[derive(Debug, Default)]
 pub struct JobLog {
     /// The beginning of a line whose end has not come yet.
@@ -72,6 +86,7 @@ pub struct JobLog {
     begun: bool,
     step: Step,
     header: Option<Header>,
+    tools: Tools,
 }
 
 impl JobLog {
@@ -81,7 +96,7 @@ impl JobLog {
         self.begun = false;
     }
 
-    /// Takes the next bytes of the page; what they tell is added to `events`, at most one event per line.
+    /// Takes the next bytes of the page; what they tell is added to `events`.
     pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<CacheEvent>) {
         let bytes = if self.begun { bytes } else { bytes.strip_prefix(BOM).unwrap_or(bytes) };
         self.begun = true;
@@ -90,23 +105,32 @@ impl JobLog {
             let Some(end) = memchr(b'\n', bytes) else { return self.hold(bytes) };
             self.hold(&bytes[..end]);
             let mut line = std::mem::take(&mut self.torn);
-            self.line(&line, events);
+            if self.wanted().wants(&line) {
+                self.line(&line, events);
+            }
             line.clear();
             self.torn = line;
             start = end + 1;
         }
         let rest = &bytes[start..];
-        let (mut start, mut marks) = (0, self.marks());
-        for end in memchr_iter(b'\n', rest) {
-            let line = &rest[start..end];
-            start = end + 1;
-            let Some([first, second, ..]) = line.get(TEXT_AT..) else { continue };
-            if marks.is_none_or(|marks| marks[usize::from(*first)] && goes_on(*first, *second)) {
-                self.line(line, events);
-                marks = self.marks();
+        let (mut start, mut wanted) = (0, self.wanted());
+        for (base, mut feeds) in blocks(rest) {
+            while feeds != 0 {
+                let line = &rest[start..base + feeds.trailing_zeros() as usize];
+                start += line.len() + 1;
+                feeds &= feeds - 1;
+                if wanted.wants(line) {
+                    self.line(line, events);
+                    wanted = self.wanted();
+                }
             }
         }
         self.hold(&rest[start..]);
+    }
+
+    /// The job is over: what its last step has left open is decided.
+    pub fn end(&mut self, events: &mut Vec<CacheEvent>) {
+        self.go_to(Step::Nobody, events);
     }
 
     /// Bytes reserved for a torn line.
@@ -120,8 +144,19 @@ impl JobLog {
         self.torn.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    fn marks(&self) -> Option<&'static [bool; 256]> {
-        if self.header.is_some() { None } else { self.step.marks() }
+    fn wanted(&self) -> Wanted {
+        let script = |marks| {
+            let tasks = self.tools.hears_tasks();
+            Wanted { marks, builds: true, coloured: true, tasks }
+        };
+        match &self.step {
+            _ if self.header.is_some() => Wanted::only(&marks::ALL),
+            Step::Nobody => Wanted::only(&marks::NOBODY),
+            Step::Build => Wanted { builds: true, ..Wanted::only(&marks::NOBODY) },
+            Step::Lookup(_) => Wanted::only(&marks::ALL),
+            Step::Script if self.tools.goes_on() => script(&marks::GOING_ON),
+            Step::Script => script(&marks::OPEN),
+        }
     }
 
     fn line(&mut self, line: &[u8], events: &mut Vec<CacheEvent>) {
@@ -130,9 +165,8 @@ impl JobLog {
         match self.header.as_mut().map(|header| header.read(text)) {
             Some(Reading::On) => return,
             Some(Reading::End(step)) => {
-                self.step = step;
                 self.header = None;
-                return;
+                return self.go_to(step, events);
             }
             Some(Reading::NoHeader) => self.header = None,
             None => {}
@@ -140,21 +174,29 @@ impl JobLog {
         match text {
             [b'#', b'#', b'[', b'g', ..] if text.starts_with(b"##[group]Run ") => {
                 self.header = Some(Header::of(&text[b"##[group]Run ".len()..]));
+                self.hear(text, events);
             }
-            b"Post job cleanup." => self.step = Step::Nobody,
-            _ => events.extend(self.step.hear(text)),
+            b"Post job cleanup." => self.go_to(Step::Nobody, events),
+            _ => self.hear(text, events),
         }
     }
-}
 
-/// Whether a marked byte is followed as in one of our sentences: `##[…`, `#7 …`, `Post`, `Need`, `Get:`, `Fetched`, `npm`.
-fn goes_on(first: u8, second: u8) -> bool {
-    match first {
-        b'#' => second == b'#' || second.is_ascii_digit(),
-        b'P' => second == b'o',
-        b'n' => second == b'p',
-        b'\x1b' => second == b'[',
-        _ => second == b'e',
+    fn hear(&mut self, text: &[u8], events: &mut Vec<CacheEvent>) {
+        match &mut self.step {
+            Step::Nobody => {}
+            Step::Lookup(lookup) => events.extend(lookup.hear(text)),
+            Step::Script => self.tools.hear(text, events),
+            Step::Build => self.tools.hear_build(text, events),
+        }
+    }
+
+    /// The next step begins, or none: what the one before has left open is decided.
+    fn go_to(&mut self, step: Step, events: &mut Vec<CacheEvent>) {
+        match std::mem::replace(&mut self.step, step) {
+            Step::Nobody => {}
+            Step::Lookup(mut lookup) => events.extend(lookup.end()),
+            Step::Script | Step::Build => self.tools.end_step(events),
+        }
     }
 }
 

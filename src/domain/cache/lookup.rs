@@ -1,56 +1,82 @@
-//! `actions/cache` and `actions/setup-*` say once how their look-up went; what else they print, saving included, is no request.
-//!
-//! The sentences are those of actions/cache (`restoreImpl.ts`), of the setup actions, and of the library all of them use
-//! (actions/toolkit `packages/cache/src/cache.ts`).
+//! An action that asks GitHub's cache says once how its look-up went; what else it prints, saving included, is no request.
 
+use super::actions::{Action, Reading};
 use super::{CacheEvent, CacheResult, CacheType};
 
+/// Keys a step has been told of that are kept; it asks for two or three things at most.
+const KEYS: usize = 4;
+
 /// A step that asks GitHub's cache.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lookup {
-    /// The `key` input; the setup actions have none and make up their own.
+    action: &'static Action,
+    /// The `key` input, where the action's is the key it asks for.
     key: Option<Vec<u8>>,
+    /// The library has found these.
+    found: Vec<Vec<u8>>,
     by_restore_key: bool,
+    /// Something went wrong: a miss, unless the step says otherwise.
+    failed: bool,
     answered: bool,
 }
 
 impl Lookup {
-    pub(super) fn new(key: Option<Vec<u8>>) -> Lookup {
-        Lookup { key, by_restore_key: false, answered: false }
+    pub(super) fn new(action: &'static Action, key: Option<Vec<u8>>) -> Lookup {
+        let key = key.filter(|_| action.keyed).map(|key| key.trim_ascii().to_vec());
+        Lookup { action, key, found: Vec::new(), by_restore_key: false, failed: false, answered: false }
     }
 
     pub(super) fn hear(&mut self, text: &[u8]) -> Option<CacheEvent> {
         if self.answered {
             return None;
         }
-        // The library says so from the cache service's second version on: all there is to know where there is no `key`.
-        self.by_restore_key |= text.starts_with(b"Cache hit for restore-key: ");
-        let result = if let Some(restored) = restored_key(text) {
-            let is_full = match &self.key {
-                Some(key) => key.eq_ignore_ascii_case(restored),
-                None => !self.by_restore_key,
-            };
-            if is_full { CacheResult::Hit } else { CacheResult::Partial }
-        } else if is_miss(text) {
-            CacheResult::Miss
-        } else {
-            return None;
+        let (reading, rest) = self.action.reads(text)?;
+        let result = match reading {
+            Reading::NotTheAnswer => return None,
+            Reading::Found => {
+                if self.found.len() < KEYS {
+                    self.found.push(rest.to_vec());
+                }
+                return None;
+            }
+            Reading::FoundByRestoreKey => {
+                self.by_restore_key = true;
+                return None;
+            }
+            Reading::Failed => {
+                self.failed = true;
+                return None;
+            }
+            Reading::NotAsked => {
+                self.answered = true;
+                return None;
+            }
+            Reading::Restored => self.restored(Some(rest)),
+            Reading::RestoredSomething => self.restored(None),
+            Reading::Full => CacheResult::Hit,
+            Reading::Partial => CacheResult::Partial,
+            Reading::Missed => CacheResult::Miss,
         };
         self.answered = true;
-        Some(CacheEvent { kind: CacheType::Actions, result })
+        Some(CacheEvent::one(CacheType::Actions, result))
     }
-}
 
-fn restored_key(text: &[u8]) -> Option<&[u8]> {
-    let found = |start: &[u8]| text.strip_prefix(start);
-    found(b"Cache restored from key: ").or_else(|| found(b"Cache found and can be restored from key: "))
-}
+    /// The step is over.
+    pub(super) fn end(&mut self) -> Option<CacheEvent> {
+        let is_miss = self.failed && !self.answered;
+        is_miss.then(|| CacheEvent::one(CacheType::Actions, CacheResult::Miss))
+    }
 
-fn is_miss(text: &[u8]) -> bool {
-    // An entry that was found and could not be fetched is of no use; the action's "not found" follows it.
-    let failed = [&b"##[warning]"[..], b"##[error]"].into_iter().find_map(|level| text.strip_prefix(level));
-    failed.is_some_and(|text| text.starts_with(b"Failed to restore"))
-        || text.starts_with(b"Cache not found for input keys: ")
-        || text.ends_with(b" cache is not found")
-        || text == b"Cache is not found"
+    /// The library says of a restore key that it is one from the cache service's second version on, but its versions 4.0.0 to
+    /// 4.0.3 name the key that was asked for all the same: then the two keys differ.
+    fn restored(&self, key: Option<&[u8]>) -> CacheResult {
+        let is_full = match (&self.key, key) {
+            (Some(wanted), Some(key)) => wanted.eq_ignore_ascii_case(key),
+            (None, Some(key)) if !self.found.is_empty() => {
+                self.found.iter().any(|found| found.eq_ignore_ascii_case(key))
+            }
+            (_, _) => !self.by_restore_key,
+        };
+        if is_full { CacheResult::Hit } else { CacheResult::Partial }
+    }
 }

@@ -15,7 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 128 * 1024;
 /// A page ends with the line that brings it to 8 MiB: with more than this it is none.
 const PAGE_LIMIT: u64 = 64 << 20;
 /// Two GUIDs and what joins them.
@@ -100,6 +100,7 @@ impl Pages {
         } else if let Some(at) = self.candidates.iter().position(|(known, _)| known == stem) {
             self.candidates.remove(at);
             if let Some((_, Some(page))) = self.candidates.pop() {
+                self.over()?;
                 self.job = Some(Job { page, closed: false, log: JobLog::default() });
             }
         }
@@ -110,8 +111,29 @@ impl Pages {
     pub(super) fn deleted(&mut self, name: &str) -> io::Result<()> {
         let is_last = |job: &Job| job.closed && parts(name) == Some((&job.page.stem, job.page.number));
         self.catch_up()?;
-        self.job.take_if(|job| is_last(job));
-        Ok(())
+        if self.job.as_ref().is_some_and(is_last) { self.over() } else { Ok(()) }
+    }
+
+    /// Nothing more is written: what is there is read, and the job is over.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.catch_up()?;
+        self.over()
+    }
+
+    /// The job that was followed is over: what its log has left open is decided.
+    fn over(&mut self) -> io::Result<()> {
+        let mut batch = Batch::new();
+        if let Some(mut job) = self.job.take() {
+            job.log.end(&mut batch);
+        }
+        self.tell(batch)
+    }
+
+    fn tell(&self, batch: Batch) -> io::Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.batches.blocking_send(batch).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     /// Events were lost: the job may be in its next page by now.
@@ -143,17 +165,17 @@ impl Pages {
     /// # Errors
     /// If nobody wants to hear it any more.
     pub(super) fn catch_up(&mut self) -> io::Result<()> {
-        let Some(Job { page, log, .. }) = &mut self.job else { return Ok(()) };
+        if self.job.is_none() {
+            return Ok(());
+        }
         let mut buffer = vec![0; CHUNK];
         let mut batch = Batch::new();
-        // A file that cannot be read is at its end.
-        while let Ok(count @ 1..) = (&page.file).take(page.left).read(&mut buffer) {
+        while let Some(Job { page, log, .. }) = &mut self.job {
+            // A file that cannot be read is at its end.
+            let Ok(count @ 1..) = (&page.file).take(page.left).read(&mut buffer) else { break };
             page.left -= count as u64;
             log.feed(&buffer[..count], &mut batch);
-            if !batch.is_empty() {
-                let batch = std::mem::take(&mut batch);
-                self.batches.blocking_send(batch).map_err(|_| io::ErrorKind::BrokenPipe)?;
-            }
+            self.tell(std::mem::take(&mut batch))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! What caches were asked and had: a counter that shows every type from the start, a rate that is absent until there is one.
+//! What caches were asked and had: a counter that shows a type's results together, a rate that is absent until there is one.
 
 use super::{Telemetry, c};
-use crate::domain::cache::{CacheResult, CacheType};
+use crate::domain::cache::{CacheResult, CacheType, Tally};
 use metrics::{Counter, counter, gauge};
 use tracing::debug;
 
@@ -17,11 +17,15 @@ impl Telemetry {
     }
 }
 
-pub(super) fn used(kind: &CacheType, result: CacheResult, hit_rate: f64) {
-    requests(kind, result).increment(1);
+/// A type that was not shown yet begins with all of its results, those that have none at 0.
+pub(super) fn used(kind: &CacheType, tally: Tally, hit_rate: f64) {
+    for result in CacheResult::ALL {
+        requests(kind, result).increment(tally.count(result).into());
+    }
     gauge!(c::CACHE_HIT_RATE.name, "cache_type" => kind.as_str().to_owned()).set(hit_rate);
     // npm alone may tell of a thousand in one step.
-    debug!(event = "cache_used", cache_type = kind.as_str(), result = result.as_str(), hit_rate);
+    let Tally { hits, partials, misses } = tally;
+    debug!(event = "cache_used", cache_type = kind.as_str(), hits, partials, misses, hit_rate);
 }
 
 fn requests(kind: &CacheType, result: CacheResult) -> Counter {
