@@ -110,7 +110,7 @@ fi
 echo "series"
 : >"$dir/faults"
 for name in status state info uptime_seconds start_time_seconds last_update_timestamp_seconds jobs_total jobs_started_total \
-  job_duration_seconds_bucket job_duration_seconds_count queue_time_seconds_count cache_requests_total deployments_total \
+  job_duration_seconds_bucket job_duration_seconds_count queue_time_seconds_count deployments_total \
   lead_time_seconds_count recovery_time_seconds_count restarts_total reconnects_total connection_errors_total journal_faults_total output_lines_total; do
   grep -q "^github_runner_$name{" "$page" || echo "github_runner_$name is missing" >>"$dir/faults"
 done
@@ -120,7 +120,7 @@ grep '^github_runner_' "$page" | grep -vE 'runner_name="[^"]+".*runner_type="[^"
 check "every series says runner_name and runner_type" "$dir/faults"
 if [ "$(grep -o 'runner_name="[^"]*"' "$page" | sort -u | wc -l)" = 1 ]; then ok "one runner, $(grep -om1 'runner_name="[^"]*"' "$page")"; else bad "more than one runner_name on one page"; fi
 series=$(grep -cv '^#' "$page")
-if [ "$series" -le 150 ]; then ok "$series series (at most 150)"; else note "$series series, more than 150: CACHE_TYPES or JOB_DURATION_BUCKETS?"; fi
+if [ "$series" -le 150 ]; then ok "$series series (at most 150)"; else note "$series series, more than 150: many types of caches, CACHE_TYPES or JOB_DURATION_BUCKETS?"; fi
 
 echo "consistency"
 state=$(awk '/^github_runner_state\{/ && $NF == 1 { n++; match($0, /state="[a-z]+"/); s = substr($0, RSTART + 7, RLENGTH - 8) } END { print n == 1 ? s : "" }' "$page")

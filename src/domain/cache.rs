@@ -65,9 +65,6 @@ impl CacheType {
         CacheType::Go,
         CacheType::Turbo,
     ];
-    /// Those whose series are there at 0 from the start, so that `increase()` sees the first request; the others' begin with it.
-    pub const FROM_THE_START: [CacheType; 4] =
-        [CacheType::Actions, CacheType::Buildkit, CacheType::Apt, CacheType::Npm];
 
     /// The word in a metric's label.
     pub fn as_str(&self) -> &str {

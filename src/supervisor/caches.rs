@@ -72,10 +72,12 @@ impl Supervisor {
 
     /// What the last job has written is counted before anybody looks for the last time.
     pub(super) async fn last_caches(&mut self, limit: Instant) {
-        let Some((follower, mut batches)) = self.caches.follower.take() else { return };
-        follower.stop();
-        while let Ok(Some(batch)) = tokio::time::timeout_at(limit, batches.recv()).await {
-            self.caches_used(batch);
+        if let Some((follower, mut batches)) = self.caches.follower.take() {
+            follower.stop();
+            while let Ok(Some(batch)) = tokio::time::timeout_at(limit, batches.recv()).await {
+                self.caches_used(batch);
+            }
         }
+        self.telemetry.caches_end();
     }
 }

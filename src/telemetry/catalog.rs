@@ -184,7 +184,7 @@ metrics! {
     CACHE_REQUESTS = "github_runner_cache_requests_total", Counter, ["cache_type": &[], "result": &CACHE_RESULTS],
         {"Cache hit ratio over a day" =>
             "sum by (cache_type) (increase(github_runner_cache_requests_total{result=\"hit\"}[1d])) / (sum by (cache_type) (increase(github_runner_cache_requests_total[1d])) > 0)"},
-        "Requests of caches as the job's log or the job itself tells of them, since the supervisor started; cache_type is actions, buildkit, apt, npm or one of CACHE_TYPES.";
+        "Requests of caches as the job's log or the job itself tells of them, since the supervisor started; cache_type is actions, buildkit, apt, npm, pnpm, uv, pip, sccache, ccache, go, turbo or one of CACHE_TYPES. A type's three series begin with its first request, on one page at 0, or with the process if CACHE_TYPES names it.";
     CACHE_HIT_RATE = "github_runner_cache_hit_rate", Gauge, ["cache_type": &[]],
         {"The runner that finds least in its cache" =>
             "bottomk by (cache_type) (1, github_runner_cache_hit_rate)"},

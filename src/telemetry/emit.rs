@@ -124,7 +124,7 @@ impl Telemetry {
             Notice::ListenerKilled => warn!(event = "listener_killed"),
             Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
             Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),
-            Notice::CacheUsed { kind, tally, hit_rate } => cache::used(kind, *tally, *hit_rate),
+            Notice::CacheUsed { kind, tally, hit_rate } => self.cache_used(kind, *tally, *hit_rate),
             Notice::JournalFault { kind, detail } => journal_fault(*kind, detail),
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),

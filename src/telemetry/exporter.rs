@@ -4,6 +4,7 @@ use super::catalog::{self, Kind, Metric};
 use crate::domain::totals::Bounds;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use metrics::Counter;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -28,6 +29,14 @@ pub struct Exporter {
     handle: PrometheusHandle,
     changes: Arc<AtomicU64>,
     drawn: Arc<Mutex<Drawn>>,
+    late: Arc<Mutex<BTreeMap<String, Late>>>,
+}
+
+/// A group of counters that begins with its first happening. `increase()` needs a first value: one page shows them at 0.
+enum Late {
+    /// What has happened since, to be shown from the page after the next one on.
+    Held(Vec<(Counter, u64)>),
+    Shown,
 }
 
 /// The page as it was after so many changes; compressed once somebody has asked for that.
@@ -52,7 +61,12 @@ impl Exporter {
             .set_buckets_for_metric(only(&catalog::LEAD_TIME), &bounds.lead_time)?
             .set_buckets_for_metric(only(&catalog::RECOVERY_TIME), &bounds.recovery_time)?
             .install_recorder()?;
-        let exporter = Exporter { handle, changes: Arc::new(AtomicU64::new(1)), drawn: Arc::default() };
+        let exporter = Exporter {
+            handle,
+            changes: Arc::new(AtomicU64::new(1)),
+            drawn: Arc::default(),
+            late: Arc::default(),
+        };
         for metric in catalog::ALL {
             seed(metric);
         }
@@ -62,6 +76,43 @@ impl Exporter {
     /// Something was recorded: the next page is drawn anew.
     pub fn touch(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Shows a group of counters at 0 from now on, if it is not there yet.
+    pub fn show_late<const N: usize>(&self, group: &str, counters: [Counter; N]) {
+        counters.iter().for_each(|counter| counter.absolute(0));
+        self.late().insert(group.to_owned(), Late::Shown);
+    }
+
+    /// Counts in a group of counters; one that is not there yet is at 0 on the next page.
+    pub fn count_late<const N: usize>(&self, group: &str, counters: [(Counter, u64); N]) {
+        let mut late = self.late();
+        match late.get_mut(group) {
+            Some(Late::Shown) => counters.iter().for_each(|(counter, count)| counter.increment(*count)),
+            Some(Late::Held(held)) => held.extend(counters),
+            None => {
+                counters.iter().for_each(|(counter, _)| counter.absolute(0));
+                late.insert(group.to_owned(), Late::Held(counters.into()));
+            }
+        }
+    }
+
+    /// The next page is the last: it shows all there is.
+    pub fn release(&self) {
+        let mut released = false;
+        for late in self.late().values_mut() {
+            if let Late::Held(held) = std::mem::replace(late, Late::Shown) {
+                held.iter().for_each(|(counter, count)| counter.increment(*count));
+                released = true;
+            }
+        }
+        if released {
+            self.touch();
+        }
+    }
+
+    fn late(&self) -> MutexGuard<'_, BTreeMap<String, Late>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves recorded samples into their buckets, so that they do not pile up between scrapes.
@@ -87,6 +138,7 @@ impl Exporter {
         if drawn.changes != changes {
             let page = Arc::from(arrange(&self.handle.render()).into_bytes());
             *drawn = Drawn { changes, page, gzip: None };
+            self.release();
         }
         drawn
     }
@@ -187,6 +239,39 @@ impl Family<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_begins_late_is_at_0_on_one_page_and_true_on_the_next() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let changes = Arc::new(AtomicU64::new(1));
+        let exporter = Exporter { handle, changes, drawn: Arc::default(), late: Arc::default() };
+        let shown = || {
+            let page = String::from_utf8(exporter.page().to_vec()).expect("a text");
+            let series = page.lines().filter(|line| !line.starts_with('#'));
+            series.filter_map(|line| line.rsplit(' ').next()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let count = |group: &str, here: u64| {
+            let counter = |which| metrics::counter!("x_total", "group" => group.to_owned(), "which" => which);
+            exporter.count_late(group, [(counter("here"), here), (counter("there"), 0)]);
+            exporter.touch();
+        };
+        metrics::with_local_recorder(&recorder, || {
+            assert_eq!(shown(), [""; 0]);
+            count("a", 2);
+            count("a", 3);
+            assert_eq!(shown(), ["0", "0"]);
+            assert_eq!(shown(), ["5", "0"]);
+            count("a", 1);
+            assert_eq!(shown(), ["6", "0"]);
+            exporter.show_late("b", [metrics::counter!("x_total", "group" => "b", "which" => "here")]);
+            exporter.touch();
+            assert_eq!(shown(), ["6", "0", "0"]);
+            count("c", 7);
+            exporter.release();
+            assert_eq!(shown(), ["6", "0", "0", "7", "0"], "the last page tells all");
+        });
+    }
 
     #[test]
     fn families_are_sorted_and_what_is_unknown_is_absent() {

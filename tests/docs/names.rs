@@ -12,6 +12,7 @@ type Names = BTreeSet<String>;
 
 /// Variables that are other people's, and who has them.
 const FOREIGN: &[(&str, &str)] = &[
+    ("BUILDKIT_PROGRESS", "docker's: how a build tells of itself"),
     ("CAP_PERFMON", "the kernel: a capability"),
     ("CAP_SYS_PTRACE", "the kernel: a capability"),
     ("RUNID_JOBKEY", "the shape of a file's name"),

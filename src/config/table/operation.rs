@@ -97,7 +97,7 @@ pub(super) const ROWS: &[Variable] = &[
         names::CACHE_TYPES,
         Kind::CacheTypes,
         Fallback::Unset,
-        "Types jobs may report with `runner-init cache` besides actions, buildkit, apt and npm; each is up to 4 more series.",
+        "Types jobs may report with `runner-init cache` besides the built-in ones, at most 8; each is up to 4 more series, which are there from the start, as are those of a built-in one named here.",
     ),
     row(
         Group::Dora,

@@ -50,7 +50,7 @@ impl HitRate {
 #[derive(Clone, Debug)]
 struct Known {
     kind: CacheType,
-    /// Its series are there before its first request.
+    /// `CACHE_TYPES` names it: its series are there before its first request.
     from_the_start: bool,
     rate: HitRate,
 }
@@ -63,8 +63,8 @@ impl Caches {
     /// The built-in types and those of `CACHE_TYPES`; what is no name or beyond [`OWN_LIMIT`] is left out.
     pub fn new(named: &[String]) -> Caches {
         let built_in = CacheType::BUILT_IN.into_iter().map(|kind| Known {
-            from_the_start: CacheType::FROM_THE_START.contains(&kind),
             kind,
+            from_the_start: false,
             rate: HitRate::default(),
         });
         let mut types: Vec<Known> = built_in.collect();
