@@ -24,7 +24,7 @@ const NAME_LIMIT: usize = 32;
 /// Which cache was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CacheType {
-    /// GitHub's cache service: the actions of [`actions`].
+    /// GitHub's cache service, one request per step of an action that is known.
     Actions,
     /// `BuildKit`'s layers, one request per step of a Dockerfile.
     Buildkit,

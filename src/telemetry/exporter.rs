@@ -79,8 +79,10 @@ impl Exporter {
     }
 
     /// Shows a group of counters at 0 from now on, if it is not there yet.
-    pub fn show_late<const N: usize>(&self, group: &str, counters: [Counter; N]) {
-        counters.iter().for_each(|counter| counter.absolute(0));
+    pub fn show_late<const N: usize>(&self, group: &str, counters: &[Counter; N]) {
+        for counter in counters {
+            counter.absolute(0);
+        }
         self.late().insert(group.to_owned(), Late::Shown);
     }
 
@@ -88,10 +90,12 @@ impl Exporter {
     pub fn count_late<const N: usize>(&self, group: &str, counters: [(Counter, u64); N]) {
         let mut late = self.late();
         match late.get_mut(group) {
-            Some(Late::Shown) => counters.iter().for_each(|(counter, count)| counter.increment(*count)),
+            Some(Late::Shown) => add(&counters),
             Some(Late::Held(held)) => held.extend(counters),
             None => {
-                counters.iter().for_each(|(counter, _)| counter.absolute(0));
+                for (counter, _) in &counters {
+                    counter.absolute(0);
+                }
                 late.insert(group.to_owned(), Late::Held(counters.into()));
             }
         }
@@ -102,7 +106,7 @@ impl Exporter {
         let mut released = false;
         for late in self.late().values_mut() {
             if let Late::Held(held) = std::mem::replace(late, Late::Shown) {
-                held.iter().for_each(|(counter, count)| counter.increment(*count));
+                add(&held);
                 released = true;
             }
         }
@@ -141,6 +145,12 @@ impl Exporter {
             self.release();
         }
         drawn
+    }
+}
+
+fn add(counts: &[(Counter, u64)]) {
+    for (counter, count) in counts {
+        counter.increment(*count);
     }
 }
 
@@ -264,7 +274,7 @@ mod tests {
             assert_eq!(shown(), ["5", "0"]);
             count("a", 1);
             assert_eq!(shown(), ["6", "0"]);
-            exporter.show_late("b", [metrics::counter!("x_total", "group" => "b", "which" => "here")]);
+            exporter.show_late("b", &[metrics::counter!("x_total", "group" => "b", "which" => "here")]);
             exporter.touch();
             assert_eq!(shown(), ["6", "0", "0"]);
             count("c", 7);

@@ -63,10 +63,8 @@ impl Wanted {
     }
 
     fn looks_closer(self, text: &[u8], head: [u8; 4], marked: bool) -> bool {
-        if self.marks.is_all() {
-            return true;
-        }
         match head {
+            _ if self.marks.is_all() => true,
             [b'#', b'0'..=b'9', ..] => self.builds && buildkit::may_tell(text),
             [b'\x1b', ..] => {
                 self.coloured && marks::head(text).is_some_and(|head| self.marks.readers(head) != 0)

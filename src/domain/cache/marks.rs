@@ -54,7 +54,16 @@ const fn slot(head: [u8; 4]) -> usize {
 }
 
 /// The first four bytes after the colours a text begins with.
+#[inline]
 pub(super) fn head(text: &[u8]) -> Option<[u8; 4]> {
+    match text.first_chunk() {
+        // One colour of two digits, as most are.
+        Some([_, b'[', _, _, b'm', a, b, c, d]) if *a != b'\x1b' => Some([*a, *b, *c, *d]),
+        _ => behind(text),
+    }
+}
+
+fn behind(text: &[u8]) -> Option<[u8; 4]> {
     let mut rest = text;
     while let [b'\x1b', b'[', after @ ..] = rest {
         let end = after.iter().take(16).position(|byte| *byte == b'm')?;

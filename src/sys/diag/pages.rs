@@ -15,7 +15,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
-const CHUNK: usize = 128 * 1024;
+/// Read at once: the fewer calls, the less they cost. Of it only what is filled takes memory, and only while a job is followed.
+const CHUNK: usize = 1024 * 1024;
 /// A page ends with the line that brings it to 8 MiB: with more than this it is none.
 const PAGE_LIMIT: u64 = 64 << 20;
 /// Two GUIDs and what joins them.
@@ -47,13 +48,14 @@ pub(super) struct Pages {
     dir: PathBuf,
     batches: mpsc::Sender<Batch>,
     job: Option<Job>,
+    buffer: Vec<u8>,
     /// First pages that may be a job's, by their stem; at most two. One that was gone before it could be opened is a step's.
     candidates: Vec<(String, Option<Page>)>,
 }
 
 impl Pages {
     pub(super) fn new(dir: PathBuf, batches: mpsc::Sender<Batch>) -> Pages {
-        Pages { dir, batches, job: None, candidates: Vec::new() }
+        Pages { dir, batches, job: None, buffer: Vec::new(), candidates: Vec::new() }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -126,6 +128,7 @@ impl Pages {
         if let Some(mut job) = self.job.take() {
             job.log.end(&mut batch);
         }
+        self.buffer = Vec::new();
         self.tell(batch)
     }
 
@@ -165,16 +168,15 @@ impl Pages {
     /// # Errors
     /// If nobody wants to hear it any more.
     pub(super) fn catch_up(&mut self) -> io::Result<()> {
-        if self.job.is_none() {
-            return Ok(());
-        }
-        let mut buffer = vec![0; CHUNK];
         let mut batch = Batch::new();
         while let Some(Job { page, log, .. }) = &mut self.job {
+            if self.buffer.is_empty() {
+                self.buffer = vec![0; CHUNK];
+            }
             // A file that cannot be read is at its end.
-            let Ok(count @ 1..) = (&page.file).take(page.left).read(&mut buffer) else { break };
+            let Ok(count @ 1..) = (&page.file).take(page.left).read(&mut self.buffer) else { break };
             page.left -= count as u64;
-            log.feed(&buffer[..count], &mut batch);
+            log.feed(&self.buffer[..count], &mut batch);
             self.tell(std::mem::take(&mut batch))?;
         }
         Ok(())

@@ -9,7 +9,7 @@ impl Telemetry {
     /// Shows every result of these types at 0.
     pub fn know_caches<'a>(&self, types: impl Iterator<Item = &'a CacheType>) {
         for kind in types {
-            self.exporter.show_late(kind.as_str(), CacheResult::ALL.map(|result| requests(kind, result)));
+            self.exporter.show_late(kind.as_str(), &CacheResult::ALL.map(|result| requests(kind, result)));
         }
         self.exporter.touch();
     }

@@ -57,15 +57,13 @@ pub(super) struct Buildkit {
 /// Whether a line's text is more than what a command prints: that begins with its time, and there is much of it.
 #[inline]
 pub(in super::super) fn may_tell(text: &[u8]) -> bool {
-    let mut rest = text.iter().skip(2).take(6);
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'0'..=b'9' => {}
-            b' ' => return rest.next().is_some_and(|first| !first.is_ascii_digit()),
-            _ => return false,
-        }
-    }
-    false
+    let Some([b'#', _, second, third, fourth, fifth, _, _]) = text.first_chunk::<8>() else { return true };
+    let says = match (second, third, fourth) {
+        (b' ', says, _) | (_, b' ', says) => says,
+        (_, _, b' ') => fifth,
+        (_, _, _) => return true,
+    };
+    !says.is_ascii_digit()
 }
 
 impl Reader for Buildkit {
