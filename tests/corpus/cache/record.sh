@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# `here`, `temp` and the command line are those of `record`; the functions are called by name.
+# shellcheck disable=SC2154,SC2317
 # What `record` is made of: the frame, and one function per tool.
 # shellcheck source=tests/corpus/cache/record_packages.sh
 . "$here/record_packages.sh"
@@ -31,7 +33,7 @@ keep() {
   ("$@") </dev/null >"$temp/said" 2>&1 || true
   sed -e "s#${work:-$temp}#/home/runner/work#g; s#$temp#/home/runner/x#g" \
     -e "s#http://127.0.0.1:${port:-0}#https://registry.example#g; s#127.0.0.1:${port:-0}#registry.example#g" \
-    -e 's#https\?://[a-z.]*debian.org#http://deb.example#g' "$temp/said" >"$out/$name.txt"
+    -e "${hosts:-}" "$temp/said" >"$out/$name.txt"
   : >"$out/$name.golden"
   [ -z "$golden" ] || tr ',' '\n' <<<"$golden" | sed 's/^ *//' >>"$out/$name.golden"
 }
@@ -39,6 +41,7 @@ keep() {
 registry() {
   [ -z "${port:-}" ] || return 0
   coproc REGISTRY { exec python3 "$here/registry.py"; }
+  # shellcheck disable=SC2153 # bash names it after the coprocess
   registry_pid=$REGISTRY_PID
   read -r port <&"${REGISTRY[0]}"
 }

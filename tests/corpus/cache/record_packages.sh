@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2317,SC2119,SC2120,SC2034
 # npm, pnpm, uv, pip against the registry on loopback, turbo and Nx over two packages. The packages are alpha, beta, gamma
 # (of beta) and delta; every run begins without anything installed.
 

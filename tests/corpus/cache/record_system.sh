@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2317,SC2016,SC2034
 # apt and the compilers' caches, in a chroot of Debian.
 
 # The suite's tree, made once.
@@ -35,6 +36,7 @@ own() {
 
 record_apt() {
   debian "$1"
+  hosts='s#https\?://[^/ ]*#http://deb.example#g'
   inside 'apt-get update -qq'
   into "apt-$(inside 'apt-get --version' | awk 'NR==1 {print $2}')"
   own one ""
@@ -56,8 +58,8 @@ record_apt() {
   archives none && keep apt-get-refused "" inside 'apt-get install jq </dev/null'
   # Names that lead nowhere, so that nothing can be fetched, then the lists anew and once more.
   archives none
-  inside 'cp -r /etc/apt /etc/apt.good; sed -i "s#://[a-z.]*/#://127.0.0.1:9/#; s#://[a-z.]*debian.org#://127.0.0.1:9#" /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; cp -r /var/lib/apt/lists /var/lib/apt/lists.good
-    cd /var/lib/apt/lists && for list in *debian.org*; do mv "$list" "127.0.0.1:9_${list#*org_}"; done'
+  inside 'cp -r /etc/apt /etc/apt.good; sed -i "s#://[^/ ]*#://127.0.0.1:9#" /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; cp -r /var/lib/apt/lists /var/lib/apt/lists.good
+    cd /var/lib/apt/lists && for list in *_dists_*; do mv "$list" "127.0.0.1:9_${list#*_}"; done'
   keep apt-get-fails_then_update "apt miss 1" inside 'apt-get install -y jq || { cp /etc/apt.good/sources.list /etc/apt/sources.list; rm -rf /var/lib/apt/lists/*; apt-get update && apt-get install -y jq; }'
   inside 'rm -rf /etc/apt.good /var/lib/apt/lists.good'
   archives none
@@ -65,6 +67,7 @@ record_apt() {
   keep aptitude-cold "apt miss 1" inside 'aptitude install -y jq'
   inside 'aptitude purge -y jq libjq1 libonig5 >/dev/null 2>&1'
   keep aptitude-warm "apt hit 1" inside 'aptitude install -y jq'
+  hosts=
 }
 
 record_compilers() {
