@@ -137,9 +137,8 @@ impl Init<'_> {
         let foreground = terminal::foreground();
         let place = if foreground == Some(getpgrp()) { Group::Foreground } else { Group::Own };
         let progress = Progress::of(&mut command, place);
-        for name in HANDED {
-            command.env_remove(name);
-        }
+        // Not by the command: it would copy the whole environment, secrets and all, to where nothing wipes it.
+        shield::forget(|name| HANDED.iter().any(|handed| handed.as_bytes() == name));
         let child = command.spawn().map_err(|error| (progress.step(), error))?.id().cast_signed();
         // It has its own copy, and who only forwards and reaps needs none.
         shield::wipe_environment(|_| true);

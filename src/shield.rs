@@ -109,6 +109,31 @@ unsafe extern "C" {
     static environ: *const *mut c_char;
 }
 
+/// Takes the variables that `is_gone` out of this process's own environment, which a child inherits as it is: asked to leave some
+/// out, a command would copy all of it, secrets too, to where nothing wipes them.
+///
+/// Only to be called while this process has one thread, as [`wipe_environment`].
+pub fn forget(is_gone: impl Fn(&[u8]) -> bool) {
+    // SAFETY: the array that the kernel laid out in writable memory of ours, ended by a null pointer, of NUL-terminated strings;
+    // entries only move to the front, and nobody else reads or changes it, as the caller promises.
+    #[expect(unsafe_code, reason = "std's own way is unsafe too, and copies")]
+    unsafe {
+        let (mut from, mut to) = (environ.cast_mut(), environ.cast_mut());
+        while !from.is_null() && !(*from).is_null() {
+            let text = std::slice::from_raw_parts((*from).cast::<u8>(), libc::strlen(*from));
+            let name = memchr::memchr(b'=', text).map_or(text, |at| &text[..at]);
+            if !is_gone(name) {
+                *to = *from;
+                to = to.add(1);
+            }
+            from = from.add(1);
+        }
+        if !to.is_null() {
+            *to = std::ptr::null_mut();
+        }
+    }
+}
+
 /// Overwrites the values of those variables of this process's own environment that `is_secret`, so that not even who
 /// may look finds them in `/proc/PID/environ`; the names stay, with empty values.
 ///

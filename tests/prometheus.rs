@@ -151,7 +151,7 @@ fn a_name_is_any_text_and_one_label() {
         "\\n is no newline",
         "a=\"b\"} 1",
         "läuft 🦀 # HELP",
-        "{},=\"",
+        "},{=\"",
         "x NaN",
     ] {
         let s = quiet(steps(&json!([]))).env("RUNNER_NAME", name).start();

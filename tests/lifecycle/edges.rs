@@ -49,7 +49,9 @@ fn heeds(pid: i32) -> u64 {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0, |text| u64::from_str_radix(text.trim(), 16).unwrap())
     };
-    mask("SigBlk:") | mask("SigCgt:")
+    // Whom it waits for in `rt_sigtimedwait`, the kernel shows as not blocked.
+    let waits = ns::read(format!("/proc/{pid}/wchan").as_ref()).contains("sigtimedwait");
+    if waits { u64::MAX } else { mask("SigBlk:") | mask("SigCgt:") }
 }
 
 /// From the first instruction on: before PID 1 heeds a signal the kernel drops it, so there the orchestrator asks again.
