@@ -415,7 +415,7 @@ time.sleep(1000)";
 }
 
 #[test]
-fn the_c_librarys_own_signals_are_passed_on_too() {
+fn the_c_library_s_own_signals_are_passed_on_too() {
     require!("namespace");
     for role in ROLES {
         for signal in [32, 33] {
