@@ -127,7 +127,7 @@ impl Lifecycle {
         self.jobs.subject()
     }
 
-    /// When to look again and call with [`Input::Looked`]; `None`: not before something happens.
+    /// When to look again and call with [`super::Input::Looked`]; `None`: not before something happens.
     pub fn next_look(&self) -> Option<Duration> {
         self.jobs.next_look()
     }
