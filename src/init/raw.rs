@@ -47,7 +47,7 @@ pub(super) fn wait_any() -> Waited {
 pub(super) fn next_signal(patience: Option<Duration>) -> Option<c_int> {
     let every = u64::MAX;
     let limit = patience.map(|patience| libc::timespec {
-        tv_sec: patience.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_sec: patience.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: patience.subsec_nanos().into(),
     });
     let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
