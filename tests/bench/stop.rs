@@ -175,7 +175,7 @@ fn start(peer: &Peer, kind: Kind, grace: Duration, root: &PathBuf, dir: &Path) -
 fn is_told(root: &Path) -> bool {
     let entries = std::fs::read_dir(root.join("_diag")).into_iter().flatten().flatten();
     let mut workers = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"Worker_"));
-    workers.any(|entry| ns::read(&entry.path()).ends_with("INFO Worker] Job completed.\n"))
+    workers.any(|entry| ns::read(&entry.path()).contains("Raising job completed against run service"))
 }
 
 /// It carries a job's id.
