@@ -27,8 +27,8 @@ use tower::ServiceExt;
 
 /// Most connections at once, per door.
 pub const MAX_CONNECTIONS: usize = 256;
-/// Most connections at once from one address.
-pub const MAX_OF_ONE: usize = 64;
+/// Most connections at once from one address: half of all, so that nobody alone fills the room.
+pub const MAX_OF_ONE: usize = 128;
 /// Most requests on one connection; the last answer says that it closes.
 pub const MAX_REQUESTS: u64 = 100;
 /// A request's head must be complete within this; long enough to keep a scraper's connection between two scrapes.

@@ -131,9 +131,11 @@ impl Client {
             State::Whole => {
                 let micros = self.began.elapsed().as_micros();
                 outcome.latencies.push(u32::try_from(micros).unwrap_or(u32::MAX));
+                // A server may say that a connection was good for so many requests; whoever keeps one opens the next.
+                let closes = says_close(&self.answer);
                 self.answer.clear();
                 self.began = Instant::now();
-                if ended || manner == Manner::Fresh || stream.write_all(manner.request()).is_err() {
+                if ended || closes || manner == Manner::Fresh || stream.write_all(manner.request()).is_err() {
                     self.stream = None;
                 }
             }
@@ -167,6 +169,11 @@ fn state(answer: &[u8]) -> State {
         None => answer.ends_with(b"\r\n0\r\n\r\n"),
     };
     if whole { State::Whole } else { State::Partial }
+}
+
+fn says_close(answer: &[u8]) -> bool {
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(answer, |end| &answer[..end]);
+    String::from_utf8_lossy(head).to_ascii_lowercase().contains("\r\nconnection: close")
 }
 
 /// One answer, if there is a good one.
