@@ -141,7 +141,8 @@ fn stop(peer: &Peer, kind: Kind, grace: Duration) -> Found {
         }
         if let Some(status) = child.try_wait().expect("our child") {
             let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
-            return Found { told, code, left };
+            // `unshare` has a code of its own for a PID 1 that was killed.
+            return Found { told, code: if killed { 137 } else { code }, left };
         }
         if ns::stat(pid_1).is_some_and(|stat| stat.state != 'Z') && !ns::children(outer).is_empty() {
             left = ns::descendants(pid_1).iter().filter(|pid| is_a_step_s(**pid)).count();
