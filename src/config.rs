@@ -1,4 +1,4 @@
-//! The environment is the only configuration: every variable is read and crossed, every fault is reported at once, and
+//! The environment is the only configuration: every variable is read and validated, every fault is reported at once, and
 //! no value is ever printed that was refused or is secret.
 //!
 //! [`describe`] is the table all of it is driven by; [`Lookup`] is where variables come from, so that tests need no
@@ -6,45 +6,45 @@
 //! empty text means "not set", except that a boolean is then false: `EPHEMERAL=` has never meant yes.
 
 mod check;
-mod child;
-mod cross;
+mod child_env;
 mod fault;
 mod flavour;
-mod foreign;
 mod lookup;
 pub mod names;
-mod reading;
+mod parsers;
 pub mod reference;
 mod registration;
+mod resolve;
 mod runner;
 mod secret;
-mod shape;
-mod table;
 mod typo;
+mod unsupported;
 mod url;
+mod validate;
 mod value;
 mod variable;
+mod vars;
 
 pub use check::render_check;
-pub use child::{child_environment, is_secret};
-pub use fault::{Fault, Faults, Used, Warning};
+pub use child_env::{child_environment, is_secret};
+pub use fault::{Fault, Faults, Source, Warning};
 pub use flavour::Flavour;
 pub use lookup::{Environment, Lookup, MapLookup};
 pub use registration::{Credential, Registration, RunAs};
 pub use runner::Runner;
 pub use secret::Secret;
-pub use table::describe;
 pub use value::Kind;
 pub use variable::{Alias, Fallback, Group, Reach, Variable};
+pub use vars::describe;
 
 use crate::domain::budget::Budget;
 use crate::domain::dora::DeploymentRule;
 use crate::domain::target::{Host, Target};
-use cross::Crossed;
-use reading::Reading;
+use resolve::Resolved;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use validate::Validated;
 
 /// Everything this program can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,7 +180,7 @@ pub struct Loaded {
     /// What is probably not meant so.
     pub warnings: Vec<Warning>,
     /// Which variables were set and won, in the table's order.
-    pub used: Vec<Used>,
+    pub sources: Vec<Source>,
     /// What `check` shows: each variable's effective value, in the table's order.
     settings: Vec<check::Setting>,
 }
@@ -191,17 +191,17 @@ impl Config {
     /// # Errors
     /// Every fault at once, in the table's order.
     pub fn from_lookup(lookup: &dyn Lookup) -> Result<Loaded, Faults> {
-        let mut reading = Reading::of(lookup);
+        let mut resolved = Resolved::of(lookup);
         let mut warnings = typo::warnings(lookup);
-        warnings.extend(foreign::warnings(lookup));
-        let crossed = cross::check(&mut reading, &mut warnings, lookup);
-        let faults = reading.faults();
-        let Some(crossed) = crossed.filter(|_| faults.is_empty()) else {
+        warnings.extend(unsupported::warnings(lookup));
+        let validated = validate::validate(&mut resolved, &mut warnings, lookup);
+        let faults = resolved.faults();
+        let Some(validated) = validated.filter(|_| faults.is_empty()) else {
             return Err(Faults { faults, warnings });
         };
-        let config = build(&reading, crossed);
-        let settings = check::settings(&reading);
-        Ok(Loaded { config, warnings, used: reading.used, settings })
+        let config = build(&resolved, validated);
+        let settings = check::settings(&resolved);
+        Ok(Loaded { config, warnings, sources: resolved.sources, settings })
     }
 
     /// Whether the runner's registration is to be removed when it leaves, and can be.
@@ -211,8 +211,8 @@ impl Config {
 
     /// How long PID 1 waits for who outlives the supervisor, whatever else is wrong; nothing else is read.
     pub fn sweep_grace(lookup: &dyn Lookup) -> Duration {
-        let grace = Reading::one(names::RUNNER_STOP_GRACE, lookup);
-        let drain = Reading::one(names::RUNNER_DRAIN_TIMEOUT, lookup);
+        let grace = Resolved::one(names::RUNNER_STOP_GRACE, lookup);
+        let drain = Resolved::one(names::RUNNER_DRAIN_TIMEOUT, lookup);
         // A drain alone says that the orchestrator waits for longer than that.
         let is_long = !grace.is_set(names::RUNNER_STOP_GRACE) && drain.is_set(names::RUNNER_DRAIN_TIMEOUT);
         Budget::sweep_of(if is_long { Duration::MAX } else { grace.take(names::RUNNER_STOP_GRACE) })
@@ -220,46 +220,46 @@ impl Config {
 
     /// The endpoint's token alone, whatever else is wrong: a health check must be able to ask even then.
     pub fn auth_token(lookup: &dyn Lookup) -> Option<Secret> {
-        Reading::of(lookup).get(names::METRICS_AUTH_TOKEN)
+        Resolved::of(lookup).get(names::METRICS_AUTH_TOKEN)
     }
 }
 
-/// Takes every value out of a reading without faults.
-fn build(reading: &Reading, crossed: Crossed) -> Config {
-    let Crossed { credential, place, budget } = crossed;
-    let word = |name| -> String { reading.take(name) };
+/// Takes every value out of a resolved without faults.
+fn build(resolved: &Resolved, validated: Validated) -> Config {
+    let Validated { credential, place, budget } = validated;
+    let word = |name| -> String { resolved.take(name) };
     let can_ask = place.target.is_some() && credential.as_ref().is_some_and(Credential::can_ask);
     Config {
         credential,
         target: place.target,
         host: place.host,
         api_url: place.api_url,
-        registration: Registration::of(reading, can_ask),
-        runner: Runner::of(reading),
-        lifecycle: Lifecycle { budget, max_restarts: reading.take(names::RUNNER_MAX_RESTARTS) },
+        registration: Registration::of(resolved, can_ask),
+        runner: Runner::of(resolved),
+        lifecycle: Lifecycle { budget, max_restarts: resolved.take(names::RUNNER_MAX_RESTARTS) },
         metrics: Metrics {
-            enabled: reading.take(names::METRICS_ENABLED),
-            bind: reading.take(names::METRICS_BIND),
-            port: reading.take(names::METRICS_PORT),
-            auth_token: reading.get(names::METRICS_AUTH_TOKEN),
-            update_interval: reading.take(names::METRICS_UPDATE_INTERVAL),
-            linger: reading.take(names::METRICS_LINGER_SECONDS),
-            buckets: reading.take(names::JOB_DURATION_BUCKETS),
-            cache_types: reading.get(names::CACHE_TYPES).unwrap_or_default(),
+            enabled: resolved.take(names::METRICS_ENABLED),
+            bind: resolved.take(names::METRICS_BIND),
+            port: resolved.take(names::METRICS_PORT),
+            auth_token: resolved.get(names::METRICS_AUTH_TOKEN),
+            update_interval: resolved.take(names::METRICS_UPDATE_INTERVAL),
+            linger: resolved.take(names::METRICS_LINGER_SECONDS),
+            buckets: resolved.take(names::JOB_DURATION_BUCKETS),
+            cache_types: resolved.get(names::CACHE_TYPES).unwrap_or_default(),
         },
         deployments: DeploymentRule {
-            job: reading.take(names::DORA_DEPLOYMENT_MATCH),
-            branch: reading.get(names::DORA_BRANCH_MATCH),
+            job: resolved.take(names::DORA_DEPLOYMENT_MATCH),
+            branch: resolved.get(names::DORA_BRANCH_MATCH),
         },
         job_log: JobLog {
-            state_dir: reading.take(names::RUNNER_STATE_DIR),
-            path: reading.take(names::JOBS_LOG),
-            max_records: reading.take(names::JOBS_LOG_MAX_RECORDS),
+            state_dir: resolved.take(names::RUNNER_STATE_DIR),
+            path: resolved.take(names::JOBS_LOG),
+            max_records: resolved.take(names::JOBS_LOG_MAX_RECORDS),
         },
         log: Log {
             format: LogFormat::of(&word(names::LOG_FORMAT)).expect("the table takes only known words"),
             level: LogLevel::of(&word(names::LOG_LEVEL)).expect("the table takes only known words"),
         },
-        run_dir: reading.get(names::RUNNER_RUN_DIR),
+        run_dir: resolved.get(names::RUNNER_RUN_DIR),
     }
 }

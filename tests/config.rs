@@ -365,7 +365,7 @@ fn what_check_prints_can_be_set_again() {
     let second = Config::from_lookup(&again).unwrap();
     assert_eq!(first.config, second.config);
     let defaults = describe().iter().filter(|v| v.fallback != Fallback::Unset).count();
-    assert_eq!(second.used.len(), defaults);
+    assert_eq!(second.sources.len(), defaults);
 }
 
 /// The least that registers.

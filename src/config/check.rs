@@ -1,9 +1,9 @@
 //! What `runner-init check` prints: the whole configuration or every fault, and never a secret.
 
 use super::fault::{Faults, printable};
-use super::reading::Reading;
-use super::table::describe;
+use super::resolve::Resolved;
 use super::value::show_duration;
+use super::vars::describe;
 use super::{Config, Credential, Loaded};
 use crate::domain::budget::Budget;
 use std::fmt::Write;
@@ -17,16 +17,16 @@ pub(super) struct Setting {
 }
 
 /// The effective configuration, in the table's order; what has no value is left out.
-pub(super) fn settings(reading: &Reading) -> Vec<Setting> {
-    describe().iter().filter_map(|variable| setting(variable.name, reading)).collect()
+pub(super) fn settings(resolved: &Resolved) -> Vec<Setting> {
+    describe().iter().filter_map(|variable| setting(variable.name, resolved)).collect()
 }
 
-fn setting(name: &'static str, reading: &Reading) -> Option<Setting> {
-    let value = reading.show(name)?;
-    let used = reading.used.iter().find(|used| used.name == name);
-    let remark = match (used, reading.origin(name)) {
+fn setting(name: &'static str, resolved: &Resolved) -> Option<Setting> {
+    let value = resolved.show(name)?;
+    let source = resolved.sources.iter().find(|source| source.name == name);
+    let remark = match (source, resolved.origin(name)) {
         (_, Some(origin)) => format!(" (derived from {origin})"),
-        (Some(used), None) => from(name, &used.var),
+        (Some(source), None) => from(name, &source.var),
         (None, None) => " (default)".into(),
     };
     Some(Setting { name, value, remark })

@@ -53,7 +53,7 @@ impl fmt::Display for Warning {
 
 /// A variable that was set and won.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Used {
+pub struct Source {
     /// As it was set: the own name, an alias, or one of them with `_FILE`.
     pub var: String,
     /// Our own name for it.

@@ -1,7 +1,7 @@
 //! The table as a document: what it says of a variable is what the program does with it.
 
-use super::table::describe;
 use super::variable::{Fallback, Group, Reach, Variable};
+use super::vars::describe;
 use std::fmt::Write as _;
 
 const INTRODUCTION: &str = "\

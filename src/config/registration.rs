@@ -1,7 +1,7 @@
 //! What registering takes: who we are, how the runner is to appear, as whom it runs. Checked, never guessed.
 
 use super::names;
-use super::reading::Reading;
+use super::resolve::Resolved;
 use super::secret::Secret;
 use std::fmt;
 use std::time::Duration;
@@ -100,19 +100,19 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Takes its fields out of a reading without faults. `can_ask` is whether there are a credential and a target to ask
+    /// Takes its fields out of a resolved without faults. `can_ask` is whether there are a credential and a target to ask
     /// GitHub about, without which `jit` and `status_check` are nothing.
-    pub(super) fn of(reading: &Reading, can_ask: bool) -> Registration {
-        let status_check: Duration = reading.take(names::RUNNER_STATUS_CHECK_INTERVAL);
+    pub(super) fn of(resolved: &Resolved, can_ask: bool) -> Registration {
+        let status_check: Duration = resolved.take(names::RUNNER_STATUS_CHECK_INTERVAL);
         Registration {
-            skip: reading.take(names::RUNNER_SKIP_REGISTRATION),
-            jit: reading.take::<bool>(names::RUNNER_JIT) && can_ask,
-            labels: reading.get(names::RUNNER_LABELS).unwrap_or_default(),
-            group: reading.get(names::RUNNER_GROUP),
-            replace: reading.take(names::RUNNER_REPLACE_EXISTING),
-            no_default_labels: reading.take(names::NO_DEFAULT_LABELS),
-            disable_update: reading.take(names::DISABLE_AUTO_UPDATE),
-            keep: reading.take(names::DISABLE_AUTOMATIC_DEREGISTRATION),
+            skip: resolved.take(names::RUNNER_SKIP_REGISTRATION),
+            jit: resolved.take::<bool>(names::RUNNER_JIT) && can_ask,
+            labels: resolved.get(names::RUNNER_LABELS).unwrap_or_default(),
+            group: resolved.get(names::RUNNER_GROUP),
+            replace: resolved.take(names::RUNNER_REPLACE_EXISTING),
+            no_default_labels: resolved.take(names::NO_DEFAULT_LABELS),
+            disable_update: resolved.take(names::DISABLE_AUTO_UPDATE),
+            keep: resolved.take(names::DISABLE_AUTOMATIC_DEREGISTRATION),
             status_check: Some(status_check).filter(|interval| can_ask && !interval.is_zero()),
         }
     }

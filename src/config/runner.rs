@@ -1,7 +1,7 @@
 //! The runner that is there: where, what it is called, and as whom it runs.
 
-use super::reading::Reading;
 use super::registration::RunAs;
+use super::resolve::Resolved;
 use super::{Flavour, names};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,20 +35,20 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Takes its fields out of a reading without faults.
-    pub(super) fn of(reading: &Reading) -> Runner {
+    /// Takes its fields out of a resolved without faults.
+    pub(super) fn of(resolved: &Resolved) -> Runner {
         Runner {
-            dir: reading.take(names::RUNNER_DIR),
-            name: reading.take(names::RUNNER_NAME),
-            flavour: reading.take(names::RUNNER_TYPE),
-            work_dir: reading.take(names::RUNNER_WORK_DIR),
-            ephemeral: reading.take(names::RUNNER_EPHEMERAL),
-            user: reading.get(names::RUNNER_USER),
-            allow_root: reading.take(names::RUNNER_ALLOW_RUNASROOT),
-            wait_for_docker: reading.take(names::RUNNER_WAIT_FOR_DOCKER),
-            update_ca_certs: reading.take(names::RUNNER_UPDATE_CA_CERTS),
-            sweep: reading.take(names::RUNNER_SWEEP),
-            diag_max_mb: reading.take(names::RUNNER_DIAG_MAX_MB),
+            dir: resolved.take(names::RUNNER_DIR),
+            name: resolved.take(names::RUNNER_NAME),
+            flavour: resolved.take(names::RUNNER_TYPE),
+            work_dir: resolved.take(names::RUNNER_WORK_DIR),
+            ephemeral: resolved.take(names::RUNNER_EPHEMERAL),
+            user: resolved.get(names::RUNNER_USER),
+            allow_root: resolved.take(names::RUNNER_ALLOW_RUNASROOT),
+            wait_for_docker: resolved.take(names::RUNNER_WAIT_FOR_DOCKER),
+            update_ca_certs: resolved.take(names::RUNNER_UPDATE_CA_CERTS),
+            sweep: resolved.take(names::RUNNER_SWEEP),
+            diag_max_mb: resolved.take(names::RUNNER_DIAG_MAX_MB),
         }
     }
 }

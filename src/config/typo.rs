@@ -3,7 +3,7 @@
 
 use super::fault::{Warning, printable};
 use super::lookup::Lookup;
-use super::table::describe;
+use super::vars::describe;
 use strsim::damerau_levenshtein;
 
 /// What a variable of ours begins with. Others are none of our business, however near.

@@ -1,9 +1,9 @@
 //! A text is a value or it is not: [`Kind`] says which values a variable takes, and never repeats the text it refuses.
 
 use super::flavour::{FLAVOUR_LIMIT, Flavour};
+use super::parsers;
 use super::registration::RunAs;
 use super::secret::Secret;
-use super::shape;
 use super::url;
 use crate::domain::cache::OWN_LIMIT;
 use crate::domain::dora::{LONGEST_PATTERN, Matcher};
@@ -185,29 +185,29 @@ impl Kind {
         let word = text.trim();
         match self {
             Kind::Flag => flag(word).map(Value::Flag),
-            Kind::Line { max } => shape::line(text, max).map(Value::Text),
-            Kind::Labels => shape::labels(text).map(Value::Labels),
+            Kind::Line { max } => parsers::line(text, max).map(Value::Text),
+            Kind::Labels => parsers::labels(text).map(Value::Labels),
             Kind::Host => Host::parse(word).ok().map(Value::Host),
-            Kind::Repository => shape::repository(word).map(Value::Text),
+            Kind::Repository => parsers::repository(word).map(Value::Text),
             Kind::Account => target::name(word).ok().map(Value::Text),
             Kind::Base => url::base_url(word).map(Value::Text),
             Kind::UrlPath => url::url_path(word).map(Value::Text),
-            Kind::User => shape::run_as(word).map(Value::User),
-            Kind::Path => shape::path(text).map(Value::Path),
+            Kind::User => parsers::run_as(word).map(Value::User),
+            Kind::Path => parsers::path(text).map(Value::Path),
             Kind::Port => word.parse().ok().map(Value::Port),
             Kind::Address => word.parse().ok().map(Value::Address),
             Kind::Duration { min, max } => {
-                shape::duration(word).filter(|d| (min..=max).contains(d)).map(Value::Duration)
+                parsers::duration(word).filter(|d| (min..=max).contains(d)).map(Value::Duration)
             }
-            Kind::Interval { min, max } => {
-                shape::duration(word).filter(|d| d.is_zero() || (min..=max).contains(d)).map(Value::Duration)
-            }
+            Kind::Interval { min, max } => parsers::duration(word)
+                .filter(|d| d.is_zero() || (min..=max).contains(d))
+                .map(Value::Duration),
             Kind::Count { min } => word.parse().ok().filter(|n| *n >= min).map(Value::Count),
             Kind::Limit if word.eq_ignore_ascii_case("unlimited") => Some(Value::Limit(None)),
             Kind::Limit => word.parse().ok().map(|n| Value::Limit(Some(n))),
-            Kind::Buckets => shape::buckets(word).map(Value::Buckets),
+            Kind::Buckets => parsers::buckets(word).map(Value::Buckets),
             Kind::Pattern => Matcher::new(word).map(Value::Pattern),
-            Kind::CacheTypes => shape::cache_types(word).map(Value::Labels),
+            Kind::CacheTypes => parsers::cache_types(word).map(Value::Labels),
             Kind::Choice(words) => words
                 .iter()
                 .find(|known| known.eq_ignore_ascii_case(word))
@@ -216,10 +216,10 @@ impl Kind {
             Kind::Token => {
                 text.bytes().all(|b| b.is_ascii_graphic()).then(|| Value::Secret(Secret::new(text.into())))
             }
-            Kind::AppId => shape::app_id(word).map(Value::Text),
+            Kind::AppId => parsers::app_id(word).map(Value::Text),
             Kind::Id => word.parse().ok().filter(|_| word.bytes().all(|b| b.is_ascii_digit())).map(Value::Id),
-            Kind::PrivateKey => shape::private_key(text).map(Value::Secret),
-            Kind::Jit => shape::jit(text).map(Value::Secret),
+            Kind::PrivateKey => parsers::private_key(text).map(Value::Secret),
+            Kind::Jit => parsers::jit(text).map(Value::Secret),
         }
     }
 }

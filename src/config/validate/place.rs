@@ -1,10 +1,10 @@
 //! One target on one host: every variable that names one must name the same, or `RUNNER_SCOPE` says which is
 //! meant.
 
-use super::{ignored, settled};
+use super::{ignored, registration_is_given};
 use crate::config::fault::Warning;
 use crate::config::names;
-use crate::config::reading::Reading;
+use crate::config::resolve::Resolved;
 use crate::config::value::Value;
 use crate::domain::target::{Host, Target};
 
@@ -71,70 +71,71 @@ impl Scope {
 type Candidate = (&'static str, Target);
 
 /// Reads host, API and target. `None` only where the host is faulty.
-pub(super) fn check(reading: &mut Reading, warnings: &mut Vec<Warning>) -> Option<Place> {
-    let from_url = url(reading);
-    let target = match settled(reading) {
+pub(super) fn check(resolved: &mut Resolved, warnings: &mut Vec<Warning>) -> Option<Place> {
+    let from_url = url(resolved);
+    let target = match registration_is_given(resolved) {
         Some(why) => {
             for name in NAMING {
-                ignored(reading, warnings, name, why);
+                ignored(resolved, warnings, name, why);
             }
             None
         }
-        None => target(reading, warnings, from_url),
+        None => target(resolved, warnings, from_url),
     };
     if matches!(target, Some(Target::Repository { .. })) {
-        refuse_group(reading, warnings);
+        refuse_group(resolved, warnings);
     }
-    let host: Host = reading.get(names::GITHUB_HOST)?;
-    let api_url = api_url(reading, &host);
+    let host: Host = resolved.get(names::GITHUB_HOST)?;
+    let api_url = api_url(resolved, &host);
     Some(Place { host, api_url, target })
 }
 
 /// The target `RUNNER_URL` names; its host is ours, unless another was set.
-fn url(reading: &mut Reading) -> Option<Target> {
-    let text: String = reading.get(names::RUNNER_URL)?;
-    let stated: Option<Host> = reading.get(names::GITHUB_HOST).filter(|_| reading.is_set(names::GITHUB_HOST));
+fn url(resolved: &mut Resolved) -> Option<Target> {
+    let text: String = resolved.get(names::RUNNER_URL)?;
+    let stated: Option<Host> =
+        resolved.get(names::GITHUB_HOST).filter(|_| resolved.is_set(names::GITHUB_HOST));
     match Target::from_url(&text, stated.as_ref()) {
         Err(fault) => {
-            reading.refuse(names::RUNNER_URL, fault.to_string());
+            resolved.refuse(names::RUNNER_URL, fault.to_string());
             None
         }
         Ok((host, _)) if stated.as_ref().is_some_and(|stated| !stated.is_at(&host)) => {
-            let set = reading.spelt(names::GITHUB_HOST).to_owned();
-            reading.refuse(names::RUNNER_URL, format!("is on another host than {set}: keep one"));
+            let set = resolved.as_set(names::GITHUB_HOST).to_owned();
+            resolved.refuse(names::RUNNER_URL, format!("is on another host than {set}: keep one"));
             None
         }
         Ok((host, target)) => {
-            if !reading.is_given(names::GITHUB_HOST) {
-                reading.derive_from(names::GITHUB_HOST, Value::Host(host), names::RUNNER_URL);
+            if !resolved.is_given(names::GITHUB_HOST) {
+                resolved.derive_from(names::GITHUB_HOST, Value::Host(host), names::RUNNER_URL);
             }
             Some(target)
         }
     }
 }
 
-fn target(reading: &mut Reading, warnings: &mut Vec<Warning>, from_url: Option<Target>) -> Option<Target> {
-    let scope = scope(reading);
-    let mut candidates = candidates(reading, from_url);
+fn target(resolved: &mut Resolved, warnings: &mut Vec<Warning>, from_url: Option<Target>) -> Option<Target> {
+    let scope = scope(resolved);
+    let mut candidates = candidates(resolved, from_url);
     if let Some(scope) = scope {
         let (meant, others) = candidates.into_iter().partition(|(_, at)| Scope::of_target(at) == scope);
         candidates = meant;
         let others: Vec<Candidate> = others;
         for (name, _) in others {
-            ignored(reading, warnings, name, format!("RUNNER_SCOPE asks for {}", scope.noun()));
+            ignored(resolved, warnings, name, format!("RUNNER_SCOPE asks for {}", scope.noun()));
         }
     }
-    let is_faulty = NAMING.iter().any(|name| reading.is_faulty(name));
+    let is_faulty = NAMING.iter().any(|name| resolved.is_faulty(name));
     let mut candidates = candidates.into_iter();
     let Some((first, target)) = candidates.next() else {
         if !is_faulty {
-            refuse_missing(reading, scope);
+            refuse_missing(resolved, scope);
         }
         return None;
     };
     for (name, _) in candidates.filter(|(_, other)| !other.equals(&target)) {
-        let first = reading.spelt(first).to_owned();
-        reading.refuse(
+        let first = resolved.as_set(first).to_owned();
+        resolved.refuse(
             name,
             format!("names another target than {first}: keep one, or say which with RUNNER_SCOPE"),
         );
@@ -143,94 +144,95 @@ fn target(reading: &mut Reading, warnings: &mut Vec<Warning>, from_url: Option<T
 }
 
 /// Says what is missing, unless it cannot be known whether anything is.
-fn refuse_missing(reading: &mut Reading, scope: Option<Scope>) {
-    if reading.get(names::RUNNER_SKIP_REGISTRATION) != Some(false) || reading.is_faulty(names::RUNNER_SCOPE) {
+fn refuse_missing(resolved: &mut Resolved, scope: Option<Scope>) {
+    if resolved.get(names::RUNNER_SKIP_REGISTRATION) != Some(false) || resolved.is_faulty(names::RUNNER_SCOPE)
+    {
         return;
     }
     match scope {
         Some(scope) => {
-            let name = if reading.is_set(names::RUNNER_SCOPE) { names::RUNNER_SCOPE } else { names::ORG_RUNNER };
-            reading.refuse(name, format!("asks for {}: set {}", scope.noun(), scope.variable()));
+            let name = if resolved.is_set(names::RUNNER_SCOPE) { names::RUNNER_SCOPE } else { names::ORG_RUNNER };
+            resolved.refuse(name, format!("asks for {}: set {}", scope.noun(), scope.variable()));
         }
-        None => reading.refuse(
+        None => resolved.refuse(
             names::GITHUB_REPOSITORY,
             "no target: set GITHUB_REPOSITORY=OWNER/REPOSITORY, or ORG_NAME, or ENTERPRISE_NAME, or RUNNER_URL",
         ),
     }
 }
 
-fn scope(reading: &mut Reading) -> Option<Scope> {
-    let word: Option<String> = reading.get(names::RUNNER_SCOPE);
+fn scope(resolved: &mut Resolved) -> Option<Scope> {
+    let word: Option<String> = resolved.get(names::RUNNER_SCOPE);
     let scope = word.map(|word| Scope::of(&word));
-    if reading.get(names::ORG_RUNNER) != Some(true) {
+    if resolved.get(names::ORG_RUNNER) != Some(true) {
         return scope;
     }
     if scope.is_some_and(|scope| scope != Scope::Organization) {
-        reading.refuse(names::ORG_RUNNER, "contradicts RUNNER_SCOPE: keep one");
+        resolved.refuse(names::ORG_RUNNER, "contradicts RUNNER_SCOPE: keep one");
         return None;
     }
     Some(Scope::Organization)
 }
 
 /// Every target that is named, in the table's order; an owner alone counts where nothing else does.
-fn candidates(reading: &mut Reading, from_url: Option<Target>) -> Vec<Candidate> {
+fn candidates(resolved: &mut Resolved, from_url: Option<Target>) -> Vec<Candidate> {
     let mut named: Vec<Candidate> = Vec::new();
-    named.extend(repository(reading).map(|target| (names::GITHUB_REPOSITORY, target)));
-    let name = |name| reading.get::<String>(name);
+    named.extend(repository(resolved).map(|target| (names::GITHUB_REPOSITORY, target)));
+    let name = |name| resolved.get::<String>(name);
     named.extend(name(names::ORG_NAME).map(|name| (names::ORG_NAME, Target::Organization(name))));
     named.extend(name(names::ENTERPRISE_NAME).map(|name| (names::ENTERPRISE_NAME, Target::Enterprise(name))));
     named.extend(from_url.map(|target| (names::RUNNER_URL, target)));
     let Some(owner) = name(names::GITHUB_OWNER) else { return named };
     let others = NAMING.iter().filter(|name| **name != names::GITHUB_OWNER);
-    if !others.clone().any(|name| reading.is_given(name)) {
+    if !others.clone().any(|name| resolved.is_given(name)) {
         return vec![(names::GITHUB_OWNER, Target::Organization(owner))];
     }
     if let Some((other, _)) = named.iter().find(|(_, target)| !target.owner().eq_ignore_ascii_case(&owner)) {
-        let problem = format!("contradicts {}: it has another owner", reading.spelt(other));
-        reading.refuse(names::GITHUB_OWNER, problem);
+        let problem = format!("contradicts {}: it has another owner", resolved.as_set(other));
+        resolved.refuse(names::GITHUB_OWNER, problem);
     }
     named
 }
 
 /// `GITHUB_REPOSITORY`, with `GITHUB_OWNER` if it needs one.
-fn repository(reading: &mut Reading) -> Option<Target> {
-    let text: String = reading.get(names::GITHUB_REPOSITORY)?;
+fn repository(resolved: &mut Resolved) -> Option<Target> {
+    let text: String = resolved.get(names::GITHUB_REPOSITORY)?;
     if text.contains('/') {
         return Target::repository(&text).ok();
     }
-    let owner: Option<String> = reading.get(names::GITHUB_OWNER);
+    let owner: Option<String> = resolved.get(names::GITHUB_OWNER);
     if owner.is_none() {
-        reading.refuse(names::GITHUB_REPOSITORY, "expected OWNER/REPOSITORY, or GITHUB_OWNER beside it");
+        resolved.refuse(names::GITHUB_REPOSITORY, "expected OWNER/REPOSITORY, or GITHUB_OWNER beside it");
     }
     owner.map(|owner| Target::Repository { owner, name: text })
 }
 
 /// The runner would not heed it: a repository's runners are in one group.
-fn refuse_group(reading: &mut Reading, warnings: &mut Vec<Warning>) {
-    let group: Option<String> = reading.get(names::RUNNER_GROUP);
+fn refuse_group(resolved: &mut Resolved, warnings: &mut Vec<Warning>) {
+    let group: Option<String> = resolved.get(names::RUNNER_GROUP);
     if group.is_some_and(|group| !group.eq_ignore_ascii_case("default")) {
-        ignored(reading, warnings, names::RUNNER_GROUP, "a repository has no runner groups");
+        ignored(resolved, warnings, names::RUNNER_GROUP, "a repository has no runner groups");
     }
-    reading.forget(names::RUNNER_GROUP);
+    resolved.forget(names::RUNNER_GROUP);
 }
 
 /// What was set, in whole or in part, else the host's rule.
-fn api_url(reading: &mut Reading, host: &Host) -> String {
-    let whole: Option<String> = reading.get(names::GITHUB_API_URL);
-    let parts = api_parts(reading, host);
+fn api_url(resolved: &mut Resolved, host: &Host) -> String {
+    let whole: Option<String> = resolved.get(names::GITHUB_API_URL);
+    let parts = api_parts(resolved, host);
     match (whole, parts) {
         (Some(url), Some(other)) if url != other => {
             let part = [names::GITHUB_API_HOST, names::GITHUB_API_PATH];
-            let part = part.into_iter().find(|name| reading.is_set(name)).expect("one of them was set");
-            let set = reading.spelt(names::GITHUB_API_URL).to_owned();
-            reading.refuse(part, format!("contradicts {set}: keep one"));
+            let part = part.into_iter().find(|name| resolved.is_set(name)).expect("one of them was set");
+            let set = resolved.as_set(names::GITHUB_API_URL).to_owned();
+            resolved.refuse(part, format!("contradicts {set}: keep one"));
             url
         }
         (Some(url), _) => url,
         (None, parts) => {
             let url = parts.unwrap_or_else(|| host.api_base());
-            if !reading.is_faulty(names::GITHUB_API_URL) {
-                reading.derive(names::GITHUB_API_URL, Value::Text(url.clone()));
+            if !resolved.is_faulty(names::GITHUB_API_URL) {
+                resolved.derive(names::GITHUB_API_URL, Value::Text(url.clone()));
             }
             url
         }
@@ -238,9 +240,9 @@ fn api_url(reading: &mut Reading, host: &Host) -> String {
 }
 
 /// The API's host and path, each as set or as the host's rule says. `None` if neither is set.
-fn api_parts(reading: &Reading, host: &Host) -> Option<String> {
-    let stated: Option<String> = reading.get(names::GITHUB_API_HOST);
-    let path: Option<String> = reading.get(names::GITHUB_API_PATH);
+fn api_parts(resolved: &Resolved, host: &Host) -> Option<String> {
+    let stated: Option<String> = resolved.get(names::GITHUB_API_HOST);
+    let path: Option<String> = resolved.get(names::GITHUB_API_PATH);
     if stated.is_none() && path.is_none() {
         return None;
     }

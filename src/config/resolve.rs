@@ -1,20 +1,21 @@
-//! All names of a variable are read, then one wins: the first in the table's order, unless two that are set disagree.
+//! Resolution of variables: all names of one are read, then one wins, the first in the table's order, unless two that are
+//! set disagree.
 
-use super::fault::{Fault, Used, printable};
+use super::fault::{Fault, Source, printable};
 use super::lookup::{Lookup, SECRET_FILE_LIMIT};
-use super::table::describe;
 use super::value::{Kind, Value};
 use super::variable::{Fallback, Variable};
+use super::vars::describe;
 use std::collections::BTreeMap;
 use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Every variable of the table, read: its value, where that came from, and what was wrong.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub(super) struct Resolved {
     values: BTreeMap<&'static str, Value>,
     /// What was set and won, in table order.
-    pub(super) used: Vec<Used>,
+    pub(super) sources: Vec<Source>,
     faults: Vec<(usize, Fault)>,
     /// Which variable decided a value that was not set.
     origins: BTreeMap<&'static str, String>,
@@ -27,23 +28,23 @@ struct Candidate {
     value: Value,
 }
 
-impl Reading {
+impl Resolved {
     /// Reads the whole table.
-    pub(super) fn of(lookup: &dyn Lookup) -> Reading {
-        let mut reading = Reading::default();
+    pub(super) fn of(lookup: &dyn Lookup) -> Resolved {
+        let mut resolved = Resolved::default();
         for (index, variable) in describe().iter().enumerate() {
             match resolve(variable, lookup) {
-                Ok(won) => reading.keep(variable, won),
-                Err(faults) => reading.faults.extend(faults.into_iter().map(|fault| (index, fault))),
+                Ok(won) => resolved.keep(variable, won),
+                Err(faults) => resolved.faults.extend(faults.into_iter().map(|fault| (index, fault))),
             }
         }
-        reading
+        resolved
     }
 
     fn keep(&mut self, variable: &Variable, won: Option<Candidate>) {
         if let Some(Candidate { var, value }) = won {
             let alias = var.strip_suffix("_FILE").unwrap_or(&var) != variable.name;
-            self.used.push(Used { var, name: variable.name, alias });
+            self.sources.push(Source { var, name: variable.name, alias });
             self.values.insert(variable.name, value);
         } else if let Fallback::Value(text) = variable.fallback {
             let value = variable.kind.parse(text).expect("a test parses every default");
@@ -52,12 +53,12 @@ impl Reading {
     }
 
     /// One variable alone, whatever the others say.
-    pub(super) fn one(name: &str, lookup: &dyn Lookup) -> Reading {
-        let mut reading = Reading::default();
+    pub(super) fn one(name: &str, lookup: &dyn Lookup) -> Resolved {
+        let mut resolved = Resolved::default();
         if let Some(variable) = describe().iter().find(|variable| variable.name == name) {
-            reading.keep(variable, resolve(variable, lookup).unwrap_or_default());
+            resolved.keep(variable, resolve(variable, lookup).unwrap_or_default());
         }
-        reading
+        resolved
     }
 
     /// The value set or its default; `None` if there is neither, or if it was faulty.
@@ -69,7 +70,7 @@ impl Reading {
         Some(T::try_from(value).ok().expect("the field's type is the kind's"))
     }
 
-    /// As [`Reading::get`], for a variable that always has a value once there is no fault.
+    /// As [`Resolved::get`], for a variable that always has a value once there is no fault.
     pub(super) fn take<T: TryFrom<Value>>(&self, name: &str) -> T {
         self.get(name).expect("it has a default and no fault")
     }
@@ -84,9 +85,9 @@ impl Reading {
         self.values.insert(name, value);
     }
 
-    /// As [`Reading::derive`], and `check` says from which variable it was.
+    /// As [`Resolved::derive`], and `check` says from which variable it was.
     pub(super) fn derive_from(&mut self, name: &'static str, value: Value, from: &'static str) {
-        self.origins.insert(name, self.spelt(from).to_owned());
+        self.origins.insert(name, self.as_set(from).to_owned());
         self.derive(name, value);
     }
 
@@ -101,8 +102,8 @@ impl Reading {
     }
 
     /// The variable as it was set; its own name if it was not, or wrongly.
-    pub(super) fn spelt<'a>(&'a self, name: &'a str) -> &'a str {
-        self.used.iter().find(|used| used.name == name).map_or(name, |used| &used.var)
+    pub(super) fn as_set<'a>(&'a self, name: &'a str) -> &'a str {
+        self.sources.iter().find(|source| source.name == name).map_or(name, |source| &source.var)
     }
 
     /// Whether any of its names was set, rightly or wrongly.
@@ -119,7 +120,7 @@ impl Reading {
 
     /// Whether any of its names was set, and rightly.
     pub(super) fn is_set(&self, name: &str) -> bool {
-        self.used.iter().any(|used| used.name == name)
+        self.sources.iter().any(|source| source.name == name)
     }
 
     /// Whether any of its names was set wrongly.
@@ -130,7 +131,7 @@ impl Reading {
     /// Adds a fault found by comparing variables.
     pub(super) fn refuse(&mut self, name: &'static str, problem: impl Into<String>) {
         let index = describe().iter().position(|variable| variable.name == name);
-        let fault = Fault { var: self.spelt(name).to_owned(), problem: problem.into() };
+        let fault = Fault { var: self.as_set(name).to_owned(), problem: problem.into() };
         self.faults.push((index.expect("only names of the table are refused"), fault));
     }
 

@@ -1,4 +1,4 @@
-//! A child inherits the environment minus every secret and every variable that only configures us.
+//! A child's environment: it inherits ours minus every secret and every variable that only configures us.
 //!
 //! | taken away | why |
 //! |---|---|
@@ -21,9 +21,9 @@
 
 use super::lookup::Lookup;
 use super::names;
-use super::table::describe;
 use super::value::{Kind, Value};
 use super::variable::{Reach, Variable};
+use super::vars::describe;
 use std::ffi::{OsStr, OsString};
 use zeroize::Zeroize as _;
 

@@ -1,8 +1,8 @@
-//! What another image's variable did there and nothing does here is said once, with what to set instead.
+//! Variables of other images that have no counterpart here: one that is set is warned of once, with what to set instead.
 
 use super::fault::Warning;
 use super::lookup::Lookup;
-use super::reading::is_quoted;
+use super::resolve::is_quoted;
 
 /// Variables of `myoung34/docker-github-actions-runner` and `actions-runner-controller` that are more than a name for
 /// something of ours.

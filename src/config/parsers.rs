@@ -1,4 +1,4 @@
-//! Texts with a shape of their own: each is read into its plain form or is not one at all.
+//! Parsers of texts with a shape of their own: each is read into its plain form or is not one at all.
 
 use super::registration::RunAs;
 use super::secret::Secret;

@@ -4,51 +4,51 @@
 use super::ignored;
 use crate::config::fault::Warning;
 use crate::config::lookup::Lookup;
-use crate::config::reading::Reading;
 use crate::config::registration::Credential;
+use crate::config::resolve::Resolved;
 use crate::config::value::{NAME_LIMIT, SUFFIX_LENGTH, Value};
-use crate::config::{Flavour, names, shape};
+use crate::config::{Flavour, names, parsers};
 
 /// What machines are called that have not been given a name.
 const CONSTANT: [&str; 4] = ["localhost", "localhost.localdomain", "localhost4", "localhost6"];
 
 /// Makes a name up where none was set.
 pub(super) fn derive(
-    reading: &mut Reading,
+    resolved: &mut Resolved,
     warnings: &mut Vec<Warning>,
     lookup: &dyn Lookup,
     credential: Option<&Credential>,
 ) {
-    let prefix = prefix(reading);
+    let prefix = prefix(resolved);
     let hostname = plain(&lookup.hostname().unwrap_or_default());
     let is_constant = hostname.is_empty() || CONSTANT.iter().any(|name| hostname.eq_ignore_ascii_case(name));
-    if !reading.is_given(names::RANDOM_RUNNER_SUFFIX) {
-        reading.derive(names::RANDOM_RUNNER_SUFFIX, Value::Flag(is_constant));
+    if !resolved.is_given(names::RANDOM_RUNNER_SUFFIX) {
+        resolved.derive(names::RANDOM_RUNNER_SUFFIX, Value::Flag(is_constant));
     }
     let known = jit_name(credential);
     let parts = Parts { hostname, is_constant, random: random(lookup.random()) };
-    if reading.is_given(names::RUNNER_NAME) {
-        settle(reading, warnings, known.as_deref());
-        expand(reading, warnings, &parts);
+    if resolved.is_given(names::RUNNER_NAME) {
+        settle(resolved, warnings, known.as_deref());
+        expand(resolved, warnings, &parts);
         return;
     }
     if let Some(name) = known {
-        reading.derive_from(names::RUNNER_NAME, Value::Text(name), names::JITCONFIG);
+        resolved.derive_from(names::RUNNER_NAME, Value::Text(name), names::JITCONFIG);
         return;
     }
-    let is_random: bool = reading.get(names::RANDOM_RUNNER_SUFFIX).unwrap_or(is_constant);
+    let is_random: bool = resolved.get(names::RANDOM_RUNNER_SUFFIX).unwrap_or(is_constant);
     let is_random = is_random || parts.hostname.is_empty();
     let suffix = if is_random { &parts.random } else { &parts.hostname };
     let room = NAME_LIMIT - 1 - prefix.chars().count();
     let kept = end(suffix, room);
     if kept.len() < suffix.len() {
-        warn_of_cut(reading, warnings, names::RUNNER_NAME_PREFIX);
+        warn_of_cut(resolved, warnings, names::RUNNER_NAME_PREFIX);
     }
     let name = Value::Text(format!("{prefix}-{kept}"));
     if is_random {
-        reading.derive_from(names::RUNNER_NAME, name, names::RANDOM_RUNNER_SUFFIX);
+        resolved.derive_from(names::RUNNER_NAME, name, names::RANDOM_RUNNER_SUFFIX);
     } else {
-        reading.derive(names::RUNNER_NAME, name);
+        resolved.derive(names::RUNNER_NAME, name);
     }
 }
 
@@ -67,22 +67,23 @@ fn end(hostname: &str, room: usize) -> &str {
     hostname[from..].trim_start_matches(['-', '.', '_'])
 }
 
-fn warn_of_cut(reading: &Reading, warnings: &mut Vec<Warning>, name: &str) {
+fn warn_of_cut(resolved: &Resolved, warnings: &mut Vec<Warning>, name: &str) {
     let says = format!(
         "makes the name longer than {NAME_LIMIT} characters: the beginning of the hostname is left out, its end is kept"
     );
-    warnings.push(Warning { var: reading.spelt(name).to_owned(), says });
+    warnings.push(Warning { var: resolved.as_set(name).to_owned(), says });
 }
 
 /// Fills in what a name that was set leaves open.
-fn expand(reading: &mut Reading, warnings: &mut Vec<Warning>, parts: &Parts) {
+fn expand(resolved: &mut Resolved, warnings: &mut Vec<Warning>, parts: &Parts) {
     const HOSTNAME: &str = "{hostname}";
     const RANDOM: &str = "{random}";
-    let Some(template) = reading.get::<String>(names::RUNNER_NAME) else { return };
+    let Some(template) = resolved.get::<String>(names::RUNNER_NAME) else { return };
     let rest = template.replace(HOSTNAME, "").replace(RANDOM, "");
     let is_open = |text: &str| text.split_once('{').is_some_and(|(_, rest)| rest.contains('}'));
     if is_open(&rest) {
-        reading.refuse(names::RUNNER_NAME, format!("expected nothing but {HOSTNAME} and {RANDOM} in braces"));
+        resolved
+            .refuse(names::RUNNER_NAME, format!("expected nothing but {HOSTNAME} and {RANDOM} in braces"));
         return;
     }
     if rest.len() == template.len() {
@@ -94,45 +95,45 @@ fn expand(reading: &mut Reading, warnings: &mut Vec<Warning>, parts: &Parts) {
     let fixed = named.replace(HOSTNAME, "").chars().count();
     let room = NAME_LIMIT.saturating_sub(fixed).checked_div(count).unwrap_or(NAME_LIMIT);
     if fixed > NAME_LIMIT || room == 0 {
-        reading.refuse(names::RUNNER_NAME, format!("makes a name longer than {NAME_LIMIT} characters"));
+        resolved.refuse(names::RUNNER_NAME, format!("makes a name longer than {NAME_LIMIT} characters"));
         return;
     }
     let kept = end(hostname, room);
     if count > 0 && kept.len() < hostname.len() {
-        warn_of_cut(reading, warnings, names::RUNNER_NAME);
+        warn_of_cut(resolved, warnings, names::RUNNER_NAME);
     }
-    reading.derive(names::RUNNER_NAME, Value::Text(named.replace(HOSTNAME, kept)));
+    resolved.derive(names::RUNNER_NAME, Value::Text(named.replace(HOSTNAME, kept)));
 }
 
 /// The name that was set wins over all that would make one up.
-fn settle(reading: &Reading, warnings: &mut Vec<Warning>, known: Option<&str>) {
-    ignored(reading, warnings, names::RUNNER_NAME_PREFIX, "RUNNER_NAME is set");
-    if reading.get(names::RANDOM_RUNNER_SUFFIX) == Some(true) {
-        ignored(reading, warnings, names::RANDOM_RUNNER_SUFFIX, "RUNNER_NAME is set");
+fn settle(resolved: &Resolved, warnings: &mut Vec<Warning>, known: Option<&str>) {
+    ignored(resolved, warnings, names::RUNNER_NAME_PREFIX, "RUNNER_NAME is set");
+    if resolved.get(names::RANDOM_RUNNER_SUFFIX) == Some(true) {
+        ignored(resolved, warnings, names::RANDOM_RUNNER_SUFFIX, "RUNNER_NAME is set");
     }
-    let name: Option<String> = reading.get(names::RUNNER_NAME);
+    let name: Option<String> = resolved.get(names::RUNNER_NAME);
     if known.is_some_and(|known| name.is_some_and(|name| name != known)) {
         let says =
             "names the metrics only: GitHub knows the runner by the name in its just-in-time configuration";
-        warnings.push(Warning { var: reading.spelt(names::RUNNER_NAME).to_owned(), says: says.into() });
+        warnings.push(Warning { var: resolved.as_set(names::RUNNER_NAME).to_owned(), says: says.into() });
     }
 }
 
 fn jit_name(credential: Option<&Credential>) -> Option<String> {
     match credential? {
-        Credential::Jit(config) => shape::jit_name(config, NAME_LIMIT),
+        Credential::Jit(config) => parsers::jit_name(config, NAME_LIMIT),
         Credential::Pat(_) | Credential::App { .. } | Credential::RegistrationToken(_) => None,
     }
 }
 
-fn prefix(reading: &mut Reading) -> String {
-    let prefix: Option<String> = reading.get(names::RUNNER_NAME_PREFIX);
+fn prefix(resolved: &mut Resolved) -> String {
+    let prefix: Option<String> = resolved.get(names::RUNNER_NAME_PREFIX);
     prefix.unwrap_or_else(|| {
-        let flavour: Option<Flavour> = reading.get(names::RUNNER_TYPE);
+        let flavour: Option<Flavour> = resolved.get(names::RUNNER_TYPE);
         let has_browser = flavour.is_some_and(|flavour| flavour.has_browser());
         let prefix = if has_browser { "chrome-runner" } else { "docker-runner" };
-        if !reading.is_given(names::RUNNER_NAME_PREFIX) {
-            reading.derive(names::RUNNER_NAME_PREFIX, Value::Text(prefix.into()));
+        if !resolved.is_given(names::RUNNER_NAME_PREFIX) {
+            resolved.derive(names::RUNNER_NAME_PREFIX, Value::Text(prefix.into()));
         }
         prefix.into()
     })
