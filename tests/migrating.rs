@@ -46,9 +46,9 @@ fn faults(page: &str) -> Vec<String> {
     faults.extend(aliases.filter(|name| !taken.contains(name)).map(|name| format!("{name} is missing")));
     let left: BTreeSet<&str> = rows(page, LEFT).iter().flat_map(|row| names(row[0])).collect();
     faults.extend(left.iter().filter(|name| of(name).is_some()).map(|name| format!("{name} is read")));
-    let foreign = read("src/config/foreign.rs");
+    let unsupported = read("src/config/unsupported.rs");
     // Behind the table stand names that mean the same everywhere.
-    let table = foreign.split("const HANDED_ON").next().expect("the table");
+    let table = unsupported.split("const HANDED_ON").next().expect("the table");
     let told = table.split('"').skip(1).step_by(2).filter(|text| names(&format!("`{text}`")) == [*text]);
     faults.extend(
         told.filter(|name| !left.contains(name)).map(|name| format!("{name} is told of and missing")),

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 /// Where messages are made that are no `#[error]`: a file, and the part of it between two texts.
 const MADE: &[(&str, &str, &str)] = &[
     ("cli.rs", "pub fn main", ""),
-    ("config/cross.rs", "", ""),
-    ("config/cross/credential.rs", "", ""),
-    ("config/cross/place.rs", "", ""),
-    ("config/reading.rs", "", ""),
+    ("config/validate.rs", "", ""),
+    ("config/validate/credential.rs", "", ""),
+    ("config/validate/place.rs", "", ""),
+    ("config/resolve.rs", "", ""),
     ("config/value.rs", "pub fn expected", "pub(super) fn parse"),
     ("demo.rs", "pub fn run", "fn environment"),
     ("domain/configure.rs", "pub fn fault", ""),
