@@ -1,11 +1,14 @@
 //! The real supervisor over a simulated runner: everything shown is real but GitHub.
 
+mod place;
+
 use crate::cli::{USAGE, complain, refused, supervise};
 use crate::config::{
-    Config, Environment, Lookup, MapLookup, Variable, child_environment, describe, names, render_check,
+    Config, Environment, Group, Lookup, MapLookup, Variable, child_environment, describe, names, render_check,
 };
 use crate::sim;
 use crate::supervisor::{StartError, Tcp};
+use place::Place;
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -52,16 +55,16 @@ fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 
 /// Plays until it is stopped; the exit code.
 pub fn run(options: &Options) -> i32 {
-    let dir = match tempfile::Builder::new().prefix("runner-init-demo-").tempdir() {
-        Ok(dir) => dir,
+    place::clear();
+    let place = match Place::make() {
+        Ok(place) => place,
         Err(error) => return refused("cannot make a temporary directory", &error),
     };
-    let runner = dir.path().join("runner");
     let scenario = sim::demo(options.jobs, options.speed, options.seed);
-    if let Err(error) = sim::install(&runner, Path::new("/proc/self/exe"), &scenario) {
+    if let Err(error) = sim::install(&place.runner(), Path::new("/proc/self/exe"), &scenario) {
         return refused("cannot set the simulated runner up", &error);
     }
-    let lookup = environment(dir.path());
+    let lookup = environment(place.path());
     match Config::from_lookup(&lookup) {
         Ok(loaded) => supervise(loaded, child_environment(&lookup), bind, |tcp| announce(tcp, options)),
         Err(faults) => {
@@ -71,7 +74,28 @@ pub fn run(options: &Options) -> i32 {
     }
 }
 
-/// The caller's own variables, but for what makes it a demo: those may not come from outside under any of their names.
+/// Whether the caller's own variable varies the demo. One that says who the runner is to GitHub, or to the image that the demo
+/// is started from, has nothing to say here: it is neither heeded nor warned of.
+fn varies(variable: &Variable) -> bool {
+    match variable.group {
+        Group::Credentials | Group::Target => false,
+        Group::Runner => [
+            names::RUNNER_NAME,
+            names::RUNNER_TYPE,
+            names::RUNNER_PRINT_LOG,
+            names::RUNNER_SWEEP,
+            names::RUNNER_DIAG_MAX_MB,
+        ]
+        .contains(&variable.name),
+        Group::Lifecycle => {
+            [names::RUNNER_STOP_GRACE, names::RUNNER_DRAIN_TIMEOUT, names::RUNNER_MAX_RESTARTS]
+                .contains(&variable.name)
+        }
+        Group::Metrics | Group::Dora | Group::JobLog | Group::Log => true,
+    }
+}
+
+/// The caller's own variables that vary the demo or are none of ours, and what makes it a demo.
 fn environment(dir: &Path) -> MapLookup {
     const DEFAULTS: [(&str, &str); 5] = [
         (names::RUNNER_NAME, "demo-runner"),
@@ -97,12 +121,15 @@ fn environment(dir: &Path) -> MapLookup {
     }
     let defaults = DEFAULTS.into_iter().filter(|(name, _)| !is_set(name));
     ours.extend(defaults.map(|(name, value)| (name, value.into())));
-    let is_ours = |name: &OsString| {
-        let rows = describe().iter().filter(|row| ours.iter().any(|(ours, _)| *ours == row.name));
-        rows.flat_map(Variable::names).any(|other| name == other)
+    let is_ours = |row: &Variable| !varies(row) || ours.iter().any(|(name, _)| *name == row.name);
+    let is_kept = |name: &OsString| {
+        let Some(name) = name.to_str() else { return true };
+        let plain = name.strip_suffix("_FILE").unwrap_or(name);
+        let mut rows = describe().iter().filter(|row| row.names().any(|known| known == name || known == plain));
+        !rows.any(is_ours)
     };
     let mut vars = Environment.vars();
-    vars.retain(|(name, _)| !is_ours(name));
+    vars.retain(|(name, _)| is_kept(name));
     vars.extend(ours.into_iter().map(|(name, value)| (OsString::from(name), value)));
     MapLookup::new(vars)
 }

@@ -83,7 +83,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "demo",
         ours: &["cli", "config", "sim", "supervisor"],
-        crates: &["clap", "tempfile"],
+        crates: &["clap", "nix", "tempfile"],
         never: &[],
     },
     Room { name: "init", ours: &["shield", "spawn"], crates: &["nix", "signal_hook"], never: &[] },

@@ -12,6 +12,7 @@ mod page;
 mod wire;
 
 use demo::{BIN, Demo, files};
+use nix::sys::signal::Signal;
 use ns::wait_until;
 use std::net::TcpListener;
 use std::process::Command;
@@ -138,6 +139,60 @@ fn the_callers_own_settings_neither_break_it_nor_leak_into_it() {
     let output = demo.end(pid);
     assert_eq!(files(state.path()), Vec::<String>::new());
     assert!(!format!("{output:?}").contains("s3cret"));
+}
+
+#[test]
+fn what_an_image_or_a_shell_says_of_another_runner_is_neither_heeded_nor_warned_of() {
+    require!("namespace");
+    let env = [
+        ("METRICS_PORT", "0"),
+        ("RUNNER_USER", "runner"),
+        ("GITHUB_REPOSITORY", "acme/web"),
+        ("GITHUB_TOKEN_FILE", "/nowhere"),
+        ("ORG_NAME", "not a name"),
+        ("RUNNER_LABELS", "[gpu]"),
+        ("LABELS", "cpu"),
+        ("EPHEMERAL", "1"),
+        ("RUNNER_STATUS_CHECK_INTERVAL", "7"),
+        ("DISABLE_AUTOMATIC_DEREGISTRATION", "true"),
+    ];
+    let demo = Demo::spawn(ns::in_pid_namespace(&[BIN, "demo", "--speed", "50"]), &env);
+    wait_until(SHOW, "two jobs", || demo.count("github_runner_jobs_started_total") >= 2.0);
+    let init = ns::children(demo.tree.pid())[0];
+    let log = String::from_utf8(demo.end(init).stderr).expect("UTF-8");
+    assert!(!log.contains("event=configuration"), "{log}");
+}
+
+#[test]
+fn killed_it_leaves_no_process_and_the_next_one_clears_its_directory_and_no_other() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let at = temp.path();
+    let env = [("METRICS_PORT", "0"), ("TMPDIR", at.to_str().expect("UTF-8"))];
+    let others = ["runner-init-demo-without-an-owner", "runner-init-else"];
+    for other in others {
+        std::fs::create_dir(at.join(other)).expect("a directory");
+    }
+    let mine = || files(at).into_iter().filter(|name| !others.contains(&name.as_str())).collect::<Vec<_>>();
+    let lives = Demo::start(&["--speed", "50", "--jobs", "1"], &env);
+    let [live] = &mine()[..] else { panic!("{:?}", files(at)) };
+    let killed = Demo::start(&["--speed", "1"], &env);
+    let supervisor = killed.tree.pid();
+    // Listener, Worker and step.
+    wait_until(SHOW, "a job's step", || ns::descendants(supervisor).len() >= 3);
+    let below = ns::descendants(supervisor);
+    ns::send(supervisor, Signal::SIGKILL);
+    let is_gone = |pid: &i32| ns::stat(*pid).is_none_or(|stat| stat.state == 'Z');
+    wait_until(ns::SOON, "the end of them all", || below.iter().all(is_gone));
+    assert_eq!(mine().len(), 2, "nobody was left to remove it");
+    let next = Demo::start(&["--speed", "50", "--jobs", "1"], &env);
+    let now = mine();
+    assert!(now.len() == 2 && now.contains(live), "{live} lives, one has begun: {now:?}");
+    for demo in [lives, next] {
+        let pid = demo.tree.pid();
+        demo.end(pid);
+    }
+    assert_eq!(mine(), Vec::<String>::new());
+    assert_eq!(files(at).len(), others.len(), "they are somebody else's");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::scenario::{Launch, Scenario, Update};
 use super::signals;
 use super::state::State;
 use super::terminal::{Console, Terminal, Trace};
+use super::tether;
 use signal_hook::consts::SIGTERM;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -71,6 +72,7 @@ pub(crate) struct Listener {
 pub(crate) fn main(args: &[String]) -> i32 {
     let mut env = Environment::of_process();
     let root = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    tether::tie(&root);
     let scenario = match Scenario::load(&root) {
         Ok(scenario) => scenario,
         Err(error) => return fail(&format!("An error occurred: sim.json: {error}")),

@@ -20,6 +20,7 @@ mod session;
 mod signals;
 mod state;
 mod terminal;
+pub mod tether;
 mod update;
 mod worker;
 

@@ -22,6 +22,7 @@ use super::environment::Environment;
 use super::scenario::{self, Setup, TaskResult};
 use super::signals;
 use super::terminal::{Console, Trace};
+use super::tether;
 use logs::JobLog;
 use shutdown::Shutdown;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -117,6 +118,7 @@ fn start(args: &[String]) -> io::Result<i32> {
     let mut messages = wire::messages(pipe);
     let bin = std::env::current_dir()?;
     let root = bin.parent().map_or_else(|| bin.clone(), PathBuf::from);
+    tether::tie(&root);
     match messages.next() {
         Some(Message::NewJobRequest(task)) => {
             match run(root, *task, messages, answers, (sender, events))?.live() {

@@ -1,9 +1,11 @@
 //! Stands in for the bundled node: a step that is no script is a child process that lives for a while and exits.
 
 use crate::sim::environment::Environment;
+use crate::sim::tether;
 use nix::unistd::setsid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,6 +14,7 @@ use std::time::Duration;
 /// `node sleep MS [--exit N] [--ignore INT|TERM]… [--daemon MS [--untracked] [--holds-output]] [--session]`; all
 /// milliseconds are real ones. Anything else, a real script too, fails.
 pub(crate) fn main(args: &[String]) -> i32 {
+    tie();
     let number = |name: &str| value(args, name).and_then(|text| text.parse::<u64>().ok());
     let Some(ms) = number("sleep") else { return 1 };
     if args.iter().any(|arg| arg == "--session") {
@@ -29,6 +32,14 @@ pub(crate) fn main(args: &[String]) -> i32 {
     }
     std::thread::sleep(Duration::from_millis(ms));
     number("--exit").and_then(|code| code.try_into().ok()).unwrap_or(0)
+}
+
+/// To the owner of the runner whose `externals/nodeN/bin/node` this is.
+fn tie() {
+    let program = std::env::args_os().next().unwrap_or_default();
+    if let Some(root) = Path::new(&program).ancestors().nth(4) {
+        tether::tie(root);
+    }
 }
 
 fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
