@@ -175,10 +175,15 @@ fn killed_it_leaves_no_process_and_the_next_one_clears_its_directory_and_no_othe
     let mine = || files(at).into_iter().filter(|name| !others.contains(&name.as_str())).collect::<Vec<_>>();
     let lives = Demo::start(&["--speed", "50", "--jobs", "1"], &env);
     let [live] = &mine()[..] else { panic!("{:?}", files(at)) };
-    let killed = Demo::start(&["--speed", "1"], &env);
+    let killed = Demo::start(&["--speed", "0.2"], &env);
     let supervisor = killed.tree.pid();
-    // Listener, Worker and step.
-    wait_until(SHOW, "a job's step", || ns::descendants(supervisor).len() >= 3);
+    // One that would not end by itself while it is waited for below.
+    let is_long_step = |pid: &i32| {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let ms = command.split('\0').skip_while(|word| *word != "sleep").nth(1);
+        ms.and_then(|ms| ms.parse().ok()).is_some_and(|ms| Duration::from_millis(ms) > ns::SOON)
+    };
+    wait_until(SHOW, "a job's long step", || ns::descendants(supervisor).iter().any(is_long_step));
     let below = ns::descendants(supervisor);
     ns::send(supervisor, Signal::SIGKILL);
     let is_gone = |pid: &i32| ns::stat(*pid).is_none_or(|stat| stat.state == 'Z');
