@@ -125,7 +125,8 @@ fn environment(dir: &Path) -> MapLookup {
     let is_kept = |name: &OsString| {
         let Some(name) = name.to_str() else { return true };
         let plain = name.strip_suffix("_FILE").unwrap_or(name);
-        let mut rows = describe().iter().filter(|row| row.names().any(|known| known == name || known == plain));
+        let mut rows =
+            describe().iter().filter(|row| row.names().any(|known| known == name || known == plain));
         !rows.any(is_ours)
     };
     let mut vars = Environment.vars();
