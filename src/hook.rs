@@ -1,23 +1,33 @@
-//! The client of the supervisor's socket: one datagram out of the runner's environment, and nothing of ours can fail or delay a job.
+//! The client of the supervisor's socket: one datagram out of the runner's environment, and nothing of ours can fail or hold a job.
 //!
-//! No runtime, no wait: whoever does not listen, or no longer takes anything, is not told.
+//! No runtime: whoever does not listen, or no longer takes anything, is not told. Who has been told answers at once; until it
+//! does, and no longer than [`PATIENCE`], we stay, for it looks whose process we are.
 
 use crate::config::{Environment, Lookup};
 use crate::domain::context::{
-    CacheResult, Context, Moment, Report, SOCKET_VARIABLE, commit_time, is_cache_kind, tells_commit_time,
+    ACCEPTED, CacheResult, Context, Moment, Report, SOCKET_VARIABLE, commit_time, is_cache_kind,
+    tells_commit_time,
 };
 use chrono::{DateTime, Utc};
+use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, recv, send, socket,
+};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 /// An event's body may not be longer, in bytes, or it is not read. GitHub's own limit is 25 MB, but to look through that
 /// takes longer than a hook of ours may; a push of a thousand commits is well within.
 const EVENT_LIMIT: u64 = 2 * 1024 * 1024;
+
+/// How long we stay for an answer, in milliseconds: a supervisor that can be had answers within one.
+const PATIENCE: u8 = 200;
 
 /// `runner-init hook`: reports the job this process is a hook of. Silent, whatever happens.
 pub fn job(moment: Moment) {
@@ -27,13 +37,13 @@ pub fn job(moment: Moment) {
         Moment::Completed => Report::Completed(context),
     };
     // Its context is missing then, the job is not.
-    let _ = send(&report);
+    let _ = tell(&report);
 }
 
 /// `runner-init cache`: records one look into a cache of this `kind`; one line on stderr where it was not recorded.
 pub fn cache(kind: String, result: CacheResult) {
     let outcome = if is_cache_kind(&kind) {
-        send(&Report::Cache { kind, result })
+        tell(&Report::Cache { kind, result })
     } else {
         Err(io::Error::other("a type is lower case letters, digits, '-' and '_', at most 64"))
     };
@@ -85,13 +95,26 @@ fn read_event(path: OsString) -> Option<Vec<u8>> {
     Some(body)
 }
 
-fn send(report: &Report) -> io::Result<()> {
+fn tell(report: &Report) -> io::Result<()> {
     let path = Environment.get(SOCKET_VARIABLE).filter(|path| !path.is_empty());
     let path =
         path.ok_or_else(|| io::Error::other("this is no job of a runner that runner-init supervises"))?;
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to(&report.encode(), Path::new(&path)).map(drop)
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let ours = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+    // A name of the kernel's choice, for the answer; connected, so that nobody else can answer.
+    bind(ours.as_raw_fd(), &UnixAddr::new_unnamed())?;
+    connect(ours.as_raw_fd(), &UnixAddr::new(Path::new(&path))?)?;
+    send(ours.as_raw_fd(), &report.encode(), MsgFlags::empty())?;
+    let mut answer = [0; 32];
+    let mut there = [PollFd::new(ours.as_fd(), PollFlags::POLLIN)];
+    let answered = poll(&mut there, PollTimeout::from(PATIENCE)).is_ok_and(|count| count > 0);
+    let count =
+        if answered { recv(ours.as_raw_fd(), &mut answer, MsgFlags::empty()) } else { Err(Errno::EAGAIN) };
+    match count.map(|count| String::from_utf8_lossy(&answer[..count])) {
+        Ok(why) if why != ACCEPTED => Err(io::Error::other(format!("the supervisor refuses it: {why}"))),
+        // Told, and perhaps not yet heard.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

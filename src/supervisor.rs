@@ -25,7 +25,6 @@ pub use fault::StartError;
 pub use look::{Finding, look};
 pub use start::{Setup, Tcp};
 
-use crate::domain::context::{Report, ReportFault};
 use crate::domain::dora::DeploymentRule;
 use crate::domain::event::{Exit, Now};
 use crate::domain::last_word::LastWord;
@@ -40,6 +39,7 @@ use crate::sys::below::{Told, Whom};
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::diag::Batch;
 use crate::sys::engine::Word as EngineWord;
+use crate::sys::hooks::Received;
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
 use crate::sys::update;
@@ -148,7 +148,7 @@ enum Happened {
     Pulse(oneshot::Sender<()>),
     Updated(bool),
     Prepared(Option<Box<Notice>>),
-    Reported(std::io::Result<Result<Box<Report>, ReportFault>>),
+    Reported(std::io::Result<Box<Received>>),
     CachesUsed(Batch),
     Traced(Option<TraceWord>),
     Done(Done),

@@ -129,6 +129,56 @@ fn what_was_told_survives_every_death() {
     }
 }
 
+/// A job that leaves a daemon which says without end, of one job and another, that they have begun: finding 12.
+fn leaves_a_liar(dir: &std::path::Path) -> Value {
+    let liar = r#"
+        export GITHUB_REPOSITORY=o/other GITHUB_WORKFLOW="release production" GITHUB_ACTOR=somebody-else GITHUB_JOB=forged
+        hook=$(sed -n 's/ hook started .*//p' "$ACTIONS_RUNNER_HOOK_JOB_STARTED")
+        export RUNNER_TRACKING_ID=
+        setsid bash -c 'while :; do
+            for run in 1005 1006; do GITHUB_RUN_ID=$run "$1" hook started; "$1" cache hit --type npm; done
+            echo told >> DIR/told
+        done' liar "$hook" </dev/null >/dev/null 2>&1 &
+    "#;
+    let liar = liar.replace("DIR", dir.to_str().unwrap());
+    json!({ "job": { "name": "liar", "context": { "run_id": 41 }, "steps": [{ "run": liar }] } })
+}
+
+#[test]
+fn a_leftover_does_not_speak_for_the_next_job() {
+    require!("namespace", "root", "setpriv", "bash", "setsid");
+    let set_ups: [fn(Plan) -> Plan; 2] = [|plan| plan.owned_by(4321), |plan| plan.with_runner_user(4321)];
+    for set_up in set_ups {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        // The next one lasts until it has been spoken for again and again.
+        let waits =
+            "rm -f DIR/told; until test $(cat DIR/told 2>/dev/null | wc -l) -ge 5; do sleep 0.02; done";
+        let waits = waits.replace("DIR", dir.path().to_str().unwrap());
+        let next = json!({ "name": "unit tests", "context": { "run_id": 42 }, "steps": [{ "run": waits }] });
+        let steps = [leaves_a_liar(dir.path()), json!({ "idle_ms": 50 }), json!({ "job": next })];
+        let mut s = set_up(runner(&steps)).start();
+        s.until("both are over", |s| s.results() == ["success", "success"]);
+        for row in rows(&s) {
+            assert_ne!(row["repository"], "o/other", "{row:?}\n{}", s.log());
+        }
+        assert_eq!(
+            columns(&last(&s), ["job_id", "repository"]),
+            ["42_build", "octo-org/widgets"],
+            "{}",
+            s.log()
+        );
+        let refused = metric(&s, "reports_refused_total{reason=\"foreign\"}");
+        assert!(refused >= Some(10.0), "{refused:?}");
+        assert_eq!(
+            metric(&s, "cache_requests_total{cache_type=\"npm\",result=\"hit\"}"),
+            None,
+            "nor counts for it"
+        );
+        assert_eq!(s.stop(), 0);
+    }
+}
+
 #[test]
 fn github_is_told_failed_where_the_runner_prints_canceled() {
     require!("namespace");
@@ -223,13 +273,15 @@ fn github_is_asked_once_where_worker_and_listener_disagree() {
     // It reports its run by the hook, as the worker of a real job does; its own report to GitHub was refused.
     let script = r#"#!/bin/bash
         [ "$1" = run ] || exec bin/simulated/Runner.Listener "$@"
-        rm bin/Runner.Worker && cp "$(type -P sleep)" bin/Runner.Worker
+        rm bin/Runner.Worker && cp "$(type -P bash)" bin/Runner.Worker
         say() { echo "$(date -u '+%Y-%m-%d %H:%M:%SZ'): $*"; }
         say Listening for Jobs
-        say Running job: build; bin/Runner.Worker 1 & sleep 0.3
+        say Running job: build
+        bin/Runner.Worker -c 'sleep 0.3
         GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=41 GITHUB_RUN_ATTEMPT=1 GITHUB_JOB=build RUNNER_TRACKING_ID=github_1 bash "$ACTIONS_RUNNER_HOOK_JOB_STARTED"
-        { for text in 'INFO JobRunner] Job result after all job steps finish: Succeeded' 'INFO JobRunner] Raising job completed against run service' \
-            'INFO Worker] Job completed.' 'ERR  Worker] System.AggregateException: x'; do echo "[$(date -u '+%Y-%m-%d %H:%M:%SZ') $text"; done; } >_diag/Worker_1-utc.log
+        { for text in "INFO JobRunner] Job result after all job steps finish: Succeeded" "INFO JobRunner] Raising job completed against run service" \
+            "INFO Worker] Job completed." "ERR  Worker] System.AggregateException: x"; do echo "[$(date -u "+%Y-%m-%d %H:%M:%SZ") $text"; done; } >_diag/Worker_1-utc.log
+        sleep 0.3; :' &
         wait; say Job build completed with result: Failed
         exec sleep 600
     "#;

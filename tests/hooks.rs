@@ -13,7 +13,7 @@ use nix::sys::socket::{
 use runner_init::domain::context::{CacheResult, Moment, Report, ReportFault};
 use runner_init::http::server::Door;
 use runner_init::sim;
-use runner_init::sys::hooks::{Shims, Socket, make_dir};
+use runner_init::sys::hooks::{Received, Shims, Socket, make_dir};
 use runner_init::sys::run_dir;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -159,9 +159,13 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn next(&self) -> Result<Report, ReportFault> {
+    fn receive(&self) -> Received {
         let next = async { tokio::time::timeout(ns::SOON, self.socket.recv()).await };
         self.runtime.block_on(next).expect("a datagram in time").expect("a socket")
+    }
+
+    fn next(&self) -> Result<Report, ReportFault> {
+        self.receive().report
     }
 
     /// Nothing has come: what was sent before would have been there at once.
@@ -238,6 +242,43 @@ fn a_cache_event_arrives_and_one_that_cannot_is_told_and_costs_no_step() {
     assert_not_recorded(&place.ours(&["cache", "hit", "--type", "a b"]), "a type is lower case letters");
     assert!(receiver.has_nothing());
     assert_eq!(place.ours(&["cache", "hot", "--type", "npm"]).status.code(), Some(64));
+}
+
+#[test]
+fn who_has_reported_stays_until_it_has_been_looked_at_and_hears_what_became_of_it() {
+    let place = Place::new();
+    let receiver = place.receive(None);
+    for outcome in [Ok(()), Err(ReportFault::Foreign)] {
+        std::thread::scope(|scope| {
+            let client = scope.spawn(|| place.ours(&["cache", "hit", "--type", "npm"]));
+            let report = receiver.receive();
+            let pid = report.pid.expect("the kernel's word");
+            let line = fs::read(format!("/proc/{pid}/cmdline")).expect("it is still there");
+            assert!(line.ends_with(b"cache\0hit\0--type\0npm\0"), "{line:?}");
+            receiver.socket.answer(&report, outcome);
+            let output = client.join().unwrap();
+            match outcome {
+                Ok(()) => assert_silent(&output),
+                Err(_) => assert_not_recorded(&output, "foreign"),
+            }
+        });
+    }
+}
+
+#[test]
+fn nobody_else_can_answer_who_has_reported() {
+    let place = Place::new();
+    make_dir(place.dir.path(), true).unwrap();
+    let socket = place.listen();
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| place.ours(&["cache", "hit", "--type", "npm"]));
+        let (_, back) = socket.recv_from(&mut [0; 1000]).expect("a datagram in time");
+        let other = UnixDatagram::unbound().unwrap();
+        let refused = other.send_to_addr(b"foreign", &back).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        // Nor is it ever answered; it ends all the same.
+        assert_silent(&client.join().unwrap());
+    });
 }
 
 #[test]

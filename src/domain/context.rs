@@ -1,6 +1,6 @@
 //! What a job's hooks and steps report of it: one datagram of JSON, every field of which is of its shape or unknown.
 //!
-//! All of it is a job's word: whoever runs as the runner's user can send it. It may enrich a job, never make or end one.
+//! All of it is a job's word: it may enrich the job whose processes send it, never make or end one.
 
 mod commit;
 
@@ -13,6 +13,8 @@ use std::str::FromStr;
 
 /// The variable that names the socket, absolute; for the runner and its jobs.
 pub const SOCKET_VARIABLE: &str = "RUNNER_INIT_SOCKET";
+/// The answer to a report that was taken; the answer to another is why not.
+pub const ACCEPTED: &str = "ok";
 /// No datagram is longer, in bytes.
 pub const DATAGRAM_LIMIT: usize = 16 * 1024;
 /// No text in it is longer, in bytes; twice that if all of it must be escaped.
@@ -186,9 +188,9 @@ pub enum ReportFault {
     Oversized,
     /// Not what our own client writes.
     Malformed,
-    /// Sent by a user that is neither the runner's nor ours.
+    /// Sent by a user that is neither the runner's nor ours, or by no process of the open job.
     Foreign,
-    /// No job is open that it could belong to.
+    /// No job is open that it could belong to, or its sender is gone, so that nobody can tell whose it was.
     Late,
     /// The open job has such a report already.
     Duplicate,

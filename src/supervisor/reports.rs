@@ -9,7 +9,7 @@ use crate::domain::notice::Notice;
 use crate::domain::queue::{Question, QueueFault};
 use crate::domain::record::{JobRecord, RowStatus};
 use crate::sys::child::Launch;
-use crate::sys::hooks::{self, Shims, Socket};
+use crate::sys::hooks::{self, Received, Shims, Socket};
 use crate::sys::run_dir;
 use chrono::{DateTime, Utc};
 use std::io;
@@ -48,9 +48,9 @@ impl Reports {
     }
 
     /// The next report; never, if there is no way to get one.
-    pub(super) async fn next(&self) -> io::Result<Result<Box<Report>, ReportFault>> {
+    pub(super) async fn next(&self) -> io::Result<Box<Received>> {
         match &self.socket {
-            Some(socket) => socket.recv().await.map(|report| report.map(Box::new)),
+            Some(socket) => socket.recv().await.map(Box::new),
             None => std::future::pending().await,
         }
     }
@@ -76,10 +76,16 @@ fn install(config: &Config, launch: &mut Launch) -> Result<Socket, Refused> {
 }
 
 impl Supervisor {
-    pub(super) fn reported(&mut self, report: io::Result<Result<Box<Report>, ReportFault>>) {
-        match report {
-            Ok(Ok(report)) => self.take(*report),
-            Ok(Err(fault)) => self.telemetry.emit(&Notice::ReportRefused(fault)),
+    pub(super) fn reported(&mut self, received: io::Result<Box<Received>>) {
+        match received {
+            Ok(received) => {
+                let may_speak = received.report.clone().and_then(|_| self.may_speak(received.pid));
+                let outcome = may_speak.and_then(|()| self.take(received.report.clone()?));
+                if let Err(fault) = outcome {
+                    self.telemetry.emit(&Notice::ReportRefused(fault));
+                }
+                self.reports.socket.iter().for_each(|socket| socket.answer(&received, outcome));
+            }
             Err(error) => {
                 tracing::error!(event = "job_hooks_lost", error = %error);
                 self.reports.socket = None;
@@ -87,9 +93,9 @@ impl Supervisor {
         }
     }
 
-    fn take(&mut self, report: Report) {
+    fn take(&mut self, report: Report) -> Result<(), ReportFault> {
         if self.life.open_job().is_none() {
-            // Whoever reports has a worker, or says so: its job may not have been seen yet.
+            // Whoever reports has a worker: its job may not have been seen yet.
             self.look();
         }
         let up = self.clock.now().up;
@@ -97,15 +103,12 @@ impl Supervisor {
             Report::Started(context) => self.reports.dossiers.started(context, up),
             Report::Completed(context) => self.reports.dossiers.completed(context),
             Report::Cache { kind, result } => self.cache_reported(&kind, result).map(|()| None),
-        };
-        match row {
-            Ok(Some(row)) => {
-                self.write(row);
-                self.ask_queue_time();
-            }
-            Ok(None) => {}
-            Err(fault) => self.telemetry.emit(&Notice::ReportRefused(fault)),
+        }?;
+        if let Some(row) = row {
+            self.write(row);
+            self.ask_queue_time();
         }
+        Ok(())
     }
 
     /// Adds to the row of a job's start or end what else is known, and hands it over.

@@ -2,6 +2,7 @@
 //! seen goes into the lifecycle until it has nothing more to say.
 
 use super::Supervisor;
+use crate::domain::context::ReportFault;
 use crate::domain::event::{RunnerEvent, Worker};
 use crate::domain::job::crew::{Crew, Id};
 use crate::domain::lifecycle::Input;
@@ -59,6 +60,28 @@ impl Supervisor {
             let listener_is_gone = self.listening.gone.is_some();
             self.workers.crew.see(watch.look(&alive, listener_is_gone), now);
         }
+    }
+
+    /// Whether this process may speak for the job that runs: it lives below the worker that was born last.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub(super) fn may_speak(&mut self, pid: Option<i32>) -> Result<(), ReportFault> {
+        let watch = self.workers.watch.as_ref().filter(|_| self.listening.gone.is_none());
+        let watch = watch.filter(|_| self.listening.listener.is_some()).ok_or(ReportFault::Late)?;
+        // Where nobody can be seen, the kernel's word for the user must do.
+        let Some((line, is_ours)) = watch.descent(pid.unwrap_or_default()) else { return Ok(()) };
+        if line.is_empty() {
+            return Err(ReportFault::Late);
+        }
+        if !is_ours {
+            return Err(ReportFault::Foreign);
+        }
+        let worker = line.last().copied();
+        if self.workers.crew.alive().last() != worker {
+            self.look();
+        }
+        (self.workers.crew.alive().last() == worker).then_some(()).ok_or(ReportFault::Foreign)
     }
 
     /// Whether any worker lives, of a job that was seen or not.

@@ -6,7 +6,7 @@ mod shims;
 mod socket;
 
 pub use shims::{Kept, Reason, ShimFault, Shims};
-pub use socket::Socket;
+pub use socket::{Received, Socket};
 
 use super::run_dir;
 use std::io;

@@ -13,6 +13,8 @@ use std::path::Path;
 pub const TRACKING_ID: &str = "RUNNER_TRACKING_ID";
 /// The variable that says where a job's temporary files are.
 const TEMP: &str = "RUNNER_TEMP";
+/// A process of a job is far nearer to its worker.
+const GENERATIONS: usize = 256;
 /// The worker's name, which the kernel keeps whole: it has less than 16 bytes.
 const WORKER: &[u8] = b"Runner.Worker";
 
@@ -77,6 +79,19 @@ pub(super) fn children(pid: i32) -> Vec<i32> {
 
 pub(super) fn stat_text(pid: i32) -> Option<Vec<u8>> {
     std::fs::read(format!("/proc/{pid}/stat")).ok()
+}
+
+/// This process, its parent and so on, each with its start, as far as they can be seen; empty if it is gone.
+pub(super) fn lineage(pid: i32) -> Vec<(i32, u64)> {
+    let mut next = Some(pid);
+    let step = || {
+        let pid = next.filter(|pid| *pid > 0)?;
+        let text = stat_text(pid)?;
+        let stat = Stat::parse(&text).filter(|stat| !stat.is_dead())?;
+        next = Some(stat.parent);
+        Some((pid, stat.start))
+    };
+    std::iter::from_fn(step).take(GENERATIONS).collect()
 }
 
 pub(super) fn start_of(pid: i32) -> Option<u64> {
@@ -216,6 +231,16 @@ mod tests {
             "RUNNER_TRACKING_ID=github_1 RUNNER_TEMP=OTHER",
         ] {
             assert_eq!(of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn whom_a_process_descends_from_is_told_while_it_lives() {
+        let us = i32::try_from(std::process::id()).unwrap();
+        let parent = std::os::unix::process::parent_id().cast_signed();
+        assert_eq!(lineage(us)[..2], [us, parent].map(|pid| (pid, start_of(pid).unwrap())));
+        for nobody in [i32::MAX, 0, -1] {
+            assert_eq!(lineage(nobody), []);
         }
     }
 

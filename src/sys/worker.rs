@@ -90,6 +90,17 @@ impl Watch {
         Some(new)
     }
 
+    /// The process and those it descends from, up to our listener's child if it does from one, and whether it does; `None`
+    /// where the process table cannot be read.
+    pub fn descent(&self, pid: i32) -> Option<(Vec<Id>, bool)> {
+        processes::stat_text(self.listener)?;
+        let line = processes::lineage(pid);
+        let below = line.iter().take_while(|(pid, _)| *pid != self.listener);
+        let below: Vec<Id> = below.map(|&(pid, start)| Id { pid, start }).collect();
+        let is_ours = below.len() < line.len();
+        Some((below, is_ours))
+    }
+
     /// One of the workers that were seen has ended. Cancel-safe; never, where the kernel does not tell.
     pub async fn ended(&mut self) {
         let ended = poll_fn(|context| {

@@ -38,10 +38,13 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
     let heard = std::thread::spawn(move || {
         let mut datagram = [0; 16384];
         let mut count = 0;
-        while listening.recv(&mut datagram).expect("a datagram") > 0 {
+        loop {
+            match listening.recv_from(&mut datagram).expect("a datagram") {
+                (0, _) => return count,
+                (_, back) => drop(listening.send_to_addr(b"ok", &back).expect("it waits for an answer")),
+            }
             count += 1;
         }
-        count
     });
     for _ in 0..rounds {
         for way in &mut ways {
