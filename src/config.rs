@@ -38,7 +38,7 @@ pub use variable::{Alias, Fallback, Group, Reach, Variable};
 pub use vars::describe;
 
 use crate::domain::budget::Budget;
-use crate::domain::dora::DeploymentRule;
+use crate::domain::dora::{DeploymentRule, StreamRule};
 use crate::domain::target::{Host, Target};
 use resolve::Resolved;
 use std::net::IpAddr;
@@ -67,6 +67,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Which jobs are deployments.
     pub deployments: DeploymentRule,
+    /// Which of them follow one another.
+    pub streams: StreamRule,
     /// What is kept on disk.
     pub job_log: JobLog,
     /// Our own log.
@@ -251,6 +253,7 @@ fn build(resolved: &Resolved, validated: Validated) -> Config {
             job: resolved.take(names::DORA_DEPLOYMENT_MATCH),
             branch: resolved.get(names::DORA_BRANCH_MATCH),
         },
+        streams: reading.get(names::DORA_STREAM).unwrap_or_default(),
         job_log: JobLog {
             state_dir: resolved.take(names::RUNNER_STATE_DIR),
             path: resolved.take(names::JOBS_LOG),

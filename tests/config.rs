@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 60] = [
+const EVERY: [(&str, &str); 61] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -90,6 +90,7 @@ const EVERY: [(&str, &str); 60] = [
     ("JOB_DURATION_BUCKETS", "0.5, 1 2,1e3"),
     ("DORA_DEPLOYMENT_MATCH", " ^CD/deploy (eu|us)$ "),
     ("DORA_BRANCH_MATCH", "^(main|refs/tags/v\\d+)$"),
+    ("DORA_STREAM", "\\((.+)\\)$"),
     ("CACHE_TYPES", " bazel, npm"),
     ("RUNNER_STATE_DIR", "/state"),
     ("JOBS_LOG", "/logs/jobs.csv"),
@@ -121,7 +122,7 @@ fn every_variable_set() {
 fn every_variable_wrong() {
     let wrong = |name: &str| match name {
         names::RUNNER_NAME | names::RUNNER_NAME_PREFIX | names::RUNNER_GROUP | names::RUNNER_LABELS => "a\nb",
-        names::DORA_DEPLOYMENT_MATCH | names::DORA_BRANCH_MATCH => "wrong (value",
+        names::DORA_DEPLOYMENT_MATCH | names::DORA_BRANCH_MATCH | names::DORA_STREAM => "wrong (value",
         _ => "wrong value",
     };
     let lookup = describe()
@@ -331,6 +332,7 @@ fn numbers_at_their_bounds() {
         ("METRICS_AUTH_TOKEN", &["x", "!~"], &["a b", "a\n", "ä"]),
         ("DORA_DEPLOYMENT_MATCH", &["deploy", "^$", "^CD/(a|b)$"], &["(", " ", "a(?=b)", "(a{999}){999}"]),
         ("DORA_BRANCH_MATCH", &["^main$"], &["*", "[", r"(a)\1"]),
+        ("DORA_STREAM", &["job", "Job", r"\((.+)\)$"], &["jobs", "deploy", "(?:a)", "(", "(a{999}){999}"]),
         ("LOG_LEVEL", &["error", "WARN"], &["trace", "5"]),
     ];
     for (name, good, bad) in cases {
@@ -709,6 +711,7 @@ fn quotes_of_an_env_file() {
         ("METRICS_AUTH_TOKEN", "\"s3cr3t\""),
         ("DORA_DEPLOYMENT_MATCH", "\"deploy\""),
         ("DORA_BRANCH_MATCH", "\"^main$\""),
+        ("DORA_STREAM", "\"job\""),
         ("RUNNER_EPHEMERAL", "\"true\""),
         ("HTTPS_PROXY", "\"http://p:3128\""),
     ];

@@ -10,7 +10,7 @@ mod supervised;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal::SIGKILL;
-use runner_init::domain::dora::{DeploymentRule, Dora, Matcher};
+use runner_init::domain::dora::{DeploymentRule, Dora, Matcher, StreamRule};
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::totals::{Bounds, Buckets, Totals};
 use runner_init::sys::journal::{Journal, Settings};
@@ -106,7 +106,8 @@ fn write(path: &Path, max_records: usize, rows: impl IntoIterator<Item = JobReco
 }
 
 fn settings(path: &Path, max_records: usize) -> Settings {
-    Settings { path: path.to_owned(), max_records, bounds: Bounds::with_duration(vec![60.0]), jobs: None }
+    let bounds = Bounds::with_duration(vec![60.0]);
+    Settings { path: path.to_owned(), max_records, bounds, streams: StreamRule::default(), jobs: None }
 }
 
 #[track_caller]
@@ -265,6 +266,43 @@ fn a_restart_changes_nothing_and_the_next_deployment_counts() {
     s.signal(SIGKILL);
     s.exit_code();
     let mut s = idling().in_dir_of(&s).start();
+    assert_eq!(shown(&s), before);
+    assert_eq!(s.stop(), 0);
+}
+
+/// A monorepo's workflow deploys its services by a matrix; its checks in the queue and for pull requests deploy nothing.
+#[test]
+fn a_service_is_repaired_by_its_own_deployment_alone() {
+    require!("namespace");
+    let deploy = |service: &str, result: &str, event: &str, git_ref: &str| {
+        let context = json!({ "event_name": event, "workflow": "CD", "ref": git_ref });
+        json!({"job": {"name": format!("deploy ({service})"), "ms": 50, "result": result, "context": context}})
+    };
+    let queued = "refs/heads/gh-readonly-queue/main/pr-104-c1a9a3f4";
+    let jobs = [
+        deploy("billing", "Failed", "push", "refs/heads/main"),
+        deploy("search", "Succeeded", "push", "refs/heads/main"),
+        deploy("billing", "Succeeded", "pull_request_target", "refs/heads/main"),
+        deploy("billing", "Failed", "merge_group", queued),
+    ];
+    let recoveries = |s: &Supervised| s.metric("github_runner_recovery_time_seconds_count");
+    let rule = ("DORA_STREAM", r"\((.+)\)$");
+    let mut s = runner(&jobs).env(rule.0, rule.1).start();
+    s.until("all have ended", |s| s.results().len() == jobs.len());
+    assert_eq!((deployments(&s), recoveries(&s)), ([Some(1.0), Some(1.0)], Some(0.0)));
+    let mark = |service: &str, mark: &str| (format!("deploy ({service})"), mark.to_owned());
+    assert_eq!(
+        marks(&s),
+        [mark("billing", "true"), mark("search", "true"), mark("billing", "false"), mark("billing", "false")]
+    );
+    assert_eq!(s.stop(), 0);
+
+    let fixed = [deploy("billing", "Succeeded", "push", "refs/heads/main")];
+    let mut s = runner(&fixed).env(rule.0, rule.1).in_dir_of(&s).start();
+    s.until("it is repaired", |s| recoveries(s) == Some(1.0));
+    let before = shown(&s);
+    assert_eq!(s.stop(), 0);
+    let mut s = idling().env(rule.0, rule.1).in_dir_of(&s).start();
     assert_eq!(shown(&s), before);
     assert_eq!(s.stop(), 0);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test starts processes and reads the environment")]
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
+use runner_init::domain::dora::StreamRule;
 use runner_init::domain::record::{FaultKind, HEADER, JobRecord, JobStatus, RowStatus};
 use runner_init::domain::totals::{Bounds, Totals, to_seconds, to_ticks};
 use runner_init::sys::journal::{AppendError, Fault, Journal, OpenError, Replay, Settings};
@@ -21,7 +22,13 @@ fn bounds() -> Bounds {
 }
 
 fn settings(path: &Path, max_records: usize) -> Settings {
-    Settings { path: path.to_owned(), max_records, bounds: bounds(), jobs: None }
+    Settings {
+        path: path.to_owned(),
+        max_records,
+        bounds: bounds(),
+        streams: StreamRule::default(),
+        jobs: None,
+    }
 }
 
 fn open(path: &Path) -> (Journal, Replay) {

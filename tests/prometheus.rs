@@ -206,6 +206,7 @@ fn no_job_name_makes_a_series() {
 
 #[test]
 fn ten_thousand_jobs_make_no_series() {
+    use runner_init::domain::dora::StreamRule;
     use runner_init::domain::notice::Notice;
     use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
     use runner_init::domain::totals::Bounds;
@@ -217,7 +218,7 @@ fn ten_thousand_jobs_make_no_series() {
     let exporter = Exporter::install(&identity, &Bounds::with_duration(bounds.to_vec()))
         .expect("the only one of this process");
     let build = Build { init_version: "1", arch: "x", ephemeral: false };
-    let telemetry = Telemetry::new(exporter.clone(), build, chrono::Utc::now());
+    let telemetry = Telemetry::new(exporter.clone(), build, &StreamRule::default(), chrono::Utc::now());
     for status in [JobStatus::Success, JobStatus::Failed] {
         let status = RowStatus::Finished(status);
         let deployment = JobRecord { status, deployment: Some(true), ..JobRecord::blank() };

@@ -113,6 +113,8 @@ pub const CACHE_TYPES: &str = "CACHE_TYPES";
 pub const DORA_DEPLOYMENT_MATCH: &str = "DORA_DEPLOYMENT_MATCH";
 /// Which branches they are deployments of.
 pub const DORA_BRANCH_MATCH: &str = "DORA_BRANCH_MATCH";
+/// What of a job's name tells one service's deployments from another's.
+pub const DORA_STREAM: &str = "DORA_STREAM";
 
 /// What survives a restart.
 pub const RUNNER_STATE_DIR: &str = "RUNNER_STATE_DIR";

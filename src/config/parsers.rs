@@ -18,6 +18,13 @@ const LABEL_LIMIT: usize = 256;
 const LABELS_LIMIT: usize = 100;
 const PEM_WIDTH: usize = 64;
 
+pub(super) fn flag(word: &str) -> Option<bool> {
+    const TRUE: [&str; 4] = ["1", "true", "yes", "on"];
+    const FALSE: [&str; 4] = ["0", "false", "no", "off"];
+    let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
+    if is(&TRUE) { Some(true) } else { is(&FALSE).then_some(false) }
+}
+
 /// Printable, not blank, at most `max` characters. The runner's parser takes what begins with `-` for an option.
 pub(super) fn line(text: &str, max: usize) -> Option<String> {
     let text = text.trim();

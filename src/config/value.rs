@@ -6,7 +6,7 @@ use super::registration::RunAs;
 use super::secret::Secret;
 use super::url;
 use crate::domain::cache::OWN_LIMIT;
-use crate::domain::dora::{LONGEST_PATTERN, Matcher};
+use crate::domain::dora::{LONGEST_PATTERN, Matcher, StreamRule};
 use crate::domain::target::{self, Host};
 use std::fmt;
 use std::net::IpAddr;
@@ -76,6 +76,8 @@ pub enum Kind {
     Buckets,
     /// A regular expression of 1 to [`LONGEST_PATTERN`] characters.
     Pattern,
+    /// `job`, or such a regular expression with a group.
+    Stream,
     /// Names of cache types, separated by commas.
     CacheTypes,
     /// One of these words, in any case.
@@ -112,6 +114,7 @@ pub(super) enum Value {
     Limit(Option<u32>),
     Buckets(Vec<f64>),
     Pattern(Matcher),
+    Stream(StreamRule),
     Flavour(Flavour),
     Secret(Secret),
 }
@@ -161,6 +164,9 @@ impl Kind {
             Kind::Pattern => format!(
                 "expected a regular expression of 1 to {LONGEST_PATTERN} characters, without look-around and back-references"
             ),
+            Kind::Stream => format!(
+                "expected job, or a regular expression of 1 to {LONGEST_PATTERN} characters with a group in brackets, such as \\((.+)\\)$"
+            ),
             Kind::CacheTypes => format!(
                 "expected at most {OWN_LIMIT} names separated by commas, of a-z, 0-9, _ and -, each at most 32 long and beginning with a letter"
             ),
@@ -184,7 +190,7 @@ impl Kind {
         // Quoting in env files and YAML leaves blanks that no number or word means.
         let word = text.trim();
         match self {
-            Kind::Flag => flag(word).map(Value::Flag),
+            Kind::Flag => parsers::flag(word).map(Value::Flag),
             Kind::Line { max } => parsers::line(text, max).map(Value::Text),
             Kind::Labels => parsers::labels(text).map(Value::Labels),
             Kind::Host => Host::parse(word).ok().map(Value::Host),
@@ -207,6 +213,7 @@ impl Kind {
             Kind::Limit => word.parse().ok().map(|n| Value::Limit(Some(n))),
             Kind::Buckets => parsers::buckets(word).map(Value::Buckets),
             Kind::Pattern => Matcher::new(word).map(Value::Pattern),
+            Kind::Stream => StreamRule::new(word).map(Value::Stream),
             Kind::CacheTypes => parsers::cache_types(word).map(Value::Labels),
             Kind::Choice(words) => words
                 .iter()
@@ -222,13 +229,6 @@ impl Kind {
             Kind::Jit => parsers::jit(text).map(Value::Secret),
         }
     }
-}
-
-fn flag(word: &str) -> Option<bool> {
-    const TRUE: [&str; 4] = ["1", "true", "yes", "on"];
-    const FALSE: [&str; 4] = ["0", "false", "no", "off"];
-    let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
-    if is(&TRUE) { Some(true) } else { is(&FALSE).then_some(false) }
 }
 
 /// A duration as its variable would be written: `1h30m`.
@@ -256,6 +256,7 @@ impl fmt::Display for Value {
                 f.write_str(&bounds.iter().map(f64::to_string).collect::<Vec<_>>().join(","))
             }
             Value::Pattern(pattern) => write!(f, "{pattern}"),
+            Value::Stream(rule) => write!(f, "{rule}"),
             Value::Flavour(flavour) => write!(f, "{flavour}"),
             Value::Secret(_) => f.write_str("(set, redacted)"),
         }
@@ -290,6 +291,7 @@ taken_as! {
     Limit => Option<u32>,
     Buckets => Vec<f64>,
     Pattern => Matcher,
+    Stream => StreamRule,
     Flavour => Flavour,
     Secret => Secret,
 }

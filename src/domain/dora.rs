@@ -4,15 +4,19 @@
 
 mod rule;
 
-pub use rule::{DeploymentRule, LONGEST_PATTERN, Matcher};
+pub use rule::{DeploymentRule, LONGEST_PATTERN, Matcher, StreamRule};
 
 use super::record::{JobRecord, JobStatus, LONGEST, RowStatus};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Streams remembered; a runner that deploys more forgets the one that has been quiet for longest.
+/// Streams remembered; a runner that deploys more forgets those that are worth least, see [`Stream::worth`].
 pub const MAX_STREAMS: usize = 64;
+/// Branches that stay: no crowd of others may push them out.
+const MAIN_LINES: [&str; 3] = ["main", "master", TAGS];
+/// The branch of every tag: each release has a tag of its own.
+const TAGS: &str = "refs/tags";
 
 /// How a deployment ended. Cancelled and skipped are no result: nobody knows what it would have been; abandoned has none
 /// that was witnessed.
@@ -64,19 +68,23 @@ pub struct Deployment {
 struct Place {
     repository: String,
     workflow: String,
-    /// As [`branch`] says, or `refs/tags` for every tag: each release has a tag of its own.
+    /// As [`branch`] says, or [`TAGS`] for every tag.
     branch: String,
+    /// As the [`StreamRule`] says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    part: String,
 }
 
 impl Place {
     /// `None` where a part is not known: what is not known to follow cannot repair.
-    fn of(row: &JobRecord) -> Option<Place> {
+    fn of(row: &JobRecord, rule: &StreamRule) -> Option<Place> {
         let branch = branch(&row.git_ref)?;
-        let branch = if branch.starts_with("refs/tags/") { "refs/tags" } else { branch };
+        let branch = if branch.starts_with("refs/tags/") { TAGS } else { branch };
         let place = Place {
             repository: row.repository.clone(),
             workflow: row.workflow.clone(),
             branch: branch.into(),
+            part: rule.part(&row.job_name).into(),
         };
         (!place.repository.is_empty() && !place.workflow.is_empty()).then_some(place)
     }
@@ -92,7 +100,16 @@ struct Stream {
     failing_since: Option<DateTime<Utc>>,
 }
 
-/// The deployments of a job log: counts, the newest ones, and per stream (repository, workflow, branch) whether it fails.
+impl Stream {
+    /// What would be lost with it, the least first: of one that does not fail hardly anything, for its next failure begins
+    /// it anew; a failure on a branch that may be gone is worth less than one on a main line; then the newer is worth more.
+    fn worth(&self) -> (bool, bool, DateTime<Utc>) {
+        (self.failing_since.is_some(), MAIN_LINES.contains(&self.place.branch.as_str()), self.newest)
+    }
+}
+
+/// The deployments of a job log: counts, the newest ones, and per stream (repository, workflow, branch, and what the
+/// [`StreamRule`] takes of the job's name) whether it fails.
 ///
 /// What holds, whatever the rows:
 /// - Counts, lead times and newest times depend on which rows there are, not on their order.
@@ -111,9 +128,17 @@ pub struct Dora {
     pub newest: [Option<DateTime<Utc>>; 2],
     /// In the order of their places.
     streams: Vec<Stream>,
+    #[serde(skip)]
+    rule: StreamRule,
 }
 
 impl Dora {
+    /// The same, and from now on streams are told apart by this rule.
+    #[must_use]
+    pub fn told_apart_by(self, rule: &StreamRule) -> Dora {
+        Dora { rule: rule.clone(), ..self }
+    }
+
     /// Adds one final row; what it added, if it is a deployment with a result.
     pub fn fold(&mut self, row: &JobRecord) -> Option<Deployment> {
         let outcome = Outcome::of(row)?;
@@ -121,7 +146,8 @@ impl Dora {
         self.deployments[outcome as usize] += 1;
         let newest = &mut self.newest[outcome as usize];
         *newest = (*newest).max(Some(row.timestamp));
-        let recovery_time = Place::of(&row).and_then(|place| self.follow(place, outcome, row.timestamp));
+        let recovery_time =
+            Place::of(&row, &self.rule).and_then(|place| self.follow(place, outcome, row.timestamp));
         let lead_time = row.lead_time.filter(|_| outcome == Outcome::Success);
         Some(Deployment { outcome, lead_time, recovery_time })
     }
@@ -171,10 +197,10 @@ impl Dora {
         self.streams.binary_search_by(|stream| stream.place.cmp(place))
     }
 
-    /// The stream that has been quiet for longest.
+    /// The stream that is worth least.
     fn forget(&mut self) {
-        let quiet = self.streams.iter().enumerate().min_by_key(|(_, stream)| stream.newest);
-        if let Some((at, _)) = quiet {
+        let least = self.streams.iter().enumerate().min_by_key(|(_, stream)| stream.worth());
+        if let Some((at, _)) = least {
             self.streams.remove(at);
         }
     }

@@ -5,7 +5,7 @@
 
 mod stored;
 
-use super::dora::Dora;
+use super::dora::{Dora, StreamRule};
 use super::record::{JobRecord, JobStatus, LONGEST, RowStatus};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -210,6 +210,12 @@ impl Totals {
             recovery_time: self.recovery_time.rebucket(bounds.recovery_time.clone()),
             ..self
         }
+    }
+
+    /// The same; deployments from now on follow one another by this rule.
+    #[must_use]
+    pub fn told_apart_by(self, rule: &StreamRule) -> Totals {
+        Totals { dora: self.dora.told_apart_by(rule), ..self }
     }
 
     /// Whether every histogram is one; see [`Buckets::is_sound`].

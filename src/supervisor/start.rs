@@ -100,7 +100,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
     let exporter = Exporter::install(&identity(&config), &settings.bounds).map_err(StartError::Registry)?;
-    let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
+    let telemetry = Telemetry::new(exporter.clone(), build(&config), &config.streams, now.utc);
     let (preparation, registrar) =
         Preparation::new(&config, &launch, &outlets, &ApiMeter::new(exporter.clone()))?;
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
@@ -158,6 +158,7 @@ fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::Settings {
         path: config.job_log.path.clone(),
         max_records: config.job_log.max_records,
         bounds: Bounds::with_duration(config.metrics.buckets.clone()),
+        streams: config.streams.clone(),
         jobs,
     }
 }

@@ -272,12 +272,13 @@ fn lock(paths: &Paths, path: &Path) -> Result<Flock<File>, OpenError> {
     })
 }
 
-/// What the snapshot says, under today's bounds. One that cannot be believed is kept aside.
+/// What the snapshot says, under today's settings. One that cannot be believed is kept aside.
 fn base(settings: &Settings, paths: &Paths, faults: &mut Vec<Fault>) -> (Totals, Option<Covers>) {
-    let zero = Totals::new(&settings.bounds);
+    let fit = |totals: Totals| totals.rebucket(&settings.bounds).told_apart_by(&settings.streams);
+    let zero = fit(Totals::new(&settings.bounds));
     match snapshot::load(paths) {
         Ok(None) => (zero, None),
-        Ok(Some((totals, covers))) => (totals.rebucket(&settings.bounds), covers),
+        Ok(Some((totals, covers))) => (fit(totals), covers),
         Err(error) => {
             // If it cannot be moved, the next compaction replaces it.
             let _ = files::rename(&paths.snapshot, &paths.snapshot_bad);

@@ -11,7 +11,7 @@ pub use resources::Resources;
 
 use super::catalog as c;
 use super::exporter::Exporter;
-use crate::domain::dora::Dora;
+use crate::domain::dora::{Dora, StreamRule};
 use crate::domain::event::{StopKind, Stream};
 use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
@@ -63,12 +63,13 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Starts with the build known and the state `starting`.
-    pub fn new(exporter: Exporter, build: Build, start: DateTime<Utc>) -> Telemetry {
+    pub fn new(exporter: Exporter, build: Build, streams: &StreamRule, start: DateTime<Utc>) -> Telemetry {
         let process = metrics_process::Collector::default();
         process.describe();
         gauge!(c::START_TIME.name).set(seconds(start));
         let version = RefCell::new(Some(String::new()));
-        let telemetry = Telemetry { exporter, build, version, dora: RefCell::default(), process };
+        let dora = RefCell::new(Dora::default().told_apart_by(streams));
+        let telemetry = Telemetry { exporter, build, version, dora, process };
         telemetry.info(Some("")).set(1.0);
         telemetry
     }

@@ -114,6 +114,13 @@ pub(super) const ROWS: &[Variable] = &[
         "Of which branches: a regular expression looked for in the branch, or in the whole ref of a tag (refs/tags/v1).",
     ),
     row(
+        Group::Dora,
+        names::DORA_STREAM,
+        Kind::Stream,
+        Fallback::Unset,
+        "For a workflow that deploys several services: which deployments follow one another, by what a group of a regular expression finds in the job name, or with job by all of it.",
+    ),
+    row(
         Group::JobLog,
         names::RUNNER_STATE_DIR,
         Kind::Path,

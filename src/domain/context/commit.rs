@@ -14,11 +14,16 @@ struct Event<'a> {
     #[serde(borrow)]
     head_commit: Option<Commit<'a>>,
     #[serde(borrow)]
-    workflow_run: Option<Run<'a>>,
+    workflow_run: Option<Of<'a>>,
+    #[serde(borrow)]
+    merge_group: Option<Of<'a>>,
+    #[serde(borrow)]
+    check_suite: Option<Of<'a>>,
 }
 
+/// What the event is about.
 #[derive(Deserialize)]
-struct Run<'a> {
+struct Of<'a> {
     #[serde(borrow)]
     head_commit: Option<Commit<'a>>,
 }
@@ -33,7 +38,7 @@ struct Commit<'a> {
 ///
 /// That of `pull_request` does not: its `updated_at` is when somebody last touched the discussion.
 pub fn tells_commit_time(event: &str) -> bool {
-    ["push", "workflow_run"].contains(&event)
+    ["push", "workflow_run", "merge_group", "check_suite"].contains(&event)
 }
 
 /// When the commit that a run is for was made, as its committer says, from the event's name and body (JSON).
@@ -44,6 +49,8 @@ pub fn commit_time(event: &str, body: &[u8], now: DateTime<Utc>) -> Option<DateT
     let commit = match event {
         "push" => told.head_commit?,
         "workflow_run" => told.workflow_run?.head_commit?,
+        "merge_group" => told.merge_group?.head_commit?,
+        "check_suite" => told.check_suite?.head_commit?,
         _ => return None,
     };
     let at = DateTime::parse_from_rfc3339(&commit.timestamp?).ok()?.to_utc();

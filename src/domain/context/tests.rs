@@ -122,7 +122,12 @@ fn only_events_that_state_it_have_a_commit_time() {
     let run = format!(r#"{{"head_commit":null,"workflow_run":{push}}}"#);
     assert_eq!(told("push", push).as_deref(), Some("2026-08-17T12:58:03+00:00"));
     assert_eq!(told("push", &push.replace("17T14", "\\u0031\\u0037T14")), told("push", push));
-    assert_eq!(told("workflow_run", &run), told("push", push));
+    for event in ["workflow_run", "merge_group", "check_suite"] {
+        let body = run.replace("workflow_run", event);
+        assert_eq!((told(event, &body), tells_commit_time(event)), (told("push", push), true), "{event}");
+        assert_eq!(told(event, push), None, "{event}: of another place");
+        assert_eq!(told("push", &body), None, "{event}");
+    }
     for event in ["pull_request", "schedule", "workflow_dispatch", ""] {
         assert_eq!((told(event, push), tells_commit_time(event)), (None, false), "{event}");
     }

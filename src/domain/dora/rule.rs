@@ -1,5 +1,5 @@
 //! Whether a job is a deployment is a matter of two patterns and what is known of the job; where that is too little, nobody
-//! knows.
+//! knows. What of its name tells one service's deployments from another's is a third.
 
 use super::{branch, lead_time};
 use crate::domain::record::{JobRecord, RowStatus};
@@ -27,6 +27,18 @@ impl Matcher {
 
     fn finds(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+
+    /// Whether a part of what is found can be taken out of it.
+    fn has_group(&self) -> bool {
+        self.0.captures_len() > 1
+    }
+
+    /// What the first of its groups that took part has found.
+    fn part<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let found = self.0.captures(text)?;
+        let part = (1..found.len()).find_map(|group| found.get(group));
+        part.map(|part| part.as_str())
     }
 }
 
@@ -60,10 +72,10 @@ pub struct DeploymentRule {
 }
 
 impl DeploymentRule {
-    /// Whether the job is a deployment. `None` where that hangs on a workflow or a branch that is not known. The checks of
-    /// a pull request (`refs/pull/…`) deploy no branch and never are one.
+    /// Whether the job is a deployment. `None` where that hangs on a workflow or a branch that is not known. What checks a
+    /// change that is only proposed deploys no branch and never is one.
     pub fn judge(&self, row: &JobRecord) -> Option<bool> {
-        if row.git_ref.starts_with("refs/pull/") {
+        if is_check(row) {
             return Some(false);
         }
         if !self.job.finds(&format!("{}/{}", row.workflow, row.job_name)) {
@@ -80,6 +92,58 @@ impl DeploymentRule {
         if let RowStatus::Finished(_) = row.status {
             row.deployment = self.judge(row);
             row.lead_time = lead_time(row);
+        }
+    }
+}
+
+/// Whether the job checks a change that is not on its branch yet: a pull request, or a batch of the merge queue. A run of
+/// `pull_request` whose pull request was merged has the branch it went to as its ref, and may deploy it.
+fn is_check(row: &JobRecord) -> bool {
+    const REFS: [&str; 2] = ["refs/pull/", "refs/heads/gh-readonly-queue/"];
+    const EVENTS: [&str; 2] = ["pull_request_target", "merge_group"];
+    REFS.iter().any(|refs| row.git_ref.starts_with(refs)) || EVENTS.contains(&row.event.as_str())
+}
+
+/// What of a job's name tells its stream from those of the same workflow and branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StreamRule {
+    /// Nothing: what a workflow deploys is one thing.
+    #[default]
+    Workflow,
+    /// All of it.
+    Job,
+    /// What the first group of a pattern that took part has found; nothing where it finds none.
+    Part(Matcher),
+}
+
+impl StreamRule {
+    /// The word for [`StreamRule::Job`].
+    const JOB: &str = "job";
+
+    /// Reads `job` or a pattern with a group. `None` if it is neither.
+    pub fn new(text: &str) -> Option<StreamRule> {
+        if text.eq_ignore_ascii_case(StreamRule::JOB) {
+            return Some(StreamRule::Job);
+        }
+        Matcher::new(text).filter(Matcher::has_group).map(StreamRule::Part)
+    }
+
+    /// What this job's name adds to its stream.
+    pub(super) fn part<'a>(&self, job_name: &'a str) -> &'a str {
+        match self {
+            StreamRule::Workflow => "",
+            StreamRule::Job => job_name,
+            StreamRule::Part(pattern) => pattern.part(job_name).unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for StreamRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StreamRule::Workflow => Ok(()),
+            StreamRule::Job => f.write_str(StreamRule::JOB),
+            StreamRule::Part(pattern) => write!(f, "{pattern}"),
         }
     }
 }

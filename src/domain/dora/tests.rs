@@ -13,6 +13,10 @@ fn rule(job: &str, branch: Option<&str>) -> DeploymentRule {
     }
 }
 
+fn streams(text: &str) -> StreamRule {
+    StreamRule::new(text).unwrap()
+}
+
 fn usual() -> DeploymentRule {
     rule("(?i)deploy|release|publish", None)
 }
@@ -77,6 +81,31 @@ fn a_job_is_judged_by_what_is_known_of_it() {
     ] {
         let row = job(workflow, name, git_ref);
         assert_eq!(rule.judge(&row), want, "{rule:?} {workflow}/{name} {git_ref}");
+    }
+}
+
+/// Events whose ref is that of the branch a change is to go to, or of the queue's own, as GitHub gives them.
+#[test]
+fn what_checks_a_change_that_is_only_proposed_is_no_deployment() {
+    let queued = "refs/heads/gh-readonly-queue/main/pr-104-c1a9a3f4";
+    for (event, git_ref, want) in [
+        ("push", "refs/heads/main", true),
+        ("pull_request", "refs/pull/7/merge", false),
+        // It was merged, and this is where it went.
+        ("pull_request", "refs/heads/main", true),
+        ("pull_request_review", "refs/pull/7/merge", false),
+        ("pull_request_target", "refs/heads/main", false),
+        ("merge_group", queued, false),
+        ("merge_group", "", false),
+        ("", queued, false),
+        ("push", queued, false),
+        ("push", "refs/heads/gh-readonly-queue", true),
+        ("push", "refs/heads/fix/gh-readonly-queue/main", true),
+        ("push", "refs/tags/gh-readonly-queue/1", true),
+        ("workflow_dispatch", "refs/heads/main", true),
+    ] {
+        let row = JobRecord { event: event.into(), ..job("CD", "deploy-web", git_ref) };
+        assert_eq!(usual().judge(&row), Some(want), "{event} {git_ref}");
     }
 }
 
@@ -166,6 +195,86 @@ fn streams_are_bounded_and_the_quietest_is_forgotten() {
     assert_eq!(fixed(0), None);
 }
 
+/// 66 batches of a queue, or branches of one pull request each, half of them failing: none is ever deployed again.
+#[test]
+fn branches_that_are_gone_push_no_failure_out_that_will_be_repaired() {
+    use Outcome::{Failed, Success};
+    let on = |branch: &str, outcome, end| JobRecord {
+        git_ref: format!("refs/{branch}"),
+        ..result(0, outcome, minute(end))
+    };
+    for main_line in ["heads/main", "heads/master", "tags/v1"] {
+        for gone in [[Success, Failed], [Success, Success], [Failed, Failed]] {
+            let mut dora = Dora::default();
+            dora.fold(&on(main_line, Failed, 0));
+            for (n, outcome) in (1..).zip(gone.into_iter().cycle().take(3 * MAX_STREAMS)) {
+                dora.fold(&on(&format!("heads/gone-{n}"), outcome, n));
+                assert!(dora.streams.len() <= MAX_STREAMS);
+            }
+            let fixed = dora.fold(&on(main_line, Success, 1000)).unwrap();
+            assert_eq!(fixed.recovery_time, Some(minutes(1000)), "{main_line} {gone:?}");
+        }
+    }
+    // What does not fail goes first, however new it is: on any branch a failure is remembered.
+    let mut dora = Dora::default();
+    dora.fold(&on("heads/release", Failed, 0));
+    for n in 1..1000 {
+        dora.fold(&on(&format!("heads/gone-{n}"), Success, n));
+    }
+    let fixed = dora.fold(&on("heads/release", Success, 1000)).unwrap();
+    assert_eq!(fixed.recovery_time, Some(minutes(1000)));
+}
+
+/// One workflow that deploys two services by a matrix: `deploy (search)` does not repair `deploy (billing)`.
+#[test]
+fn services_of_one_workflow_are_streams_of_their_own_where_a_rule_says_so() {
+    use Outcome::{Failed, Success};
+    let told = |rule: Option<&str>, rows: &[(&str, Outcome)]| {
+        let rule = rule.map(streams).unwrap_or_default();
+        let mut dora = Dora::default().told_apart_by(&rule);
+        let row = |(at, (name, outcome)): (i64, &(&str, Outcome))| JobRecord {
+            job_name: (*name).into(),
+            ..result(0, *outcome, minute(at))
+        };
+        let ends = (0..).zip(rows).map(row);
+        ends.filter_map(|row| dora.fold(&row).unwrap().recovery_time).collect::<Vec<_>>()
+    };
+    let matrix = [("deploy (billing)", Failed), ("deploy (search)", Success), ("deploy (billing)", Success)];
+    assert_eq!(told(None, &matrix), [minutes(1)], "the first that goes out repairs all");
+    for rule in ["job", "JOB", r"\((.+)\)$", r"^release (\w+)|\((\w+)\)", "(?i)(BILLING|search)"] {
+        assert_eq!(told(Some(rule), &matrix), [minutes(2)], "{rule}");
+    }
+    // Two jobs of one service; what has no part at all is one stream as before.
+    let eu = [("billing / eu", Failed), ("billing / us", Success), ("search / eu", Success)];
+    assert_eq!(told(Some("^(.+) /"), &eu), [minutes(1)]);
+    assert_eq!(told(Some("job"), &eu), []);
+    let plain = [("deploy", Failed), ("deploy (search)", Success), ("publish", Success)];
+    assert_eq!(told(Some(r"\((.+)\)$"), &plain), [minutes(2)]);
+}
+
+#[test]
+fn a_rule_for_streams_is_job_or_has_a_group() {
+    for good in ["job", "Job", "(a)", r"\((.+)\)$", "(?:x)(?P<service>y)"] {
+        assert!(StreamRule::new(good).is_some(), "{good}");
+    }
+    for bad in ["", "jobs", "deploy", "(?:a)", r"\(.+\)", "(", &format!("({})", "a".repeat(LONGEST_PATTERN))]
+    {
+        assert_eq!(StreamRule::new(bad), None, "{bad}");
+    }
+    assert_eq!((streams("JOB").to_string(), streams("(a)").to_string()), ("job".into(), "(a)".into()));
+}
+
+/// A log of 2.3.0 is read, and where no rule is set what is written is what 2.3.0 reads.
+#[test]
+fn a_stream_without_a_part_is_written_as_it_always_was() {
+    let mut dora = Dora::default();
+    dora.fold(&result(7, Outcome::Failed, minute(0)));
+    let json = serde_json::to_string(&dora).unwrap();
+    let place = r#""place":{"repository":"octo/cat","workflow":"deploy","branch":"7"}"#;
+    assert!(json.contains(place), "{json}");
+    assert_eq!(serde_json::from_str::<Dora>(&json).unwrap(), dora);
+}
+
 #[test]
 fn what_is_older_fills_in_what_has_not_been_seen_since() {
     let folded = |rows: &[JobRecord]| {
@@ -184,7 +293,7 @@ fn what_is_older_fills_in_what_has_not_been_seen_since() {
         (100..100 + MAX_STREAMS).map(|stream| result(stream, Outcome::Failed, minute(0))).collect();
     dora.precede(&folded(&crowd));
     assert_eq!(dora.streams.len(), MAX_STREAMS);
-    assert!(dora.streams.iter().filter(|stream| stream.newest == minute(9)).count() == 2, "the newest stay");
+    assert!(dora.streams.iter().all(|stream| stream.failing_since.is_some()), "what was repaired goes");
 }
 
 /// Worked out from scratch: per stream the successes that follow failures, in the order of their time.

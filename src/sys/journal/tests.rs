@@ -2,6 +2,7 @@
 
 use super::files::{Plan, plan};
 use super::*;
+use crate::domain::dora::StreamRule;
 use crate::domain::record::{RowStatus, arbitrary};
 use crate::domain::totals::Bounds;
 use proptest::collection::vec;
@@ -16,7 +17,13 @@ fn bounds() -> Bounds {
 }
 
 fn settings(dir: &TempDir, max_records: usize) -> Settings {
-    Settings { path: dir.path().join("jobs.log"), max_records, bounds: bounds(), jobs: None }
+    Settings {
+        path: dir.path().join("jobs.log"),
+        max_records,
+        bounds: bounds(),
+        streams: StreamRule::default(),
+        jobs: None,
+    }
 }
 
 fn totals(rows: &[JobRecord]) -> Totals {

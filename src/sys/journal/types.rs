@@ -1,5 +1,6 @@
 //! What the journal takes and gives: data only.
 
+use crate::domain::dora::StreamRule;
 use crate::domain::record::{FaultKind, JobRecord};
 use crate::domain::totals::{Bounds, Totals};
 use std::io;
@@ -14,6 +15,8 @@ pub struct Settings {
     pub max_records: usize,
     /// Of its histograms.
     pub bounds: Bounds,
+    /// Which deployments follow one another.
+    pub streams: StreamRule,
     /// The user of the jobs, if it is another one than ours: it must not be able to write there.
     pub jobs: Option<u32>,
 }
