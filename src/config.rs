@@ -253,7 +253,7 @@ fn build(resolved: &Resolved, validated: Validated) -> Config {
             job: resolved.take(names::DORA_DEPLOYMENT_MATCH),
             branch: resolved.get(names::DORA_BRANCH_MATCH),
         },
-        streams: reading.get(names::DORA_STREAM).unwrap_or_default(),
+        streams: resolved.get(names::DORA_STREAM).unwrap_or_default(),
         job_log: JobLog {
             state_dir: resolved.take(names::RUNNER_STATE_DIR),
             path: resolved.take(names::JOBS_LOG),
