@@ -1,45 +1,26 @@
 //! The command line: which role to play, and the exit code it ends with. Configuration is not here, it is environment only.
 
-mod cautions;
 mod check;
 mod exec;
 
-use crate::config::{Config, Environment, Lookup, child_environment, is_secret, names, render_check};
+use crate::config::{Config, Environment, Lookup, names};
+use crate::demo;
 use crate::domain::context::{CacheResult, Moment};
-use crate::domain::event::Stream;
+use crate::exit_code::ExitCode;
 use crate::hook;
 use crate::http::client::{self, Target};
 use crate::init;
+use crate::run::{complain, refused, run};
 use crate::shield;
-use crate::supervisor::{self, Setup, StartError, Tcp};
 use crate::sys::identity;
-use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
 use crate::sys::scribe::chain;
-use crate::telemetry::{log, reference};
-use crate::{config, demo};
+use crate::telemetry::reference;
 use clap::{CommandFactory, Parser, Subcommand};
 use exec::{InitArgs, separated};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// The command line is wrong, or the configuration (`EX_USAGE`).
-pub const USAGE: i32 = 64;
-const OS: i32 = 71;
-/// What an exit code of the container means; for the manual.
-pub const EXIT_CODES: &[(&str, &str)] = &[
-    ("0", "done"),
-    ("64", "bad configuration or command line"),
-    ("69", "registration unavailable"),
-    ("70", "internal"),
-    ("71", "the operating system refused"),
-    ("126", "exec mode: the command cannot be run"),
-    ("127", "exec mode: there is no such command"),
-    ("128+n", "ended by signal n"),
-    ("other", "the listener's own, or the command's own in exec mode"),
-];
 
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -114,14 +95,22 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Parses, plays the role, returns the exit code.
+/// The whole program: takes its role, plays it, returns the exit code. Nothing of the process may have been touched before.
 pub fn main(argv: &[OsString]) -> i32 {
+    init::hold_signals();
+    if let Some(play) = demo::part(argv) {
+        init::release_signals();
+        return play();
+    }
+    shield::raise();
+    // Re-executed by PID 1 as /proc/self/exe it would be called `exe`.
+    let _ = nix::sys::prctl::set_name(c"runner-init");
     let cli = match Cli::try_parse_from(separated(argv)) {
         Ok(cli) => cli,
         Err(error) => {
             if error.use_stderr() {
                 complain(&error.render().to_string());
-                return USAGE;
+                return ExitCode::Usage.code();
             }
             // Help and version are no fault; a closed stdout is nobody's.
             let _ = error.print();
@@ -157,80 +146,6 @@ pub fn main(argv: &[OsString]) -> i32 {
     }
 }
 
-fn run() -> i32 {
-    let lookup = Environment;
-    match Config::from_lookup(&lookup) {
-        Ok(mut loaded) => {
-            loaded.warnings.extend(cautions::exposed(&loaded.config, &lookup));
-            loaded.warnings.extend(cautions::weak_token(&loaded.config));
-            loaded.warnings.extend(cautions::readable(&loaded.config, &lookup));
-            let environment = child_environment(&lookup);
-            // Read once and needed no more; the supervisor has no other thread yet.
-            shield::wipe_environment(is_secret);
-            supervise(loaded, environment, Tcp::bind, |_| {})
-        }
-        Err(faults) => {
-            complain(&render_check(&Err(faults)));
-            USAGE
-        }
-    }
-}
-
-/// The supervisor's whole life, on one thread. `bind` opens the door; `announce` is told once it is open.
-pub(crate) fn supervise(
-    loaded: config::Loaded,
-    environment: Vec<(OsString, OsString)>,
-    bind: impl FnOnce(&Config) -> Result<Tcp, StartError>,
-    announce: impl FnOnce(&Tcp),
-) -> i32 {
-    let outlets = match (Outlet::start(Stream::Stdout), Outlet::start(Stream::Stderr)) {
-        (Ok(stdout), Ok(stderr)) => [stdout, stderr],
-        (Err(error), _) | (_, Err(error)) => return refused("cannot write to stdout and stderr", &error),
-    };
-    install_log(&loaded.config, outlets[1].clone());
-    for warning in &loaded.warnings {
-        tracing::warn!(
-            event = "configuration",
-            variable = warning.var.as_str(),
-            says = warning.says.as_str()
-        );
-    }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return refused("cannot start", &error),
-    };
-    let outcome = runtime.block_on(async {
-        let tcp = bind(&loaded.config)?;
-        announce(&tcp);
-        supervisor::run(Setup { config: loaded.config, environment, tcp, outlets }).await
-    });
-    // A thread that still waits for the updater's marker has nothing left to tell.
-    runtime.shutdown_background();
-    outcome.unwrap_or_else(|error| {
-        complain(&format!("runner-init: {}\n", chain(&error)));
-        error.code()
-    })
-}
-
-fn install_log(config: &Config, stderr: Outlet) {
-    let format = match config.log.format {
-        config::LogFormat::Logfmt => log::LogFormat::Logfmt,
-        config::LogFormat::Json => log::LogFormat::Json,
-    };
-    let level = match config.log.level {
-        config::LogLevel::Error => tracing::Level::ERROR,
-        config::LogLevel::Warn => tracing::Level::WARN,
-        config::LogLevel::Info => tracing::Level::INFO,
-        config::LogLevel::Debug => tracing::Level::DEBUG,
-    };
-    log::install(format, level, move || stderr.clone());
-}
-
-pub(crate) fn refused(what: &str, error: &std::io::Error) -> i32 {
-    complain(&format!("runner-init: {what}: {error}\n"));
-    OS
-}
-
 /// What was asked for; the exit code.
 pub(crate) fn print(text: &str) -> i32 {
     let mut stdout = std::io::stdout();
@@ -238,14 +153,6 @@ pub(crate) fn print(text: &str) -> i32 {
         Ok(()) => 0,
         Err(error) => refused("cannot write to stdout", &error),
     }
-}
-
-/// How long a complaint waits for a reader who stands still.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The exit code says the same to whoever does not read stderr.
-pub(crate) fn complain(text: &str) {
-    init::say_within(text.as_bytes(), PATIENCE);
 }
 
 fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {

@@ -2,10 +2,11 @@
 
 mod place;
 
-use crate::cli::{USAGE, complain, refused, supervise};
 use crate::config::{
     Config, Environment, Group, Lookup, MapLookup, Variable, child_environment, describe, names, render_check,
 };
+use crate::exit_code::ExitCode;
+use crate::run::{complain, refused, supervise};
 use crate::sim;
 use crate::supervisor::{StartError, Tcp};
 use place::Place;
@@ -30,7 +31,7 @@ const PLACES: [(&str, &str); 5] = [
 
 /// How to vary the demo.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Play this many times faster (0.1 to 100)
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
@@ -53,8 +54,13 @@ fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "expected a whole number that is not too large".to_owned())
 }
 
+/// What this process plays if it was started as a program of the simulated runner.
+pub(crate) fn part(argv: &[OsString]) -> Option<impl FnOnce() -> i32 + use<>> {
+    sim::dispatch(argv)
+}
+
 /// Plays until it is stopped; the exit code.
-pub fn run(options: &Options) -> i32 {
+pub(crate) fn run(options: &Options) -> i32 {
     place::clear();
     let place = match Place::make() {
         Ok(place) => place,
@@ -69,7 +75,7 @@ pub fn run(options: &Options) -> i32 {
         Ok(loaded) => supervise(loaded, child_environment(&lookup), bind, |tcp| announce(tcp, options)),
         Err(faults) => {
             complain(&render_check(&Err(faults)));
-            USAGE
+            ExitCode::Usage.code()
         }
     }
 }

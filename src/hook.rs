@@ -30,7 +30,7 @@ const EVENT_LIMIT: u64 = 2 * 1024 * 1024;
 const PATIENCE: u8 = 200;
 
 /// `runner-init hook`: reports the job this process is a hook of. Silent, whatever happens.
-pub fn job(moment: Moment) {
+pub(crate) fn job(moment: Moment) {
     let context = context(&Environment, utc_now());
     let report = match moment {
         Moment::Started => Report::Started(context),
@@ -41,7 +41,7 @@ pub fn job(moment: Moment) {
 }
 
 /// `runner-init cache`: records one look into a cache of this `kind`; one line on stderr where it was not recorded.
-pub fn cache(kind: String, result: CacheResult) {
+pub(crate) fn cache(kind: String, result: CacheResult) {
     let outcome = if is_cache_kind(&kind) {
         tell(&Report::Cache { kind, result })
     } else {

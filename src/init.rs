@@ -20,17 +20,18 @@ mod role;
 mod sweep;
 mod terminal;
 
+use crate::exit_code::ExitCode;
 use crate::shield;
 use crate::spawn::{self, Group};
 use nix::libc::{self, c_int, pid_t};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{chdir, getpgrp};
-pub use options::{Options, Rewrite, rewrite, signal};
+pub(crate) use options::{Options, Rewrite, rewrite, signal};
 use raw::{Progress, Waited};
 use report::say;
 pub(crate) use report::say_within;
 use role::Role;
-pub use role::{hold_signals, is_pid_1, release_signals};
+pub(crate) use role::{hold_signals, is_pid_1, release_signals};
 use spawn::Step;
 use std::ffi::OsString;
 use std::io;
@@ -52,10 +53,10 @@ const HANDED: [&str; 3] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 /// `/bin/sh`; musl's refuses it, which is 126.)
 ///
 /// Takes over the whole process: blocks its signals, closes its descriptors from 3 on, moves to `/`, reaps any child.
-pub fn run(argv: &[OsString], options: &Options) -> i32 {
+pub(crate) fn run(argv: &[OsString], options: &Options) -> i32 {
     let Some((program, arguments)) = argv.split_first() else {
         say("no command to run: expected one after --");
-        return report::USAGE;
+        return ExitCode::Usage.code();
     };
     #[expect(
         clippy::disallowed_methods,
@@ -67,7 +68,7 @@ pub fn run(argv: &[OsString], options: &Options) -> i32 {
         if step != Step::Exec {
             let name = report::shown(program);
             say(&format!("cannot start a process for {name}: {}: {error}", step.call()));
-            return report::OS_REFUSED;
+            return ExitCode::Os.code();
         }
         #[expect(clippy::disallowed_methods, reason = "where execvp looked; the value is not shown")]
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -79,7 +80,7 @@ pub fn run(argv: &[OsString], options: &Options) -> i32 {
 
 /// The role of PID 1: starts this same program with the same arguments as its child, and returns the exit code to
 /// leave with: the child's own, 128 + n, or 71 if it cannot be started. Takes over the whole process as [`run`] does.
-pub fn run_self(options: &Options) -> i32 {
+pub(crate) fn run_self(options: &Options) -> i32 {
     let mut arguments = std::env::args_os();
     #[expect(
         clippy::disallowed_methods,
@@ -92,7 +93,7 @@ pub fn run_self(options: &Options) -> i32 {
     command.args(arguments);
     lead(command, options).unwrap_or_else(|(step, error)| {
         say(&format!("cannot start the supervisor from {SELF}: {}: {error}", step.call()));
-        report::OS_REFUSED
+        ExitCode::Os.code()
     })
 }
 

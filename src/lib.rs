@@ -7,16 +7,18 @@
 
 pub mod cli;
 pub mod config;
-pub mod demo;
+mod demo;
 pub mod domain;
+pub mod exit_code;
 pub mod github;
-pub mod hook;
+mod hook;
 pub mod http;
-pub mod init;
-pub mod registrar;
-pub mod shield;
+mod init;
+mod registrar;
+mod run;
+mod shield;
 pub mod sim;
 pub mod spawn;
-pub mod supervisor;
+mod supervisor;
 pub mod sys;
 pub mod telemetry;

@@ -6,8 +6,8 @@ mod leaving;
 mod ours;
 mod standing;
 
-pub use jobs::Seen;
-pub use ours::Identity;
+pub(crate) use jobs::Seen;
+pub(crate) use ours::Identity;
 
 use crate::config::Secret;
 use crate::domain::configure::{Registration, TOKEN, fault};
@@ -31,7 +31,7 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
 /// What lets us register.
-pub enum Access {
+pub(crate) enum Access {
     /// A PAT or an App: fresh tokens whenever they are needed.
     Api(Box<Client>),
     /// A registration token that somebody else fetched; an hour later it is worth nothing.
@@ -39,7 +39,7 @@ pub enum Access {
 }
 
 /// Knows how this runner is registered and removed.
-pub struct Registrar {
+pub(crate) struct Registrar {
     /// The runner's directory.
     pub dir: PathBuf,
     /// `config.sh`, without arguments and token.
@@ -65,7 +65,7 @@ pub struct Registrar {
 }
 
 /// How registering ended.
-pub struct Enrolled {
+pub(crate) struct Enrolled {
     /// Known to the server, or why not.
     pub result: Result<Registered, RegistrationFault>,
     /// What the listener must be given, if there was no `config.sh`.
@@ -74,7 +74,7 @@ pub struct Enrolled {
 
 impl Registrar {
     /// Registers, or finds a registration that can be kept; `anew` if the server has dropped the one that is here.
-    pub async fn register(&self, anew: bool) -> Enrolled {
+    pub(crate) async fn register(&self, anew: bool) -> Enrolled {
         match self.enrol(anew).await {
             Ok((registered, jit)) => Enrolled { result: Ok(registered), jit },
             Err(fault) => Enrolled { result: Err(fault), jit: None },
@@ -98,7 +98,7 @@ impl Registrar {
     }
 
     /// A job has begun: from now on it may have changed what `config.sh` is.
-    pub fn job_began(&self) {
+    pub(crate) fn job_began(&self) {
         self.has_worked.store(true, Ordering::Relaxed);
     }
 

@@ -22,7 +22,7 @@ const SCORE: &str = "/proc/self/oom_score_adj";
 
 /// What this process was started with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Given {
+pub(crate) struct Given {
     /// `RLIMIT_CORE`, soft and hard, in bytes, if we changed it.
     core: Option<(u64, u64)>,
     /// `oom_score_adj`, if we changed it.
@@ -34,14 +34,14 @@ pub struct Given {
 static GIVEN: OnceLock<Given> = OnceLock::new();
 
 /// Raises the shield; before anything else, and once.
-pub fn raise() {
+pub(crate) fn raise() {
     // First: the rest is of use only to those who may look.
     let _ = prctl::set_dumpable(false);
     let _ = GIVEN.set(Given { core: drop_core(), ..lower_score() });
 }
 
 /// What this process was started with; nothing if the shield was never raised.
-pub fn given() -> Given {
+pub(crate) fn given() -> Given {
     GIVEN.get().copied().unwrap_or_default()
 }
 
@@ -63,7 +63,7 @@ fn lower_score() -> Given {
 
 impl Given {
     /// The `oom_score_adj` our children have, -1000 to 1000.
-    pub fn score(&self) -> Option<i32> {
+    pub(crate) fn score(&self) -> Option<i32> {
         self.score
     }
 
@@ -113,7 +113,7 @@ unsafe extern "C" {
 /// out, a command would copy all of it, secrets too, to where nothing wipes them.
 ///
 /// Only to be called while this process has one thread, as [`wipe_environment`].
-pub fn forget(is_gone: impl Fn(&[u8]) -> bool) {
+pub(crate) fn forget(is_gone: impl Fn(&[u8]) -> bool) {
     // SAFETY: the array that the kernel laid out in writable memory of ours, ended by a null pointer, of NUL-terminated strings;
     // entries only move to the front, and nobody else reads or changes it, as the caller promises.
     #[expect(unsafe_code, reason = "std's own way is unsafe too, and copies")]
@@ -138,7 +138,7 @@ pub fn forget(is_gone: impl Fn(&[u8]) -> bool) {
 /// may look finds them in `/proc/PID/environ`; the names stay, with empty values.
 ///
 /// Only to be called while this process has one thread: whoever reads a variable meanwhile would read half a value.
-pub fn wipe_environment(is_secret: impl Fn(&[u8]) -> bool) {
+pub(crate) fn wipe_environment(is_secret: impl Fn(&[u8]) -> bool) {
     // SAFETY: the C library's array of NUL-terminated strings, which the kernel laid out in writable memory of ours;
     // nobody else reads or changes it, as the caller promises. The string keeps its terminator and its name.
     #[expect(unsafe_code, reason = "std cannot reach the memory that the kernel shows as the environment")]

@@ -21,9 +21,9 @@ mod sweeping;
 mod traced;
 mod workers;
 
-pub use fault::StartError;
-pub use look::{Finding, look};
-pub use start::{Setup, Tcp};
+pub(crate) use fault::StartError;
+pub(crate) use look::{Finding, look};
+pub(crate) use start::{Setup, Tcp};
 
 use crate::domain::dora::DeploymentRule;
 use crate::domain::event::{Exit, Now};
@@ -70,7 +70,7 @@ use workers::Workers;
 ///
 /// # Errors
 /// If it could not even begin; [`StartError::code`] is the exit code.
-pub async fn run(setup: Setup) -> Result<i32, StartError> {
+pub(crate) async fn run(setup: Setup) -> Result<i32, StartError> {
     let mut supervisor = start::begin(setup)?;
     let code = supervisor.turn().await;
     supervisor.wrap_up().await;

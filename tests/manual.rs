@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test writes files and reads its environment")]
 
 use clap_complete::Shell;
-use runner_init::cli;
+use runner_init::{cli, exit_code};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn hold(dir: &str, files: &Files) {
 /// What clap cannot know of the whole command.
 fn more() -> String {
     let mut page = String::from(".SH \"EXIT STATUS\"\n");
-    for (code, meaning) in cli::EXIT_CODES {
+    for (code, meaning) in exit_code::table() {
         writeln!(page, ".TP\n{code}\n{meaning}").expect("a string takes every write");
     }
     page.push_str(".SH ENVIRONMENT\n");

@@ -1,7 +1,9 @@
 //! `check`: what the configuration comes to, and with `--files` what a start would find.
 
-use super::{USAGE, cautions, print, refused};
+use super::print;
 use crate::config::{Config, Environment, child_environment, render_check};
+use crate::exit_code::ExitCode;
+use crate::run::{cautions, refused};
 use crate::supervisor::{self, Finding};
 use std::fmt::Write as _;
 
@@ -16,21 +18,21 @@ pub(super) fn check(files: bool) -> i32 {
         loaded.warnings.extend(cautions::refuses_root(&loaded.config).filter(|_| !files));
     }
     let mut text = render_check(&result);
-    let mut code = 0;
+    let mut code = ExitCode::Done;
     match &result {
         Ok(loaded) if files => match look(&loaded.config) {
             Ok(findings) => {
                 text.push_str(&rendered(&findings));
-                code =
-                    findings.iter().map(|finding| finding.code).find(|code| *code != 0).unwrap_or_default();
+                let mut codes = findings.iter().map(|finding| finding.code);
+                code = codes.find(|code| *code != ExitCode::Done).unwrap_or(ExitCode::Done);
             }
             Err(error) => return refused("cannot start", &error),
         },
         Ok(_) => text.push_str(UNSEEN),
-        Err(_) => code = USAGE,
+        Err(_) => code = ExitCode::Usage,
     }
     let written = print(&text);
-    if code == 0 { written } else { code }
+    if code == ExitCode::Done { written } else { code.code() }
 }
 
 fn look(config: &Config) -> std::io::Result<Vec<Finding>> {

@@ -136,13 +136,6 @@ impl Tally {
         };
         *sum = sum.saturating_add(count);
     }
-
-    /// All of `other` more.
-    pub fn join(&mut self, other: Tally) {
-        for result in CacheResult::ALL {
-            self.add(result, other.count(result));
-        }
-    }
 }
 
 /// Requests of a cache that were told at once, at least one.

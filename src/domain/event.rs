@@ -2,6 +2,7 @@
 //!
 //! The words are the runner's own (`actions/runner`: `TaskResult.cs`, `Constants.cs`, `JobDispatcher.cs`).
 
+use crate::exit_code::ExitCode;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ impl Exit {
     pub fn shell_code(self) -> i32 {
         match self {
             Exit::Code(code) => code,
-            Exit::Signal(signal) => 128 + signal,
+            Exit::Signal(signal) => ExitCode::of_signal(signal),
         }
     }
 }

@@ -149,11 +149,6 @@ impl Climb {
         !std::mem::replace(&mut self.hurried, true)
     }
 
-    /// Somebody has asked once more.
-    pub fn is_hurried(&self) -> bool {
-        self.hurried
-    }
-
     /// The end of the job was told: nothing is left to wait for but the listener's leave.
     pub fn told(&mut self, now: Duration) {
         self.rungs = [None; 3];
@@ -233,7 +228,7 @@ mod tests {
         use Rung::{Interrupt, Kill, Terminate};
         let below = |rung| Some(Due::Below(rung));
         let mut climb = Climb::begin(ladder(60, true), true, ms(0));
-        assert!(climb.hurry(ms(2000)) && climb.is_hurried());
+        assert!(climb.hurry(ms(2000)));
         assert_eq!((climb.next(), climb.end()), (ms(2000), ms(7000)));
         let found = climbed(&mut climb, &[2000, 2999, 3000, 3500, 7000]);
         assert_eq!(found, [below(Interrupt), None, below(Terminate), below(Kill), Some(Due::End)]);

@@ -102,11 +102,6 @@ impl RestartReason {
             | Cause::SupervisorLost => self,
         }
     }
-
-    /// The self-update counts as no failure.
-    pub fn is_update(self) -> bool {
-        matches!(self, RestartReason::RunnerUpdating | RestartReason::RunOnceRunnerUpdating)
-    }
 }
 
 /// Why the supervisor leaves after an exit.

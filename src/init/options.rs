@@ -9,7 +9,7 @@ const LAST_SIGNAL: c_int = 64;
 
 /// How init treats its child.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Signals go to the child's process group instead of the child alone.
     pub group: bool,
     /// What reaches the child instead of what was heard.
@@ -40,7 +40,7 @@ impl Default for Options {
 
 /// One signal turned into another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rewrite {
+pub(crate) struct Rewrite {
     heard: c_int,
     /// 0: none.
     sent: c_int,
@@ -63,7 +63,7 @@ impl Options {
 ///
 /// # Errors
 /// What was expected.
-pub fn signal(text: &str) -> Result<c_int, String> {
+pub(crate) fn signal(text: &str) -> Result<c_int, String> {
     let number = text.parse::<c_int>().ok().filter(|number| (1..=LAST_SIGNAL).contains(number));
     let name = text.to_ascii_uppercase();
     let named = || format!("SIG{}", name.strip_prefix("SIG").unwrap_or(&name)).parse::<Signal>().ok();
@@ -76,7 +76,7 @@ pub fn signal(text: &str) -> Result<c_int, String> {
 ///
 /// # Errors
 /// What was expected.
-pub fn rewrite(text: &str) -> Result<Rewrite, String> {
+pub(crate) fn rewrite(text: &str) -> Result<Rewrite, String> {
     let (heard, sent) = text.split_once(':').ok_or("expected two signals, such as TERM:QUIT or 15:3")?;
     let sent = if sent == "0" { 0 } else { signal(sent)? };
     Ok(Rewrite { heard: signal(heard)?, sent })

@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::sweep::Swept;
+use crate::exit_code::ExitCode;
 use nix::errno::Errno;
 use nix::libc::{self, PIPE_BUF, c_int, pid_t};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,14 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-/// Exit code: called wrongly.
-pub(super) const USAGE: i32 = 64;
-/// Exit code: the operating system refused.
-pub(super) const OS_REFUSED: i32 = 71;
-/// Exit code, as a shell's: the command was found and cannot be executed.
-const CANNOT_EXECUTE: i32 = 126;
-/// Exit code, as a shell's: there is no such command.
-const NOT_FOUND: i32 = 127;
 /// How much of a command's name is shown, in characters.
 const SHOWN: usize = 200;
 
@@ -86,7 +79,7 @@ fn write_all(mut text: &[u8]) {
 
 /// The code a shell would report: the child's own, or 128 + the signal's number.
 pub(super) fn exit_code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+    status.code().unwrap_or_else(|| ExitCode::of_signal(status.signal().unwrap_or_default()))
 }
 
 /// `SIGKILL (9)`; `signal 40` where there is no name.
@@ -123,16 +116,16 @@ pub(super) fn refusal(program: &OsStr, path: &OsStr, error: &io::Error) -> (i32,
     let name = shown(program);
     let (code, expected) = match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG) => (
-            NOT_FOUND,
+            ExitCode::NotFound,
             "; expected a program in PATH or the path of one, or a command of runner-init, see --help",
         ),
         Some(libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::EISDIR | libc::ETXTBSY | libc::ELIBBAD) => {
-            (CANNOT_EXECUTE, "; expected an executable file")
+            (ExitCode::CannotExecute, "; expected an executable file")
         }
-        Some(libc::E2BIG) => (CANNOT_EXECUTE, "; expected fewer arguments or a smaller environment"),
-        _ => (OS_REFUSED, ""),
+        Some(libc::E2BIG) => (ExitCode::CannotExecute, "; expected fewer arguments or a smaller environment"),
+        _ => (ExitCode::Os, ""),
     };
-    (code, format!("cannot run {name}: {error}{expected}"))
+    (code.code(), format!("cannot run {name}: {error}{expected}"))
 }
 
 /// What became of the orphans: `reaped` before the child's end, the rest in the sweep. `None` if there were none.

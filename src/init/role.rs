@@ -28,20 +28,20 @@ impl Role {
 }
 
 /// Holds every signal back if we are PID 1, which would otherwise lose what comes before it listens; before anything else.
-pub fn hold_signals() {
+pub(crate) fn hold_signals() {
     if is_pid_1() {
         spawn::set_mask(u64::MAX);
     }
 }
 
 /// For PID 1 in another role than init's: what was held back and all that comes has its usual effect.
-pub fn release_signals() {
+pub(crate) fn release_signals() {
     if is_pid_1() {
         spawn::set_mask(0);
     }
 }
 
 /// Whether everybody's orphans come to us.
-pub fn is_pid_1() -> bool {
+pub(crate) fn is_pid_1() -> bool {
     getpid().as_raw() == 1
 }

@@ -13,7 +13,7 @@ const FLOOR: u64 = 100;
 
 /// The list that GitHub need not send again while it is the same.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<Option<List>>);
+pub(crate) struct Seen(Mutex<Option<List>>);
 
 #[derive(Clone, Debug)]
 struct List {
@@ -25,7 +25,7 @@ struct List {
 
 impl Registrar {
     /// Whether GitHub can be asked anything at all.
-    pub fn can_ask(&self) -> bool {
+    pub(crate) fn can_ask(&self) -> bool {
         matches!(self.access, Access::Api(_))
     }
 
@@ -33,13 +33,13 @@ impl Registrar {
     ///
     /// # Errors
     /// Why it is not known.
-    pub async fn queue_time(&self, question: &Question) -> Result<Duration, QueueFault> {
+    pub(crate) async fn queue_time(&self, question: &Question) -> Result<Duration, QueueFault> {
         let jobs = self.list(question).await?;
         queue_time(&jobs, &self.our_runner(), question.started_at)
     }
 
     /// How the job that we began then ended, as GitHub has it; `None` if it cannot be asked, or does not say.
-    pub async fn conclusion(&self, question: &Question) -> Option<&'static str> {
+    pub(crate) async fn conclusion(&self, question: &Question) -> Option<&'static str> {
         let jobs = self.list(question).await.ok()?;
         conclusion(&jobs, &self.our_runner(), question.started_at)
     }

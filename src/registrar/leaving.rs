@@ -18,7 +18,7 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 
 impl Registrar {
     /// Removes the registration, inside `limit`: by its id, or with the registration token that is all we were given.
-    pub async fn remove(&self, limit: Duration) -> Removal {
+    pub(crate) async fn remove(&self, limit: Duration) -> Removal {
         let deadline = Instant::now() + limit.saturating_sub(MARGIN);
         match &self.access {
             Access::Api(client) => self.remove_by_api(client, deadline).await,

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// The runner that is ours, as far as it is known.
 #[derive(Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     file: PathBuf,
     url: String,
     now: Mutex<Trace>,
@@ -22,7 +22,7 @@ pub struct Identity {
 
 impl Identity {
     /// As a predecessor has left it in `file`. `jobs_can_write`: the runner's user is ours, and so that file is theirs as well.
-    pub fn open(file: PathBuf, url: &str, name: &str, jobs_can_write: bool) -> Identity {
+    pub(crate) fn open(file: PathBuf, url: &str, name: &str, jobs_can_write: bool) -> Identity {
         let left: Option<Remembered> = keepsake::read(&file);
         let now = left.map(|left| left.heeded(url, name, jobs_can_write)).unwrap_or_default();
         Identity { file, url: url.to_owned(), now: Mutex::new(now) }

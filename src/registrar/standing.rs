@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 impl Registrar {
     /// Asks GitHub what it thinks of this runner; `None` if it could not be asked.
-    pub async fn standing(&self) -> Option<Standing> {
+    pub(crate) async fn standing(&self) -> Option<Standing> {
         let Access::Api(client) = &self.access else { return None };
         match self.ours(client, Instant::now() + LOOK_LIMIT).await {
             Ok(runner) if runner.status == "online" => Some(Standing::Online),
@@ -21,7 +21,7 @@ impl Registrar {
     ///
     /// # Errors
     /// Why not; one line.
-    pub async fn unlabel(&self) -> Result<(), String> {
+    pub(crate) async fn unlabel(&self) -> Result<(), String> {
         let Access::Api(client) = &self.access else {
             return Err("a registration token cannot change labels".to_owned());
         };

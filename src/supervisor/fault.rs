@@ -1,6 +1,7 @@
 //! Why the supervisor could not begin: each fault names what to change, and the exit code that belongs to it.
 
 use crate::config::names;
+use crate::exit_code::ExitCode;
 use crate::github::{KeyFault, ProxyFault, SetupError};
 use crate::sys::identity::IdentityFault;
 use crate::sys::journal::OpenError;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 /// Why the supervisor could not begin.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     /// The port is taken, or the address not ours.
     #[error("cannot listen on {address} (METRICS_BIND, METRICS_PORT)")]
     Bind {
@@ -87,16 +88,18 @@ pub enum StartError {
 
 impl StartError {
     /// The documented exit code.
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> ExitCode {
         match self {
-            StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => 64,
+            StartError::NoRunner { .. } | StartError::NotConfigured { .. } | StartError::JobLog(_) => {
+                ExitCode::Usage
+            }
             StartError::User(_)
             | StartError::Root
             | StartError::Used { .. }
-            | StartError::Unwritable { .. } => 64,
-            StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => 64,
-            StartError::Registry(_) => 70,
-            StartError::Bind { .. } | StartError::Os { .. } => 71,
+            | StartError::Unwritable { .. } => ExitCode::Usage,
+            StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => ExitCode::Usage,
+            StartError::Registry(_) => ExitCode::Internal,
+            StartError::Bind { .. } | StartError::Os { .. } => ExitCode::Os,
         }
     }
 }

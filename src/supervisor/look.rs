@@ -5,6 +5,7 @@ use super::fault::StartError;
 use super::runner::{self, LISTENER};
 use super::start::Tcp;
 use crate::config::{Config, names};
+use crate::exit_code::ExitCode;
 use crate::github::{Code, Endpoint, Observe};
 use crate::http::server::socket_path;
 use crate::registrar::Access;
@@ -22,30 +23,26 @@ use tokio::time::{Instant, timeout};
 const LOOK_UP: Duration = Duration::from_secs(5);
 /// How long GitHub may take to answer, repetitions included.
 const ANSWER: Duration = Duration::from_secs(20);
-/// The operating system refuses.
-const OS: i32 = 71;
 const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 const RESOLVER: &str =
     "see the container's /etc/resolv.conf and --dns, and GITHUB_API_URL in the configuration";
-/// GitHub is not to be had, or does not want us.
-const UNAVAILABLE: i32 = 69;
 
 /// One thing that was looked at.
-pub struct Finding {
+pub(crate) struct Finding {
     /// The variable that names it, or what it is.
     pub what: &'static str,
     /// What was seen, or what is wrong and how to mend it.
     pub seen: Result<String, String>,
-    /// The exit code a start would end with for this; 0 if all is well.
-    pub code: i32,
+    /// The exit code a start would end with for this.
+    pub code: ExitCode,
 }
 
 impl Finding {
     fn good(what: &'static str, seen: impl Into<String>) -> Finding {
-        Finding { what, seen: Ok(seen.into()), code: 0 }
+        Finding { what, seen: Ok(seen.into()), code: ExitCode::Done }
     }
 
-    fn bad(what: &'static str, code: i32, wrong: impl Into<String>) -> Finding {
+    fn bad(what: &'static str, code: ExitCode, wrong: impl Into<String>) -> Finding {
         Finding { what, seen: Err(wrong.into()), code }
     }
 
@@ -64,7 +61,7 @@ impl Observe for Unheard {
 }
 
 /// Looks at everything, in the order of a start; nothing is changed, but a registration token is asked for.
-pub async fn look(config: &Config, environment: &Environment) -> Vec<Finding> {
+pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Finding> {
     let mut findings = program(config);
     let user = match runner::user(config) {
         Ok(None) if identity::is_root() && !config.runner.allow_root => {
@@ -149,7 +146,7 @@ fn sockets(config: &Config) -> Finding {
     };
     let Some(dir) = candidates.iter().find(|dir| wrong(dir).is_none()) else {
         let reasons: Vec<String> = candidates.iter().filter_map(|dir| wrong(dir)).collect();
-        return Finding::bad(names::RUNNER_RUN_DIR, OS, reasons.join("; "));
+        return Finding::bad(names::RUNNER_RUN_DIR, ExitCode::Os, reasons.join("; "));
     };
     Finding::good(names::RUNNER_RUN_DIR, format!("the sockets go to {}", dir.display()))
 }
@@ -187,7 +184,7 @@ fn docker(user: Option<&Identity>) -> Finding {
             let how = "give the socket a group of its own";
             Finding::bad(
                 WHAT,
-                0,
+                ExitCode::Done,
                 format!("{DOCKER_SOCKET} belongs to group {group}, which the runner does not get: {how}"),
             )
         }
@@ -224,7 +221,7 @@ async fn github(config: &Config, environment: &Environment) -> Vec<Finding> {
                 ANSWERED,
                 format!("{} takes the credential, which may register runners", config.api_url),
             ),
-            Err(error) => Finding::bad(ANSWERED, UNAVAILABLE, chain(&error)),
+            Err(error) => Finding::bad(ANSWERED, ExitCode::Unavailable, chain(&error)),
         },
         Some(Access::Token(_)) | None => {
             Finding::good(ANSWERED, "is not asked: this credential can only register")
@@ -239,8 +236,10 @@ async fn looked_up(what: &'static str, host: &str) -> Finding {
             let addresses: Vec<String> = addresses.map(|address| address.ip().to_string()).collect();
             Finding::good(what, format!("{host} is {}", addresses.join(", ")))
         }
-        Ok(Err(error)) => Finding::bad(what, UNAVAILABLE, format!("{host}: {error}: {RESOLVER}")),
-        Err(_) => Finding::bad(what, UNAVAILABLE, format!("{host}: no answer within 5 s: {RESOLVER}")),
+        Ok(Err(error)) => Finding::bad(what, ExitCode::Unavailable, format!("{host}: {error}: {RESOLVER}")),
+        Err(_) => {
+            Finding::bad(what, ExitCode::Unavailable, format!("{host}: no answer within 5 s: {RESOLVER}"))
+        }
     }
 }
 

@@ -46,7 +46,7 @@ const SENTENCES: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(120);
 
 /// The TCP door, if there is to be one.
-pub enum Tcp {
+pub(crate) enum Tcp {
     /// `METRICS_ENABLED=false`
     Off,
     /// Bound, not yet served.
@@ -58,7 +58,7 @@ impl Tcp {
     ///
     /// # Errors
     /// [`StartError::Bind`], naming address and variables.
-    pub fn bind(config: &Config) -> Result<Tcp, StartError> {
+    pub(crate) fn bind(config: &Config) -> Result<Tcp, StartError> {
         if !config.metrics.enabled {
             return Ok(Tcp::Off);
         }
@@ -68,7 +68,7 @@ impl Tcp {
     }
 
     /// Where it is, if it is.
-    pub fn address(&self) -> Option<SocketAddr> {
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
             Tcp::Off => None,
             Tcp::Bound(bound) => bound.address().ok(),
@@ -77,7 +77,7 @@ impl Tcp {
 }
 
 /// What a supervisor begins with.
-pub struct Setup {
+pub(crate) struct Setup {
     /// Checked configuration.
     pub config: Config,
     /// The listener's whole environment.

@@ -1,11 +1,11 @@
 //! The steps between the decision to launch and the launch: preparing and registering.
 
-use super::steps::UNAVAILABLE;
 use super::{Action, Lifecycle, Phase};
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
 use crate::domain::registration::{Registered, RegistrationFault};
 use crate::domain::restart::{Decision, RestartReason, StopReason};
+use crate::exit_code::ExitCode;
 use std::time::Duration;
 
 /// One attempt to register: a token, then `config.sh` with the retries of its own.
@@ -51,10 +51,10 @@ impl Lifecycle {
     pub(super) fn not_registered(&mut self, fault: RegistrationFault, now: Now) -> Vec<Action> {
         let retry = fault.retry;
         let mut actions = vec![Action::Notify(Notice::RegistrationFailed(fault))];
-        let decision = match self.decide(Exit::Code(UNAVAILABLE), true) {
+        let decision = match self.decide(Exit::Code(ExitCode::Unavailable.code()), true) {
             Decision::Retry(_, after) if retry => Decision::Retry(RestartReason::RegistrationFailed, after),
             Decision::Retry(..) | Decision::Stop(..) | Decision::AwaitUpdate(_) => {
-                Decision::Stop(StopReason::Unregistered, UNAVAILABLE)
+                Decision::Stop(StopReason::Unregistered, ExitCode::Unavailable.code())
             }
         };
         actions.extend(self.follow(decision, now));

@@ -5,10 +5,9 @@ use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
 use crate::domain::restart::{Decision, RestartReason, Situation, StopReason, UPDATE_WAIT, decide};
+use crate::exit_code::ExitCode;
 use std::time::Duration;
 
-/// Registration is unavailable (`EX_UNAVAILABLE`).
-pub(super) const UNAVAILABLE: i32 = 69;
 /// How long after a drained job's end the listener is heard before it is interrupted: a job that slipped in has its line right
 /// behind, on a busy machine tens of milliseconds later. Once only, or a full queue would be drained job by job.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -96,10 +95,10 @@ impl Lifecycle {
     /// The registration is void: what is left of it here goes, and a new one is made after a wait.
     pub(super) fn reregister(&mut self, now: Now) -> Vec<Action> {
         (self.registered, self.void) = (false, true);
-        let after = match self.decide(Exit::Code(UNAVAILABLE), true) {
+        let after = match self.decide(Exit::Code(ExitCode::Unavailable.code()), true) {
             Decision::Retry(_, after) => after,
             Decision::Stop(..) | Decision::AwaitUpdate(_) => {
-                return self.follow(Decision::Stop(StopReason::GaveUp, UNAVAILABLE), now);
+                return self.follow(Decision::Stop(StopReason::GaveUp, ExitCode::Unavailable.code()), now);
             }
         };
         self.follow(Decision::Retry(RestartReason::Reregistered, after), now)

@@ -53,11 +53,6 @@ impl Host {
         is_hosted(self.authority.as_str())
     }
 
-    /// Whether the connection is encrypted: it is unless `http://` was asked for.
-    pub fn is_secure(&self) -> bool {
-        self.secure
-    }
-
     /// Where the REST API begins, without a trailing slash.
     pub fn api_base(&self) -> String {
         if self.is_hosted() {

@@ -5,7 +5,7 @@ use crate::sys::{ancestry, exposure, identity};
 use std::ffi::OsString;
 
 /// A secret of ours that jobs can read, though not from us: docker's `--init` is given the whole environment too.
-pub(super) fn exposed(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
+pub(crate) fn exposed(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
     let is_ours = |name: &[u8], value: &[u8]| {
         let own = || lookup.get(&String::from_utf8_lossy(name));
         !value.is_empty() && is_secret(name) && own().is_some_and(|own| own.as_encoded_bytes() == value)
@@ -20,7 +20,7 @@ pub(super) fn exposed(config: &Config, lookup: &impl Lookup) -> Option<config::W
 
 /// A secret in the environment of every process of this container, our health checks among them, and our program can be
 /// read: whoever is of our user may look into such a process until it has hidden itself.
-pub(super) fn readable(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
+pub(crate) fn readable(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
     if config.runner.user.is_some() || identity::is_root() {
         return None;
     }
@@ -38,7 +38,7 @@ pub(super) fn readable(config: &Config, lookup: &impl Lookup) -> Option<config::
 }
 
 /// What a start as this user would refuse; a check may be made elsewhere, so here it is a warning.
-pub(super) fn refuses_root(config: &Config) -> Option<config::Warning> {
+pub(crate) fn refuses_root(config: &Config) -> Option<config::Warning> {
     let runs_as_us = config.runner.user.is_none() && !config.runner.allow_root;
     (runs_as_us && identity::is_root()).then(|| config::Warning {
         var: names::RUNNER_ALLOW_RUNASROOT.to_owned(),
@@ -47,7 +47,7 @@ pub(super) fn refuses_root(config: &Config) -> Option<config::Warning> {
 }
 
 /// A token that can be tried out: nothing but its length stands against whoever reaches the port.
-pub(super) fn weak_token(config: &Config) -> Option<config::Warning> {
+pub(crate) fn weak_token(config: &Config) -> Option<config::Warning> {
     const SHORTEST: usize = 16;
     let is_short = config.metrics.auth_token.as_ref().is_some_and(|token| token.expose().len() < SHORTEST);
     is_short.then(|| config::Warning {

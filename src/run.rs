@@ -1,0 +1,98 @@
+//! The supervisor's way in: configuration, log and port are set up, it runs, and what kept it from running is said.
+
+pub(crate) mod cautions;
+
+use crate::config::{self, Config, Environment, child_environment, is_secret, render_check};
+use crate::domain::event::Stream;
+use crate::exit_code::ExitCode;
+use crate::init;
+use crate::shield;
+use crate::supervisor::{self, Setup, StartError, Tcp};
+use crate::sys::outlet::Outlet;
+use crate::sys::scribe::chain;
+use crate::telemetry::log;
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// How long a complaint waits for a reader who stands still.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The supervisor as the environment configures it.
+pub(crate) fn run() -> i32 {
+    let lookup = Environment;
+    match Config::from_lookup(&lookup) {
+        Ok(mut loaded) => {
+            loaded.warnings.extend(cautions::exposed(&loaded.config, &lookup));
+            loaded.warnings.extend(cautions::weak_token(&loaded.config));
+            loaded.warnings.extend(cautions::readable(&loaded.config, &lookup));
+            let environment = child_environment(&lookup);
+            // Read once and needed no more; the supervisor has no other thread yet.
+            shield::wipe_environment(is_secret);
+            supervise(loaded, environment, Tcp::bind, |_| {})
+        }
+        Err(faults) => {
+            complain(&render_check(&Err(faults)));
+            ExitCode::Usage.code()
+        }
+    }
+}
+
+/// The supervisor's whole life, on one thread. `bind` opens the door; `announce` is told once it is open.
+pub(crate) fn supervise(
+    loaded: config::Loaded,
+    environment: Vec<(OsString, OsString)>,
+    bind: impl FnOnce(&Config) -> Result<Tcp, StartError>,
+    announce: impl FnOnce(&Tcp),
+) -> i32 {
+    let outlets = match (Outlet::start(Stream::Stdout), Outlet::start(Stream::Stderr)) {
+        (Ok(stdout), Ok(stderr)) => [stdout, stderr],
+        (Err(error), _) | (_, Err(error)) => return refused("cannot write to stdout and stderr", &error),
+    };
+    install_log(&loaded.config, outlets[1].clone());
+    for warning in &loaded.warnings {
+        tracing::warn!(
+            event = "configuration",
+            variable = warning.var.as_str(),
+            says = warning.says.as_str()
+        );
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refused("cannot start", &error),
+    };
+    let outcome = runtime.block_on(async {
+        let tcp = bind(&loaded.config)?;
+        announce(&tcp);
+        supervisor::run(Setup { config: loaded.config, environment, tcp, outlets }).await
+    });
+    // A thread that still waits for the updater's marker has nothing left to tell.
+    runtime.shutdown_background();
+    outcome.unwrap_or_else(|error| {
+        complain(&format!("runner-init: {}\n", chain(&error)));
+        error.code().code()
+    })
+}
+
+fn install_log(config: &Config, stderr: Outlet) {
+    let format = match config.log.format {
+        config::LogFormat::Logfmt => log::LogFormat::Logfmt,
+        config::LogFormat::Json => log::LogFormat::Json,
+    };
+    let level = match config.log.level {
+        config::LogLevel::Error => tracing::Level::ERROR,
+        config::LogLevel::Warn => tracing::Level::WARN,
+        config::LogLevel::Info => tracing::Level::INFO,
+        config::LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    log::install(format, level, move || stderr.clone());
+}
+
+pub(crate) fn refused(what: &str, error: &std::io::Error) -> i32 {
+    complain(&format!("runner-init: {what}: {error}\n"));
+    ExitCode::Os.code()
+}
+
+/// The exit code says the same to whoever does not read stderr.
+pub(crate) fn complain(text: &str) {
+    init::say_within(text.as_bytes(), PATIENCE);
+}
