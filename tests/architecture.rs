@@ -542,6 +542,7 @@ fn a_breach_is_seen() {
         ),
         ("domain/x.rs", "fn f() { std::thread::yield_now(); }", "std::thread::yield_now"),
         ("domain/x.rs", "pub use metrics::counter as c;", "metrics::counter"),
+        ("domain/x.rs", "fn f() -> impl Fn() + use<> { std::fs::read }", "std::fs::read"),
         ("config/x.rs", "use crate::sys::journal;", "crate::sys::journal"),
         ("config/x.rs", "fn f() { std::env::var(\"X\"); }", "std::env::var"),
         ("http/x.rs", "use crate::telemetry::emit::Telemetry;", "crate::telemetry::emit::Telemetry"),

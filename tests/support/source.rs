@@ -27,6 +27,11 @@ impl Source {
         path.split('/').filter(|_| !root).map(str::to_owned).collect()
     }
 
+    /// A `use` of the file, not one that says what an `impl Trait` captures.
+    fn is_import(&self, at: usize) -> bool {
+        self.tokens[at] == "use" && self.tokens.get(at + 1).is_none_or(|next| next != "<")
+    }
+
     /// Every path the code spells, from `crate`, `std` or a crate's name on, as `crate::domain::event::Exit`. What a
     /// `use` has named is resolved; a path that begins with a name of the file itself is not an import.
     pub fn imports(&self) -> BTreeSet<String> {
@@ -35,7 +40,7 @@ impl Source {
         let mut found = BTreeSet::new();
         let mut at = 0;
         while at < self.tokens.len() {
-            if self.tokens[at] == "use" {
+            if self.is_import(at) {
                 let end = at + self.tokens[at..].iter().position(|t| t == ";").unwrap_or(0);
                 let mut uses = Vec::new();
                 tree(&self.tokens[at + 1..end.max(at + 1)], &[], &mut uses);
@@ -48,7 +53,7 @@ impl Source {
             }
             at += 1;
         }
-        let in_use = |at: usize| self.tokens[..at].iter().rposition(|t| t == "use" || t == ";");
+        let in_use = |at: usize| (0..at).rev().find(|at| self.is_import(*at) || self.tokens[*at] == ";");
         for (path, at) in spelt(&self.tokens) {
             if in_use(at).is_some_and(|start| self.tokens[start] == "use") {
                 continue;
