@@ -25,3 +25,15 @@ fn another_tag_is_refused() {
         assert!(!output.stderr.is_empty(), "{tag}: it says why");
     }
 }
+
+#[test]
+fn one_toolchain_lints_here_and_builds_the_images() {
+    let read = |path: &str| {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("UTF-8")
+    };
+    let pinned = read("rust-toolchain.toml");
+    let channel =
+        pinned.split("channel = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a channel");
+    let dockerfile = read("runner-images/binary/Dockerfile");
+    assert!(dockerfile.contains(&format!("ARG BUILD_IMAGE=rust:{channel}-")), "{channel}");
+}
