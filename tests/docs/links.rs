@@ -1,6 +1,6 @@
 //! A link of a document leads to a file or heading of ours that is there, or to a well-formed address outside that is encrypted.
 
-use crate::markdown::{Document, documents, root};
+use crate::markdown::{Document, documents, ours, root};
 use std::path::{Component, Path, PathBuf};
 
 /// `a/../b` is `b`; `None` where it leaves the repository.
@@ -89,5 +89,78 @@ fn a_link_that_leads_nowhere_is_found() {
         let expected: Vec<String> =
             (!fault.is_empty()).then(|| format!("docs/a.md: {link}: {fault}")).into_iter().collect();
         assert_eq!(complaints(&[document, other.clone()], there), expected);
+    }
+}
+
+/// What is named and is nobody's to commit: whoever reads makes it.
+const MADE: [&str; 3] = ["compose/.env", "tests/fuzz/artifacts", "tests/fuzz/corpus/runner_output"];
+
+/// What a word of code names below the repository, if it is one of its files: by its whole path, as `src` says it, or a module.
+fn file(word: &str) -> Option<&str> {
+    const TOP: [&str; 8] =
+        [".ci/", ".config/", ".github/", "compose/", "dashboards/", "docs/", "runner-images/", "tests/"];
+    const ROOMS: [&str; 7] = ["config/", "domain/", "github/", "http/", "init/", "supervisor/", "sys/"];
+    let part = |c: char| c.is_alphanumeric() || "._/*{}-".contains(c);
+    let word = word.trim_matches(|c| !part(c)).trim_end_matches('.');
+    let rust = Path::new(word).extension().is_some_and(|end| end == "rs");
+    let below = |dirs: &[&str]| dirs.iter().any(|dir| word.starts_with(dir));
+    let ours = rust || below(&["src/"]) || below(&TOP) || below(&ROOMS);
+    (ours && !word.contains("://") && !MADE.contains(&word)).then_some(word)
+}
+
+/// Every file that a document names in code and that is not there. `a/*.rs` and `a/{b,c}.rs` name the directory.
+fn missing(documents: &[Document], exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut out = Vec::new();
+    for document in documents {
+        for word in document.code.iter().flat_map(|code| code.split_whitespace()).filter_map(file) {
+            let fixed = word
+                .find(['*', '{'])
+                .map_or(word, |at| word[..at].rsplit_once('/').map_or("", |(dir, _)| dir));
+            if !exists(fixed) {
+                out.push(format!("{}: {word}: no such file", document.path));
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn every_file_that_is_named_is_there() {
+    // History speaks of what was.
+    let now =
+        |document: &Document| document.path != "CHANGELOG.md" && !document.path.starts_with("findings/");
+    let documents: Vec<Document> = documents().into_iter().filter(now).collect();
+    let sources = ours(&[".rs"]);
+    let exists = |path: &str| {
+        let by_name = || sources.iter().any(|file| file.file_name().is_some_and(|name| name == path));
+        let there = [path.to_owned(), format!("src/{path}"), format!("src/{path}.rs")];
+        there.iter().any(|path| root().join(path).exists()) || by_name()
+    };
+    assert_eq!(missing(&documents, exists), [""; 0]);
+    let words = documents.iter().flat_map(|document| &document.code).flat_map(|code| code.split_whitespace());
+    let count = words.filter_map(file).count();
+    assert!(count > 40, "only {count} were read");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_found() {
+    let there = |path: &str| ["tests/run", "tests", "a/b.rs", "c.rs", "src/domain"].contains(&path);
+    let rows = [
+        ("tests/run --all", ""),
+        ("`tests/*.sh`", ""),
+        ("a/b.rs", ""),
+        ("c.rs,", ""),
+        ("src/domain/**", ""),
+        ("GET /api/v1/jobs, https://example.org/tests/x.rs, and/or", ""),
+        ("tests/walk --all", "tests/walk"),
+        ("src/domains/**", "src/domains/**"),
+        ("b.rs", "b.rs"),
+        ("cat docs/NO.md", "docs/NO.md"),
+    ];
+    for (code, fault) in rows {
+        let document = Document::new("d.md", &format!("```sh\n{code}\n```\n"));
+        let expected: Vec<String> =
+            (!fault.is_empty()).then(|| format!("d.md: {fault}: no such file")).into_iter().collect();
+        assert_eq!(missing(&[document], there), expected, "{code}");
     }
 }
