@@ -3,7 +3,7 @@
 mod check;
 mod exec;
 
-use crate::config::{Config, Environment, Lookup, names};
+use crate::config::{Config, Environment, Lookup, vars};
 use crate::demo;
 use crate::domain::context::{CacheResult, Moment};
 use crate::exit_code::ExitCode;
@@ -161,7 +161,7 @@ fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
     let target = if let Some(url) = url {
         Target::Url(url, Config::auth_token(&Environment).map(|token| token.expose().to_owned()))
     } else {
-        let dir = Environment.get(names::RUNNER_RUN_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let dir = Environment.get(vars::RUNNER_RUN_DIR.name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let dirs = run_dir::candidates(dir.as_deref());
         let sockets = dirs.iter().map(|dir| crate::http::server::socket_path(dir)).collect();
         Target::Sockets(sockets, identity::uid())

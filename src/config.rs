@@ -1,29 +1,28 @@
 //! The environment is the only configuration: every variable is read and validated, every fault is reported at once, and
 //! no value is ever printed that was refused or is secret.
 //!
-//! [`describe`] is the table all of it is driven by; [`Lookup`] is where variables come from, so that tests need no
+//! [`vars`] is the table all of it is driven by; [`Lookup`] is where variables come from, so that tests need no
 //! environment of their own. An own name wins over its aliases; two names that are set and disagree are a fault. An
-//! empty text means "not set", except that a boolean is then false: `EPHEMERAL=` has never meant yes.
+//! empty text means "not set": `EPHEMERAL=` has never meant yes.
 
 mod check;
 mod child_env;
 mod fault;
 mod flavour;
 mod lookup;
-pub mod names;
 mod parsers;
 pub mod reference;
 mod registration;
 mod resolve;
 mod runner;
 mod secret;
+mod shown;
 mod typo;
 mod unsupported;
-mod url;
 mod validate;
-mod value;
-mod variable;
-mod vars;
+mod var;
+pub mod vars;
+mod words;
 
 pub use check::render_check;
 pub use child_env::{child_environment, is_secret};
@@ -33,9 +32,10 @@ pub use lookup::{Environment, Lookup, MapLookup};
 pub use registration::{Credential, Registration, RunAs};
 pub use runner::Runner;
 pub use secret::Secret;
-pub use value::Kind;
-pub use variable::{Alias, Fallback, Group, Reach, Variable};
+pub use shown::Shown;
+pub use var::{Alias, Fallback, Group, Reach, Var, Variable};
 pub use vars::describe;
+pub use words::{LogFormat, LogLevel, ScopeWord};
 
 use crate::domain::budget::Budget;
 use crate::domain::dora::{DeploymentRule, StreamRule};
@@ -127,53 +127,6 @@ pub struct Log {
     pub level: LogLevel,
 }
 
-/// Defines an enum whose variants are the words of a [`Kind::Choice`].
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant),+ }
-
-        impl $name {
-            /// Every value, in the order of the documentation.
-            pub const ALL: &'static [$name] = &[$($name::$variant),+];
-
-            /// The word the variable takes.
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word),+ }
-            }
-
-            fn of(word: &str) -> Option<$name> {
-                $name::ALL.iter().copied().find(|known| known.as_str() == word)
-            }
-        }
-    };
-}
-
-words! {
-    /// How a line of our own log looks.
-    LogFormat {
-        /// `key=value` pairs.
-        Logfmt = "logfmt",
-        /// One JSON object per line.
-        Json = "json",
-    }
-}
-
-words! {
-    /// Which lines of our own log appear; each includes those before it.
-    LogLevel {
-        /// What failed.
-        Error = "error",
-        /// What may fail next.
-        Warn = "warn",
-        /// What happened.
-        Info = "info",
-        /// Why.
-        Debug = "debug",
-    }
-}
-
 /// A configuration that holds, and what should be said about it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -194,16 +147,19 @@ impl Config {
     /// Every fault at once, in the table's order.
     pub fn from_lookup(lookup: &dyn Lookup) -> Result<Loaded, Faults> {
         let mut resolved = Resolved::of(lookup);
+        let validated = validate::validate(&mut resolved, lookup);
+        let faults = resolved.faults();
         let mut warnings = typo::warnings(lookup);
         warnings.extend(unsupported::warnings(lookup));
-        let validated = validate::validate(&mut resolved, &mut warnings, lookup);
-        let faults = resolved.faults();
-        let Some(validated) = validated.filter(|_| faults.is_empty()) else {
-            return Err(Faults { faults, warnings });
-        };
-        let config = build(&resolved, validated);
-        let settings = check::settings(&resolved);
-        Ok(Loaded { config, warnings, sources: resolved.sources, settings })
+        warnings.append(&mut resolved.warnings);
+        // Without a fault every variable that has a default has a value.
+        match validated.and_then(|validated| build(&resolved, validated)) {
+            Some(config) if faults.is_empty() => {
+                let settings = check::settings(&resolved);
+                Ok(Loaded { config, warnings, sources: resolved.sources, settings })
+            }
+            Some(_) | None => Err(Faults { faults, warnings }),
+        }
     }
 
     /// Whether the runner's registration is to be removed when it leaves, and can be.
@@ -213,56 +169,52 @@ impl Config {
 
     /// How long PID 1 waits for who outlives the supervisor, whatever else is wrong; nothing else is read.
     pub fn sweep_grace(lookup: &dyn Lookup) -> Duration {
-        let grace = Resolved::one(names::RUNNER_STOP_GRACE, lookup);
-        let drain = Resolved::one(names::RUNNER_DRAIN_TIMEOUT, lookup);
+        let (grace, is_stated) = resolve::alone(&vars::RUNNER_STOP_GRACE, lookup);
+        let (_, drains) = resolve::alone(&vars::RUNNER_DRAIN_TIMEOUT, lookup);
         // A drain alone says that the orchestrator waits for longer than that.
-        let is_long = !grace.is_set(names::RUNNER_STOP_GRACE) && drain.is_set(names::RUNNER_DRAIN_TIMEOUT);
-        Budget::sweep_of(if is_long { Duration::MAX } else { grace.take(names::RUNNER_STOP_GRACE) })
+        let is_long = drains && !is_stated;
+        Budget::sweep_of(grace.filter(|_| !is_long).unwrap_or(Duration::MAX))
     }
 
     /// The endpoint's token alone, whatever else is wrong: a health check must be able to ask even then.
     pub fn auth_token(lookup: &dyn Lookup) -> Option<Secret> {
-        Resolved::of(lookup).get(names::METRICS_AUTH_TOKEN)
+        resolve::alone(&vars::METRICS_AUTH_TOKEN, lookup).0
     }
 }
 
-/// Takes every value out of a resolved without faults.
-fn build(resolved: &Resolved, validated: Validated) -> Config {
+/// Takes every value; `None` only where there is a fault.
+fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
     let Validated { credential, place, budget } = validated;
-    let word = |name| -> String { resolved.take(name) };
     let can_ask = place.target.is_some() && credential.as_ref().is_some_and(Credential::can_ask);
-    Config {
+    Some(Config {
         credential,
         target: place.target,
         host: place.host,
         api_url: place.api_url,
-        registration: Registration::of(resolved, can_ask),
-        runner: Runner::of(resolved),
-        lifecycle: Lifecycle { budget, max_restarts: resolved.take(names::RUNNER_MAX_RESTARTS) },
+        registration: Registration::of(resolved, can_ask)?,
+        runner: Runner::of(resolved)?,
+        lifecycle: Lifecycle { budget, max_restarts: resolved.get(&vars::RUNNER_MAX_RESTARTS)? },
         metrics: Metrics {
-            enabled: resolved.take(names::METRICS_ENABLED),
-            bind: resolved.take(names::METRICS_BIND),
-            port: resolved.take(names::METRICS_PORT),
-            auth_token: resolved.get(names::METRICS_AUTH_TOKEN),
-            update_interval: resolved.take(names::METRICS_UPDATE_INTERVAL),
-            linger: resolved.take(names::METRICS_LINGER_SECONDS),
-            buckets: resolved.take(names::JOB_DURATION_BUCKETS),
-            cache_types: resolved.get(names::CACHE_TYPES).unwrap_or_default(),
+            enabled: resolved.get(&vars::METRICS_ENABLED)?,
+            bind: resolved.get(&vars::METRICS_BIND)?,
+            port: resolved.get(&vars::METRICS_PORT)?,
+            auth_token: resolved.get(&vars::METRICS_AUTH_TOKEN),
+            update_interval: resolved.get(&vars::METRICS_UPDATE_INTERVAL)?,
+            linger: resolved.get(&vars::METRICS_LINGER_SECONDS)?,
+            buckets: resolved.get(&vars::JOB_DURATION_BUCKETS)?,
+            cache_types: resolved.get(&vars::CACHE_TYPES).unwrap_or_default(),
         },
         deployments: DeploymentRule {
-            job: resolved.take(names::DORA_DEPLOYMENT_MATCH),
-            branch: resolved.get(names::DORA_BRANCH_MATCH),
+            job: resolved.get(&vars::DORA_DEPLOYMENT_MATCH)?,
+            branch: resolved.get(&vars::DORA_BRANCH_MATCH),
         },
-        streams: resolved.get(names::DORA_STREAM).unwrap_or_default(),
+        streams: resolved.get(&vars::DORA_STREAM).unwrap_or_default(),
         job_log: JobLog {
-            state_dir: resolved.take(names::RUNNER_STATE_DIR),
-            path: resolved.take(names::JOBS_LOG),
-            max_records: resolved.take(names::JOBS_LOG_MAX_RECORDS),
+            state_dir: resolved.get(&vars::RUNNER_STATE_DIR)?,
+            path: resolved.get(&vars::JOBS_LOG)?,
+            max_records: resolved.get(&vars::JOBS_LOG_MAX_RECORDS)?,
         },
-        log: Log {
-            format: LogFormat::of(&word(names::LOG_FORMAT)).expect("the table takes only known words"),
-            level: LogLevel::of(&word(names::LOG_LEVEL)).expect("the table takes only known words"),
-        },
-        run_dir: resolved.get(names::RUNNER_RUN_DIR),
-    }
+        log: Log { format: resolved.get(&vars::LOG_FORMAT)?, level: resolved.get(&vars::LOG_LEVEL)? },
+        run_dir: resolved.get(&vars::RUNNER_RUN_DIR),
+    })
 }

@@ -3,7 +3,7 @@
 mod place;
 
 use crate::config::{
-    Config, Environment, Group, Lookup, MapLookup, Variable, child_environment, describe, names, render_check,
+    Config, Environment, Group, Lookup, MapLookup, Variable, child_environment, describe, render_check, vars,
 };
 use crate::exit_code::ExitCode;
 use crate::run::{complain, refused, supervise};
@@ -86,15 +86,15 @@ fn varies(variable: &Variable) -> bool {
     match variable.group {
         Group::Credentials | Group::Target => false,
         Group::Runner => [
-            names::RUNNER_NAME,
-            names::RUNNER_TYPE,
-            names::RUNNER_PRINT_LOG,
-            names::RUNNER_SWEEP,
-            names::RUNNER_DIAG_MAX_MB,
+            vars::RUNNER_NAME.name,
+            vars::RUNNER_TYPE.name,
+            vars::RUNNER_PRINT_LOG.name,
+            vars::RUNNER_SWEEP.name,
+            vars::RUNNER_DIAG_MAX_MB.name,
         ]
         .contains(&variable.name),
         Group::Lifecycle => {
-            [names::RUNNER_STOP_GRACE, names::RUNNER_DRAIN_TIMEOUT, names::RUNNER_MAX_RESTARTS]
+            [vars::RUNNER_STOP_GRACE.name, vars::RUNNER_DRAIN_TIMEOUT.name, vars::RUNNER_MAX_RESTARTS.name]
                 .contains(&variable.name)
         }
         Group::Metrics | Group::Dora | Group::JobLog | Group::Log => true,
@@ -103,29 +103,29 @@ fn varies(variable: &Variable) -> bool {
 
 /// The caller's own variables that vary the demo or are none of ours, and what makes it a demo.
 fn environment(dir: &Path) -> MapLookup {
-    const DEFAULTS: [(&str, &str); 5] = [
-        (names::RUNNER_NAME, "demo-runner"),
-        (names::METRICS_BIND, "127.0.0.1"),
-        (names::METRICS_UPDATE_INTERVAL, "5"),
-        (names::RUNNER_STOP_GRACE, "60s"),
+    let defaults = [
+        (vars::RUNNER_NAME.name, "demo-runner"),
+        (vars::METRICS_BIND.name, "127.0.0.1"),
+        (vars::METRICS_UPDATE_INTERVAL.name, "5"),
+        (vars::RUNNER_STOP_GRACE.name, "60s"),
         // It may run where others' processes do.
-        (names::RUNNER_SWEEP, "false"),
+        (vars::RUNNER_SWEEP.name, "false"),
     ];
     let is_set = |name: &str| Environment.get(name).is_some_and(|value| !value.is_empty());
     let mut ours = vec![
-        (names::RUNNER_DIR, dir.join("runner").into_os_string()),
-        (names::RUNNER_WORK_DIR, dir.join("runner/_work").into()),
-        (names::RUNNER_STATE_DIR, dir.join("state").into()),
-        (names::JOBS_LOG, dir.join("state/jobs.log").into()),
-        (names::RUNNER_SKIP_REGISTRATION, "true".into()),
+        (vars::RUNNER_DIR.name, dir.join("runner").into_os_string()),
+        (vars::RUNNER_WORK_DIR.name, dir.join("runner/_work").into()),
+        (vars::RUNNER_STATE_DIR.name, dir.join("state").into()),
+        (vars::JOBS_LOG.name, dir.join("state/jobs.log").into()),
+        (vars::RUNNER_SKIP_REGISTRATION.name, "true".into()),
         // Nothing runs but this program: it is whom the demo is started as.
-        (names::RUNNER_USER, "".into()),
-        (names::RUNNER_ALLOW_RUNASROOT, "true".into()),
+        (vars::RUNNER_USER.name, "".into()),
+        (vars::RUNNER_ALLOW_RUNASROOT.name, "true".into()),
     ];
-    if !is_set(names::RUNNER_RUN_DIR) {
-        ours.push((names::RUNNER_RUN_DIR, dir.join("run").into()));
+    if !is_set(vars::RUNNER_RUN_DIR.name) {
+        ours.push((vars::RUNNER_RUN_DIR.name, dir.join("run").into()));
     }
-    let defaults = DEFAULTS.into_iter().filter(|(name, _)| !is_set(name));
+    let defaults = defaults.into_iter().filter(|(name, _)| !is_set(name));
     ours.extend(defaults.map(|(name, value)| (name, value.into())));
     let is_ours = |row: &Variable| !varies(row) || ours.iter().any(|(name, _)| *name == row.name);
     let is_kept = |name: &OsString| {
@@ -144,7 +144,7 @@ fn environment(dir: &Path) -> MapLookup {
 /// As configured; if that port is taken and nobody asked for it, any other will do.
 fn bind(config: &Config) -> Result<Tcp, StartError> {
     match Tcp::bind(config) {
-        Err(StartError::Bind { .. }) if Environment.get(names::METRICS_PORT).is_none() => {
+        Err(StartError::Bind { .. }) if Environment.get(vars::METRICS_PORT.name).is_none() => {
             let mut any = config.clone();
             any.metrics.port = 0;
             Tcp::bind(&any)
@@ -157,7 +157,7 @@ fn bind(config: &Config) -> Result<Tcp, StartError> {
 fn announce(tcp: &Tcp, options: &Options) {
     let places = match tcp.address() {
         Some(address) => places(address),
-        None => format!("  {}=false: there is nothing to open\n", names::METRICS_ENABLED),
+        None => format!("  {}=false: there is nothing to open\n", vars::METRICS_ENABLED.name),
     };
     let plot = match options.jobs {
         Some(1) => "It takes 1 job, then it idles.".to_owned(),
@@ -179,7 +179,7 @@ fn announce(tcp: &Tcp, options: &Options) {
 }
 
 fn places(mut address: SocketAddr) -> String {
-    let is_other = Environment.get(names::METRICS_PORT).is_none() && address.port() != DEFAULT_PORT;
+    let is_other = Environment.get(vars::METRICS_PORT.name).is_none() && address.port() != DEFAULT_PORT;
     let note = if is_other { format!("  (port {DEFAULT_PORT} is taken)\n") } else { String::new() };
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {

@@ -5,7 +5,7 @@
 
 use proptest::prelude::*;
 use runner_init::config::{
-    Config, Credential, Fallback, Kind, Lookup, MapLookup, Secret, Variable, describe, names, render_check,
+    Config, Credential, Fallback, Lookup, MapLookup, Secret, Variable, describe, render_check, vars,
 };
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Registration is skipped, the machine is called `box`: the least that is valid.
 fn base() -> MapLookup {
-    MapLookup::new([(names::RUNNER_SKIP_REGISTRATION, "true")]).with_hostname("box")
+    MapLookup::new([(vars::RUNNER_SKIP_REGISTRATION.name, "true")]).with_hostname("box")
 }
 
 fn base_and(vars: &[(&str, &str)]) -> MapLookup {
@@ -120,9 +120,10 @@ fn every_variable_set() {
 
 #[test]
 fn every_variable_wrong() {
+    let takes_any_line = ["RUNNER_NAME", "RUNNER_NAME_PREFIX", "RUNNER_GROUP", "RUNNER_LABELS"];
     let wrong = |name: &str| match name {
-        names::RUNNER_NAME | names::RUNNER_NAME_PREFIX | names::RUNNER_GROUP | names::RUNNER_LABELS => "a\nb",
-        names::DORA_DEPLOYMENT_MATCH | names::DORA_BRANCH_MATCH | names::DORA_STREAM => "wrong (value",
+        _ if takes_any_line.contains(&name) => "a\nb",
+        "DORA_DEPLOYMENT_MATCH" | "DORA_BRANCH_MATCH" | "DORA_STREAM" => "wrong (value",
         _ => "wrong value",
     };
     let lookup = describe()
@@ -183,7 +184,7 @@ fn ephemeral_0_is_false() {
 #[test]
 fn empty_means_not_set() {
     let lookup = describe().iter().flat_map(Variable::names).fold(base(), |lookup, name| {
-        let is_base = name == names::RUNNER_SKIP_REGISTRATION;
+        let is_base = name == vars::RUNNER_SKIP_REGISTRATION.name;
         if is_base { lookup } else { lookup.with(name, "") }
     });
     check("empty_means_not_set", &lookup.with("METRICS_AUTH_TOKEN_FILE", ""));
@@ -196,7 +197,7 @@ fn chrome_name() {
 
 #[test]
 fn no_hostname() {
-    check("no_hostname", &MapLookup::new([(names::RUNNER_SKIP_REGISTRATION, "true")]));
+    check("no_hostname", &MapLookup::new([(vars::RUNNER_SKIP_REGISTRATION.name, "true")]));
 }
 
 #[test]
@@ -414,7 +415,7 @@ fn just_in_time() {
     check(
         "arc_scale_set",
         &with(&[
-            (names::JITCONFIG, JIT),
+            (vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name, JIT),
             ("ACTIONS_RUNNER_CONTAINER_HOOKS", "/home/runner/k8s/index.js"),
             ("RUNNER_WAIT_FOR_DOCKER_IN_SECONDS", "120"),
             ("RUNNER_UPDATE_CA_CERTS", "1"),
@@ -424,7 +425,7 @@ fn just_in_time() {
     check(
         "jit_with_what_it_has_already",
         &with(&[
-            (names::JITCONFIG, JIT),
+            (vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name, JIT),
             ("RUNNER_NAME", "mine"),
             ("RUNNER_LABELS", "gpu"),
             ("RUNNER_GROUP", "big"),
@@ -437,7 +438,7 @@ fn just_in_time() {
     );
     check(
         "jit_and_other_credentials",
-        &registering(&[(names::JITCONFIG, JIT), ("RUNNER_TOKEN", "AAS3CR3T")]),
+        &registering(&[(vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name, JIT), ("RUNNER_TOKEN", "AAS3CR3T")]),
     );
     check("jit_asked_for", &registering(&[("RUNNER_JIT", "true"), ("RUNNER_LABELS", "gpu")]));
     check("jit_asked_for_and_not_ephemeral", &registering(&[("RUNNER_JIT", "true"), ("EPHEMERAL", "0")]));
@@ -585,7 +586,7 @@ fn registration_skipped() {
             ("RUNNER_STATUS_CHECK_INTERVAL", "5m"),
         ]),
     );
-    check("skipped_with_jit", &base_and(&[(names::JITCONFIG, JIT)]));
+    check("skipped_with_jit", &base_and(&[(vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name, JIT)]));
 }
 
 #[test]
@@ -594,7 +595,7 @@ fn everything_wrong_at_once() {
         ("GITHUB_TOKEN", "ghp_s3cr3t with spaces"),
         ("APP_ID", "ghp_s3cr3t"),
         ("APP_PRIVATE_KEY_FILE", "/run/secrets/none"),
-        (names::JITCONFIG, "s3cr3t"),
+        (vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name, "s3cr3t"),
         ("GITHUB_REPOSITORY", "https://s3cr3t@github.com/octo/cat"),
         ("ORG_NAME", "octo"),
         ("ENTERPRISE_NAME", "big-corp"),
@@ -630,7 +631,8 @@ fn ephemeral_is_true_only_when_it_says_so() {
 #[test]
 fn a_name_differs_from_container_to_container() {
     let name = |hostname: Option<&str>, vars: &[(&str, &str)]| {
-        let lookup = MapLookup::default().with(names::RUNNER_SKIP_REGISTRATION, "1").with_random(u64::MAX);
+        let lookup =
+            MapLookup::default().with(vars::RUNNER_SKIP_REGISTRATION.name, "1").with_random(u64::MAX);
         let lookup = hostname.into_iter().fold(lookup, MapLookup::with_hostname);
         let lookup = vars.iter().fold(lookup, |lookup, (name, value)| lookup.with(*name, *value));
         Config::from_lookup(&lookup).expect("valid").config.runner.name
@@ -720,7 +722,7 @@ fn quotes_of_an_env_file() {
 
 #[test]
 fn a_value_in_quotes_is_a_fault_for_every_variable_but_the_key() {
-    for variable in describe().iter().filter(|variable| variable.kind != Kind::PrivateKey) {
+    for variable in describe().iter().filter(|variable| !variable.quotable) {
         for quote in ['"', '\''] {
             let lookup = MapLookup::default().with(variable.name, format!("{quote}x{quote}"));
             let faults = Config::from_lookup(&lookup).expect_err(variable.name).faults;
@@ -789,7 +791,7 @@ fn what_is_configured_is_what_is_used() {
     );
     assert!(config.registration.jit && config.runner.ephemeral && config.registration.status_check.is_some());
 
-    let config = load(&with(&[(names::JITCONFIG, JIT)]));
+    let config = load(&with(&[(vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name, JIT)]));
     assert_eq!(config.runner.name, "arc-x7b2f-runner-9qk4z");
     assert!(config.runner.ephemeral && config.target.is_none() && !config.deregisters());
 }
@@ -803,7 +805,7 @@ fn time_to_remove_is_kept_only_where_there_is_something_to_remove() {
         (registering(&[("RUNNER_JIT", "true")]), true),
         (with(&token), true),
         (registering(&keep), false),
-        (with(&[(names::JITCONFIG, JIT)]), false),
+        (with(&[(vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name, JIT)]), false),
         (base_and(&[("GITHUB_TOKEN", "ghp_s3cr3t")]), false),
     ];
     for (lookup, removes) in cases {
@@ -853,7 +855,7 @@ proptest! {
         let core: String = secret.chars().filter(|c| "qxz".contains(*c)).take(12).collect();
         let mut lookup = if broken { MapLookup::new([("METRICS_PORT", "none")]) } else { base() };
         for (row, name, how) in places {
-            let secrets: Vec<_> = describe().iter().filter(|variable| variable.kind.is_secret()).collect();
+            let secrets: Vec<_> = describe().iter().filter(|variable| variable.redacted).collect();
             let variable = secrets[row % secrets.len()];
             let accepted: Vec<_> = variable.names().collect();
             let name = accepted[name % accepted.len()];

@@ -1,8 +1,9 @@
 //! What `runner-init check` prints: the whole configuration or every fault, and never a secret.
 
 use super::fault::{Faults, printable};
+use super::parsers::show_duration;
 use super::resolve::Resolved;
-use super::value::show_duration;
+use super::var::Variable;
 use super::vars::describe;
 use super::{Config, Credential, Loaded};
 use crate::domain::budget::Budget;
@@ -18,22 +19,18 @@ pub(super) struct Setting {
 
 /// The effective configuration, in the table's order; what has no value is left out.
 pub(super) fn settings(resolved: &Resolved) -> Vec<Setting> {
-    describe().iter().filter_map(|variable| setting(variable.name, resolved)).collect()
+    describe().iter().filter_map(|variable| setting(variable, resolved)).collect()
 }
 
-fn setting(name: &'static str, resolved: &Resolved) -> Option<Setting> {
-    let value = resolved.show(name)?;
-    let source = resolved.sources.iter().find(|source| source.name == name);
-    let remark = match (source, resolved.origin(name)) {
+fn setting(variable: &Variable, resolved: &Resolved) -> Option<Setting> {
+    let value = resolved.shown(variable)?.to_owned();
+    let remark = match (resolved.source(variable), resolved.origin(variable)) {
         (_, Some(origin)) => format!(" (derived from {origin})"),
-        (Some(source), None) => from(name, &source.var),
+        (Some(source), None) if source.var == variable.name => String::new(),
+        (Some(source), None) => format!(" (from {})", source.var),
         (None, None) => " (default)".into(),
     };
-    Some(Setting { name, value, remark })
-}
-
-fn from(name: &str, var: &str) -> String {
-    if name == var { String::new() } else { format!(" (from {var})") }
+    Some(Setting { name: variable.name, value, remark })
 }
 
 /// What `check` prints: on success one `NAME=value` line for each variable with a value, the registration, the stop budget and the warnings; otherwise

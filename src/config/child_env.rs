@@ -20,10 +20,9 @@
 //! listener heeds it too: the steps of a job may want it, and colour codes are stripped before a line is understood.
 
 use super::lookup::Lookup;
-use super::names;
-use super::value::{Kind, Value};
-use super::variable::{Reach, Variable};
-use super::vars::describe;
+use super::resolve::alone;
+use super::var::{Reach, Variable};
+use super::vars::{RUNNER_ALLOW_RUNASROOT, RUNNER_PRINT_LOG, describe};
 use std::ffi::{OsStr, OsString};
 use zeroize::Zeroize as _;
 
@@ -49,9 +48,11 @@ pub fn child_environment(lookup: &dyn Lookup) -> Vec<(OsString, OsString)> {
             vars.push((name.into(), value.into()));
         }
     }
-    vars.push((PRINT_LOG.into(), if is_on(lookup, names::RUNNER_PRINT_LOG) { "1" } else { "0" }.into()));
-    if is_on(lookup, names::RUNNER_ALLOW_RUNASROOT) {
-        vars.push((names::RUNNER_ALLOW_RUNASROOT.into(), "1".into()));
+    // A faulty flag has stopped the supervisor long before a child is made.
+    let is_on = |flag| alone(flag, lookup).0 == Some(true);
+    vars.push((PRINT_LOG.into(), if is_on(&RUNNER_PRINT_LOG) { "1" } else { "0" }.into()));
+    if is_on(&RUNNER_ALLOW_RUNASROOT) {
+        vars.push((RUNNER_ALLOW_RUNASROOT.name.into(), "1".into()));
     }
     vars
 }
@@ -60,7 +61,8 @@ fn is_inherited(name: &OsStr, value: &OsStr) -> bool {
     // None of ours is other than ASCII.
     let Some(name) = name.to_str() else { return true };
     match name {
-        PRINT_LOG | COLOUR | names::RUNNER_ALLOW_RUNASROOT => false,
+        PRINT_LOG | COLOUR => false,
+        _ if name == RUNNER_ALLOW_RUNASROOT.name => false,
         "LANG" => charset(value).is_some_and(is_utf8),
         "LC_ALL" | "LC_MESSAGES" => charset(value).is_none_or(is_utf8),
         _ => !describe().iter().any(|variable| withholds(variable, name)),
@@ -91,12 +93,6 @@ fn charset(locale: &OsStr) -> Option<&str> {
 
 fn is_utf8(charset: &str) -> bool {
     charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
-}
-
-/// A faulty flag has stopped the supervisor long before a child is made.
-fn is_on(lookup: &dyn Lookup, flag: &str) -> bool {
-    let value = lookup.get(flag).and_then(|value| value.into_string().ok());
-    value.and_then(|text| Kind::Flag.parse(&text)) == Some(Value::Flag(true))
 }
 
 #[cfg(test)]
@@ -168,7 +164,7 @@ mod tests {
     fn the_runner_s_trace_stays_off_unless_asked_for() {
         for (asked, value) in [(None, "0"), (Some("0"), "0"), (Some("maybe"), "0"), (Some("on"), "1")] {
             let mut vars = vec![(PRINT_LOG, "true")];
-            vars.extend(asked.map(|asked| (names::RUNNER_PRINT_LOG, asked)));
+            vars.extend(asked.map(|asked| (RUNNER_PRINT_LOG.name, asked)));
             assert_eq!(inherited(&vars, PRINT_LOG), Some(value.into()), "{asked:?}");
         }
         assert!(is_withheld(COLOUR));
@@ -178,13 +174,12 @@ mod tests {
     fn no_is_not_handed_on_as_a_word_that_means_yes() {
         for said in ["false", "0", "no", "off", "", "maybe"] {
             assert!(
-                inherited(&[(names::RUNNER_ALLOW_RUNASROOT, said)], names::RUNNER_ALLOW_RUNASROOT).is_none(),
+                inherited(&[(RUNNER_ALLOW_RUNASROOT.name, said)], RUNNER_ALLOW_RUNASROOT.name).is_none(),
                 "{said:?}"
             );
         }
         for said in ["true", "1", "Yes", "on"] {
-            let handed_on =
-                inherited(&[(names::RUNNER_ALLOW_RUNASROOT, said)], names::RUNNER_ALLOW_RUNASROOT);
+            let handed_on = inherited(&[(RUNNER_ALLOW_RUNASROOT.name, said)], RUNNER_ALLOW_RUNASROOT.name);
             assert_eq!(handed_on, Some("1".into()), "{said:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! The table as a document: what it says of a variable is what the program does with it.
 
-use super::variable::{Fallback, Group, Reach, Variable};
+use super::var::{Fallback, Group, Reach, Variable};
 use super::vars::describe;
 use std::fmt::Write as _;
 

@@ -1,8 +1,8 @@
 //! What registering takes: who we are, how the runner is to appear, as whom it runs. Checked, never guessed.
 
-use super::names;
 use super::resolve::Resolved;
 use super::secret::Secret;
+use super::vars;
 use std::fmt;
 use std::time::Duration;
 
@@ -100,20 +100,20 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Takes its fields out of a resolved without faults. `can_ask` is whether there are a credential and a target to ask
+    /// Takes its fields out of what was read; `None` only where there is a fault. `can_ask` is whether there are a credential and a target to ask
     /// GitHub about, without which `jit` and `status_check` are nothing.
-    pub(super) fn of(resolved: &Resolved, can_ask: bool) -> Registration {
-        let status_check: Duration = resolved.take(names::RUNNER_STATUS_CHECK_INTERVAL);
-        Registration {
-            skip: resolved.take(names::RUNNER_SKIP_REGISTRATION),
-            jit: resolved.take::<bool>(names::RUNNER_JIT) && can_ask,
-            labels: resolved.get(names::RUNNER_LABELS).unwrap_or_default(),
-            group: resolved.get(names::RUNNER_GROUP),
-            replace: resolved.take(names::RUNNER_REPLACE_EXISTING),
-            no_default_labels: resolved.take(names::NO_DEFAULT_LABELS),
-            disable_update: resolved.take(names::DISABLE_AUTO_UPDATE),
-            keep: resolved.take(names::DISABLE_AUTOMATIC_DEREGISTRATION),
+    pub(super) fn of(resolved: &Resolved, can_ask: bool) -> Option<Registration> {
+        let status_check: Duration = resolved.get(&vars::RUNNER_STATUS_CHECK_INTERVAL)?;
+        Some(Registration {
+            skip: resolved.get(&vars::RUNNER_SKIP_REGISTRATION)?,
+            jit: resolved.get(&vars::RUNNER_JIT)? && can_ask,
+            labels: resolved.get(&vars::RUNNER_LABELS).unwrap_or_default(),
+            group: resolved.get(&vars::RUNNER_GROUP),
+            replace: resolved.get(&vars::RUNNER_REPLACE_EXISTING)?,
+            no_default_labels: resolved.get(&vars::NO_DEFAULT_LABELS)?,
+            disable_update: resolved.get(&vars::DISABLE_AUTO_UPDATE)?,
+            keep: resolved.get(&vars::DISABLE_AUTOMATIC_DEREGISTRATION)?,
             status_check: Some(status_check).filter(|interval| can_ask && !interval.is_zero()),
-        }
+        })
     }
 }

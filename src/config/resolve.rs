@@ -1,185 +1,238 @@
 //! Resolution of variables: all names of one are read, then one wins, the first in the table's order, unless two that are
 //! set disagree.
 
-use super::fault::{Fault, Source, printable};
+use super::fault::{Fault, Source, Warning, printable};
 use super::lookup::{Lookup, SECRET_FILE_LIMIT};
-use super::value::{Kind, Value};
-use super::variable::{Fallback, Variable};
-use super::vars::describe;
+use super::parsers::{self, Parsed};
+use super::shown::Shown;
+use super::var::{Fallback, Var, Variable};
+use super::vars::{TABLE, describe};
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Every variable of the table, read: its value, where that came from, and what was wrong.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
-    values: BTreeMap<&'static str, Value>,
+    values: BTreeMap<&'static str, Held>,
     /// What was set and won, in table order.
     pub(super) sources: Vec<Source>,
-    faults: Vec<(usize, Fault)>,
-    /// Which variable decided a value that was not set.
-    origins: BTreeMap<&'static str, String>,
+    /// What is probably not meant so.
+    pub(super) warnings: Vec<Warning>,
+    faults: Vec<(&'static str, Fault)>,
 }
 
-/// One name that was set, and what it says.
-struct Candidate {
-    /// The name as it was set, `_FILE` included.
-    var: String,
-    value: Value,
+/// A value that holds. A [`Var`] alone puts it in and takes it out, so that it is of its type.
+#[derive(Debug)]
+pub(super) struct Held {
+    value: Box<dyn Any>,
+    shown: String,
+    /// The variable that decided it, as that was set.
+    origin: Option<String>,
+}
+
+impl Held {
+    fn of<T: Shown>(value: T) -> Held {
+        Held { shown: printable(&value.shown()), value: Box::new(value), origin: None }
+    }
+
+    fn get<T: Shown>(&self) -> Option<&T> {
+        self.value.downcast_ref()
+    }
+
+    /// As `check` prints it.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+}
+
+/// A variable whose type is of no interest: a row of the table.
+pub(super) trait Row: Sync {
+    /// All that is known of it without its type.
+    fn about(&self) -> &Variable;
+
+    /// The value, or what was expected.
+    fn parse(&self, text: &str) -> Parsed<Held>;
+
+    /// Whether two names say the same.
+    fn is_same(&self, one: &Held, other: &Held) -> bool;
+}
+
+impl<T: Shown> Row for Var<T> {
+    fn about(&self) -> &Variable {
+        self
+    }
+
+    fn parse(&self, text: &str) -> Parsed<Held> {
+        (self.parse)(text).map(Held::of)
+    }
+
+    fn is_same(&self, one: &Held, other: &Held) -> bool {
+        one.get::<T>() == other.get::<T>()
+    }
+}
+
+/// What holds of a variable that is not set; `None` if that is nothing, or depends on others.
+fn when_unset(row: &dyn Row) -> Option<Held> {
+    let Fallback::Value(text) = row.about().fallback else { return None };
+    Some(row.parse(text).expect("a test parses every default"))
+}
+
+/// What one variable is set to, and whether it is, whatever the others say: its default if it is set wrongly.
+pub(super) fn alone<T: Shown>(var: &Var<T>, lookup: &dyn Lookup) -> (Option<T>, bool) {
+    let won = winner(var, lookup).unwrap_or_default();
+    let is_set = won.is_some();
+    let held = won.map(|(_, held)| held).or_else(|| when_unset(var));
+    (held.and_then(|held| held.get().cloned()), is_set)
 }
 
 impl Resolved {
     /// Reads the whole table.
     pub(super) fn of(lookup: &dyn Lookup) -> Resolved {
         let mut resolved = Resolved::default();
-        for (index, variable) in describe().iter().enumerate() {
-            match resolve(variable, lookup) {
-                Ok(won) => resolved.keep(variable, won),
-                Err(faults) => resolved.faults.extend(faults.into_iter().map(|fault| (index, fault))),
+        for &row in TABLE {
+            let name = row.about().name;
+            match winner(row, lookup) {
+                Ok(Some((var, held))) => {
+                    let alias = var.strip_suffix("_FILE").unwrap_or(&var) != name;
+                    resolved.sources.push(Source { var, name, alias });
+                    resolved.values.insert(name, held);
+                }
+                Ok(None) => resolved.values.extend(when_unset(row).map(|held| (name, held))),
+                Err(faults) => resolved.faults.extend(faults.into_iter().map(|fault| (name, fault))),
             }
         }
         resolved
     }
 
-    fn keep(&mut self, variable: &Variable, won: Option<Candidate>) {
-        if let Some(Candidate { var, value }) = won {
-            let alias = var.strip_suffix("_FILE").unwrap_or(&var) != variable.name;
-            self.sources.push(Source { var, name: variable.name, alias });
-            self.values.insert(variable.name, value);
-        } else if let Fallback::Value(text) = variable.fallback {
-            let value = variable.kind.parse(text).expect("a test parses every default");
-            self.values.insert(variable.name, value);
-        }
-    }
-
-    /// One variable alone, whatever the others say.
-    pub(super) fn one(name: &str, lookup: &dyn Lookup) -> Resolved {
-        let mut resolved = Resolved::default();
-        if let Some(variable) = describe().iter().find(|variable| variable.name == name) {
-            resolved.keep(variable, resolve(variable, lookup).unwrap_or_default());
-        }
-        resolved
-    }
-
     /// The value set or its default; `None` if there is neither, or if it was faulty.
-    ///
-    /// # Panics
-    /// If `T` is not what the table's kind yields: a slip in the code that no input can hide.
-    pub(super) fn get<T: TryFrom<Value>>(&self, name: &str) -> Option<T> {
-        let value = self.values.get(name)?.clone();
-        Some(T::try_from(value).ok().expect("the field's type is the kind's"))
+    pub(super) fn get<T: Shown>(&self, var: &Var<T>) -> Option<T> {
+        self.values.get(var.name)?.get().cloned()
     }
 
-    /// As [`Resolved::get`], for a variable that always has a value once there is no fault.
-    pub(super) fn take<T: TryFrom<Value>>(&self, name: &str) -> T {
-        self.get(name).expect("it has a default and no fault")
+    /// Whether a flag is on.
+    pub(super) fn is_on(&self, flag: &Var<bool>) -> bool {
+        self.get(flag) == Some(true)
     }
 
     /// What `check` shows for this variable.
-    pub(super) fn show(&self, name: &str) -> Option<String> {
-        self.values.get(name).map(|value| printable(&value.to_string()))
+    pub(super) fn shown(&self, var: &Variable) -> Option<&str> {
+        self.values.get(var.name).map(Held::shown)
     }
 
     /// Fills in what depends on other variables.
-    pub(super) fn derive(&mut self, name: &'static str, value: Value) {
-        self.values.insert(name, value);
+    pub(super) fn derive<T: Shown>(&mut self, var: &Var<T>, value: T) {
+        self.values.insert(var.name, Held::of(value));
     }
 
     /// As [`Resolved::derive`], and `check` says from which variable it was.
-    pub(super) fn derive_from(&mut self, name: &'static str, value: Value, from: &'static str) {
-        self.origins.insert(name, self.as_set(from).to_owned());
-        self.derive(name, value);
+    pub(super) fn derive_from<T: Shown>(&mut self, var: &Var<T>, value: T, from: &Variable) {
+        let origin = Some(self.as_set(from).to_owned());
+        self.values.insert(var.name, Held { origin, ..Held::of(value) });
     }
 
     /// Takes a value away that has no meaning here.
-    pub(super) fn forget(&mut self, name: &str) {
-        self.values.remove(name);
+    pub(super) fn forget(&mut self, var: &Variable) {
+        self.values.remove(var.name);
     }
 
     /// The variable a value that was not set comes from.
-    pub(super) fn origin(&self, name: &str) -> Option<&str> {
-        self.origins.get(name).map(String::as_str)
+    pub(super) fn origin(&self, var: &Variable) -> Option<&str> {
+        self.values.get(var.name)?.origin.as_deref()
+    }
+
+    /// What it was set by, if it was set rightly.
+    pub(super) fn source(&self, var: &Variable) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == var.name)
     }
 
     /// The variable as it was set; its own name if it was not, or wrongly.
-    pub(super) fn as_set<'a>(&'a self, name: &'a str) -> &'a str {
-        self.sources.iter().find(|source| source.name == name).map_or(name, |source| &source.var)
+    pub(super) fn as_set(&self, var: &Variable) -> &str {
+        self.source(var).map_or(var.name, |source| &source.var)
     }
 
     /// Whether any of its names was set, rightly or wrongly.
-    pub(super) fn is_given(&self, name: &str) -> bool {
-        self.is_set(name) || self.is_faulty(name)
-    }
-
-    /// Whether its value is the one that holds when nothing is set.
-    pub(super) fn is_default(&self, name: &str) -> bool {
-        let variable = describe().iter().find(|variable| variable.name == name);
-        let fallback = variable.map(|variable| variable.fallback);
-        self.show(name).is_some_and(|shown| matches!(fallback, Some(Fallback::Value(text)) if text == shown))
+    pub(super) fn is_given(&self, var: &Variable) -> bool {
+        self.is_set(var) || self.is_faulty(var)
     }
 
     /// Whether any of its names was set, and rightly.
-    pub(super) fn is_set(&self, name: &str) -> bool {
-        self.sources.iter().any(|source| source.name == name)
+    pub(super) fn is_set(&self, var: &Variable) -> bool {
+        self.source(var).is_some()
     }
 
     /// Whether any of its names was set wrongly.
-    pub(super) fn is_faulty(&self, name: &str) -> bool {
-        self.faults.iter().any(|(index, _)| describe()[*index].name == name)
+    pub(super) fn is_faulty(&self, var: &Variable) -> bool {
+        self.faults.iter().any(|(name, _)| *name == var.name)
     }
 
     /// Adds a fault found by comparing variables.
-    pub(super) fn refuse(&mut self, name: &'static str, problem: impl Into<String>) {
-        let index = describe().iter().position(|variable| variable.name == name);
-        let fault = Fault { var: self.as_set(name).to_owned(), problem: problem.into() };
-        self.faults.push((index.expect("only names of the table are refused"), fault));
+    pub(super) fn refuse(&mut self, var: &Variable, problem: impl Into<String>) {
+        let fault = Fault { var: self.as_set(var).to_owned(), problem: problem.into() };
+        self.faults.push((var.name, fault));
+    }
+
+    /// Adds a warning, a sentence that begins with the variable.
+    pub(super) fn warn(&mut self, var: &Variable, says: impl Into<String>) {
+        self.warnings.push(Warning { var: self.as_set(var).to_owned(), says: says.into() });
+    }
+
+    /// Warns that what was set has no effect, unless it was not set, or to what holds anyway.
+    pub(super) fn ignore(&mut self, var: &Variable, why: impl Display) {
+        let is_default = matches!(var.fallback, Fallback::Value(text) if self.shown(var) == Some(text));
+        if self.is_set(var) && !is_default {
+            self.warn(var, format!("is ignored: {why}"));
+        }
     }
 
     /// Every fault so far, in table order.
     pub(super) fn faults(&self) -> Vec<Fault> {
-        let mut faults: Vec<&(usize, Fault)> = self.faults.iter().collect();
-        faults.sort_by_key(|(index, _)| *index);
-        faults.into_iter().map(|(_, fault)| fault.clone()).collect()
+        let rows = describe().iter();
+        let faults = rows.flat_map(|var| self.faults.iter().filter(|(name, _)| *name == var.name));
+        faults.map(|(_, fault)| fault.clone()).collect()
     }
 }
 
-/// Reads every name of one variable. `Ok(None)` if none is set.
-fn resolve(variable: &Variable, lookup: &dyn Lookup) -> Result<Option<Candidate>, Vec<Fault>> {
+/// Reads every name of one variable: the name as it was set, `_FILE` included, and what it says. `Ok(None)` if none is set.
+fn winner(row: &dyn Row, lookup: &dyn Lookup) -> Result<Option<(String, Held)>, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut candidates = Vec::new();
-    for name in variable.names() {
-        match candidate(variable, name, lookup) {
+    for name in row.about().names() {
+        match candidate(row, name, lookup) {
             Ok(candidate) => candidates.extend(candidate),
             Err(fault) => faults.push(fault),
         }
     }
     let mut candidates = candidates.into_iter();
-    let first: Option<Candidate> = candidates.next();
-    if let Some(first) = &first {
-        faults.extend(candidates.filter(|other| other.value != first.value).map(|other| Fault {
-            var: first.var.clone(),
-            problem: format!("contradicts {}: both are set and they differ, keep one", other.var),
+    let first = candidates.next();
+    if let Some((var, held)) = &first {
+        faults.extend(candidates.filter(|(_, other)| !row.is_same(held, other)).map(|(other, _)| Fault {
+            var: var.clone(),
+            problem: format!("contradicts {other}: both are set and they differ, keep one"),
         }));
     }
     if faults.is_empty() { Ok(first) } else { Err(faults) }
 }
 
-fn candidate(variable: &Variable, name: &str, lookup: &dyn Lookup) -> Result<Option<Candidate>, Fault> {
+fn candidate(row: &dyn Row, name: &str, lookup: &dyn Lookup) -> Result<Option<(String, Held)>, Fault> {
     let set = text(name, lookup)?;
-    let set = if variable.secret { from_file(name, set, lookup)? } else { set.map(|t| (name.to_owned(), t)) };
+    let is_secret = row.about().secret;
+    let set = if is_secret { from_file(name, set, lookup)? } else { set.map(|t| (name.to_owned(), t)) };
     let Some((var, text)) = set else { return Ok(None) };
     // Wiped once parsed: the value that is kept of a secret is another copy.
     let text = Zeroizing::new(text);
     if text.is_empty() {
         return Ok(None);
     }
-    if variable.kind != Kind::PrivateKey && is_quoted(&text) {
+    if !row.about().quotable && is_quoted(&text) {
         let problem = "has quotes around it, which are part of the value: write it without (docker run --env-file keeps them)";
         return Err(Fault { var, problem: problem.into() });
     }
-    match variable.kind.parse(&text) {
-        Some(value) => Ok(Some(Candidate { var, value })),
-        None => Err(Fault { var, problem: variable.kind.expected() + hint(&text) }),
+    match row.parse(&text) {
+        Ok(held) => Ok(Some((var, held))),
+        Err(expected) => Err(Fault { var, problem: expected + hint(&text) }),
     }
 }
 
@@ -219,8 +272,8 @@ fn from_file(
         return Err(Fault { var: name.into(), problem: format!("{var} is set as well, keep one") });
     }
     // Only what looks like a path is repeated in a fault: the secret itself may have been put here.
-    if Kind::Path.parse(&path).is_none() {
-        return Err(Fault { var, problem: Kind::Path.expected() });
+    if let Err(problem) = parsers::path(&path) {
+        return Err(Fault { var, problem });
     }
     match read_secret(Path::new(&path), lookup) {
         Ok(text) => Ok(Some((var, text))),

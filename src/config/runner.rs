@@ -2,7 +2,7 @@
 
 use super::registration::RunAs;
 use super::resolve::Resolved;
-use super::{Flavour, names};
+use super::{Flavour, vars};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,20 +35,20 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Takes its fields out of a resolved without faults.
-    pub(super) fn of(resolved: &Resolved) -> Runner {
-        Runner {
-            dir: resolved.take(names::RUNNER_DIR),
-            name: resolved.take(names::RUNNER_NAME),
-            flavour: resolved.take(names::RUNNER_TYPE),
-            work_dir: resolved.take(names::RUNNER_WORK_DIR),
-            ephemeral: resolved.take(names::RUNNER_EPHEMERAL),
-            user: resolved.get(names::RUNNER_USER),
-            allow_root: resolved.take(names::RUNNER_ALLOW_RUNASROOT),
-            wait_for_docker: resolved.take(names::RUNNER_WAIT_FOR_DOCKER),
-            update_ca_certs: resolved.take(names::RUNNER_UPDATE_CA_CERTS),
-            sweep: resolved.take(names::RUNNER_SWEEP),
-            diag_max_mb: resolved.take(names::RUNNER_DIAG_MAX_MB),
-        }
+    /// Takes its fields out of what was read; `None` only where there is a fault.
+    pub(super) fn of(resolved: &Resolved) -> Option<Runner> {
+        Some(Runner {
+            dir: resolved.get(&vars::RUNNER_DIR)?,
+            name: resolved.get(&vars::RUNNER_NAME)?,
+            flavour: resolved.get(&vars::RUNNER_TYPE)?,
+            work_dir: resolved.get(&vars::RUNNER_WORK_DIR)?,
+            ephemeral: resolved.get(&vars::RUNNER_EPHEMERAL)?,
+            user: resolved.get(&vars::RUNNER_USER),
+            allow_root: resolved.get(&vars::RUNNER_ALLOW_RUNASROOT)?,
+            wait_for_docker: resolved.get(&vars::RUNNER_WAIT_FOR_DOCKER_IN_SECONDS)?,
+            update_ca_certs: resolved.get(&vars::RUNNER_UPDATE_CA_CERTS)?,
+            sweep: resolved.get(&vars::RUNNER_SWEEP)?,
+            diag_max_mb: resolved.get(&vars::RUNNER_DIAG_MAX_MB)?,
+        })
     }
 }

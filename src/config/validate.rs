@@ -4,16 +4,14 @@ mod credential;
 mod name;
 mod place;
 
-use super::fault::Warning;
 use super::lookup::Lookup;
-use super::names;
+use super::parsers::show_duration;
 use super::registration::{Credential, removes};
 use super::resolve::Resolved;
-use super::value::{Value, show_duration};
+use super::var::Variable;
+use super::vars;
 use crate::domain::budget::Budget;
 use place::Place;
-use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// One call and one removal, where GitHub is not slow.
@@ -27,34 +25,23 @@ pub(super) struct Validated {
 }
 
 /// Compares and derives. `None` only where there is a fault.
-pub(super) fn validate(
-    resolved: &mut Resolved,
-    warnings: &mut Vec<Warning>,
-    lookup: &dyn Lookup,
-) -> Option<Validated> {
-    let credential = credential::check(resolved, warnings);
-    let place = place::check(resolved, warnings);
-    registration(resolved, warnings, credential.as_ref());
-    warn_of_odd_labels(resolved, warnings);
-    name::derive(resolved, warnings, lookup, credential.as_ref());
+pub(super) fn validate(resolved: &mut Resolved, lookup: &dyn Lookup) -> Option<Validated> {
+    let credential = credential::check(resolved);
+    let place = place::check(resolved);
+    registration(resolved, credential.as_ref());
+    warn_of_odd_labels(resolved);
+    name::derive(resolved, lookup, credential.as_ref());
     derive_jobs_log(resolved);
-    let budget = stop_budget(resolved, warnings, credential.as_ref());
-    warn_of_plain_http(resolved, warnings, credential.as_ref(), place.as_ref());
+    let budget = stop_budget(resolved, credential.as_ref());
+    warn_of_plain_http(resolved, credential.as_ref(), place.as_ref());
     Some(Validated { credential, place: place?, budget: budget? })
-}
-
-/// A warning that what was set has no effect; none if it was not set, or to what holds anyway.
-fn ignored(resolved: &Resolved, warnings: &mut Vec<Warning>, name: &'static str, why: impl fmt::Display) {
-    if resolved.is_set(name) && !resolved.is_default(name) {
-        warnings.push(Warning { var: resolved.as_set(name).to_owned(), says: format!("is ignored: {why}") });
-    }
 }
 
 /// Why nothing of what configures a registration is heeded; `None` where there is one to be made.
 fn registration_is_given(resolved: &Resolved) -> Option<&'static str> {
-    if resolved.get(names::RUNNER_SKIP_REGISTRATION) == Some(true) {
+    if resolved.is_on(&vars::RUNNER_SKIP_REGISTRATION) {
         Some("RUNNER_SKIP_REGISTRATION is true, RUNNER_DIR is configured already")
-    } else if resolved.is_given(names::JITCONFIG) {
+    } else if resolved.is_given(&vars::ACTIONS_RUNNER_INPUT_JITCONFIG) {
         Some("the just-in-time configuration has its own")
     } else {
         None
@@ -62,87 +49,69 @@ fn registration_is_given(resolved: &Resolved) -> Option<&'static str> {
 }
 
 /// What labels, group, ephemeral and the status check have to do with where and how the runner is registered.
-fn registration(resolved: &mut Resolved, warnings: &mut Vec<Warning>, credential: Option<&Credential>) {
-    const CONFIGURE: [&str; 4] =
-        [names::RUNNER_LABELS, names::NO_DEFAULT_LABELS, names::RUNNER_GROUP, names::RUNNER_REPLACE_EXISTING];
+fn registration(resolved: &mut Resolved, credential: Option<&Credential>) {
+    let configure: [&Variable; 4] =
+        [&vars::RUNNER_LABELS, &vars::NO_DEFAULT_LABELS, &vars::RUNNER_GROUP, &vars::RUNNER_REPLACE_EXISTING];
     if let Some(why) = registration_is_given(resolved) {
-        for name in CONFIGURE {
-            ignored(resolved, warnings, name, why);
+        for var in configure {
+            resolved.ignore(var, why);
         }
-    } else if resolved.get(names::NO_DEFAULT_LABELS) == Some(true) && !resolved.is_given(names::RUNNER_LABELS)
-    {
+    } else if resolved.is_on(&vars::NO_DEFAULT_LABELS) && !resolved.is_given(&vars::RUNNER_LABELS) {
         resolved
-            .refuse(names::NO_DEFAULT_LABELS, "needs RUNNER_LABELS: a runner without any label gets no job");
+            .refuse(&vars::NO_DEFAULT_LABELS, "needs RUNNER_LABELS: a runner without any label gets no job");
     }
     let why = match credential {
         Some(credential) if !credential.can_ask() => Some("it needs GITHUB_TOKEN or a GitHub App"),
         Some(_) | None => registration_is_given(resolved),
     };
     if let Some(why) = why {
-        ignored(resolved, warnings, names::RUNNER_STATUS_CHECK_INTERVAL, why);
+        resolved.ignore(&vars::RUNNER_STATUS_CHECK_INTERVAL, why);
     }
 }
 
 /// What a list written in another way leaves in a label, which then no job asks for.
-fn warn_of_odd_labels(resolved: &Resolved, warnings: &mut Vec<Warning>) {
+fn warn_of_odd_labels(resolved: &mut Resolved) {
     const ODD: [(char, &str); 6] =
         [('[', "["), (']', "]"), (';', ";"), ('"', "a quote"), ('\'', "a quote"), (' ', "a blank")];
-    let labels: Vec<String> = resolved.get(names::RUNNER_LABELS).unwrap_or_default();
+    let labels = resolved.get(&vars::RUNNER_LABELS).unwrap_or_default();
     let in_labels = |odd: char| labels.iter().any(|label| label.contains(odd));
     let found =
         ODD.iter().find(|(odd, _)| in_labels(*odd)).filter(|_| registration_is_given(resolved).is_none());
     if let Some((_, shown)) = found {
         let says = format!("has {shown} in a label: labels are separated by commas alone, as in gpu,linux");
-        warnings.push(Warning { var: resolved.as_set(names::RUNNER_LABELS).to_owned(), says });
+        resolved.warn(&vars::RUNNER_LABELS, says);
     }
 }
 
 /// A secret that can be read on its way; within one machine there is no way.
-fn warn_of_plain_http(
-    resolved: &Resolved,
-    warnings: &mut Vec<Warning>,
-    credential: Option<&Credential>,
-    place: Option<&Place>,
-) {
+fn warn_of_plain_http(resolved: &mut Resolved, credential: Option<&Credential>, place: Option<&Place>) {
     const LOCAL: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
     let Some(url) = place.map(|place| place.api_url.as_str()).filter(|url| url.starts_with("http://")) else {
         return;
     };
     if credential.is_some() && !LOCAL.iter().any(|local| url.starts_with(local)) {
-        let name = [names::GITHUB_API_URL, names::GITHUB_API_HOST, names::GITHUB_HOST];
-        let name = name.into_iter().find(|name| resolved.is_set(name)).unwrap_or(names::RUNNER_URL);
-        let says = "sends the credential unencrypted: use https://".into();
-        warnings.push(Warning { var: resolved.as_set(name).to_owned(), says });
+        let from: [&Variable; 3] = [&vars::GITHUB_API_URL, &vars::GITHUB_API_HOST, &vars::GITHUB_HOST];
+        let from = from.into_iter().find(|var| resolved.is_set(var)).unwrap_or(&vars::RUNNER_URL);
+        resolved.warn(from, "sends the credential unencrypted: use https://");
     }
 }
 
 /// Crosses grace and drain. `None` if either is faulty, or if they do not fit together: there is a fault then.
-fn stop_budget(
-    resolved: &mut Resolved,
-    warnings: &mut Vec<Warning>,
-    credential: Option<&Credential>,
-) -> Option<Budget> {
-    let is_on = |name| resolved.get(name) == Some(true);
-    let (skip, keep) =
-        (is_on(names::RUNNER_SKIP_REGISTRATION), is_on(names::DISABLE_AUTOMATIC_DEREGISTRATION));
-    let deregisters = removes(credential, skip, keep);
-    if [names::RUNNER_STOP_GRACE, names::RUNNER_DRAIN_TIMEOUT].iter().any(|name| resolved.is_faulty(name)) {
+fn stop_budget(resolved: &mut Resolved, credential: Option<&Credential>) -> Option<Budget> {
+    let keep = resolved.is_on(&vars::DISABLE_AUTOMATIC_DEREGISTRATION);
+    let deregisters = removes(credential, resolved.is_on(&vars::RUNNER_SKIP_REGISTRATION), keep);
+    if resolved.is_faulty(&vars::RUNNER_STOP_GRACE) || resolved.is_faulty(&vars::RUNNER_DRAIN_TIMEOUT) {
         return None;
     }
-    let drain: Option<Duration> = resolved.get(names::RUNNER_DRAIN_TIMEOUT);
+    let drain = resolved.get(&vars::RUNNER_DRAIN_TIMEOUT);
     let grace = match drain {
-        Some(drain) if !resolved.is_set(names::RUNNER_STOP_GRACE) => {
+        Some(drain) if !resolved.is_set(&vars::RUNNER_STOP_GRACE) => {
             let grace = Budget::needed_grace(drain, deregisters);
-            let var = resolved.as_set(names::RUNNER_DRAIN_TIMEOUT).to_owned();
-            warnings.push(unstated_grace(var, grace));
-            resolved.derive_from(
-                names::RUNNER_STOP_GRACE,
-                Value::Duration(grace),
-                names::RUNNER_DRAIN_TIMEOUT,
-            );
+            resolved.warn(&vars::RUNNER_DRAIN_TIMEOUT, unstated_grace(grace));
+            resolved.derive_from(&vars::RUNNER_STOP_GRACE, grace, &vars::RUNNER_DRAIN_TIMEOUT);
             grace
         }
-        Some(_) | None => resolved.take(names::RUNNER_STOP_GRACE),
+        Some(_) | None => resolved.get(&vars::RUNNER_STOP_GRACE)?,
     };
     match Budget::from_grace(grace, deregisters, drain) {
         Ok(budget) => {
@@ -151,17 +120,16 @@ fn stop_budget(
                     "leaves {} to remove the runner from GitHub, where it may stay then: raise it, and what the orchestrator waits",
                     show_duration(budget.deregistration)
                 );
-                let var = resolved.as_set(names::RUNNER_STOP_GRACE).to_owned();
-                warnings.push(Warning { var, says });
+                resolved.warn(&vars::RUNNER_STOP_GRACE, says);
             }
-            resolved.derive(names::RUNNER_DRAIN_TIMEOUT, Value::Duration(budget.drain));
+            resolved.derive(&vars::RUNNER_DRAIN_TIMEOUT, budget.drain);
             Some(budget)
         }
         Err(fault) => {
             let (largest, smallest) =
                 (show_duration(fault.largest_drain), show_duration(fault.smallest_grace));
             resolved.refuse(
-                names::RUNNER_DRAIN_TIMEOUT,
+                &vars::RUNNER_DRAIN_TIMEOUT,
                 format!("does not fit into RUNNER_STOP_GRACE: drain at most {largest}, or raise RUNNER_STOP_GRACE to at least {smallest}"),
             );
             None
@@ -169,18 +137,17 @@ fn stop_budget(
     }
 }
 
-fn unstated_grace(var: String, grace: Duration) -> Warning {
+fn unstated_grace(grace: Duration) -> String {
     let seconds = grace.as_secs_f64().ceil();
-    let says = format!(
+    format!(
         "needs an orchestrator that waits at least {seconds} seconds between TERM and KILL (docker --stop-timeout, \
          stop_grace_period, terminationGracePeriodSeconds): set RUNNER_STOP_GRACE to what it waits"
-    );
-    Warning { var, says }
+    )
 }
 
 fn derive_jobs_log(resolved: &mut Resolved) {
-    let state_dir: Option<PathBuf> = resolved.get(names::RUNNER_STATE_DIR);
-    if let Some(dir) = state_dir.filter(|_| !resolved.is_set(names::JOBS_LOG)) {
-        resolved.derive(names::JOBS_LOG, Value::Path(dir.join("jobs.log")));
+    let state_dir = resolved.get(&vars::RUNNER_STATE_DIR);
+    if let Some(dir) = state_dir.filter(|_| !resolved.is_set(&vars::JOBS_LOG)) {
+        resolved.derive(&vars::JOBS_LOG, dir.join("jobs.log"));
     }
 }

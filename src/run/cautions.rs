@@ -1,6 +1,6 @@
 //! What is legal and probably not meant: each is a warning that names a variable, and none stops the start.
 
-use crate::config::{self, Config, Lookup, is_secret, names};
+use crate::config::{self, Config, Lookup, is_secret, vars};
 use crate::sys::{ancestry, exposure, identity};
 use std::ffi::OsString;
 
@@ -41,7 +41,7 @@ pub(crate) fn readable(config: &Config, lookup: &impl Lookup) -> Option<config::
 pub(crate) fn refuses_root(config: &Config) -> Option<config::Warning> {
     let runs_as_us = config.runner.user.is_none() && !config.runner.allow_root;
     (runs_as_us && identity::is_root()).then(|| config::Warning {
-        var: names::RUNNER_ALLOW_RUNASROOT.to_owned(),
+        var: vars::RUNNER_ALLOW_RUNASROOT.name.to_owned(),
         says: "a start as root, as this check is made, is refused: set RUNNER_USER, or allow it".to_owned(),
     })
 }
@@ -51,7 +51,7 @@ pub(crate) fn weak_token(config: &Config) -> Option<config::Warning> {
     const SHORTEST: usize = 16;
     let is_short = config.metrics.auth_token.as_ref().is_some_and(|token| token.expose().len() < SHORTEST);
     is_short.then(|| config::Warning {
-        var: names::METRICS_AUTH_TOKEN.to_owned(),
+        var: vars::METRICS_AUTH_TOKEN.name.to_owned(),
         says: "can be guessed: take 16 random characters or more".to_owned(),
     })
 }

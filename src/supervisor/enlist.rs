@@ -1,7 +1,7 @@
 //! From the configuration to a registrar: who we are, where we register, and what the listener is given instead of a registration.
 
 use super::fault::StartError;
-use crate::config::{Config, Credential, names};
+use crate::config::{Config, Credential, vars};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
@@ -59,7 +59,9 @@ pub(super) fn registrar(
 /// What a given just-in-time configuration adds to the listener's environment; argument lists are for everybody to read.
 pub(super) fn given_jit(config: &Config) -> Option<(OsString, OsString)> {
     match &config.credential {
-        Some(Credential::Jit(jit)) => Some((names::JITCONFIG.into(), jit.expose().into())),
+        Some(Credential::Jit(jit)) => {
+            Some((vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name.into(), jit.expose().into()))
+        }
         Some(Credential::Pat(_) | Credential::App { .. } | Credential::RegistrationToken(_)) | None => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::reports::Answer;
-use crate::config::names;
+use crate::config::vars;
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
 use crate::domain::queue::Question;
@@ -35,8 +35,10 @@ impl Supervisor {
         match done {
             Done::Enrolled(Enrolled { result: Ok(registered), jit }) => {
                 if let Some(jit) = jit {
-                    self.launch.env.retain(|(name, _)| name != names::JITCONFIG);
-                    self.launch.env.push((names::JITCONFIG.into(), jit.expose().into()));
+                    self.launch.env.retain(|(name, _)| name != vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name);
+                    self.launch
+                        .env
+                        .push((vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name.into(), jit.expose().into()));
                 }
                 self.feed(Input::Registered(registered));
             }

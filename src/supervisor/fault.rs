@@ -1,6 +1,6 @@
 //! Why the supervisor could not begin: each fault names what to change, and the exit code that belongs to it.
 
-use crate::config::names;
+use crate::config::vars;
 use crate::exit_code::ExitCode;
 use crate::github::{KeyFault, ProxyFault, SetupError};
 use crate::sys::identity::IdentityFault;
@@ -22,7 +22,7 @@ pub(crate) enum StartError {
         source: io::Error,
     },
     /// No runner there.
-    #[error("{}: expected an unpacked runner in {}, but {missing} is not there", names::RUNNER_DIR, .dir.display())]
+    #[error("{}: expected an unpacked runner in {}, but {missing} is not there", vars::RUNNER_DIR.name, .dir.display())]
     NoRunner {
         /// The directory.
         dir: PathBuf,
@@ -31,24 +31,24 @@ pub(crate) enum StartError {
     },
     /// Registration was skipped but the runner is not configured.
     #[error("{}: expected a configured runner in {}, but it holds no .runner: run config.sh there, or mount its files",
-        names::RUNNER_DIR, .dir.display())]
+        vars::RUNNER_DIR.name, .dir.display())]
     NotConfigured {
         /// The directory.
         dir: PathBuf,
     },
     /// The runner cannot be who it is to be.
-    #[error("{}", names::RUNNER_USER)]
+    #[error("{}", vars::RUNNER_USER.name)]
     User(#[source] IdentityFault),
     /// Every job would be root, and nobody has said that it may.
     #[error(
         "{}: expected true, since the runner and every job would run as root here: set {}, or allow it",
-        names::RUNNER_ALLOW_RUNASROOT,
-        names::RUNNER_USER
+        vars::RUNNER_ALLOW_RUNASROOT.name,
+        vars::RUNNER_USER.name
     )]
     Root,
     /// An ephemeral runner's one job has been here.
     #[error("{}: expected a fresh container, but an earlier job has left {}: start a new one for each job, a restart is not one",
-        names::RUNNER_EPHEMERAL, .trace.display())]
+        vars::RUNNER_EPHEMERAL.name, .trace.display())]
     Used {
         /// What it has left.
         trace: PathBuf,
@@ -62,7 +62,7 @@ pub(crate) enum StartError {
         source: Unwritable,
     },
     /// Another supervisor writes the job log.
-    #[error("{}", names::JOBS_LOG)]
+    #[error("{}", vars::JOBS_LOG.name)]
     JobLog(#[source] OpenError),
     /// The operating system refused something we cannot do without.
     #[error("the operating system refused {what}")]
@@ -73,7 +73,7 @@ pub(crate) enum StartError {
         source: io::Error,
     },
     /// The App's private key cannot be used.
-    #[error("{}", names::APP_PRIVATE_KEY)]
+    #[error("{}", vars::APP_PRIVATE_KEY.name)]
     AppKey(#[source] KeyFault),
     /// A proxy variable cannot be used.
     #[error("the proxy")]

@@ -4,7 +4,7 @@ use super::enlist::{self, Environment};
 use super::fault::StartError;
 use super::runner::{self, LISTENER};
 use super::start::Tcp;
-use crate::config::{Config, names};
+use crate::config::{Config, vars};
 use crate::exit_code::ExitCode;
 use crate::github::{Code, Endpoint, Observe};
 use crate::http::server::socket_path;
@@ -65,25 +65,25 @@ pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Find
     let mut findings = program(config);
     let user = match runner::user(config) {
         Ok(None) if identity::is_root() && !config.runner.allow_root => {
-            findings.push(Finding::of(names::RUNNER_ALLOW_RUNASROOT, Err(StartError::Root)));
+            findings.push(Finding::of(vars::RUNNER_ALLOW_RUNASROOT.name, Err(StartError::Root)));
             None
         }
         Ok(user) => {
-            findings.push(Finding::good(names::RUNNER_USER, shown(user.as_ref())));
+            findings.push(Finding::good(vars::RUNNER_USER.name, shown(user.as_ref())));
             user
         }
         Err(error) => {
-            findings.push(Finding::of(names::RUNNER_USER, Err(error)));
+            findings.push(Finding::of(vars::RUNNER_USER.name, Err(error)));
             None
         }
     };
     let work = runner_file::work_folder(&config.runner.dir).unwrap_or_else(|| config.runner.work_dir.clone());
     if let Some(trace) = exposure::used(&config.runner.dir, &work).filter(|_| config.runner.ephemeral) {
-        findings.push(Finding::of(names::RUNNER_EPHEMERAL, Err(StartError::Used { trace })));
+        findings.push(Finding::of(vars::RUNNER_EPHEMERAL.name, Err(StartError::Used { trace })));
     }
     findings.extend(directories(config, user.as_ref(), &work));
     findings.push(sockets(config));
-    findings.push(Finding::of(names::METRICS_PORT, port(config).await));
+    findings.push(Finding::of(vars::METRICS_PORT.name, port(config).await));
     findings.push(docker(user.as_ref()));
     findings.extend(github(config, environment).await);
     findings
@@ -103,9 +103,9 @@ fn program(config: &Config) -> Vec<Finding> {
     let dir = &config.runner.dir;
     if !dir.join(LISTENER).exists() {
         let error = StartError::NoRunner { dir: dir.clone(), missing: LISTENER };
-        return vec![Finding::of(names::RUNNER_DIR, Err(error))];
+        return vec![Finding::of(vars::RUNNER_DIR.name, Err(error))];
     }
-    let program = Finding::good(names::RUNNER_DIR, format!("{LISTENER} is in {}", dir.display()));
+    let program = Finding::good(vars::RUNNER_DIR.name, format!("{LISTENER} is in {}", dir.display()));
     let registration = match (runner_file::is_configured(dir), config.registration.skip) {
         (true, _) => Finding::good("registration", "there is one in RUNNER_DIR"),
         (false, false) => Finding::good("registration", "none yet, one will be made"),
@@ -128,12 +128,12 @@ fn directories(config: &Config, user: Option<&Identity>, work: &Path) -> Vec<Fin
     };
     let mut findings = Vec::new();
     if !config.registration.skip && dir.exists() {
-        findings.push(can_write(names::RUNNER_DIR, dir, user));
+        findings.push(can_write(vars::RUNNER_DIR.name, dir, user));
     }
-    findings.push(can_write(names::RUNNER_WORK_DIR, work, user));
+    findings.push(can_write(vars::RUNNER_WORK_DIR.name, work, user));
     // The state is the supervisor's.
-    findings.push(can_write(names::RUNNER_STATE_DIR, &config.job_log.state_dir, None));
-    findings.push(can_write(names::JOBS_LOG, &config.job_log.path, None));
+    findings.push(can_write(vars::RUNNER_STATE_DIR.name, &config.job_log.state_dir, None));
+    findings.push(can_write(vars::JOBS_LOG.name, &config.job_log.path, None));
     findings
 }
 
@@ -146,9 +146,9 @@ fn sockets(config: &Config) -> Finding {
     };
     let Some(dir) = candidates.iter().find(|dir| wrong(dir).is_none()) else {
         let reasons: Vec<String> = candidates.iter().filter_map(|dir| wrong(dir)).collect();
-        return Finding::bad(names::RUNNER_RUN_DIR, ExitCode::Os, reasons.join("; "));
+        return Finding::bad(vars::RUNNER_RUN_DIR.name, ExitCode::Os, reasons.join("; "));
     };
-    Finding::good(names::RUNNER_RUN_DIR, format!("the sockets go to {}", dir.display()))
+    Finding::good(vars::RUNNER_RUN_DIR.name, format!("the sockets go to {}", dir.display()))
 }
 
 async fn port(config: &Config) -> Result<String, StartError> {

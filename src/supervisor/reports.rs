@@ -2,7 +2,7 @@
 
 use super::errands::Done;
 use super::{Supervisor, utc_now};
-use crate::config::{Config, names};
+use crate::config::{Config, vars};
 use crate::domain::context::{Report, ReportFault};
 use crate::domain::dossier::Dossiers;
 use crate::domain::notice::Notice;
@@ -39,7 +39,7 @@ impl Reports {
         let socket = match install(config, launch) {
             Ok(socket) => Some(socket),
             Err(error) => {
-                let variable = names::RUNNER_RUN_DIR;
+                let variable = vars::RUNNER_RUN_DIR.name;
                 tracing::warn!(event = "no_job_hooks", error = %error, cause = error.source().map(tracing::field::display), variable);
                 None
             }

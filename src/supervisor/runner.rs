@@ -2,7 +2,7 @@
 
 use super::enlist;
 use super::fault::StartError;
-use crate::config::{Config, Flavour, names};
+use crate::config::{Config, Flavour, vars};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
 use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
@@ -40,10 +40,10 @@ pub(super) fn launch(
     }
     if !config.registration.skip {
         // `.runner` and the credentials are written there, and deleted.
-        check(names::RUNNER_DIR, &dir, user.as_ref())?;
+        check(vars::RUNNER_DIR.name, &dir, user.as_ref())?;
     }
-    check(names::RUNNER_DIR, &diag, user.as_ref())?;
-    check(names::RUNNER_WORK_DIR, &work_dir, user.as_ref())?;
+    check(vars::RUNNER_DIR.name, &diag, user.as_ref())?;
+    check(vars::RUNNER_WORK_DIR.name, &work_dir, user.as_ref())?;
     if let Err(error) = diag::prepare(&dir, user.as_ref()) {
         // The worker makes it too, and it is watched from then on.
         tracing::debug!(event = "pages_not_made", error = %error);
@@ -62,7 +62,7 @@ pub(super) fn launch(
 /// Whether the listener that ended so can be launched again. Until it has unpacked a just-in-time configuration, that is its
 /// registration; after a 0 nothing but its own files tells whether its one job is done.
 pub(super) fn is_configured(launch: &Launch, exit: Exit) -> bool {
-    let has_jit = || launch.env.iter().any(|(name, _)| name == names::JITCONFIG);
+    let has_jit = || launch.env.iter().any(|(name, _)| name == vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name);
     runner_file::is_configured(&launch.dir) || (exit != Exit::Code(0) && has_jit())
 }
 
@@ -123,7 +123,7 @@ mod tests {
             env: env.iter().map(|name| ((*name).into(), "x".into())).collect(),
             user: None,
         };
-        let (plain, jit) = (with(&[]), with(&[names::JITCONFIG]));
+        let (plain, jit) = (with(&[]), with(&[vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name]));
         assert!(is_configured(&jit, Exit::Signal(9)) && !is_configured(&jit, Exit::Code(0)));
         assert!(!is_configured(&plain, Exit::Signal(9)));
         std::fs::write(dir.path().join(".runner"), "{}").expect("a file");

@@ -15,7 +15,7 @@ use super::sweeping::Sweeper;
 use super::traced::Traced;
 use super::workers::Workers;
 use super::{Clock, Supervisor, utc_now};
-use crate::config::{Config, Credential, Environment, Lookup as _, names};
+use crate::config::{Config, Credential, Environment, Lookup as _, vars};
 use crate::domain::event::Now;
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::status::Status;
@@ -248,7 +248,7 @@ fn open_hall(
         Ok(door) => drop(doors.spawn(door.serve(http::router(view, None, None), stopped))),
         Err(error) => {
             let dir = candidates.last().map(|dir| dir.display().to_string()).unwrap_or_default();
-            tracing::warn!(event = "no_health_socket", dir, error = %error, variable = names::RUNNER_RUN_DIR);
+            tracing::warn!(event = "no_health_socket", dir, error = %error, variable = vars::RUNNER_RUN_DIR.name);
         }
     }
     Hall { status, pulse, scrapes, recent: Arc::new([]), caches: Arc::new([]), stop, doors }

@@ -2,7 +2,7 @@
 
 use crate::docker;
 use crate::docker::{command, repository, succeeded};
-use runner_init::config::{Config, MapLookup, describe, names};
+use runner_init::config::{Config, MapLookup, describe, vars};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const OVERLAYS: [(&str, &[(&str, &str)]); 5] = [
 ];
 /// What the files do not hand through from the shell, and why.
 const NOT_HANDED_THROUGH: [(&str, &str); 19] = [
-    (names::JITCONFIG, "good for one job of one runner, and these come back"),
+    ("ACTIONS_RUNNER_INPUT_JITCONFIG", "good for one job of one runner, and these come back"),
     ("ORG_RUNNER", "another image's spelling of RUNNER_SCOPE"),
     ("GITHUB_API_HOST", "another image's spelling of GITHUB_API_URL"),
     ("GITHUB_API_PATH", "another image's spelling of GITHUB_API_URL"),
@@ -40,7 +40,7 @@ const NOT_HANDED_THROUGH: [(&str, &str); 19] = [
     ("RUNNER_TYPE", "the image's"),
     ("RUNNER_NAME", "each type has its own variable for it"),
     ("RUNNER_LABELS", "each type has its own variable for them"),
-    (names::RUNNER_SKIP_REGISTRATION, "an image that is registered already has no need of these files"),
+    ("RUNNER_SKIP_REGISTRATION", "an image that is registered already has no need of these files"),
     ("RUNNER_USER", "the image's; token-file.yml sets it"),
     ("RUNNER_ALLOW_RUNASROOT", "they do not run as root"),
     ("RUNNER_UPDATE_CA_CERTS", "takes root, or the sudo these images leave out"),
@@ -154,7 +154,7 @@ fn what_an_env_example_shows_is_the_default() {
             .collect();
         assert!(shown.len() > 4, "{example}: {shown:?}");
         let described =
-            |name: &str| describe().iter().any(|v| v.name == name && v.name != names::RUNNER_STOP_GRACE);
+            |name: &str| describe().iter().any(|v| v.name == name && v.name != vars::RUNNER_STOP_GRACE.name);
         let set: Vec<(&str, &str)> = shown.into_iter().filter(|(name, _)| !described(name)).collect();
         assert_eq!(resolve_file(file, &set), resolve_file(file, &[]), "{example}");
     }
@@ -193,7 +193,7 @@ fn the_shell_s_variables_reach_the_runner_unless_there_is_a_reason() {
     let left_out: BTreeSet<&str> = NOT_HANDED_THROUGH.iter().map(|(name, _)| *name).collect();
     let set: Vec<(&str, &str)> = describe()
         .iter()
-        .filter(|variable| variable.name != names::RUNNER_STOP_GRACE)
+        .filter(|variable| variable.name != vars::RUNNER_STOP_GRACE.name)
         .map(|variable| (variable.name, "handed-through"))
         .collect();
     each(&set, |name, service| {
@@ -213,7 +213,7 @@ fn the_shell_s_variables_reach_the_runner_unless_there_is_a_reason() {
 
 /// What the supervisor makes of this text.
 fn grace(text: &str) -> Duration {
-    let vars = [(names::RUNNER_SKIP_REGISTRATION, "true"), (names::RUNNER_STOP_GRACE, text)];
+    let vars = [(vars::RUNNER_SKIP_REGISTRATION.name, "true"), (vars::RUNNER_STOP_GRACE.name, text)];
     let lookup = MapLookup::new(vars).with_hostname("box");
     Config::from_lookup(&lookup).unwrap().config.lifecycle.budget.total()
 }

@@ -1,54 +1,48 @@
 //! A runner has a name of its own: what was asked for, else what a just-in-time configuration says, else a prefix and
 //! something that differs from container to container.
 
-use super::ignored;
-use crate::config::fault::Warning;
 use crate::config::lookup::Lookup;
+use crate::config::parsers::{self, NAME_LIMIT, SUFFIX_LENGTH};
 use crate::config::registration::Credential;
 use crate::config::resolve::Resolved;
-use crate::config::value::{NAME_LIMIT, SUFFIX_LENGTH, Value};
-use crate::config::{Flavour, names, parsers};
+use crate::config::var::Variable;
+use crate::config::vars;
 
 /// What machines are called that have not been given a name.
 const CONSTANT: [&str; 4] = ["localhost", "localhost.localdomain", "localhost4", "localhost6"];
 
 /// Makes a name up where none was set.
-pub(super) fn derive(
-    resolved: &mut Resolved,
-    warnings: &mut Vec<Warning>,
-    lookup: &dyn Lookup,
-    credential: Option<&Credential>,
-) {
+pub(super) fn derive(resolved: &mut Resolved, lookup: &dyn Lookup, credential: Option<&Credential>) {
     let prefix = prefix(resolved);
     let hostname = plain(&lookup.hostname().unwrap_or_default());
     let is_constant = hostname.is_empty() || CONSTANT.iter().any(|name| hostname.eq_ignore_ascii_case(name));
-    if !resolved.is_given(names::RANDOM_RUNNER_SUFFIX) {
-        resolved.derive(names::RANDOM_RUNNER_SUFFIX, Value::Flag(is_constant));
+    if !resolved.is_given(&vars::RANDOM_RUNNER_SUFFIX) {
+        resolved.derive(&vars::RANDOM_RUNNER_SUFFIX, is_constant);
     }
     let known = jit_name(credential);
     let parts = Parts { hostname, is_constant, random: random(lookup.random()) };
-    if resolved.is_given(names::RUNNER_NAME) {
-        settle(resolved, warnings, known.as_deref());
-        expand(resolved, warnings, &parts);
+    if resolved.is_given(&vars::RUNNER_NAME) {
+        settle(resolved, known.as_deref());
+        expand(resolved, &parts);
         return;
     }
     if let Some(name) = known {
-        resolved.derive_from(names::RUNNER_NAME, Value::Text(name), names::JITCONFIG);
+        resolved.derive_from(&vars::RUNNER_NAME, name, &vars::ACTIONS_RUNNER_INPUT_JITCONFIG);
         return;
     }
-    let is_random: bool = resolved.get(names::RANDOM_RUNNER_SUFFIX).unwrap_or(is_constant);
+    let is_random = resolved.get(&vars::RANDOM_RUNNER_SUFFIX).unwrap_or(is_constant);
     let is_random = is_random || parts.hostname.is_empty();
     let suffix = if is_random { &parts.random } else { &parts.hostname };
     let room = NAME_LIMIT - 1 - prefix.chars().count();
     let kept = end(suffix, room);
     if kept.len() < suffix.len() {
-        warn_of_cut(resolved, warnings, names::RUNNER_NAME_PREFIX);
+        warn_of_cut(resolved, &vars::RUNNER_NAME_PREFIX);
     }
-    let name = Value::Text(format!("{prefix}-{kept}"));
+    let name = format!("{prefix}-{kept}");
     if is_random {
-        resolved.derive_from(names::RUNNER_NAME, name, names::RANDOM_RUNNER_SUFFIX);
+        resolved.derive_from(&vars::RUNNER_NAME, name, &vars::RANDOM_RUNNER_SUFFIX);
     } else {
-        resolved.derive(names::RUNNER_NAME, name);
+        resolved.derive(&vars::RUNNER_NAME, name);
     }
 }
 
@@ -67,23 +61,23 @@ fn end(hostname: &str, room: usize) -> &str {
     hostname[from..].trim_start_matches(['-', '.', '_'])
 }
 
-fn warn_of_cut(resolved: &Resolved, warnings: &mut Vec<Warning>, name: &str) {
+fn warn_of_cut(resolved: &mut Resolved, var: &Variable) {
     let says = format!(
         "makes the name longer than {NAME_LIMIT} characters: the beginning of the hostname is left out, its end is kept"
     );
-    warnings.push(Warning { var: resolved.as_set(name).to_owned(), says });
+    resolved.warn(var, says);
 }
 
 /// Fills in what a name that was set leaves open.
-fn expand(resolved: &mut Resolved, warnings: &mut Vec<Warning>, parts: &Parts) {
+fn expand(resolved: &mut Resolved, parts: &Parts) {
     const HOSTNAME: &str = "{hostname}";
     const RANDOM: &str = "{random}";
-    let Some(template) = resolved.get::<String>(names::RUNNER_NAME) else { return };
+    let Some(template) = resolved.get(&vars::RUNNER_NAME) else { return };
     let rest = template.replace(HOSTNAME, "").replace(RANDOM, "");
     let is_open = |text: &str| text.split_once('{').is_some_and(|(_, rest)| rest.contains('}'));
     if is_open(&rest) {
         resolved
-            .refuse(names::RUNNER_NAME, format!("expected nothing but {HOSTNAME} and {RANDOM} in braces"));
+            .refuse(&vars::RUNNER_NAME, format!("expected nothing but {HOSTNAME} and {RANDOM} in braces"));
         return;
     }
     if rest.len() == template.len() {
@@ -95,27 +89,27 @@ fn expand(resolved: &mut Resolved, warnings: &mut Vec<Warning>, parts: &Parts) {
     let fixed = named.replace(HOSTNAME, "").chars().count();
     let room = NAME_LIMIT.saturating_sub(fixed).checked_div(count).unwrap_or(NAME_LIMIT);
     if fixed > NAME_LIMIT || room == 0 {
-        resolved.refuse(names::RUNNER_NAME, format!("makes a name longer than {NAME_LIMIT} characters"));
+        resolved.refuse(&vars::RUNNER_NAME, format!("makes a name longer than {NAME_LIMIT} characters"));
         return;
     }
     let kept = end(hostname, room);
     if count > 0 && kept.len() < hostname.len() {
-        warn_of_cut(resolved, warnings, names::RUNNER_NAME);
+        warn_of_cut(resolved, &vars::RUNNER_NAME);
     }
-    resolved.derive(names::RUNNER_NAME, Value::Text(named.replace(HOSTNAME, kept)));
+    resolved.derive(&vars::RUNNER_NAME, named.replace(HOSTNAME, kept));
 }
 
 /// The name that was set wins over all that would make one up.
-fn settle(resolved: &Resolved, warnings: &mut Vec<Warning>, known: Option<&str>) {
-    ignored(resolved, warnings, names::RUNNER_NAME_PREFIX, "RUNNER_NAME is set");
-    if resolved.get(names::RANDOM_RUNNER_SUFFIX) == Some(true) {
-        ignored(resolved, warnings, names::RANDOM_RUNNER_SUFFIX, "RUNNER_NAME is set");
+fn settle(resolved: &mut Resolved, known: Option<&str>) {
+    resolved.ignore(&vars::RUNNER_NAME_PREFIX, "RUNNER_NAME is set");
+    if resolved.is_on(&vars::RANDOM_RUNNER_SUFFIX) {
+        resolved.ignore(&vars::RANDOM_RUNNER_SUFFIX, "RUNNER_NAME is set");
     }
-    let name: Option<String> = resolved.get(names::RUNNER_NAME);
+    let name = resolved.get(&vars::RUNNER_NAME);
     if known.is_some_and(|known| name.is_some_and(|name| name != known)) {
         let says =
             "names the metrics only: GitHub knows the runner by the name in its just-in-time configuration";
-        warnings.push(Warning { var: resolved.as_set(names::RUNNER_NAME).to_owned(), says: says.into() });
+        resolved.warn(&vars::RUNNER_NAME, says);
     }
 }
 
@@ -127,13 +121,13 @@ fn jit_name(credential: Option<&Credential>) -> Option<String> {
 }
 
 fn prefix(resolved: &mut Resolved) -> String {
-    let prefix: Option<String> = resolved.get(names::RUNNER_NAME_PREFIX);
+    let prefix = resolved.get(&vars::RUNNER_NAME_PREFIX);
     prefix.unwrap_or_else(|| {
-        let flavour: Option<Flavour> = resolved.get(names::RUNNER_TYPE);
+        let flavour = resolved.get(&vars::RUNNER_TYPE);
         let has_browser = flavour.is_some_and(|flavour| flavour.has_browser());
         let prefix = if has_browser { "chrome-runner" } else { "docker-runner" };
-        if !resolved.is_given(names::RUNNER_NAME_PREFIX) {
-            resolved.derive(names::RUNNER_NAME_PREFIX, Value::Text(prefix.into()));
+        if !resolved.is_given(&vars::RUNNER_NAME_PREFIX) {
+            resolved.derive(&vars::RUNNER_NAME_PREFIX, prefix.into());
         }
         prefix.into()
     })

@@ -1,20 +1,20 @@
 //! One target on one host: every variable that names one must name the same, or `RUNNER_SCOPE` says which is
 //! meant.
 
-use super::{ignored, registration_is_given};
-use crate::config::fault::Warning;
-use crate::config::names;
+use super::registration_is_given;
 use crate::config::resolve::Resolved;
-use crate::config::value::Value;
+use crate::config::var::Variable;
+use crate::config::vars;
+use crate::config::words::ScopeWord;
 use crate::domain::target::{Host, Target};
 
 /// Each of these names a target, or part of one.
-const NAMING: [&str; 5] = [
-    names::GITHUB_REPOSITORY,
-    names::GITHUB_OWNER,
-    names::ORG_NAME,
-    names::ENTERPRISE_NAME,
-    names::RUNNER_URL,
+const NAMING: [&Variable; 5] = [
+    &vars::GITHUB_REPOSITORY.about,
+    &vars::GITHUB_OWNER.about,
+    &vars::ORG_NAME.about,
+    &vars::ENTERPRISE_NAME.about,
+    &vars::RUNNER_URL.about,
 ];
 
 /// Where the runner is registered, and where GitHub is asked about it.
@@ -34,11 +34,11 @@ enum Scope {
 }
 
 impl Scope {
-    fn of(word: &str) -> Scope {
+    fn of(word: ScopeWord) -> Scope {
         match word {
-            "org" | "organization" | "organisation" => Scope::Organization,
-            "ent" | "enterprise" => Scope::Enterprise,
-            _ => Scope::Repository,
+            ScopeWord::Repo | ScopeWord::Repository => Scope::Repository,
+            ScopeWord::Org | ScopeWord::Organization | ScopeWord::Organisation => Scope::Organization,
+            ScopeWord::Enterprise | ScopeWord::Ent => Scope::Enterprise,
         }
     }
 
@@ -58,74 +58,73 @@ impl Scope {
         }
     }
 
-    fn variable(self) -> &'static str {
+    fn variable(self) -> &'static Variable {
         match self {
-            Scope::Repository => names::GITHUB_REPOSITORY,
-            Scope::Organization => names::ORG_NAME,
-            Scope::Enterprise => names::ENTERPRISE_NAME,
+            Scope::Repository => &vars::GITHUB_REPOSITORY,
+            Scope::Organization => &vars::ORG_NAME,
+            Scope::Enterprise => &vars::ENTERPRISE_NAME,
         }
     }
 }
 
 /// A target and the variable that names it.
-type Candidate = (&'static str, Target);
+type Candidate = (&'static Variable, Target);
 
 /// Reads host, API and target. `None` only where the host is faulty.
-pub(super) fn check(resolved: &mut Resolved, warnings: &mut Vec<Warning>) -> Option<Place> {
+pub(super) fn check(resolved: &mut Resolved) -> Option<Place> {
     let from_url = url(resolved);
     let target = match registration_is_given(resolved) {
         Some(why) => {
-            for name in NAMING {
-                ignored(resolved, warnings, name, why);
+            for var in NAMING {
+                resolved.ignore(var, why);
             }
             None
         }
-        None => target(resolved, warnings, from_url),
+        None => target(resolved, from_url),
     };
     if matches!(target, Some(Target::Repository { .. })) {
-        refuse_group(resolved, warnings);
+        refuse_group(resolved);
     }
-    let host: Host = resolved.get(names::GITHUB_HOST)?;
+    let host = resolved.get(&vars::GITHUB_HOST)?;
     let api_url = api_url(resolved, &host);
     Some(Place { host, api_url, target })
 }
 
 /// The target `RUNNER_URL` names; its host is ours, unless another was set.
 fn url(resolved: &mut Resolved) -> Option<Target> {
-    let text: String = resolved.get(names::RUNNER_URL)?;
-    let stated: Option<Host> =
-        resolved.get(names::GITHUB_HOST).filter(|_| resolved.is_set(names::GITHUB_HOST));
+    let text = resolved.get(&vars::RUNNER_URL)?;
+    let stated = resolved.get(&vars::GITHUB_HOST).filter(|_| resolved.is_set(&vars::GITHUB_HOST));
     match Target::from_url(&text, stated.as_ref()) {
         Err(fault) => {
-            resolved.refuse(names::RUNNER_URL, fault.to_string());
+            resolved.refuse(&vars::RUNNER_URL, fault.to_string());
             None
         }
         Ok((host, _)) if stated.as_ref().is_some_and(|stated| !stated.is_at(&host)) => {
-            let set = resolved.as_set(names::GITHUB_HOST).to_owned();
-            resolved.refuse(names::RUNNER_URL, format!("is on another host than {set}: keep one"));
+            let set = resolved.as_set(&vars::GITHUB_HOST).to_owned();
+            resolved.refuse(&vars::RUNNER_URL, format!("is on another host than {set}: keep one"));
             None
         }
         Ok((host, target)) => {
-            if !resolved.is_given(names::GITHUB_HOST) {
-                resolved.derive_from(names::GITHUB_HOST, Value::Host(host), names::RUNNER_URL);
+            if !resolved.is_given(&vars::GITHUB_HOST) {
+                resolved.derive_from(&vars::GITHUB_HOST, host, &vars::RUNNER_URL);
             }
             Some(target)
         }
     }
 }
 
-fn target(resolved: &mut Resolved, warnings: &mut Vec<Warning>, from_url: Option<Target>) -> Option<Target> {
+fn target(resolved: &mut Resolved, from_url: Option<Target>) -> Option<Target> {
     let scope = scope(resolved);
     let mut candidates = candidates(resolved, from_url);
     if let Some(scope) = scope {
         let (meant, others) = candidates.into_iter().partition(|(_, at)| Scope::of_target(at) == scope);
         candidates = meant;
         let others: Vec<Candidate> = others;
-        for (name, _) in others {
-            ignored(resolved, warnings, name, format!("RUNNER_SCOPE asks for {}", scope.noun()));
+        for (var, _) in others {
+            resolved.ignore(var, format!("RUNNER_SCOPE asks for {}", scope.noun()));
         }
     }
-    let is_faulty = NAMING.iter().any(|name| resolved.is_faulty(name));
+    let is_faulty = NAMING.iter().any(|var| resolved.is_faulty(var));
     let mut candidates = candidates.into_iter();
     let Some((first, target)) = candidates.next() else {
         if !is_faulty {
@@ -133,10 +132,10 @@ fn target(resolved: &mut Resolved, warnings: &mut Vec<Warning>, from_url: Option
         }
         return None;
     };
-    for (name, _) in candidates.filter(|(_, other)| !other.equals(&target)) {
+    for (var, _) in candidates.filter(|(_, other)| !other.equals(&target)) {
         let first = resolved.as_set(first).to_owned();
         resolved.refuse(
-            name,
+            var,
             format!("names another target than {first}: keep one, or say which with RUNNER_SCOPE"),
         );
     }
@@ -145,30 +144,30 @@ fn target(resolved: &mut Resolved, warnings: &mut Vec<Warning>, from_url: Option
 
 /// Says what is missing, unless it cannot be known whether anything is.
 fn refuse_missing(resolved: &mut Resolved, scope: Option<Scope>) {
-    if resolved.get(names::RUNNER_SKIP_REGISTRATION) != Some(false) || resolved.is_faulty(names::RUNNER_SCOPE)
+    if resolved.get(&vars::RUNNER_SKIP_REGISTRATION) != Some(false) || resolved.is_faulty(&vars::RUNNER_SCOPE)
     {
         return;
     }
     match scope {
         Some(scope) => {
-            let name = if resolved.is_set(names::RUNNER_SCOPE) { names::RUNNER_SCOPE } else { names::ORG_RUNNER };
-            resolved.refuse(name, format!("asks for {}: set {}", scope.noun(), scope.variable()));
+            let is_scope = resolved.is_set(&vars::RUNNER_SCOPE);
+            let var: &Variable = if is_scope { &vars::RUNNER_SCOPE } else { &vars::ORG_RUNNER };
+            resolved.refuse(var, format!("asks for {}: set {}", scope.noun(), scope.variable().name));
         }
         None => resolved.refuse(
-            names::GITHUB_REPOSITORY,
+            &vars::GITHUB_REPOSITORY,
             "no target: set GITHUB_REPOSITORY=OWNER/REPOSITORY, or ORG_NAME, or ENTERPRISE_NAME, or RUNNER_URL",
         ),
     }
 }
 
 fn scope(resolved: &mut Resolved) -> Option<Scope> {
-    let word: Option<String> = resolved.get(names::RUNNER_SCOPE);
-    let scope = word.map(|word| Scope::of(&word));
-    if resolved.get(names::ORG_RUNNER) != Some(true) {
+    let scope = resolved.get(&vars::RUNNER_SCOPE).map(Scope::of);
+    if !resolved.is_on(&vars::ORG_RUNNER) {
         return scope;
     }
     if scope.is_some_and(|scope| scope != Scope::Organization) {
-        resolved.refuse(names::ORG_RUNNER, "contradicts RUNNER_SCOPE: keep one");
+        resolved.refuse(&vars::ORG_RUNNER, "contradicts RUNNER_SCOPE: keep one");
         return None;
     }
     Some(Scope::Organization)
@@ -177,62 +176,63 @@ fn scope(resolved: &mut Resolved) -> Option<Scope> {
 /// Every target that is named, in the table's order; an owner alone counts where nothing else does.
 fn candidates(resolved: &mut Resolved, from_url: Option<Target>) -> Vec<Candidate> {
     let mut named: Vec<Candidate> = Vec::new();
-    named.extend(repository(resolved).map(|target| (names::GITHUB_REPOSITORY, target)));
-    let name = |name| resolved.get::<String>(name);
-    named.extend(name(names::ORG_NAME).map(|name| (names::ORG_NAME, Target::Organization(name))));
-    named.extend(name(names::ENTERPRISE_NAME).map(|name| (names::ENTERPRISE_NAME, Target::Enterprise(name))));
-    named.extend(from_url.map(|target| (names::RUNNER_URL, target)));
-    let Some(owner) = name(names::GITHUB_OWNER) else { return named };
-    let others = NAMING.iter().filter(|name| **name != names::GITHUB_OWNER);
-    if !others.clone().any(|name| resolved.is_given(name)) {
-        return vec![(names::GITHUB_OWNER, Target::Organization(owner))];
+    let mut add =
+        |var: &'static Variable, target: Option<Target>| named.extend(target.map(|target| (var, target)));
+    add(&vars::GITHUB_REPOSITORY, repository(resolved));
+    add(&vars::ORG_NAME, resolved.get(&vars::ORG_NAME).map(Target::Organization));
+    add(&vars::ENTERPRISE_NAME, resolved.get(&vars::ENTERPRISE_NAME).map(Target::Enterprise));
+    add(&vars::RUNNER_URL, from_url);
+    let Some(owner) = resolved.get(&vars::GITHUB_OWNER) else { return named };
+    let mut others = NAMING.into_iter().filter(|var| var.name != vars::GITHUB_OWNER.name);
+    if !others.any(|var| resolved.is_given(var)) {
+        return vec![(&vars::GITHUB_OWNER, Target::Organization(owner))];
     }
     if let Some((other, _)) = named.iter().find(|(_, target)| !target.owner().eq_ignore_ascii_case(&owner)) {
         let problem = format!("contradicts {}: it has another owner", resolved.as_set(other));
-        resolved.refuse(names::GITHUB_OWNER, problem);
+        resolved.refuse(&vars::GITHUB_OWNER, problem);
     }
     named
 }
 
 /// `GITHUB_REPOSITORY`, with `GITHUB_OWNER` if it needs one.
 fn repository(resolved: &mut Resolved) -> Option<Target> {
-    let text: String = resolved.get(names::GITHUB_REPOSITORY)?;
+    let text = resolved.get(&vars::GITHUB_REPOSITORY)?;
     if text.contains('/') {
         return Target::repository(&text).ok();
     }
-    let owner: Option<String> = resolved.get(names::GITHUB_OWNER);
+    let owner = resolved.get(&vars::GITHUB_OWNER);
     if owner.is_none() {
-        resolved.refuse(names::GITHUB_REPOSITORY, "expected OWNER/REPOSITORY, or GITHUB_OWNER beside it");
+        resolved.refuse(&vars::GITHUB_REPOSITORY, "expected OWNER/REPOSITORY, or GITHUB_OWNER beside it");
     }
     owner.map(|owner| Target::Repository { owner, name: text })
 }
 
 /// The runner would not heed it: a repository's runners are in one group.
-fn refuse_group(resolved: &mut Resolved, warnings: &mut Vec<Warning>) {
-    let group: Option<String> = resolved.get(names::RUNNER_GROUP);
+fn refuse_group(resolved: &mut Resolved) {
+    let group = resolved.get(&vars::RUNNER_GROUP);
     if group.is_some_and(|group| !group.eq_ignore_ascii_case("default")) {
-        ignored(resolved, warnings, names::RUNNER_GROUP, "a repository has no runner groups");
+        resolved.ignore(&vars::RUNNER_GROUP, "a repository has no runner groups");
     }
-    resolved.forget(names::RUNNER_GROUP);
+    resolved.forget(&vars::RUNNER_GROUP);
 }
 
 /// What was set, in whole or in part, else the host's rule.
 fn api_url(resolved: &mut Resolved, host: &Host) -> String {
-    let whole: Option<String> = resolved.get(names::GITHUB_API_URL);
+    let whole = resolved.get(&vars::GITHUB_API_URL);
     let parts = api_parts(resolved, host);
     match (whole, parts) {
         (Some(url), Some(other)) if url != other => {
-            let part = [names::GITHUB_API_HOST, names::GITHUB_API_PATH];
-            let part = part.into_iter().find(|name| resolved.is_set(name)).expect("one of them was set");
-            let set = resolved.as_set(names::GITHUB_API_URL).to_owned();
+            let has_host = resolved.is_set(&vars::GITHUB_API_HOST);
+            let part = if has_host { &vars::GITHUB_API_HOST } else { &vars::GITHUB_API_PATH };
+            let set = resolved.as_set(&vars::GITHUB_API_URL).to_owned();
             resolved.refuse(part, format!("contradicts {set}: keep one"));
             url
         }
         (Some(url), _) => url,
         (None, parts) => {
             let url = parts.unwrap_or_else(|| host.api_base());
-            if !resolved.is_faulty(names::GITHUB_API_URL) {
-                resolved.derive(names::GITHUB_API_URL, Value::Text(url.clone()));
+            if !resolved.is_faulty(&vars::GITHUB_API_URL) {
+                resolved.derive(&vars::GITHUB_API_URL, url.clone());
             }
             url
         }
@@ -241,8 +241,8 @@ fn api_url(resolved: &mut Resolved, host: &Host) -> String {
 
 /// The API's host and path, each as set or as the host's rule says. `None` if neither is set.
 fn api_parts(resolved: &Resolved, host: &Host) -> Option<String> {
-    let stated: Option<String> = resolved.get(names::GITHUB_API_HOST);
-    let path: Option<String> = resolved.get(names::GITHUB_API_PATH);
+    let stated = resolved.get(&vars::GITHUB_API_HOST);
+    let path = resolved.get(&vars::GITHUB_API_PATH);
     if stated.is_none() && path.is_none() {
         return None;
     }
