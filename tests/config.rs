@@ -784,7 +784,7 @@ fn what_is_configured_is_what_is_used() {
 
     let config =
         load(&with(&[("APP_ID", "1"), ("APP_PRIVATE_KEY", KEY), ("ORG_NAME", "octo"), ("RUNNER_JIT", "1")]));
-    let key = Secret::new(KEY.replace("\\n", "\n"));
+    let key = Secret::new("czNjcjN0czNjcjN0".into());
     assert_eq!(
         config.credential,
         Some(Credential::App { id: "1".into(), key, installation: None, login: None })

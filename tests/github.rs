@@ -9,7 +9,7 @@ use chrono::{TimeDelta, Utc};
 use github::api::{Access, random};
 use github::proxy::Proxy;
 use github::serve::Authority;
-use github::{APP_KEY, Fake, Play, Shape, app};
+use github::{APP_KEY, Fake, Play, Shape, app, bare};
 use runner_init::config::Secret;
 use runner_init::domain::target::{Host, Target};
 use runner_init::github::{
@@ -962,61 +962,14 @@ async fn a_statement_echoed_is_not_shown() {
 }
 
 #[test]
-fn a_private_key_is_read_in_every_form_it_travels_in() {
+fn a_private_key_is_one_that_can_sign() {
     const PKCS8: &str = include_str!("support/keys/app.pkcs8.pem");
-    let wrapped = |text: &str| {
-        use base64::Engine;
-        base64::engine::general_purpose::STANDARD.encode(text)
-    };
     for pem in [APP_KEY, PKCS8] {
-        for text in [
-            pem.to_owned(),
-            pem.trim().to_owned(),
-            pem.replace('\n', "\r\n"),
-            pem.replace('\n', "\\n"),
-            pem.replace('\n', "\\r\\n"),
-            pem.replace('\n', " "),
-            format!("\n  {pem}\n"),
-            wrapped(pem),
-            wrapped(&pem.replace('\n', "\\n")),
-            format!(
-                "{}\n",
-                wrapped(pem)
-                    .as_bytes()
-                    .chunks(76)
-                    .map(|c| std::str::from_utf8(c).unwrap())
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            ),
-        ] {
-            let key = AppKey::parse(&Secret::new(text.clone()));
-            assert!(key.is_ok(), "{:?} of {text}", key.err());
-            assert_eq!(format!("{:?}", key.unwrap()), "AppKey(redacted)");
-        }
+        assert_eq!(format!("{:?}", AppKey::new(&bare(pem)).unwrap()), "AppKey(redacted)");
     }
-}
-
-#[test]
-fn what_is_no_private_key_is_told_by_kind() {
-    let body: String = APP_KEY.lines().filter(|line| !line.starts_with("-----")).collect();
-    let armour =
-        |label: &str, body: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
-    for (text, fault) in [
-        (String::new(), KeyFault::NotPem),
-        ("/run/secrets/app.pem".into(), KeyFault::NotPem),
-        (body.clone(), KeyFault::NotPem),
-        (APP_KEY[..APP_KEY.len() / 2].into(), KeyFault::Damaged),
-        (armour("RSA PRIVATE KEY", "not base64!"), KeyFault::Damaged),
-        (armour("ENCRYPTED PRIVATE KEY", &body), KeyFault::Encrypted),
-        (armour("RSA PRIVATE KEY", &format!("Proc-Type: 4,ENCRYPTED\n{body}")), KeyFault::Encrypted),
-        (armour("OPENSSH PRIVATE KEY", &body), KeyFault::Kind),
-        (armour("CERTIFICATE", &body), KeyFault::Kind),
-        (armour("RSA PRIVATE KEY", &body[4..]), KeyFault::Invalid),
-        (armour("RSA PRIVATE KEY", ""), KeyFault::Invalid),
-    ] {
-        let found = AppKey::parse(&Secret::new(text.clone())).err();
-        assert_eq!(found, Some(fault), "{text}");
-        assert!(!fault.to_string().contains(&body[..16]));
+    let whole = bare(APP_KEY);
+    for text in ["", "not base64!", "czNjcjN0", &whole.expose()[4..], &whole.expose()[..800]] {
+        assert_eq!(AppKey::new(&Secret::new(text.into())).err(), Some(KeyFault), "{text}");
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Credential {
     App {
         /// Its numeric id or its client id: the issuer of its tokens.
         id: String,
-        /// Its RSA private key as PEM, lines of 64 characters, real line ends.
+        /// Its RSA private key: the base64 inside the PEM.
         key: Secret,
         /// The installation; `None` leaves it to be found by `login`.
         installation: Option<u64>,

@@ -80,7 +80,7 @@ pub(super) fn access(
         Credential::Pat(token) => github::Credential::Pat(token.clone()),
         Credential::App { id, key, installation, login } => github::Credential::App(App {
             id: id.clone(),
-            key: AppKey::parse(key).map_err(StartError::AppKey)?,
+            key: AppKey::new(key).map_err(StartError::AppKey)?,
             installation: *installation,
             login: login.clone(),
         }),

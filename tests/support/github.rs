@@ -306,8 +306,13 @@ impl Drop for Fake {
 /// The key of the App in tests: it opens nothing.
 pub const APP_KEY: &str = include_str!("keys/app.pkcs1.pem");
 
+/// What the configuration makes of a PEM.
+pub fn bare(pem: &str) -> Secret {
+    Secret::new(pem.lines().filter(|line| !line.starts_with("-----")).collect())
+}
+
 /// An App with that key, as a client has it.
 pub fn app(id: &str) -> App {
-    let key = AppKey::parse(&Secret::new(APP_KEY.into())).unwrap();
+    let key = AppKey::new(&bare(APP_KEY)).unwrap();
     App { id: id.into(), key, installation: None, login: None }
 }
