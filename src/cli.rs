@@ -68,6 +68,7 @@ enum Call {
         files: bool,
     },
     /// Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory
+    #[cfg_attr(not(feature = "demo"), command(hide = true))]
     Demo(demo::Options),
     /// Print the metric reference as Markdown
     Metrics,
@@ -98,6 +99,7 @@ pub fn command() -> clap::Command {
 /// The whole program: takes its role, plays it, returns the exit code. Nothing of the process may have been touched before.
 pub fn main(argv: &[OsString]) -> i32 {
     init::hold_signals();
+    #[cfg(feature = "demo")]
     if let Some(play) = demo::part(argv) {
         init::release_signals();
         return play();

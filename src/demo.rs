@@ -7,7 +7,6 @@ use crate::config::{
 };
 use crate::exit_code::ExitCode;
 use crate::run::{complain, refused, supervise};
-use crate::sim;
 use crate::supervisor::{StartError, Tcp};
 use place::Place;
 use std::ffi::OsString;
@@ -56,7 +55,7 @@ fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 
 /// What this process plays if it was started as a program of the simulated runner.
 pub(crate) fn part(argv: &[OsString]) -> Option<impl FnOnce() -> i32 + use<>> {
-    sim::dispatch(argv)
+    runner_sim::dispatch(argv)
 }
 
 /// Plays until it is stopped; the exit code.
@@ -66,8 +65,8 @@ pub(crate) fn run(options: &Options) -> i32 {
         Ok(place) => place,
         Err(error) => return refused("cannot make a temporary directory", &error),
     };
-    let scenario = sim::demo(options.jobs, options.speed, options.seed);
-    if let Err(error) = sim::install(&place.runner(), Path::new("/proc/self/exe"), &scenario) {
+    let scenario = runner_sim::demo(options.jobs, options.speed, options.seed);
+    if let Err(error) = runner_sim::install(&place.runner(), Path::new("/proc/self/exe"), &scenario) {
         return refused("cannot set the simulated runner up", &error);
     }
     let lookup = environment(place.path());

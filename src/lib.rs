@@ -7,6 +7,10 @@
 
 pub mod cli;
 pub mod config;
+#[cfg(feature = "demo")]
+mod demo;
+#[cfg(not(feature = "demo"))]
+#[path = "demo/absent.rs"]
 mod demo;
 pub mod domain;
 pub mod exit_code;
@@ -17,7 +21,6 @@ mod init;
 mod registrar;
 mod run;
 mod shield;
-pub mod sim;
 pub mod spawn;
 mod supervisor;
 pub mod sys;

@@ -12,9 +12,9 @@ use nix::sys::socket::{
 };
 use runner_init::domain::context::{CacheResult, Moment, Report, ReportFault};
 use runner_init::http::server::Door;
-use runner_init::sim;
 use runner_init::sys::hooks::{Received, Shims, Socket, make_dir};
 use runner_init::sys::run_dir;
+use runner_sim as sim;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fs;

@@ -171,7 +171,7 @@ fn a_name_is_any_text_and_one_label() {
 fn no_job_name_makes_a_series() {
     require!("namespace");
     let forged = |n: usize| format!("a\nCurrent runner version: '9.9.{n}'\nb");
-    let mut names_of_jobs: Vec<String> = runner_init::sim::hostile_names("other");
+    let mut names_of_jobs: Vec<String> = runner_sim::hostile_names("other");
     names_of_jobs.extend((0..20).map(forged));
     names_of_jobs.extend((0..100).map(|n| format!("job {:016x}", n * 0x9e37_79b9_7f4a_7c15_u128)));
     let jobs = names_of_jobs.len();

@@ -1,8 +1,8 @@
 //! Where a demo writes: one temporary directory, gone after it; a demo that was killed is cleaned up after by the next one.
 
-use crate::sim::tether;
 use nix::fcntl::Flock;
 use nix::unistd::geteuid;
+use runner_sim::tether;
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;

@@ -33,7 +33,7 @@ mod ns;
 mod steps;
 
 use report::Report;
-use runner_init::sim;
+use runner_sim as sim;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: tests/bench/run [--quick] [--binary PATH] [--against REV] [TOPIC...]

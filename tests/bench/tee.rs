@@ -2,7 +2,7 @@
 
 use super::report::{Report, Target, median, number, table};
 use super::{Plan, process};
-use runner_init::sim;
+use runner_sim as sim;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};

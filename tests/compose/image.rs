@@ -2,7 +2,7 @@
 //! as a real one.
 
 use crate::docker::{command, docker, succeeded};
-use runner_init::sim::{Scenario, install};
+use runner_sim::{Scenario, install};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -1,6 +1,6 @@
 //! Containers of the images as a user starts them: by the `docker` program, seen from outside, never left behind.
 
-use runner_init::sim;
+use runner_sim as sim;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -4,7 +4,7 @@ use crate::harness::{Root, alive, children, comm, poll, shape};
 use nix::sys::signal::Signal::SIGINT;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use runner_init::sim::hostile_names;
+use runner_sim::hostile_names;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::{Duration, Instant};

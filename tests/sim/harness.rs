@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use runner_init::sim::{self, Scenario};
+use runner_sim::{self as sim, Scenario};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -4,7 +4,7 @@ use crate::harness::{Listener, Root, alive, children, comm, names, poll, shape};
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGKILL, SIGQUIT};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use runner_init::sim::recording::{Recording, What};
+use runner_sim::recording::{Recording, What};
 use serde_json::json;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;

@@ -3,7 +3,7 @@
 use crate::supervised::{Supervised, job, plan, runner};
 use crate::{ns, require};
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
-use runner_init::sim::hostile_names;
+use runner_sim::hostile_names;
 use serde_json::{Value, json};
 
 /// What the runner can return, and what the job log says.

@@ -13,7 +13,7 @@ use runner_init::domain::notice::Notice;
 use runner_init::domain::parse::{Reading, parse};
 use runner_init::domain::polls;
 use runner_init::domain::record::{JobRecord, RowStatus};
-use runner_init::sim::recording::{Event, Recording, Target, What, made, trace, work};
+use runner_sim::recording::{Event, Recording, Target, What, made, trace, work};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -20,9 +20,10 @@ impl Source {
         Source { path: path.to_owned(), text: text.to_owned(), tokens }
     }
 
-    /// The module path: `domain/lifecycle/steps.rs` is `[domain, lifecycle, steps]`.
+    /// The module path: `domain/lifecycle/steps.rs` is `[domain, lifecycle, steps]`. The double is a package of its own.
     fn module(&self) -> Vec<String> {
         let path = self.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        let path = path.strip_prefix("sim/").unwrap_or(path);
         let root = ["lib", "main", "build"].contains(&path);
         path.split('/').filter(|_| !root).map(str::to_owned).collect()
     }

@@ -9,7 +9,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests drive real processes and clocks")]
 
 use super::ns;
-use runner_init::sim;
+use runner_sim as sim;
 use serde_json::json;
 use std::ffi::OsString;
 use std::io::{Read, Write};

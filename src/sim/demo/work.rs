@@ -1,7 +1,7 @@
 //! What the demo's jobs do: a checkout, their caches in the words of the tools themselves, and the work, which is what fails.
 
 use super::{Random, Workflow};
-use crate::sim::scenario::JobStep;
+use crate::scenario::JobStep;
 
 /// Where a job keeps what it need not make again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! A Worker is started as the real dispatcher starts it: the line and the process come in either order.
 
 use super::Running;
-use crate::sim::clock;
-use crate::sim::listener::{Event, Listener};
-use crate::sim::scenario::{Completion, Job};
-use crate::sim::terminal::Stream;
-use crate::sim::worker::wire::{Assignment, Message};
+use crate::clock;
+use crate::listener::{Event, Listener};
+use crate::scenario::{Completion, Job};
+use crate::terminal::Stream;
+use crate::worker::wire::{Assignment, Message};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, pipe2};

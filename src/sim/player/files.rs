@@ -1,13 +1,13 @@
 //! The files of a played run: they come and go by the names they had, but for the times in them, which are now.
 
-use crate::sim::clock::{self, Pace};
-use crate::sim::configure::Registration;
-use crate::sim::environment::Environment;
-use crate::sim::recording::trace::{self, Record, is_log};
-use crate::sim::recording::{Event, Recording, What, work};
-use crate::sim::scenario::Context;
-use crate::sim::worker::wire::Assignment;
-use crate::sim::{scenario, script, worker};
+use crate::clock::{self, Pace};
+use crate::configure::Registration;
+use crate::environment::Environment;
+use crate::recording::trace::{self, Record, is_log};
+use crate::recording::{Event, Recording, What, work};
+use crate::scenario::Context;
+use crate::worker::wire::Assignment;
+use crate::{scenario, script, worker};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

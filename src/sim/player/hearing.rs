@@ -1,9 +1,9 @@
 //! What happens to a played listener and its Worker moves the recording's clock to where the recording has it.
 
 use super::{Heard, Player};
-use crate::sim::clock;
-use crate::sim::listener::Flow;
-use crate::sim::recording::{Target, What};
+use crate::clock;
+use crate::listener::Flow;
+use crate::recording::{Target, What};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 use std::ops::ControlFlow;
 

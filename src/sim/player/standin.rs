@@ -1,8 +1,8 @@
 //! The Worker of a played job, as its listener sees it: a child of the right name, told what to do through a pipe.
 
 use super::Heard;
-use crate::sim::environment::Environment;
-use crate::sim::worker::wire::Message;
+use crate::environment::Environment;
+use crate::worker::wire::Message;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, pipe2};

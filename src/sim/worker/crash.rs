@@ -1,9 +1,9 @@
 //! A Worker that does not come to its end: it breaks at a time of the scenario's, or SIGTERM's 30 s are over.
 
 use super::WorkerRun;
-use crate::sim::clock;
-use crate::sim::scenario::Crash;
-use crate::sim::terminal::Stream;
+use crate::clock;
+use crate::scenario::Crash;
+use crate::terminal::Stream;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ops::ControlFlow;

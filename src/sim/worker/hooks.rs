@@ -2,7 +2,7 @@
 
 use super::process::Ended;
 use super::{Stop, WorkerRun};
-use crate::sim::environment::Environment;
+use crate::environment::Environment;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;

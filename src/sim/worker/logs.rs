@@ -3,7 +3,7 @@
 //! One logger per step and one for the whole job; both files of a logger hold the same text. Nothing is flushed but
 //! whole 4 KiB chunks, until the logger is closed; a logger that is dropped loses its buffer, as a killed Worker does.
 
-use crate::sim::clock::{self, Pace};
+use crate::clock::{self, Pace};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The job message as the Worker's log shows it: indented camelCase JSON, dictionaries as lists of keys and values.
 
 use super::wire::Assignment;
-use crate::sim::clock;
+use crate::clock;
 use serde_json::{Value, json};
 
 /// The whole message (`AgentJobRequestMessage`), with the fields that are of use to a reader of the log.
@@ -37,7 +37,7 @@ pub(crate) fn job_message(task: &Assignment, timeline: &str) -> Value {
     })
 }
 
-fn step(step: &crate::sim::scenario::JobStep) -> Value {
+fn step(step: &crate::scenario::JobStep) -> Value {
     let kind = if step.run.is_some() { "script" } else { "repository" };
     json!({ "type": "action", "reference": { "type": kind, "name": step.uses }, "displayNameToken": step.name, "id": clock::guid() })
 }

@@ -1,7 +1,7 @@
 //! Stands in for the bundled node: a step that is no script is a child process that lives for a while and exits.
 
-use crate::sim::environment::Environment;
-use crate::sim::tether;
+use crate::environment::Environment;
+use crate::tether;
 use nix::unistd::setsid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io;

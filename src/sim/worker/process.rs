@@ -1,7 +1,7 @@
 //! A step's process: its output goes to the log, and a cancelled one is asked twice before it is killed, alone.
 
 use super::{Event, Stop, WorkerRun};
-use crate::sim::clock;
+use crate::clock;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;

@@ -3,7 +3,7 @@
 //! So an interrupt of the whole process group lets the `always()` step behind the interrupted one begin, and then cancels it,
 //! which a shell survives for 7.5 s; an interrupt of the listener alone cancels the running step, and nothing more runs.
 
-use crate::sim::clock;
+use crate::clock;
 use std::time::{Duration, Instant};
 
 /// From the listener's message to its effect. Real time: these are processes that race, whatever the pace.

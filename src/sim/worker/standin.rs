@@ -3,7 +3,7 @@
 
 use super::wire::Message;
 use super::workspace;
-use crate::sim::environment::Environment;
+use crate::environment::Environment;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::fs::File;

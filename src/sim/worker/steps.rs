@@ -3,8 +3,8 @@
 use super::hooks::Hook;
 use super::process::Ended;
 use super::{Stop, WorkerRun};
-use crate::sim::clock;
-use crate::sim::scenario::{JobStep, TaskResult};
+use crate::clock;
+use crate::scenario::{JobStep, TaskResult};
 use serde_json::json;
 use std::fs;
 use std::io;

@@ -1,6 +1,6 @@
 //! What the listener tells its Worker: one JSON object per line through an inherited pipe.
 
-use crate::sim::scenario::{Context, Job};
+use crate::scenario::{Context, Job};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

@@ -1,9 +1,9 @@
 //! Where a job works: its directories, its event file, and the environment of its processes.
 
 use super::wire::Assignment;
-use crate::sim::clock;
-use crate::sim::environment::Environment;
-use crate::sim::scenario::Context;
+use crate::clock;
+use crate::environment::Environment;
+use crate::scenario::Context;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;

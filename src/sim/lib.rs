@@ -1,7 +1,7 @@
 //! The simulated runner: a double of `bin/Runner.Listener` and `bin/Runner.Worker` that does what a scenario says.
 //!
-//! It lives in the same executable. [`install()`] makes a runner directory whose `bin/` holds links to it, and
-//! [`dispatch`] looks at the name it was called by. Nothing here is used when real jobs run.
+//! A package of its own, that knows nothing of what supervises it: the demo, the tests and `runner-sim` are made with it, runners
+//! are not. [`install()`] makes a runner directory whose `bin/` holds links to a program, which asks [`dispatch`] first of all.
 
 mod clock;
 mod configure;
