@@ -23,6 +23,13 @@ target "binary" {
   tags       = ["${REGISTRY}/runner-init/binary:${VERSION}"]
 }
 
+# Not for runners, and so not of the default: what compose/demo.yml builds.
+target "demo" {
+  inherits = ["binary"]
+  target   = "demo"
+  tags     = ["${REGISTRY}/runner-init/demo:${VERSION}"]
+}
+
 target "standard" {
   inherits   = ["common"]
   dockerfile = "standard/Dockerfile"

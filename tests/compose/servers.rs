@@ -72,7 +72,7 @@ pub(crate) fn demo() -> String {
     let dockerfile = fs::read_to_string(repository("runner-images/binary/Dockerfile")).unwrap();
     let (_, rest) = dockerfile.split_once("FROM ${BUILD_IMAGE} AS demo").expect("the stage");
     let (stage, _) = rest.split_once("\nFROM ").expect("a stage behind it");
-    let built = "FROM scratch AS build\nCOPY --chmod=0711 runner-init /out/runner-init\n";
+    let built = "FROM scratch AS build-demo\nCOPY --chmod=0711 runner-init /out/runner-init\n";
     let recipe = format!("{built}FROM {} AS demo{stage}\n", standard());
     cached("demo", &recipe, |dir| {
         fs::copy(BINARY, dir.join("runner-init")).unwrap();

@@ -7,5 +7,6 @@
 mod links;
 mod markdown;
 mod names;
+mod recipes;
 mod trust;
 mod words;

@@ -57,6 +57,19 @@ fn every_argument_is_explained_and_has_one_default() {
 }
 
 #[test]
+fn only_the_demo_s_image_has_the_simulated_runner() {
+    let text = read("binary/Dockerfile");
+    let stages: Vec<&str> = text.split("\nFROM ").skip(1).collect();
+    let last = stages.last().expect("the image");
+    let flags = |stage: &str| {
+        let stage = stages.iter().find(|s| s.lines().next().is_some_and(|from| from.ends_with(stage)));
+        stage.expect("the stage").contains("make-binary --no-default-features")
+    };
+    assert!(last.contains("COPY --from=build --chmod=0711 ") && flags(" AS build"), "{last}");
+    assert!(!flags(" AS build-demo"));
+}
+
+#[test]
 fn what_is_fetched_has_a_checksum_and_what_is_based_on_a_digest() {
     for (name, text) in dockerfiles() {
         let args = args(&text);
