@@ -14,7 +14,9 @@ mod wire;
 use demo::{BIN, Demo, files};
 use nix::sys::signal::Signal;
 use ns::wait_until;
+use runner_init::sys::container::Container;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -48,6 +50,34 @@ fn it_shows_everything_and_leaves_nothing() {
         "{out}{log}"
     );
     assert!(!log.contains("level=error"), "{log}");
+}
+
+#[test]
+fn outside_of_a_container_it_does_not_tell_the_machine_s_figures_as_its_own() {
+    const FIGURES: [&str; 5] = [
+        "github_runner_container_memory_bytes",
+        "github_runner_container_cpu_seconds_total",
+        "github_runner_pressure_seconds_total",
+        "github_runner_job_peak_memory_bytes",
+        "github_runner_zombie_processes",
+    ];
+    require!("namespace");
+    let told = |command| {
+        let demo = Demo::spawn(command, &[("METRICS_PORT", "0"), ("METRICS_UPDATE_INTERVAL", "1")]);
+        wait_until(SHOW, "an ended job, and a sample", || {
+            demo.jobs("success") >= 1.0 && demo.count("github_runner_work_dir_free_bytes") > 0.0
+        });
+        let page = demo.page();
+        FIGURES.into_iter().filter(|name| page.series().any(|s| s.name == *name)).collect::<Vec<_>>()
+    };
+    let mut here = Command::new(BIN);
+    here.args(["demo", "--speed", "50"]);
+    let container = Container::find(Path::new("/"));
+    if container == (Container { cgroup: false, processes: false }) {
+        assert_eq!(told(here), [""; 0]);
+    }
+    let namespace = told(ns::in_pid_namespace(&[BIN, "demo", "--speed", "50"]));
+    assert!(namespace.contains(&FIGURES[4]), "its processes are all it sees: {namespace:?}");
 }
 
 #[test]

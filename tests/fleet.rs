@@ -293,7 +293,7 @@ impl Question {
     /// Why it must be empty.
     fn excuse(&self) -> Option<&'static str> {
         let silent = SILENT.iter().find(|(parts, _)| self.is_silent(parts));
-        let hidden = unreadable().into_iter().any(|metric| self.text.contains(metric));
+        let hidden = unreadable(false).into_iter().any(|metric| self.text.contains(metric));
         silent.map(|(_, why)| *why).or(hidden.then_some("this machine does not tell"))
     }
 
@@ -384,7 +384,7 @@ fn wait_for_answers(prometheus: &Prometheus, asked: &[Question]) {
 fn what_is_scraped_is_the_catalogue(prometheus: &Prometheus) {
     let data = |path: &str| prometheus.get(path).expect("it listens").json()["data"].clone();
     let metadata = data("/api/v1/metadata");
-    let hidden = unreadable();
+    let hidden = unreadable(false);
     let ours = |name: &&String| name.starts_with("github_runner_");
     let scraped: BTreeSet<&str> =
         metadata.as_object().expect("a map").keys().filter(ours).map(String::as_str).collect();

@@ -207,6 +207,8 @@ fn the_context_of_every_event_arrives_as_the_job_starts_and_ends() {
     ];
     for (event, (git_ref, commit_at)) in events {
         let mut place = Place::new();
+        // With a hook of the user's at the end, ours is there too.
+        place.own(VARIABLES[1], "own.sh", "");
         place.install();
         let socket = place.listen();
         let context = json!({ "event_name": event, "event_time": "2025-01-02T03:04:05+01:00", "run_attempt": 3,
@@ -450,7 +452,8 @@ fn the_user_s_own_hook_decides() {
         let said = place.run_job(&json!({ "name": "x", "steps": [{ "run": "true" }] }));
         assert!(said.contains(&format!("completed with result: {result}")), "{variable} {exit}: {said}");
         assert_eq!(place.text("ran"), "ran\n");
-        for moment in Moment::ALL {
+        let told = if variable == VARIABLES[0] { &Moment::ALL[..1] } else { &Moment::ALL };
+        for moment in told {
             assert!(datagram(&socket).contains(&format!("\"{}\":{{", moment.as_str())));
         }
         assert!(shim.exists());
@@ -501,6 +504,8 @@ fn other_hooks_are_run_by_the_program_the_runner_would_take() {
         ("own.ps1", "tools/pwsh", "pwsh|-command . 'OWN'\n"),
         ("own.ps1", "tools/powershell", "powershell|-command . 'OWN'\n"),
         ("own.js", "runner/externals/node20/bin/node", "node|OWN\n"),
+        ("own.js", "runner/externals/node24/bin/node", "node|OWN\n"),
+        ("own.js", "runner/externals/node16/bin/node", "node|OWN\n"),
     ] {
         let mut place = Place::new();
         let with = place.path(with);
@@ -519,6 +524,47 @@ fn other_hooks_are_run_by_the_program_the_runner_would_take() {
         );
         assert_eq!(output.status.code(), Some(5));
     }
+}
+
+#[test]
+fn a_javascript_hook_has_the_node_that_the_runner_has_when_it_runs() {
+    let mut place = Place::new();
+    let nodes = ["node16", "node20", "node24", "node24_alpine"];
+    let path = |place: &Place, node: &str| place.path(&format!("runner/externals/{node}/bin/node"));
+    for node in nodes {
+        fs::create_dir_all(path(&place, node).parent().unwrap()).unwrap();
+        executable(&path(&place, node), &format!("#!/bin/sh\necho {node}\n"));
+    }
+    place.own(VARIABLES[0], "own.js", "");
+    let (shim, shells) = (place.install(), ["bash", "sh"].map(|shell| ns::program(shell).unwrap()));
+    let runs = || {
+        let said = shells.each_ref().map(|shell| {
+            let argv = [shell.to_str().unwrap(), "-e", shim.to_str().unwrap()];
+            String::from_utf8(place.command(&argv).output().unwrap().stdout).unwrap()
+        });
+        assert_eq!(said[0], said[1], "whatever the shell");
+        said[0].trim_end().to_owned()
+    };
+    // The one that the runner itself takes for hooks; then, as after an update, the newest.
+    for node in ["node20", "node24", "node16"] {
+        assert_eq!(runs(), node);
+        fs::remove_dir_all(place.path(&format!("runner/externals/{node}"))).unwrap();
+    }
+}
+
+#[test]
+fn a_job_that_removes_its_workspace_does_not_fail_for_us() {
+    let job = json!({ "name": "x", "steps": [{ "run": "rm -rf \"$GITHUB_WORKSPACE\"" }] });
+    let mut place = Place::new();
+    place.install();
+    let socket = place.listen();
+    let said = place.run_job(&job);
+    assert!(said.contains("completed with result: Succeeded"), "{said}");
+    assert!(datagram(&socket).contains("\"started\""));
+    // Where the user has a hook there, the runner cannot start it: so it is without us.
+    let mut place = Place::new();
+    place.own(VARIABLES[1], "own.sh", "exit 0\n");
+    assert!(place.run_job(&job).contains("completed with result: Failed"));
 }
 
 #[test]

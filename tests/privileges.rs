@@ -71,6 +71,30 @@ fn the_runner_is_its_own_user_with_docker_s_group_and_no_capability() {
 }
 
 #[test]
+fn the_socket_that_docker_host_names_grants_its_group_too_and_what_cannot_be_granted_is_said() {
+    require!("namespace", "root", "bash");
+    let (_dir, _docker, mount) = docker_at_run(DOCKER);
+    let (rootless, _daemon, _) = docker_at_run(113);
+    let host = |path: &Path| format!("unix://{}", path.display());
+    let there = host(&rootless.path().join("docker.sock"));
+    let nowhere = host(&rootless.path().join("later.sock"));
+    for (docker_host, groups, says) in [
+        (there.as_str(), "1001 113 4321\n", ""),
+        (nowhere.as_str(), "1001 4321\n", "is not there"),
+        ("tcp://engine:2375", "1001 4321\n", ""),
+    ] {
+        let plan = runner(&[script("id -G > groups")]).with_runner_user(RUNNER).after(&mount);
+        let mut s = run_to_end(plan.env("DOCKER_HOST", docker_host));
+        assert_eq!(left(&s, "groups"), groups, "{docker_host}");
+        let log = s.log();
+        let warning = log.lines().find(|line| line.contains("event=docker_not_granted"));
+        assert_eq!(warning.is_some(), !says.is_empty(), "{docker_host}: {log}");
+        assert!(warning.is_none_or(|line| line.contains(says) && line.contains("later.sock")), "{log}");
+        assert_eq!(s.stop(), 0);
+    }
+}
+
+#[test]
 fn root_s_group_is_not_given_for_docker() {
     require!("namespace", "root", "bash");
     let (_dir, _docker, mount) = docker_at_run(0);

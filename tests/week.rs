@@ -77,7 +77,7 @@ fn what_is_written_is_what_a_real_runner_shows() {
     });
     let mut fleet = Fleet::new(1, end());
     fleet.live(2, drop);
-    let unreadable = prom::unreadable();
+    let unreadable = prom::unreadable(false);
     let left_out = |name: &str| ONLY_HERE.contains(&name) || unreadable.contains(&name);
     let written: BTreeSet<String> = fleet
         .series()
@@ -103,7 +103,8 @@ fn is_shown(page: &Page) -> bool {
         (&catalog::JOB_START, 1),
         (&catalog::JOB_PEAK, 1),
     ];
-    late.iter().all(|(metric, number)| count(metric) == *number || prom::unreadable().contains(&metric.name))
+    late.iter()
+        .all(|(metric, number)| count(metric) == *number || prom::unreadable(false).contains(&metric.name))
 }
 
 /// Name and labels, without the values that are the runner's own or its scraper's.

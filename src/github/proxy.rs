@@ -54,6 +54,9 @@ impl Proxies {
     /// The proxy to use for this URL, if any.
     pub(super) fn choose(&self, url: &Url) -> Option<Chosen> {
         let proxy = if url.scheme() == "http" { &self.http } else { &self.https }.as_ref()?;
+        if entries(&self.no).any(|entry| entry == "*") {
+            return None;
+        }
         let matcher = Matcher::builder().all(proxy.expose()).no(exceptions(&self.no, url)).build();
         let found = matcher.intercept(&url.as_str().parse().ok()?)?;
         let place = found.uri().authority().map(ToString::to_string)?;
@@ -70,10 +73,14 @@ fn checked((var, text): (String, String)) -> Result<Secret, ProxyFault> {
     parsed.map(|_| Secret::new(url)).ok_or(ProxyFault { var })
 }
 
-/// The list in the form the matcher knows: `*.example.com` is `.example.com`, and `host:port` counts for that port only.
+fn entries(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ']).filter(|entry| !entry.is_empty())
+}
+
+/// The list in the form the matcher knows, which takes `*` for names alone: `*.example.com` is `.example.com`, and `host:port` counts for that port only.
 fn exceptions(list: &str, url: &Url) -> String {
     let mut plain = String::new();
-    for entry in list.split([',', ' ']).filter(|entry| !entry.is_empty()) {
+    for entry in entries(list) {
         let entry = entry.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(entry);
         let (host, port) = match entry.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
@@ -120,6 +127,16 @@ mod tests {
             (&[("HTTPS_PROXY", "https://user:hunter2@p:443/")], GITHUB, Some("p:443")),
             (&[("HTTPS_PROXY", "socks5://user:hunter2@p:1080")], GITHUB, Some("p:1080")),
             (&[("HTTPS_PROXY", p), ("NO_PROXY", "*")], GITHUB, None),
+            (&[("HTTP_PROXY", p), ("NO_PROXY", "*")], LOCAL, None),
+            (&[("HTTP_PROXY", p), ("NO_PROXY", "x, *")], "http://[::1]:8080", None),
+            (&[("HTTP_PROXY", p), ("NO_PROXY", "*")], "http://10.1.2.3", None),
+            (&[("HTTPS_PROXY", p), ("NO_PROXY", ".api.github.com")], GITHUB, None),
+            (&[("HTTPS_PROXY", p), ("NO_PROXY", ".API.GitHub.com")], GITHUB, None),
+            (&[("HTTPS_PROXY", p), ("NO_PROXY", "GITHUB.COM:443")], GITHUB, None),
+            (&[("HTTPS_PROXY", p), ("NO_PROXY", ".github.com:443")], GITHUB, None),
+            (&[("HTTPS_PROXY", p), ("NO_PROXY", ".")], GITHUB, Some("p:1")),
+            (&[("HTTP_PROXY", p), ("NO_PROXY", "127.0.0.1:8080")], LOCAL, None),
+            (&[("HTTP_PROXY", p), ("NO_PROXY", "127.0.0.2,0.0.1")], LOCAL, Some("p:1")),
             (&[("HTTPS_PROXY", p), ("no_proxy", "github.com")], GITHUB, None),
             (&[("HTTPS_PROXY", p), ("NO_PROXY", "x, .github.com")], GITHUB, None),
             (&[("HTTPS_PROXY", p), ("NO_PROXY", "x *.github.com")], GITHUB, None),

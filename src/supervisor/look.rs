@@ -9,11 +9,12 @@ use crate::exit_code::ExitCode;
 use crate::github::{Code, Endpoint, Observe};
 use crate::http::server::socket_path;
 use crate::registrar::Access;
-use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
+use crate::sys::engine::Place;
+use crate::sys::identity::{self, Identity};
 use crate::sys::scribe::chain;
 use crate::sys::{exposure, ownership, run_dir, runner_file};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -63,7 +64,7 @@ impl Observe for Unheard {
 /// Looks at everything, in the order of a start; nothing is changed, but a registration token is asked for.
 pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Finding> {
     let mut findings = program(config);
-    let user = match runner::user(config) {
+    let user = match runner::user(config, environment) {
         Ok(None) if identity::is_root() && !config.runner.allow_root => {
             findings.push(Finding::of(vars::RUNNER_ALLOW_RUNASROOT.name, Err(StartError::Root)));
             None
@@ -84,7 +85,7 @@ pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Find
     findings.extend(directories(config, user.as_ref(), &work));
     findings.push(sockets(config));
     findings.push(Finding::of(vars::METRICS_PORT.name, port(config).await));
-    findings.push(docker(user.as_ref()));
+    findings.extend(docker(environment, user.as_ref()));
     findings.extend(github(config, environment).await);
     findings
 }
@@ -174,22 +175,19 @@ async fn is_running(config: &Config) -> bool {
     false
 }
 
-fn docker(user: Option<&Identity>) -> Finding {
-    const WHAT: &str = "docker socket";
-    let Some(group) = identity::docker_group(Path::new(DOCKER_SOCKET)) else {
-        return Finding::good(WHAT, format!("{DOCKER_SOCKET} is not there: no containers in jobs"));
-    };
-    match user {
-        Some(user) if !user.ids.groups.contains(&group) => {
-            let how = "give the socket a group of its own";
-            Finding::bad(
-                WHAT,
-                ExitCode::Done,
-                format!("{DOCKER_SOCKET} belongs to group {group}, which the runner does not get: {how}"),
-            )
+fn docker(environment: &Environment, user: Option<&Identity>) -> Vec<Finding> {
+    let look = |(index, socket): (usize, PathBuf)| {
+        let shown = socket.display();
+        if let Some(why) = user.and_then(|user| runner::withheld(&socket, index > 0, user)) {
+            return Finding::bad("docker socket", ExitCode::Done, format!("{shown}: {why}"));
         }
-        Some(_) | None => Finding::good(WHAT, format!("{DOCKER_SOCKET}, group {group}")),
-    }
+        let seen = match identity::docker_group(&socket) {
+            Some(group) => format!("{shown}, group {group}"),
+            None => format!("{shown} is not there: no containers in jobs"),
+        };
+        Finding::good("docker socket", seen)
+    };
+    Place::sockets(environment).into_iter().enumerate().map(look).collect()
 }
 
 /// The name of the API's host, and its answer to the credential.

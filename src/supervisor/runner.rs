@@ -5,7 +5,8 @@ use super::fault::StartError;
 use crate::config::{Config, Flavour, vars};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
-use crate::sys::identity::{self, DOCKER_SOCKET, Identity};
+use crate::sys::engine::Place;
+use crate::sys::identity::{self, Identity};
 use crate::sys::{diag, disk, exposure, oom, ownership, runner_file};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ pub(super) fn launch(
     if config.registration.skip && !runner_file::is_configured(&dir) {
         return Err(StartError::NotConfigured { dir });
     }
-    let user = user(config)?;
+    let user = user(config, &environment)?;
     if user.is_none() && !config.runner.allow_root && identity::is_root() {
         return Err(StartError::Root);
     }
@@ -66,21 +67,37 @@ pub(super) fn is_configured(launch: &Launch, exit: Exit) -> bool {
     runner_file::is_configured(&launch.dir) || (exit != Exit::Code(0) && has_jit())
 }
 
-pub(super) fn user(config: &Config) -> Result<Option<Identity>, StartError> {
+pub(super) fn user(
+    config: &Config,
+    environment: &[(OsString, OsString)],
+) -> Result<Option<Identity>, StartError> {
     let spec = config.runner.user.as_ref().map(ToString::to_string);
-    let socket = Path::new(DOCKER_SOCKET);
-    let user = identity::resolve(spec.as_deref(), socket).map_err(StartError::User)?;
+    let sockets = Place::sockets(environment);
+    let user = identity::resolve(spec.as_deref(), &sockets).map_err(StartError::User)?;
     if let Some(user) = &user {
         let (uid, gid, groups) = (user.ids.uid, user.ids.gid, format!("{:?}", user.ids.groups));
         tracing::info!(event = "runner_user", name = user.name, uid, gid, groups);
-        if identity::docker_group(socket) == Some(0) && !user.ids.groups.contains(&0) {
-            tracing::warn!(
-                event = "docker_not_granted",
-                says = "the docker socket belongs to group 0, which is not given to the runner: give the socket a group of its own"
-            );
+        for (index, socket) in sockets.iter().enumerate() {
+            if let Some(says) = withheld(socket, index > 0, user) {
+                tracing::warn!(event = "docker_not_granted", socket = %socket.display(), says);
+            }
         }
     }
     Ok(user)
+}
+
+/// Why the runner does not get the group of this socket; one that was asked for should be there.
+pub(super) fn withheld(socket: &Path, asked_for: bool, user: &Identity) -> Option<&'static str> {
+    match identity::docker_group(socket) {
+        Some(group) if user.ids.groups.contains(&group) => None,
+        Some(_) => Some(
+            "the socket's group is not given to the runner, it is root's: give the socket a group of its own",
+        ),
+        None if asked_for => Some(
+            "DOCKER_HOST names a socket that is not there, so its group cannot be given to the runner: start docker first",
+        ),
+        None => None,
+    }
 }
 
 /// A health check or an administrator that calls a program by its name alone would run what a job has put there.

@@ -6,6 +6,7 @@ use crate::domain::event::{Exit, Stream};
 use crate::domain::notice::Notice;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::sys::cgroup::{Cgroup, JobPeak};
+use crate::sys::container::Container;
 use crate::sys::disk::Lowest;
 use crate::sys::processes;
 use crate::telemetry::emit::{Resources, Sample};
@@ -18,6 +19,9 @@ use std::time::Duration;
 /// Where the runner lives and may die.
 pub(super) struct Scene {
     cgroup: Cgroup,
+    container: Container,
+    /// The container's cgroup; of another nothing is told.
+    used: Cgroup,
     space: Arc<Lowest>,
     ooms: OomWatch,
     at_job_start: Option<u64>,
@@ -37,7 +41,9 @@ struct Meter {
 impl Scene {
     pub(super) fn new(space: Arc<Lowest>) -> Scene {
         let (cgroup, ooms) = (Cgroup::find(Path::new("/")), OomWatch::default());
-        Scene { cgroup, space, ooms, at_job_start: None, meter: None, job_peak: None }
+        let container = Container::find(Path::new("/"));
+        let used = if container.cgroup { cgroup.clone() } else { Cgroup::default() };
+        Scene { cgroup, container, used, space, ooms, at_job_start: None, meter: None, job_peak: None }
     }
 
     /// Reads the count, and remembers when.
@@ -75,8 +81,8 @@ impl Scene {
         match row.status {
             RowStatus::Running if is_metered => {}
             RowStatus::Running => {
-                let peak = JobPeak::begin(self.cgroup.peak_counter(), self.cgroup.memory());
-                let cpu = self.cgroup.cpu_time();
+                let peak = JobPeak::begin(self.used.peak_counter(), self.used.memory());
+                let cpu = self.used.cpu_time();
                 self.meter = Some(Meter { started_at: row.started_at, peak, cpu });
             }
             RowStatus::Finished(_) => {
@@ -85,7 +91,7 @@ impl Scene {
                 if let Some(Meter { peak, cpu, .. }) = meter {
                     row.peak_memory = peak.read();
                     row.cpu_time =
-                        self.cgroup.cpu_time().zip(cpu).and_then(|(after, before)| after.checked_sub(before));
+                        self.used.cpu_time().zip(cpu).and_then(|(after, before)| after.checked_sub(before));
                 }
             }
         }
@@ -93,7 +99,7 @@ impl Scene {
 
     fn look_at_job(&mut self) {
         if let Some(meter) = &mut self.meter {
-            meter.peak.sample(self.cgroup.memory());
+            meter.peak.sample(self.used.memory());
             self.job_peak = meter.peak.read();
         }
     }
@@ -101,12 +107,12 @@ impl Scene {
     fn resources(&mut self) -> Resources {
         self.look_at_job();
         Resources {
-            memory: self.cgroup.memory(),
+            memory: self.used.memory(),
             job_peak: self.job_peak,
-            cpu: self.cgroup.cpu_time(),
-            pressure: self.cgroup.pressure(),
+            cpu: self.used.cpu_time(),
+            pressure: self.used.pressure(),
             free: self.space.now().map(|space| space.free),
-            zombies: processes::zombies(),
+            zombies: self.container.processes.then(processes::zombies).flatten(),
         }
     }
 }

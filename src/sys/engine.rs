@@ -60,6 +60,19 @@ impl Place {
         }
     }
 
+    /// What its jobs' docker may open: what `DOCKER_HOST` says, if that is a path, and where its client looks without.
+    pub fn sockets(environment: &[(OsString, OsString)]) -> Vec<PathBuf> {
+        let host = environment.iter().rev().find(|(known, _)| known == "DOCKER_HOST");
+        let told = Place::of(host.and_then(|(_, value)| value.to_str()));
+        let mut sockets = vec![PathBuf::from(super::identity::DOCKER_SOCKET)];
+        if let Ok(Place::Socket(path)) = told
+            && path != sockets[0]
+        {
+            sockets.push(path);
+        }
+        sockets
+    }
+
     /// Where the engine of a child with this environment can be spoken to.
     fn spoken(environment: &[(OsString, OsString)]) -> Result<Place, String> {
         let value = |name: &str| {

@@ -68,13 +68,13 @@ pub enum IdentityFault {
 
 /// Who the runner is to be: `NAME`, `UID`, `UID:GID` or `NAME:GROUP`; `None` if that is who we are already.
 ///
-/// To the user's groups comes that of docker's socket, so that docker works without a chmod of the host's file. Not
+/// To the user's groups come those of docker's sockets, so that docker works without a chmod of the host's file. Not
 /// group 0: every file that root's group may write would come with it, for a socket whose owner has granted it to root
 /// alone. Who was given group 0 by name or number has it anyway.
 ///
 /// # Errors
 /// If there is no such user, or we may not become it.
-pub fn resolve(spec: Option<&str>, docker_socket: &Path) -> Result<Option<Identity>, IdentityFault> {
+pub fn resolve(spec: Option<&str>, docker_sockets: &[PathBuf]) -> Result<Option<Identity>, IdentityFault> {
     let Some(spec) = spec else { return Ok(None) };
     let mut identity = look_up(spec)?;
     let (wanted, ours) = (identity.ids.uid, geteuid().as_raw());
@@ -87,7 +87,8 @@ pub fn resolve(spec: Option<&str>, docker_socket: &Path) -> Result<Option<Identi
     if let Some(missing) = missing_capability() {
         return Err(IdentityFault::Capability { uid: wanted, missing });
     }
-    identity.ids.groups.extend(docker_group(docker_socket).filter(|gid| *gid != 0));
+    let granted = docker_sockets.iter().filter_map(|socket| docker_group(socket));
+    identity.ids.groups.extend(granted.filter(|gid| *gid != 0));
     identity.ids.groups.sort_unstable();
     identity.ids.groups.dedup();
     Ok(Some(identity))
@@ -103,7 +104,7 @@ pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// The group of docker's socket, if that socket is there.
+/// The group of a socket of docker's, if that socket is there.
 pub fn docker_group(socket: &Path) -> Option<u32> {
     let found = std::fs::metadata(socket).ok()?;
     found.file_type().is_socket().then(|| found.gid())
@@ -237,9 +238,8 @@ mod tests {
 
     #[test]
     fn nobody_asked_for_is_who_we_are() {
-        let nowhere = Path::new("/nonexistent");
-        assert_eq!(resolve(None, nowhere).unwrap(), None);
-        assert_eq!(resolve(Some(&format!("{0}:{0}", geteuid())), nowhere).unwrap(), None);
+        assert_eq!(resolve(None, &[]).unwrap(), None);
+        assert_eq!(resolve(Some(&format!("{0}:{0}", geteuid())), &[]).unwrap(), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod below;
 pub mod cgroup;
 pub mod child;
 pub mod config_script;
+pub mod container;
 pub mod diag;
 pub mod disk;
 pub mod door;

@@ -206,14 +206,14 @@ metrics! {
         "Processes the kernel killed for memory in the container's cgroup, since it was made; absent where it cannot be read.";
     MEMORY = "github_runner_container_memory_bytes", Gauge, [],
         {"Memory of the fullest runner" => "max by (runner_type) (github_runner_container_memory_bytes)"},
-        "Memory in use in the container's cgroup, the page cache included; absent where it cannot be read.";
+        "Memory in use in the container's cgroup, the page cache included; absent where it cannot be read, or there is no container.";
     CPU = "github_runner_container_cpu_seconds_total", SampledCounter, [],
         {"Cores in use" => "sum by (runner_type) (rate(github_runner_container_cpu_seconds_total[5m]))"},
-        "CPU time used in the container's cgroup since it was made; absent where it cannot be read.";
+        "CPU time used in the container's cgroup since it was made; absent where it cannot be read, or there is no container.";
     PRESSURE = "github_runner_pressure_seconds_total", SampledCounter, ["resource": &PRESSURES],
         {"Share of time for which the worst runner was held up" =>
             "max by (runner_type, resource) (rate(github_runner_pressure_seconds_total[5m]))"},
-        "Time for which some process of the container was held up for want of the resource (PSI, cgroup v2); absent where it cannot be read.";
+        "Time for which some process of the container was held up for want of the resource (PSI, cgroup v2); absent where it cannot be read, or there is no container.";
     JOB_PEAK = "github_runner_job_peak_memory_bytes", Gauge, [],
         {"Most memory a job of the last day has used" =>
             "max by (runner_type) (max_over_time(github_runner_job_peak_memory_bytes[1d]))"},
@@ -224,7 +224,7 @@ metrics! {
         "What the work directory's file system has left, 0 if no file can be made; absent where it cannot be asked.";
     ZOMBIES = "github_runner_zombie_processes", Gauge, [],
         {"Zombies that stay" => "max by (runner_type) (min_over_time(github_runner_zombie_processes[15m]))"},
-        "Processes in the container that have ended and that nobody has waited for, at the last sample.";
+        "Processes in the container that have ended and that nobody has waited for, at the last sample; absent where there is no container.";
     SWEPT_PROCESSES = "github_runner_swept_processes_total", Counter, [],
         {"Processes that a job leaves behind, over a day" =>
             "sum by (runner_type) (increase(github_runner_swept_processes_total[1d])) / (sum by (runner_type) (increase(github_runner_jobs_started_total[1d])) > 0)"},

@@ -12,6 +12,7 @@ use super::ns::{self, Tree};
 use super::wire;
 use nix::sys::signal::Signal;
 use runner_init::sys::cgroup::Cgroup;
+use runner_init::sys::container::Container;
 use serde_json::Value;
 use std::io::Write;
 use std::net::TcpListener;
@@ -138,15 +139,19 @@ pub fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), byte)
 }
 
-/// Families of which this machine tells nothing, though another may.
-pub fn unreadable() -> Vec<&'static str> {
+/// Families of which this machine tells nothing to a process in a namespace of its own, or to one that we start as it is.
+pub fn unreadable(in_namespace: bool) -> Vec<&'static str> {
+    let container = Container::find(Path::new("/"));
+    let is_told = in_namespace || container.cgroup;
     let group = Cgroup::find(Path::new("/"));
+    let used = if is_told { group.clone() } else { Cgroup::default() };
     let sources = [
-        ("github_runner_container_memory_bytes", group.memory().is_some()),
-        ("github_runner_job_peak_memory_bytes", group.memory().is_some()),
-        ("github_runner_container_cpu_seconds_total", group.cpu_time().is_some()),
+        ("github_runner_container_memory_bytes", used.memory().is_some()),
+        ("github_runner_job_peak_memory_bytes", used.memory().is_some()),
+        ("github_runner_container_cpu_seconds_total", used.cpu_time().is_some()),
+        ("github_runner_zombie_processes", in_namespace || container.processes),
         ("github_runner_oom_kills_total", group.oom_kills().is_some()),
-        ("github_runner_pressure_seconds_total", group.pressure().iter().any(Option::is_some)),
+        ("github_runner_pressure_seconds_total", used.pressure().iter().any(Option::is_some)),
     ];
     sources.into_iter().filter(|(_, readable)| !readable).map(|(name, _)| name).collect()
 }

@@ -3,6 +3,9 @@
 //! The runner runs a hook by its extension and without quotes: `.sh` as `bash -e PATH`, else `sh -e PATH`; bash is looked
 //! up in a `PATH` whose first entries may be the job's (`ScriptHandler.cs`). So nothing here is looked up, and what is
 //! not plain is left to the runner as it was.
+//!
+//! It runs them in the job's workspace, and a hook that cannot be started fails the job: at its end that directory may be gone.
+//! So there is a hook of ours at the end only where there would be one anyway, or where the start's, which says the same, is not ours.
 
 use crate::domain::context::{Moment, SOCKET_VARIABLE};
 use crate::sys::door;
@@ -53,6 +56,9 @@ pub enum Reason {
     /// Whatever the runner makes of it.
     #[error("is not an absolute path of letters, digits and /._-+=:,@%")]
     Path,
+    /// The runner may know another.
+    #[error("needs node, and there is none in externals of the runner's directory")]
+    Node,
 }
 
 /// Installed scripts.
@@ -63,7 +69,7 @@ pub struct Shims {
 }
 
 impl Shims {
-    /// Writes `job-started.sh` and `job-completed.sh` into `dir`, for everybody who can get there to read.
+    /// Writes `job-started.sh` and, where it is needed, `job-completed.sh` into `dir`, for everybody who can get there to read.
     ///
     /// They call `exe` (runner-init, absolute). The user's own hooks are those of `environment`, the listener's; a hook
     /// that cannot be followed by its user's is [`Kept`]. `runner_dir` has the runner's node and its `.env`; `socket` is
@@ -91,6 +97,8 @@ impl Shims {
                 Err(reason) => kept.push(Kept { hook, reason }),
             }
         }
+        let starts = own.iter().any(|(hook, _)| *hook == Moment::Started);
+        own.retain(|(hook, chained)| *hook == Moment::Started || chained.is_some() || !starts);
         let mut variables = vec![(SOCKET_VARIABLE.into(), socket.into())];
         for (hook, _) in &own {
             let path = Path::new(dir).join(format!("job-{}.sh", hook.as_str()));
@@ -128,10 +136,7 @@ impl Chained {
                 let with = |shell: &str| format!("exec {shell} -command \". '{text}'\"\n");
                 format!("command -v pwsh >/dev/null && {}{}", with("pwsh"), with("powershell"))
             }
-            Some("js") => {
-                let node = runner_dir.join("externals/node20/bin/node");
-                format!("exec {} {text}\n", plain(&node).ok_or(Reason::Path)?)
-            }
+            Some("js") => by_node(runner_dir, text)?,
             Some(_) | None => return Err(Reason::Extension),
         };
         if !path.is_file() {
@@ -139,6 +144,26 @@ impl Chained {
         }
         Ok(Chained { path: text.to_owned(), command })
     }
+}
+
+/// The runner's own node that it runs hooks by, 20, or in its absence the newest; looked for each time, since an update may exchange
+/// it. Names of two digits are those that are built for the C library of the listener.
+fn by_node(runner_dir: &Path, script: &str) -> Result<String, Reason> {
+    let nodes = runner_dir.join("externals");
+    let nodes = plain(&nodes).ok_or(Reason::Path)?;
+    let has_node = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let digits = name.strip_prefix("node").unwrap_or_default();
+        let known = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        known && entry.path().join("bin/node").is_file()
+    };
+    if !fs::read_dir(nodes).is_ok_and(|mut found| found.any(|entry| entry.is_ok_and(has_node))) {
+        return Err(Reason::Node);
+    }
+    Ok(format!(
+        "for node in {nodes}/node[0-9][0-9]/bin/node {nodes}/node20/bin/node; do\n\
+         if [ -x \"$node\" ]; then found=$node; fi\ndone\nexec \"$found\" {script}\n"
+    ))
 }
 
 /// The script of `hook`. Before the user's own hook the variables are set as the user has set them.
@@ -257,11 +282,11 @@ mod tests {
             "# Written by runner-init whenever it starts.\n\
              /usr/bin/runner-init hook started </dev/null >/dev/null 2>&1 || :\n"
         );
-        assert!(place.text("job-completed.sh").contains(" hook completed "));
+        // At the end it could fail a job whose workspace is gone, and tell nothing new.
+        assert!(!place.path("job-completed.sh").exists());
         let expected: Vec<(OsString, OsString)> = vec![
             ("RUNNER_INIT_SOCKET".into(), "/run/report.sock".into()),
             (STARTED.into(), place.path("job-started.sh").into()),
-            (COMPLETED.into(), place.path("job-completed.sh").into()),
         ];
         assert_eq!((shims.environment(), shims.kept()), (expected, [].as_slice()));
         let mode = place.path("job-started.sh").metadata().unwrap().permissions().mode();
@@ -278,16 +303,43 @@ mod tests {
             place.install(&[(STARTED, path)]);
             place.text("job-started.sh").split_once("|| :\n").unwrap().1.to_owned()
         };
-        let before = |path: &str| format!("export {STARTED}={path}\nunset {COMPLETED}\n");
+        let before = |path: &str| format!("export {STARTED}={path}\n");
         let sh = place.file("own.sh", "");
         assert_eq!(chain(&sh), format!("{}exec \"${{BASH:-sh}}\" -e {sh}\n", before(&sh)));
         let ps1 = place.file("own.ps1", "");
         let with = |shell: &str| format!("exec {shell} -command \". '{ps1}'\"\n");
         let both = format!("command -v pwsh >/dev/null && {}{}", with("pwsh"), with("powershell"));
         assert_eq!(chain(&ps1), before(&ps1) + &both);
+    }
+
+    #[test]
+    fn one_at_the_end_is_ours_where_there_would_be_one_or_the_start_s_is_not() {
+        let place = Place::new();
+        let sh = place.file("own.sh", "");
+        let both = ["RUNNER_INIT_SOCKET", STARTED, COMPLETED];
+        assert_eq!(names(&place.install(&[(COMPLETED, &sh)])), both);
+        assert!(place.text("job-completed.sh").ends_with(&format!("exec \"${{BASH:-sh}}\" -e {sh}\n")));
+        assert!(place.text("job-started.sh").ends_with("|| :\n"));
+        assert_eq!(names(&place.install(&[(STARTED, &sh)])), both[..2]);
+        assert_eq!(names(&place.install(&[(STARTED, "own.sh")])), [both[0], both[2]], "it alone can tell");
+    }
+
+    #[test]
+    fn a_javascript_hook_needs_a_node_that_is_there() {
+        let place = Place::new();
         let js = place.file("own.js", "");
-        let node = place.path("externals/node20/bin/node");
-        assert_eq!(chain(&js), format!("{}exec {} {js}\n", before(&js), node.display()));
+        let install = || place.install(&[(STARTED, &js)]).kept().to_vec();
+        let none = [Kept { hook: Moment::Started, reason: Reason::Node }];
+        assert_eq!(install(), none);
+        // Of another C library, of another kind, and a directory without the program.
+        for other in ["node20_alpine/bin/node", "nodejs/bin/node", "node22/bin/npm"] {
+            fs::create_dir_all(place.path("externals").join(other).parent().unwrap()).unwrap();
+            place.file(&format!("externals/{other}"), "");
+            assert_eq!(install(), none, "{other}");
+        }
+        fs::create_dir_all(place.path("externals/node24/bin")).unwrap();
+        place.file("externals/node24/bin/node", "");
+        assert_eq!(install(), []);
     }
 
     #[test]
