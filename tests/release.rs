@@ -37,3 +37,35 @@ fn one_toolchain_lints_here_and_builds_the_images() {
     let dockerfile = read("runner-images/binary/Dockerfile");
     assert!(dockerfile.contains(&format!("ARG BUILD_IMAGE=rust:{channel}-")), "{channel}");
 }
+
+#[test]
+fn a_test_run_says_how_many_tests_checked_nothing_and_why() {
+    let case = |name: &str, inside: &str| {
+        format!("<testcase name=\"{name}\" classname=\"x\" time=\"0.1\">\n{inside}\n</testcase>\n")
+    };
+    let skipped = |why: &str| {
+        format!(
+            "<system-err>\n\n*** SKIPPED, NOTHING WAS CHECKED: {why} ***\n\n</system-err>\n\
+             <system-out>*** SKIPPED, NOTHING WAS CHECKED: once more ***</system-out>"
+        )
+    };
+    let cases = [
+        case("good", "<system-out>ok</system-out>"),
+        case("better", ""),
+        case("bad", "<failure type=\"test failure\">panicked</failure>"),
+        // Seen to fail although a part was skipped.
+        case("worse", &format!("{}<failure type=\"x\"/>", skipped("not root"))),
+        case("blank", &skipped("there is no Debian&apos;s &lt;tool&gt;")),
+        case("empty", &skipped("no Docker Engine answers")),
+        case("void", &skipped("no Docker Engine answers")),
+    ];
+    let text =
+        format!("<?xml version=\"1.0\"?>\n<testsuites tests=\"7\">\n{}</testsuites>\n", cases.concat());
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("junit.xml");
+    std::fs::write(&file, text).expect("written");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/summary");
+    let output = Command::new(script).arg(&file).output().expect("it runs");
+    let want = "2 passed, 2 failed, 3 checked nothing:\n    2  no Docker Engine answers\n    1  there is no Debian's <tool>\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), want, "{output:?}");
+}
