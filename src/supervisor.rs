@@ -283,11 +283,11 @@ impl Supervisor {
     fn show(&mut self) {
         let mut status = Status {
             recent: Arc::clone(&self.hall.recent),
-            finished: self.ledger.finished,
+            finished: self.ledger.history.totals().finished,
             caches: Arc::clone(&self.hall.caches),
             ..self.life.status(self.clock.now())
         };
-        if let Some(row) = &self.ledger.begun {
+        if let Some(row) = self.ledger.history.begun() {
             status.job = status.job.map(|job| job.known_by(row));
         }
         if *self.shown != status {

@@ -206,23 +206,23 @@ fn no_job_name_makes_a_series() {
 
 #[test]
 fn ten_thousand_jobs_make_no_series() {
-    use runner_init::domain::dora::StreamRule;
-    use runner_init::domain::notice::Notice;
+    use runner_init::domain::job::history::JobHistory;
     use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
-    use runner_init::domain::totals::Bounds;
+    use runner_init::domain::totals::{Bounds, Totals};
     use runner_init::telemetry::emit::{Build, Telemetry};
     use runner_init::telemetry::exporter::{Exporter, Identity};
 
     let identity = Identity { runner_name: "a".into(), runner_type: "standard".into() };
     let bounds = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0];
-    let exporter = Exporter::install(&identity, &Bounds::with_duration(bounds.to_vec()))
-        .expect("the only one of this process");
+    let bounds = Bounds::with_duration(bounds.to_vec());
+    let mut history = JobHistory::new(Totals::new(&bounds));
+    let exporter = Exporter::install(&identity, &bounds).expect("the only one of this process");
     let build = Build { init_version: "1", arch: "x", ephemeral: false };
-    let telemetry = Telemetry::new(exporter.clone(), build, &StreamRule::default(), chrono::Utc::now());
+    let telemetry = Telemetry::new(exporter.clone(), build, chrono::Utc::now());
     for status in [JobStatus::Success, JobStatus::Failed] {
         let status = RowStatus::Finished(status);
         let deployment = JobRecord { status, deployment: Some(true), ..JobRecord::blank() };
-        telemetry.emit(&Notice::JobFinished(deployment));
+        telemetry.emit(&history.written(deployment));
     }
     let mut random = fastrand::Rng::with_seed(7);
     let before = names(&Page::read(std::str::from_utf8(&exporter.page()).expect("UTF-8")).expect("a page"));
@@ -243,9 +243,9 @@ fn ten_thousand_jobs_make_no_series() {
             duration: Some(Duration::from_millis(millis)),
             ..JobRecord::blank()
         };
-        telemetry.emit(&Notice::JobStarted(row.clone()));
+        telemetry.emit(&history.written(row.clone()));
         let status = RowStatus::Finished(JobStatus::ALL[number % 5]);
-        telemetry.emit(&Notice::JobFinished(JobRecord { status, ..row }));
+        telemetry.emit(&history.written(JobRecord { status, ..row }));
         if number % 500 == 0 {
             assert_eq!(
                 names(&Page::read(std::str::from_utf8(&exporter.page()).expect("UTF-8")).expect("a page")),

@@ -57,6 +57,8 @@ impl Outcome {
 pub struct Deployment {
     /// How it ended.
     pub outcome: Outcome,
+    /// End of the newest one that has ended so.
+    pub newest: DateTime<Utc>,
     /// From commit to deployed, of a success whose commit's time is known; at most [`LONGEST`].
     pub lead_time: Option<Duration>,
     /// Of the success that ends a streak of failures: from the end of the streak's first failure to its own end.
@@ -139,22 +141,27 @@ impl Dora {
         Dora { rule: rule.clone(), ..self }
     }
 
-    /// Adds one final row; what it added, if it is a deployment with a result.
-    pub fn fold(&mut self, row: &JobRecord) -> Option<Deployment> {
+    /// Takes one final row; what it adds, if it is a deployment with a result. It is not counted yet.
+    pub(super) fn judge(&mut self, row: &JobRecord) -> Option<Deployment> {
         let outcome = Outcome::of(row)?;
         let row = row.as_written();
-        self.deployments[outcome as usize] += 1;
-        let newest = &mut self.newest[outcome as usize];
-        *newest = (*newest).max(Some(row.timestamp));
+        let newest = self.newest[outcome as usize].map_or(row.timestamp, |newest| newest.max(row.timestamp));
         let recovery_time =
             Place::of(&row, &self.rule).and_then(|place| self.follow(place, outcome, row.timestamp));
         let lead_time = row.lead_time.filter(|_| outcome == Outcome::Success);
-        Some(Deployment { outcome, lead_time, recovery_time })
+        Some(Deployment { outcome, newest, lead_time, recovery_time })
+    }
+
+    /// Counts it.
+    pub(super) fn count(&mut self, deployment: &Deployment) {
+        let outcome = deployment.outcome as usize;
+        self.deployments[outcome] += 1;
+        self.newest[outcome] = self.newest[outcome].max(Some(deployment.newest));
     }
 
     /// Takes over what an older log knows of streams that have not been seen since, and of the newest deployments. The
     /// counts stay as they are.
-    pub fn precede(&mut self, older: &Dora) {
+    pub(super) fn precede(&mut self, older: &Dora) {
         for (mine, theirs) in self.newest.iter_mut().zip(older.newest) {
             *mine = (*mine).max(theirs);
         }

@@ -15,6 +15,7 @@
 
 mod claim;
 pub mod crew;
+pub mod history;
 mod name;
 mod open;
 #[cfg(test)]

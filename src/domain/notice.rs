@@ -12,10 +12,12 @@ use super::record::{FaultKind, JobRecord};
 use super::registration::{Recovery, Registered, RegistrationFault, Removal, Standing};
 use super::restart::{RestartReason, StopReason};
 use super::sweep::Swept;
+use super::totals::Delta;
 use std::time::Duration;
 
 /// A happening. Texts in it may be untrusted; the log escapes them.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a notice is told and gone; nobody keeps many")]
 pub enum Notice {
     /// The listener's process exists.
     ListenerStarted {
@@ -103,23 +105,17 @@ pub enum Notice {
         /// How many in a row, this one included.
         failures: u32,
     },
-    /// The start of a job is on disk.
-    JobStarted(JobRecord),
-    /// What the open job is, as its hook says, is on disk.
-    JobIdentified(JobRecord),
-    /// What GitHub said late of a job that is over is on disk.
-    JobAmended {
-        /// The final row anew.
+    /// A row of the job log is on disk.
+    RowWritten {
+        /// It.
         row: JobRecord,
-        /// How long it had waited, if that is what is new.
-        queue_time: Option<Duration>,
+        /// What it is, and adds to the counters.
+        delta: Delta,
     },
     /// A report of a job's own was of no use.
     ReportRefused(ReportFault),
     /// How long a job had waited will not be known.
     QueueTimeUnknown(QueueFault),
-    /// The end of a job is on disk.
-    JobFinished(JobRecord),
     /// A line that looks like a job's start or end was not believed.
     LineDoubted(Doubt),
     /// What was said to begin never had a worker: it was no job.

@@ -1,26 +1,27 @@
 //! What the job log says: a row is told only once it is on disk, and a replayed log is counted as if its jobs had just ended.
 
 use super::{Supervisor, utc_now};
+use crate::config::Config;
 use crate::domain::death::Cause;
+use crate::domain::job::history::JobHistory;
 use crate::domain::notice::Notice;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
+use crate::domain::totals::{Bounds, Totals};
 use crate::sys::journal::Replay;
 use crate::sys::scribe::Word;
-use std::collections::VecDeque;
-
-/// Finished jobs shown to the world.
-const RECENT: usize = 50;
 
 /// What is known of the rows.
-#[derive(Default)]
 pub(super) struct Ledger {
     /// Handed over and not acknowledged.
     pub(super) unwritten: u64,
-    /// What the job log says of the job that began last.
-    pub(super) begun: Option<JobRecord>,
-    /// Counted so far, in the order of [`JobStatus::ALL`].
-    pub(super) finished: [u64; 5],
-    recent: VecDeque<JobRecord>,
+    pub(super) history: JobHistory,
+}
+
+impl Ledger {
+    pub(super) fn new(config: &Config) -> Ledger {
+        let zero = Totals::new(&Bounds::with_duration(config.metrics.buckets.clone()));
+        Ledger { unwritten: 0, history: JobHistory::new(zero.told_apart_by(&config.streams)) }
+    }
 }
 
 impl Supervisor {
@@ -36,7 +37,11 @@ impl Supervisor {
     pub(super) fn journal_said(&mut self, word: Word) {
         self.ledger.unwritten -= u64::from(matches!(word, Word::Written(_)));
         let notice = match word {
-            Word::Written(row) => self.written(*row),
+            Word::Written(row) => {
+                let notice = self.ledger.history.written(*row);
+                self.hall.recent = self.ledger.history.recent();
+                notice
+            }
             Word::Fault { kind, detail } => Notice::JournalFault { kind, detail },
             Word::Opened(replay) => return self.replayed(*replay),
             Word::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept },
@@ -59,17 +64,14 @@ impl Supervisor {
 
     /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.
     pub(super) fn replayed(&mut self, replay: Replay) {
-        self.telemetry.restore(&replay.totals);
-        for (count, before) in self.ledger.finished.iter_mut().zip(replay.totals.finished) {
-            *count += before;
-        }
+        self.ledger.history.precede(&replay.totals, replay.recent);
+        self.hall.recent = self.ledger.history.recent();
+        self.telemetry.restore(&replay.totals, self.ledger.history.totals().dora.newest);
         for fault in replay.faults {
             for _ in 0..fault.count {
                 self.telemetry.emit(&Notice::JournalFault { kind: fault.kind, detail: fault.detail.clone() });
             }
         }
-        let newer = std::mem::take(&mut self.ledger.recent);
-        replay.recent.into_iter().chain(newer).for_each(|row| self.remember(row));
         for row in replay.unclosed {
             let status = RowStatus::Finished(JobStatus::Abandoned);
             let cause = Cause::SupervisorLost.to_string();
@@ -78,33 +80,5 @@ impl Supervisor {
         }
         self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });
         self.show();
-    }
-
-    /// A row that says more of what is known already tells nothing anew but that.
-    fn written(&mut self, row: JobRecord) -> Notice {
-        if row.status == RowStatus::Running {
-            let more = self.ledger.begun.as_ref().is_some_and(|begun| row.amends(begun));
-            self.ledger.begun = Some(row.clone());
-            return if more { Notice::JobIdentified(row) } else { Notice::JobStarted(row) };
-        }
-        let is_known = self.ledger.recent.back().is_some_and(|last| row.amends(last));
-        let earlier = is_known.then(|| self.ledger.recent.pop_back()).flatten();
-        self.remember(row.clone());
-        if let Some(earlier) = earlier {
-            let queue_time = row.queue_time.filter(|_| earlier.queue_time.is_none());
-            return Notice::JobAmended { row, queue_time };
-        }
-        if let RowStatus::Finished(status) = row.status {
-            self.ledger.finished[status as usize] += 1;
-        }
-        Notice::JobFinished(row)
-    }
-
-    fn remember(&mut self, row: JobRecord) {
-        if self.ledger.recent.len() == RECENT {
-            self.ledger.recent.pop_front();
-        }
-        self.ledger.recent.push_back(row);
-        self.hall.recent = self.ledger.recent.iter().cloned().collect();
     }
 }

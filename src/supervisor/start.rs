@@ -100,7 +100,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
     let exporter = Exporter::install(&identity(&config), &settings.bounds).map_err(StartError::Registry)?;
-    let telemetry = Telemetry::new(exporter.clone(), build(&config), &config.streams, now.utc);
+    let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
     let (preparation, registrar) =
         Preparation::new(&config, &launch, &outlets, &ApiMeter::new(exporter.clone()))?;
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
@@ -135,13 +135,13 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         output: Output { outlets, lines: Arc::default() },
         heard: mpsc::channel(SENTENCES),
         scribe: Some(scribe),
+        ledger: Ledger::new(&config),
         deployments: config.deployments,
         words,
         telemetry,
         hall,
         registrar: registrar.map(Arc::new),
         errands: JoinSet::new(),
-        ledger: Ledger::default(),
         shown,
         sample_every: config.metrics.update_interval,
         linger: config.metrics.linger,

@@ -11,7 +11,6 @@ pub use resources::Resources;
 
 use super::catalog as c;
 use super::exporter::Exporter;
-use crate::domain::dora::{Dora, StreamRule};
 use crate::domain::event::{StopKind, Stream};
 use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
@@ -56,20 +55,17 @@ pub struct Telemetry {
     exporter: Exporter,
     build: Build,
     version: RefCell<Option<String>>,
-    /// What the deployments told so far say of the next one.
-    dora: RefCell<Dora>,
     process: metrics_process::Collector,
 }
 
 impl Telemetry {
     /// Starts with the build known and the state `starting`.
-    pub fn new(exporter: Exporter, build: Build, streams: &StreamRule, start: DateTime<Utc>) -> Telemetry {
+    pub fn new(exporter: Exporter, build: Build, start: DateTime<Utc>) -> Telemetry {
         let process = metrics_process::Collector::default();
         process.describe();
         gauge!(c::START_TIME.name).set(seconds(start));
         let version = RefCell::new(Some(String::new()));
-        let dora = RefCell::new(Dora::default().told_apart_by(streams));
-        let telemetry = Telemetry { exporter, build, version, dora, process };
+        let telemetry = Telemetry { exporter, build, version, process };
         telemetry.info(Some("")).set(1.0);
         telemetry
     }
@@ -97,12 +93,9 @@ impl Telemetry {
             Notice::RestartScheduled { reason, after, failures } => {
                 around::restart_scheduled(*reason, *after, *failures);
             }
-            Notice::JobStarted(row) => jobs::job_started(row),
-            Notice::JobIdentified(row) => jobs::job_identified(row),
+            Notice::RowWritten { row, delta } => jobs::row_written(row, delta),
             Notice::ReportRefused(fault) => jobs::report_refused(*fault),
             Notice::QueueTimeUnknown(fault) => jobs::queue_time_unknown(*fault),
-            Notice::JobFinished(row) => self.job_finished(row),
-            Notice::JobAmended { row, queue_time } => jobs::job_amended(row, *queue_time),
             Notice::RegistrationStarted => info!(event = "registration_started"),
             Notice::Registered(how) => info!(event = "registered", how = how.as_str()),
             Notice::RegistrationFailed(fault) => {

@@ -5,7 +5,9 @@ use crate::domain::totals::Bounds;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use metrics::Counter;
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,24 +55,48 @@ impl Exporter {
     /// # Errors
     /// If a recorder is installed already, or there are no bounds of durations.
     pub fn install(identity: &Identity, bounds: &Bounds) -> Result<Exporter, BuildError> {
-        let handle = PrometheusBuilder::new()
+        let (exporter, recorder) = Exporter::build(identity, bounds)?;
+        metrics::set_global_recorder(recorder)?;
+        exporter.seed();
+        Ok(exporter)
+    }
+
+    /// The page, and the recorder it is drawn from.
+    fn build(identity: &Identity, bounds: &Bounds) -> Result<(Exporter, PrometheusRecorder), BuildError> {
+        let recorder = PrometheusBuilder::new()
             .add_global_label("runner_name", &identity.runner_name)
             .add_global_label("runner_type", &identity.runner_type)
             .set_buckets_for_metric(only(&catalog::JOB_DURATION), &bounds.duration)?
             .set_buckets_for_metric(only(&catalog::QUEUE_TIME), &bounds.queue_time)?
             .set_buckets_for_metric(only(&catalog::LEAD_TIME), &bounds.lead_time)?
             .set_buckets_for_metric(only(&catalog::RECOVERY_TIME), &bounds.recovery_time)?
-            .install_recorder()?;
+            .build_recorder();
         let exporter = Exporter {
-            handle,
+            handle: recorder.handle(),
             changes: Arc::new(AtomicU64::new(1)),
             drawn: Arc::default(),
             late: Arc::default(),
         };
+        Ok((exporter, recorder))
+    }
+
+    fn seed(&self) {
         for metric in catalog::ALL {
             seed(metric);
         }
-        Ok(exporter)
+        self.touch();
+    }
+
+    /// What `tell` tells this exporter, as its page has it: an exporter of its own, not the process's.
+    #[cfg(test)]
+    pub(super) fn alone(bounds: &Bounds, tell: impl FnOnce(&Exporter)) -> String {
+        let identity = Identity { runner_name: "a".into(), runner_type: "b".into() };
+        let (exporter, recorder) = Exporter::build(&identity, bounds).unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            exporter.seed();
+            tell(&exporter);
+        });
+        String::from_utf8(exporter.page().to_vec()).unwrap()
     }
 
     /// Something was recorded: the next page is drawn anew.

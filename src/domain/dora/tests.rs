@@ -160,9 +160,9 @@ fn what_is_unknown_does_not_follow() {
         JobRecord { git_ref: String::new(), ..whole },
     ] {
         let mut dora = Dora::default();
-        dora.fold(&unknown);
+        fold(&mut dora, &unknown);
         let fixed = ended(JobStatus::Success, minute(5), unknown);
-        assert_eq!(dora.fold(&fixed).map(|told| told.recovery_time), Some(None));
+        assert_eq!(fold(&mut dora, &fixed).map(|told| told.recovery_time), Some(None));
         assert_eq!((dora.deployments, dora.streams.len()), ([1, 1], 0));
     }
 }
@@ -172,8 +172,8 @@ fn an_older_row_neither_begins_nor_ends_a_streak() {
     use Outcome::{Failed, Success};
     let told = |rows: &[(Outcome, i64)]| {
         let mut dora = Dora::default();
-        let fold = |(outcome, end): &(Outcome, i64)| dora.fold(&result(0, *outcome, minute(*end)));
-        rows.iter().filter_map(fold).map(|told| told.recovery_time).collect::<Vec<_>>()
+        let next = |(outcome, end): &(Outcome, i64)| fold(&mut dora, &result(0, *outcome, minute(*end)));
+        rows.iter().filter_map(next).map(|told| told.recovery_time).collect::<Vec<_>>()
     };
     assert_eq!(told(&[(Failed, 5), (Success, 3), (Success, 9)]), [None, None, Some(minutes(4))]);
     assert_eq!(told(&[(Success, 5), (Failed, 3), (Success, 9)]), [None, None, None]);
@@ -186,11 +186,11 @@ fn streams_are_bounded_and_the_quietest_is_forgotten() {
     let mut dora = Dora::default();
     let most = i64::try_from(MAX_STREAMS).unwrap();
     for stream in 0..=MAX_STREAMS {
-        dora.fold(&result(stream, Outcome::Failed, minute(i64::try_from(stream).unwrap())));
+        fold(&mut dora, &result(stream, Outcome::Failed, minute(i64::try_from(stream).unwrap())));
     }
     assert_eq!(dora.streams.len(), MAX_STREAMS);
     let mut fixed =
-        |stream| dora.fold(&result(stream, Outcome::Success, minute(most + 1))).unwrap().recovery_time;
+        |stream| fold(&mut dora, &result(stream, Outcome::Success, minute(most + 1))).unwrap().recovery_time;
     assert_eq!(fixed(1), Some(minutes(MAX_STREAMS as u64)));
     assert_eq!(fixed(0), None);
 }
@@ -206,22 +206,22 @@ fn branches_that_are_gone_push_no_failure_out_that_will_be_repaired() {
     for main_line in ["heads/main", "heads/master", "tags/v1"] {
         for gone in [[Success, Failed], [Success, Success], [Failed, Failed]] {
             let mut dora = Dora::default();
-            dora.fold(&on(main_line, Failed, 0));
+            fold(&mut dora, &on(main_line, Failed, 0));
             for (n, outcome) in (1..).zip(gone.into_iter().cycle().take(3 * MAX_STREAMS)) {
-                dora.fold(&on(&format!("heads/gone-{n}"), outcome, n));
+                fold(&mut dora, &on(&format!("heads/gone-{n}"), outcome, n));
                 assert!(dora.streams.len() <= MAX_STREAMS);
             }
-            let fixed = dora.fold(&on(main_line, Success, 1000)).unwrap();
+            let fixed = fold(&mut dora, &on(main_line, Success, 1000)).unwrap();
             assert_eq!(fixed.recovery_time, Some(minutes(1000)), "{main_line} {gone:?}");
         }
     }
     // What does not fail goes first, however new it is: on any branch a failure is remembered.
     let mut dora = Dora::default();
-    dora.fold(&on("heads/release", Failed, 0));
+    fold(&mut dora, &on("heads/release", Failed, 0));
     for n in 1..1000 {
-        dora.fold(&on(&format!("heads/gone-{n}"), Success, n));
+        fold(&mut dora, &on(&format!("heads/gone-{n}"), Success, n));
     }
-    let fixed = dora.fold(&on("heads/release", Success, 1000)).unwrap();
+    let fixed = fold(&mut dora, &on("heads/release", Success, 1000)).unwrap();
     assert_eq!(fixed.recovery_time, Some(minutes(1000)));
 }
 
@@ -237,7 +237,7 @@ fn services_of_one_workflow_are_streams_of_their_own_where_a_rule_says_so() {
             ..result(0, *outcome, minute(at))
         };
         let ends = (0..).zip(rows).map(row);
-        ends.filter_map(|row| dora.fold(&row).unwrap().recovery_time).collect::<Vec<_>>()
+        ends.filter_map(|row| fold(&mut dora, &row).unwrap().recovery_time).collect::<Vec<_>>()
     };
     let matrix = [("deploy (billing)", Failed), ("deploy (search)", Success), ("deploy (billing)", Success)];
     assert_eq!(told(None, &matrix), [minutes(1)], "the first that goes out repairs all");
@@ -268,7 +268,7 @@ fn a_rule_for_streams_is_job_or_has_a_group() {
 #[test]
 fn a_stream_without_a_part_is_written_as_it_always_was() {
     let mut dora = Dora::default();
-    dora.fold(&result(7, Outcome::Failed, minute(0)));
+    fold(&mut dora, &result(7, Outcome::Failed, minute(0)));
     let json = serde_json::to_string(&dora).unwrap();
     let place = r#""place":{"repository":"octo/cat","workflow":"deploy","branch":"7"}"#;
     assert!(json.contains(place), "{json}");
@@ -287,8 +287,11 @@ fn what_is_older_fills_in_what_has_not_been_seen_since() {
     dora.precede(&older);
     assert_eq!(dora.deployments, [1, 0]);
     assert_eq!(dora.newest, [Some(minute(7)), Some(minute(2))]);
-    assert_eq!(dora.fold(&result(0, Outcome::Success, minute(9))).unwrap().recovery_time, None);
-    assert_eq!(dora.fold(&result(1, Outcome::Success, minute(9))).unwrap().recovery_time, Some(minutes(7)));
+    assert_eq!(fold(&mut dora, &result(0, Outcome::Success, minute(9))).unwrap().recovery_time, None);
+    assert_eq!(
+        fold(&mut dora, &result(1, Outcome::Success, minute(9))).unwrap().recovery_time,
+        Some(minutes(7))
+    );
     let crowd: Vec<_> =
         (100..100 + MAX_STREAMS).map(|stream| result(stream, Outcome::Failed, minute(0))).collect();
     dora.precede(&folded(&crowd));
@@ -317,8 +320,14 @@ fn report(rows: &[JobRecord]) -> Vec<Duration> {
     recoveries
 }
 
+fn fold(dora: &mut Dora, row: &JobRecord) -> Option<Deployment> {
+    let added = dora.judge(row)?;
+    dora.count(&added);
+    Some(added)
+}
+
 fn recoveries(dora: &mut Dora, rows: &[JobRecord]) -> Vec<Duration> {
-    let told = |row| dora.fold(row).and_then(|told| told.recovery_time);
+    let told = |row| fold(dora, row).and_then(|told| told.recovery_time);
     let mut recoveries: Vec<_> = rows.iter().filter_map(told).collect();
     recoveries.sort();
     recoveries

@@ -5,16 +5,17 @@ use crate::domain::context::ReportFault;
 use crate::domain::dora::{Deployment, Outcome};
 use crate::domain::job::Unborn;
 use crate::domain::queue::QueueFault;
-use crate::domain::record::{JobRecord, JobStatus, LONGEST, RowStatus};
-use crate::domain::totals::{Buckets, Totals, to_seconds, to_ticks};
+use crate::domain::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::totals::{Buckets, Delta, Row, Totals, to_seconds, to_ticks};
 use crate::telemetry::catalog::{self as c, Metric};
+use chrono::{DateTime, Utc};
 use metrics::{counter, gauge, histogram};
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
 impl Telemetry {
-    /// Counters and histograms of a replayed job log, on top of what was counted since the start.
-    pub fn restore(&self, totals: &Totals) {
+    /// Counters and histograms of a replayed job log, on top of what was counted since the start; `newest` deployments of both.
+    pub fn restore(&self, totals: &Totals, newest: [Option<DateTime<Utc>>; 2]) {
         counter!(c::JOBS_STARTED.name).increment(totals.started);
         for (status, count) in JobStatus::ALL.into_iter().zip(totals.finished) {
             counter!(c::JOBS.name, "status" => status.as_str()).increment(count);
@@ -26,37 +27,12 @@ impl Telemetry {
         }
         self.restore_histogram(&c::LEAD_TIME, &totals.lead_time);
         self.restore_histogram(&c::RECOVERY_TIME, &totals.recovery_time);
-        self.dora.borrow_mut().precede(&totals.dora);
-        self.show_newest_deployments();
-        self.exporter.touch();
-    }
-
-    fn show_newest_deployments(&self) {
-        for (outcome, newest) in Outcome::ALL.into_iter().zip(self.dora.borrow().newest) {
+        for (outcome, newest) in Outcome::ALL.into_iter().zip(newest) {
             if let Some(end) = newest {
-                gauge!(c::LAST_DEPLOYMENT.name, "status" => outcome.as_str()).set(seconds(end));
+                show_newest(outcome, end);
             }
         }
-    }
-
-    pub(super) fn job_finished(&self, row: &JobRecord) {
-        let RowStatus::Finished(status) = row.status else { return };
-        counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
-        observe(&c::JOB_DURATION, row.duration);
-        observe(&c::QUEUE_TIME, row.queue_time);
-        resources::job_finished(row);
-        let deployed = self.dora.borrow_mut().fold(row);
-        if let Some(Deployment { outcome, lead_time, recovery_time }) = deployed {
-            counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(1);
-            observe(&c::LEAD_TIME, lead_time);
-            observe(&c::RECOVERY_TIME, recovery_time);
-            self.show_newest_deployments();
-        }
-        let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
-        let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
-        let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
-        let deployment = row.deployment;
-        info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause, deployment);
+        self.exporter.touch();
     }
 
     fn restore_histogram(&self, metric: &'static Metric, buckets: &Buckets) {
@@ -74,14 +50,49 @@ impl Telemetry {
     }
 }
 
-pub(super) fn job_started(row: &JobRecord) {
-    counter!(c::JOBS_STARTED.name).increment(1);
-    info!(event = "job_started", job = row.job_name.as_str(), job_id = row.job_id.as_str());
+/// A row is on disk: what it adds, and what it says.
+pub(super) fn row_written(row: &JobRecord, delta: &Delta) {
+    count(delta);
+    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
+    match delta.row {
+        Row::Started => info!(event = "job_started", job, job_id),
+        Row::Identified => job_identified(row),
+        Row::Finished => job_finished(row),
+        Row::Amended => job_amended(row, delta.queue_time),
+    }
+}
+
+fn count(delta: &Delta) {
+    counter!(c::JOBS_STARTED.name).increment(u64::from(delta.started));
+    if let Some(status) = delta.finished {
+        counter!(c::JOBS.name, "status" => status.as_str()).increment(1);
+    }
+    observe(&c::JOB_DURATION, delta.duration);
+    observe(&c::QUEUE_TIME, delta.queue_time);
+    if let Some(Deployment { outcome, newest, lead_time, recovery_time }) = delta.deployment {
+        counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(1);
+        observe(&c::LEAD_TIME, lead_time);
+        observe(&c::RECOVERY_TIME, recovery_time);
+        show_newest(outcome, newest);
+    }
+}
+
+fn show_newest(outcome: Outcome, end: DateTime<Utc>) {
+    gauge!(c::LAST_DEPLOYMENT.name, "status" => outcome.as_str()).set(seconds(end));
+}
+
+fn job_finished(row: &JobRecord) {
+    let RowStatus::Finished(status) = row.status else { return };
+    resources::job_finished(row);
+    let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
+    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
+    let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
+    let deployment = row.deployment;
+    info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause, deployment);
 }
 
 /// What GitHub said late: how long it had waited, or how it ended.
-pub(super) fn job_amended(row: &JobRecord, queue_time: Option<Duration>) {
-    observe(&c::QUEUE_TIME, queue_time);
+fn job_amended(row: &JobRecord, queue_time: Option<Duration>) {
     let queue_seconds = queue_time.map(|d| format!("{:.3}", d.as_secs_f64()));
     let conclusion = (!row.conclusion.is_empty()).then_some(row.conclusion.as_str());
     info!(event = "job_amended", job_id = row.job_id.as_str(), queue_seconds, conclusion);
@@ -89,12 +100,12 @@ pub(super) fn job_amended(row: &JobRecord, queue_time: Option<Duration>) {
 
 /// As the job log's sums count it, so that a replay gives the same.
 fn observe(metric: &'static Metric, duration: Option<Duration>) {
-    if let Some(duration) = duration.filter(|d| *d <= LONGEST) {
+    if let Some(duration) = duration {
         histogram!(metric.name).record(to_seconds(to_ticks(duration)));
     }
 }
 
-pub(super) fn job_identified(row: &JobRecord) {
+fn job_identified(row: &JobRecord) {
     let (job_id, attempt) = (row.job_id.as_str(), row.run_attempt.as_str());
     let (repository, workflow) = (row.repository.as_str(), row.workflow.as_str());
     info!(event = "job_identified", job_id, attempt, repository, workflow, trigger = row.event.as_str());
@@ -115,4 +126,50 @@ pub(super) fn queue_time_unknown(fault: QueueFault) {
 pub(super) fn claim_dropped(why: Unborn) {
     counter!(c::CLAIMS_DROPPED.name, "reason" => why.as_str()).increment(1);
     warn!(event = "claim_dropped", reason = why.as_str());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::record::arbitrary;
+    use crate::domain::totals::Bounds;
+    use crate::telemetry::emit::Build;
+    use crate::telemetry::exporter::Exporter;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// The lines of the job metrics, as a scrape has them.
+    fn page(bounds: &Bounds, tell: impl FnOnce(&Telemetry)) -> Vec<String> {
+        let build = Build { init_version: "1", arch: "x", ephemeral: false };
+        let page = Exporter::alone(bounds, |exporter| {
+            tell(&Telemetry::new(exporter.clone(), build, DateTime::UNIX_EPOCH));
+        });
+        let metrics = [
+            &c::JOBS_STARTED,
+            &c::JOBS,
+            &c::JOB_DURATION,
+            &c::QUEUE_TIME,
+            &c::DEPLOYMENTS,
+            &c::LEAD_TIME,
+            &c::RECOVERY_TIME,
+            &c::LAST_DEPLOYMENT,
+        ];
+        let is_of_jobs = |line: &&str| metrics.iter().any(|metric| line.starts_with(metric.name));
+        page.lines().filter(is_of_jobs).map(str::to_owned).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn a_log_read_again_is_the_page_that_was_told_row_by_row(rows in vec(arbitrary::record(), 0..12)) {
+            let bounds = Bounds::with_duration(vec![0.1, 10.0, 60.0, 3600.0]);
+            let mut totals = Totals::new(&bounds);
+            let deltas: Vec<Delta> = rows.iter().map(|row| totals.fold(row)).collect();
+            let live = page(&bounds, |_| deltas.iter().for_each(count));
+            let restored = page(&bounds, |telemetry| telemetry.restore(&totals, totals.dora.newest));
+            prop_assert!(live.len() > 40, "{live:#?}");
+            prop_assert_eq!(live, restored);
+        }
+    }
 }
