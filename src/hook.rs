@@ -62,9 +62,12 @@ fn utc_now() -> DateTime<Utc> {
 }
 
 fn context(lookup: &dyn Lookup, now: DateTime<Utc>) -> Context {
-    let text = |name: &str| lookup.get(name).and_then(|value| value.into_string().ok()).unwrap_or_default();
+    let text = |name: &str| lookup.get(name).and_then(|value| value.into_string().ok());
     let event = text("GITHUB_EVENT_NAME");
-    let body = lookup.get("GITHUB_EVENT_PATH").filter(|_| tells_commit_time(&event)).and_then(read_event);
+    let body = lookup
+        .get("GITHUB_EVENT_PATH")
+        .filter(|_| event.as_deref().is_some_and(tells_commit_time))
+        .and_then(read_event);
     let context = Context {
         repository: text("GITHUB_REPOSITORY"),
         workflow: text("GITHUB_WORKFLOW"),
@@ -75,7 +78,7 @@ fn context(lookup: &dyn Lookup, now: DateTime<Utc>) -> Context {
         git_ref: text("GITHUB_REF"),
         sha: text("GITHUB_SHA"),
         actor: text("GITHUB_ACTOR"),
-        commit_at: body.and_then(|body| commit_time(&event, &body, now)),
+        commit_at: body.and_then(|body| commit_time(event.as_deref()?, &body, now)),
         tracking_id: text("RUNNER_TRACKING_ID"),
         event,
     };

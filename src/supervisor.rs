@@ -272,7 +272,7 @@ impl Supervisor {
                 let dir = self.launch.dir.clone();
                 self.update = Some(tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT)));
             }
-            Action::Append(row) => self.append(row),
+            Action::Append(row) => self.append(*row),
             Action::Notify(notice) => self.telemetry.emit(&notice),
             Action::Leave(code) => self.leaving = Some(code),
         }

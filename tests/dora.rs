@@ -10,7 +10,9 @@ mod supervised;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal::SIGKILL;
+use runner_init::domain::context::Context;
 use runner_init::domain::dora::{DeploymentRule, Matcher, StreamRule};
+use runner_init::domain::job::usage::Usage;
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::totals::{Bounds, Buckets, Totals};
 use runner_init::sys::journal::{Journal, Settings};
@@ -72,11 +74,14 @@ fn history() -> Vec<[JobRecord; 2]> {
             started_at: Some(minute(end - 1)),
             job_id: format!("{end}_{name}"),
             status: RowStatus::Running,
-            repository: "octo/cat".into(),
-            workflow: workflow.into(),
-            job_name: name.into(),
-            git_ref: git_ref.into(),
-            committed_at: commit.map(minute),
+            job_name: Some(name.into()),
+            context: Context {
+                repository: Some("octo/cat".into()),
+                workflow: Some(workflow.into()),
+                git_ref: Some(git_ref.into()),
+                commit_at: commit.map(minute),
+                ..Context::default()
+            },
             ..JobRecord::blank()
         };
         let mut over = JobRecord {
@@ -164,7 +169,9 @@ fn the_order_of_other_streams_changes_nothing() {
             let at = random.usize(1..jobs.len());
             let stream = |job: &[JobRecord; 2]| {
                 // All tags are one.
-                (job[1].workflow.clone(), job[1].git_ref.replace("v1.0.1", "v1"))
+                let context = &job[1].context;
+                let git_ref = context.git_ref.as_deref().unwrap_or_default().replace("v1.0.1", "v1");
+                (context.workflow.clone(), git_ref)
             };
             if stream(&jobs[at - 1]) != stream(&jobs[at]) {
                 jobs.swap(at - 1, at);
@@ -314,14 +321,13 @@ fn the_api_tells_all_a_row_knows() {
     require!("namespace");
     let mut s = idling().start();
     assert_eq!(s.stop(), 0);
+    let ended = history()[0][1].clone();
     let row = JobRecord {
         duration: Some(Duration::from_secs(60)),
-        conclusion: "failure".into(),
-        run_number: "12".into(),
-        actor: "octocat".into(),
-        cpu_time: Some(Duration::from_millis(61_500)),
-        peak_memory: Some(1 << 30),
-        ..history()[0][1].clone()
+        conclusion: Some("failure".into()),
+        context: Context { run_number: Some("12".into()), actor: Some("octocat".into()), ..ended.context },
+        usage: Usage { cpu_time: Some(Duration::from_millis(61_500)), peak_memory: Some(1 << 30) },
+        ..ended
     };
     write(&s.path("state/jobs.log"), 100, [row, JobRecord::blank()]);
     let mut s = idling().in_dir_of(&s).start();

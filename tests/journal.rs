@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test starts processes and reads the environment")]
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
+use runner_init::domain::context::Context;
 use runner_init::domain::dora::StreamRule;
 use runner_init::domain::record::{FaultKind, HEADER, JobRecord, JobStatus, RowStatus};
 use runner_init::domain::totals::{Bounds, Totals, to_seconds, to_ticks};
@@ -41,7 +42,7 @@ fn job(n: u64) -> JobRecord {
         job_id: n.to_string(),
         status: RowStatus::Finished(JobStatus::Success),
         duration: Some(Duration::from_secs(n)),
-        job_name: format!("build ({n}, \"x\")"),
+        job_name: Some(format!("build ({n}, \"x\")")),
         ..JobRecord::blank()
     }
 }
@@ -605,14 +606,17 @@ fn realistic(n: u64, status: RowStatus) -> JobRecord {
         status,
         duration: (status != RowStatus::Running).then(|| Duration::from_millis(n % 7200 * 1001)),
         queue_time: Some(Duration::from_millis(n % 90_000)),
-        job_name: "build (ubuntu-latest, 22)".into(),
-        workflow: "CI".into(),
-        repository: "example-org/example-repository".into(),
-        run_id: (7_000_000_000 + n).to_string(),
-        run_attempt: "1".into(),
-        event: "pull_request".into(),
-        git_ref: "refs/pull/1234/merge".into(),
-        sha: "0123456789abcdef0123456789abcdef01234567".into(),
+        job_name: Some("build (ubuntu-latest, 22)".into()),
+        context: Context {
+            workflow: Some("CI".into()),
+            repository: Some("example-org/example-repository".into()),
+            run_id: Some((7_000_000_000 + n).to_string()),
+            run_attempt: Some("1".into()),
+            event: Some("pull_request".into()),
+            git_ref: Some("refs/pull/1234/merge".into()),
+            sha: Some("0123456789abcdef0123456789abcdef01234567".into()),
+            ..Context::default()
+        },
         started_at: Some(started),
         deployment: Some(false),
         ..job(n)

@@ -177,7 +177,7 @@ fn every_state_can_be_read_by_everybody() {
         text.extend(
             status.job.iter().flat_map(|job| [job.name.clone(), "1 h 02 min".into(), "19273645518".into()]),
         );
-        text.extend(status.recent.iter().map(|row| row.job_name.clone()));
+        text.extend(status.recent.iter().filter_map(|row| row.job_name.clone()));
         let url = format!("http://{}/", stage.serve(served(status)));
         all.push(json!({"name": word, "url": url, "title": format!("{word} · runner-7"), "text": text, "shots": shots(word)}));
     }

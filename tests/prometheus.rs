@@ -206,6 +206,7 @@ fn no_job_name_makes_a_series() {
 
 #[test]
 fn ten_thousand_jobs_make_no_series() {
+    use runner_init::domain::context::Context;
     use runner_init::domain::job::history::JobHistory;
     use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
     use runner_init::domain::totals::{Bounds, Totals};
@@ -233,10 +234,13 @@ fn ten_thousand_jobs_make_no_series() {
         total += (millis as f64 * 1.024).round() / 1024.0;
         let row = JobRecord {
             job_id: format!("id-{number}"),
-            job_name: text(&mut random),
-            workflow: text(&mut random),
-            repository: text(&mut random),
-            git_ref: text(&mut random),
+            job_name: Some(text(&mut random)),
+            context: Context {
+                workflow: Some(text(&mut random)),
+                repository: Some(text(&mut random)),
+                git_ref: Some(text(&mut random)),
+                ..Context::default()
+            },
             deployment: Some(true),
             lead_time: Some(Duration::from_millis(millis)),
             status: RowStatus::Running,

@@ -3,12 +3,13 @@
 //! All of it is a job's word: it may enrich the job whose processes send it, never make or end one.
 
 mod commit;
+mod shape;
 
 pub use commit::{commit_time, tells_commit_time};
 
-use super::target;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use shape::{is_decimal, is_key, is_repository, is_sha, is_text, is_tracking_id, is_word, text};
 use std::str::FromStr;
 
 /// The variable that names the socket, absolute; for the runner and its jobs.
@@ -100,48 +101,59 @@ impl FromStr for CacheResult {
     }
 }
 
-/// Where a job comes from, as GitHub's `github` context says it (runner-facts §5); what is unknown is empty.
+/// Where a job comes from, as GitHub's `github` context says it (runner-facts §5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
     /// `owner/name`.
-    pub repository: String,
+    #[serde(with = "text")]
+    pub repository: Option<String>,
     /// The workflow's name; any text without control characters.
-    pub workflow: String,
+    #[serde(with = "text")]
+    pub workflow: Option<String>,
     /// The job's key in the workflow file.
-    pub job_key: String,
+    #[serde(with = "text")]
+    pub job_key: Option<String>,
     /// Decimal.
-    pub run_id: String,
+    #[serde(with = "text")]
+    pub run_id: Option<String>,
     /// Decimal.
-    pub run_attempt: String,
+    #[serde(with = "text")]
+    pub run_attempt: Option<String>,
     /// Decimal.
-    pub run_number: String,
+    #[serde(with = "text")]
+    pub run_number: Option<String>,
     /// What triggered the run, such as `push`.
-    pub event: String,
+    #[serde(with = "text")]
+    pub event: Option<String>,
     /// Full ref; any text without control characters.
-    pub git_ref: String,
+    #[serde(with = "text")]
+    pub git_ref: Option<String>,
     /// Commit, 40 or 64 hexadecimal digits.
-    pub sha: String,
+    #[serde(with = "text")]
+    pub sha: Option<String>,
     /// Who triggered the run; any text without control characters.
-    pub actor: String,
+    #[serde(with = "text")]
+    pub actor: Option<String>,
     /// When the commit was made, as its committer says.
     pub commit_at: Option<DateTime<Utc>>,
     /// The runner's own id of the job, `github_<guid>`: another one in each job.
-    pub tracking_id: String,
+    #[serde(with = "text")]
+    pub tracking_id: Option<String>,
 }
 
 impl Context {
     /// The job log's id of the job, `RUNID_JOBKEY`; unique with the attempt. `None` if either part is unknown.
     pub fn job_id(&self) -> Option<String> {
-        let known = !self.run_id.is_empty() && !self.job_key.is_empty();
-        known.then(|| format!("{}_{}", self.run_id, self.job_key))
+        let (run_id, job_key) = (self.run_id.as_ref()?, self.job_key.as_ref()?);
+        Some(format!("{run_id}_{job_key}"))
     }
 
     /// This context with every field that is not of its shape unknown. Its datagram is within the limit.
     #[must_use]
     pub fn shaped(mut self, now: DateTime<Utc>) -> Context {
         type Shape = fn(&str) -> bool;
-        let shapes: [(&mut String, Shape); 11] = [
+        let shapes: [(&mut Option<String>, Shape); 11] = [
             (&mut self.repository, is_repository),
             (&mut self.workflow, is_text),
             (&mut self.job_key, is_key),
@@ -155,9 +167,8 @@ impl Context {
             (&mut self.tracking_id, is_tracking_id),
         ];
         for (field, is_shape) in shapes {
-            if !is_shape(field) {
-                field.clear();
-            }
+            // An empty text says nothing either.
+            *field = field.take().filter(|text| !text.is_empty() && is_shape(text));
         }
         self.commit_at = self.commit_at.filter(|at| commit::is_plausible(*at, now));
         self
@@ -260,37 +271,6 @@ impl Report {
 /// Whether this may name a kind of cache: lower case letters, digits, `-` and `_`, from 1 to 64 of them.
 pub fn is_cache_kind(text: &str) -> bool {
     is_word(text)
-}
-
-fn is_repository(text: &str) -> bool {
-    text.split_once('/')
-        .is_some_and(|(owner, name)| [owner, name].iter().all(|part| target::name(part).is_ok()))
-}
-
-fn is_text(text: &str) -> bool {
-    text.len() <= TEXT_LIMIT && !text.contains(char::is_control)
-}
-
-fn is_key(text: &str) -> bool {
-    text.len() <= TEXT_LIMIT && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-}
-
-fn is_decimal(text: &str) -> bool {
-    text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn is_word(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b);
-    (1..=64).contains(&text.len()) && text.bytes().all(plain)
-}
-
-fn is_sha(text: &str) -> bool {
-    [40, 64].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-fn is_tracking_id(text: &str) -> bool {
-    let guid = text.strip_prefix("github_").unwrap_or_default();
-    (1..=64).contains(&guid.len()) && guid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
 #[cfg(test)]

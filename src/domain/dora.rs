@@ -80,15 +80,14 @@ struct Place {
 impl Place {
     /// `None` where a part is not known: what is not known to follow cannot repair.
     fn of(row: &JobRecord, rule: &StreamRule) -> Option<Place> {
-        let branch = branch(&row.git_ref)?;
+        let branch = branch(row.context.git_ref.as_deref()?)?;
         let branch = if branch.starts_with("refs/tags/") { TAGS } else { branch };
-        let place = Place {
-            repository: row.repository.clone(),
-            workflow: row.workflow.clone(),
+        Some(Place {
+            repository: row.context.repository.clone()?,
+            workflow: row.context.workflow.clone()?,
             branch: branch.into(),
-            part: rule.part(&row.job_name).into(),
-        };
-        (!place.repository.is_empty() && !place.workflow.is_empty()).then_some(place)
+            part: rule.part(row.job_name.as_deref().unwrap_or_default()).into(),
+        })
     }
 }
 
@@ -217,7 +216,7 @@ impl Dora {
 /// negative, at most [`LONGEST`].
 pub fn lead_time(row: &JobRecord) -> Option<Duration> {
     let deployed = Outcome::of(row) == Some(Outcome::Success);
-    between(row.committed_at.filter(|_| deployed)?, row.timestamp)
+    between(row.context.commit_at.filter(|_| deployed)?, row.timestamp)
 }
 
 /// `None` if negative or longer than [`LONGEST`].

@@ -19,7 +19,7 @@ pub struct Dossiers {
     /// The final row of the last job; GitHub may still say how long it waited.
     ended: Option<JobRecord>,
     /// The runner's own id of that job.
-    ended_id: String,
+    ended_id: Option<String>,
 }
 
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Dossiers {
         };
         let row = job.context.iter().fold(row, enrich);
         let row = JobRecord { queue_time: job.queue_time, ..row };
-        self.ended_id = job.context.map(|context| context.tracking_id).unwrap_or_default();
+        self.ended_id = job.context.and_then(|context| context.tracking_id);
         self.ended = Some(row.clone());
         row
     }
@@ -122,17 +122,15 @@ impl Dossiers {
 
     /// GitHub's own word of how the job that began then has ended. The final row to write anew, if it is the last one's.
     pub fn concluded(&mut self, started_at: DateTime<Utc>, conclusion: &str) -> Option<JobRecord> {
-        let of = |row: &&mut JobRecord| row.started_at == Some(started_at) && row.conclusion != conclusion;
-        let row = self.ended.as_mut().filter(of)?;
-        conclusion.clone_into(&mut row.conclusion);
-        if row.cause == Cause::NotReported.to_string() {
-            row.cause.clear();
-        }
+        let is_news = |row: &&mut JobRecord| row.conclusion.as_deref() != Some(conclusion);
+        let row = self.ended.as_mut().filter(|row| row.started_at == Some(started_at)).filter(is_news)?;
+        row.conclusion = Some(conclusion.to_owned());
+        row.cause = row.cause.take().filter(|cause| *cause != Cause::NotReported.to_string());
         Some(row.clone())
     }
 
     fn is_of_the_ended(&self, context: &Context) -> bool {
-        !self.ended_id.is_empty() && context.tracking_id == self.ended_id
+        self.ended_id.is_some() && context.tracking_id == self.ended_id
     }
 }
 
@@ -145,21 +143,8 @@ impl Dossier {
 }
 
 fn enrich(row: JobRecord, context: &Context) -> JobRecord {
-    let context = context.clone();
-    JobRecord {
-        job_id: context.job_id().unwrap_or(row.job_id),
-        workflow: context.workflow,
-        repository: context.repository,
-        run_id: context.run_id,
-        run_attempt: context.run_attempt,
-        run_number: context.run_number,
-        event: context.event,
-        git_ref: context.git_ref,
-        sha: context.sha,
-        actor: context.actor,
-        committed_at: context.commit_at,
-        ..row
-    }
+    let job_id = context.job_id().unwrap_or(row.job_id);
+    JobRecord { job_id, context: context.clone(), ..row }
 }
 
 #[cfg(test)]
@@ -181,12 +166,12 @@ mod tests {
 
     fn context(run: &str) -> Context {
         Context {
-            repository: "o/r".into(),
-            workflow: "CI".into(),
-            job_key: "build".into(),
-            run_id: run.into(),
-            run_attempt: "2".into(),
-            tracking_id: format!("github_{run}"),
+            repository: Some("o/r".into()),
+            workflow: Some("CI".into()),
+            job_key: Some("build".into()),
+            run_id: Some(run.into()),
+            run_attempt: Some("2".into()),
+            tracking_id: Some(format!("github_{run}")),
             ..Context::default()
         }
     }
@@ -202,15 +187,15 @@ mod tests {
         assert_eq!(jobs.question(), None);
         let row = jobs.started(context("9"), SECOND).unwrap().unwrap();
         assert_eq!(
-            (row.job_id.as_str(), row.repository.as_str(), row.status),
-            ("9_build", "o/r", RowStatus::Running)
+            (row.job_id.as_str(), row.context.repository.as_deref(), row.status),
+            ("9_build", Some("o/r"), RowStatus::Running)
         );
         assert_eq!(jobs.started(context("9"), SECOND), Err(ReportFault::Duplicate));
         assert_eq!(jobs.started(context("66"), SECOND), Err(ReportFault::Duplicate), "a step's forgery");
         assert_eq!(jobs.completed(context("9")), Ok(None));
         assert_eq!(jobs.completed(context("66")), Err(ReportFault::Duplicate));
         let row = jobs.end(end(0));
-        assert_eq!((row.job_id.as_str(), row.workflow.as_str()), ("9_build", "CI"));
+        assert_eq!((row.job_id.as_str(), row.context.workflow.as_deref()), ("9_build", Some("CI")));
         assert_eq!(jobs.completed(context("9")), Err(ReportFault::Late));
         assert_eq!(jobs.begin(start(10), SECOND).job_id, "local-10");
         assert_eq!(jobs.started(context("9"), SECOND), Err(ReportFault::Late), "of the job before");

@@ -20,6 +20,7 @@ mod name;
 mod open;
 #[cfg(test)]
 mod tests;
+pub mod usage;
 
 pub use open::OpenJob;
 

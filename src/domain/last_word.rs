@@ -85,17 +85,18 @@ fn record(line: &[u8]) -> Option<(&str, &str, &str)> {
 /// The row as GitHub has the job, and whether GitHub itself should be asked: its worker and its listener disagree, or nobody knows.
 pub fn settle(row: JobRecord, word: LastWord) -> (JobRecord, bool) {
     let RowStatus::Finished(said) = row.status else { return (row, false) };
-    let ended_by_us = said == JobStatus::Cancelled && row.conclusion == JobStatus::Failed.conclusion();
+    let ended_by_us =
+        said == JobStatus::Cancelled && row.conclusion.as_deref() == JobStatus::Failed.conclusion();
     let untold = |row: JobRecord| {
-        let cause = if ended_by_us { row.cause } else { Cause::NotReported.to_string() };
-        (JobRecord { conclusion: String::new(), cause, ..row }, !ended_by_us)
+        let cause = if ended_by_us { row.cause } else { Some(Cause::NotReported.to_string()) };
+        (JobRecord { conclusion: None, cause, ..row }, !ended_by_us)
     };
     let Some(result) = word.result else {
         // It did not end in the time the listener gave it to cancel.
         let killed = said == JobStatus::Cancelled && word.report == Report::NotBegun;
         return if killed { untold(row) } else { (row, false) };
     };
-    let lock_lost = said == JobStatus::Abandoned && row.cause == Cause::LockLost.to_string();
+    let lock_lost = said == JobStatus::Abandoned && row.cause == Some(Cause::LockLost.to_string());
     let worker_s = status_of(result);
     let report = match word.report {
         // Only the server's deletion of the runner ends a worker that has all but said it; and that follows the report.
@@ -106,16 +107,16 @@ pub fn settle(row: JobRecord, word: LastWord) -> (JobRecord, bool) {
         Report::NotBegun if said == JobStatus::Cancelled => untold(row),
         Report::Unread | Report::NotBegun => (row, false),
         Report::Begun if said == worker_s => (row, true),
-        Report::Begun => (JobRecord { conclusion: String::new(), ..row }, true),
+        Report::Begun => (JobRecord { conclusion: None, ..row }, true),
         Report::Failed => untold(row),
         Report::Done => {
-            let conclusion = worker_s.conclusion().to_owned();
+            let conclusion = worker_s.conclusion().map(str::to_owned);
             // We know better than GitHub why: it was we who ended it, or the lock.
             if said == worker_s || lock_lost || (ended_by_us && worker_s == JobStatus::Failed) {
                 return (JobRecord { conclusion, ..row }, false);
             }
             let status = RowStatus::Finished(worker_s);
-            (JobRecord { status, conclusion, cause: String::new(), ..row }, !ended_by_us)
+            (JobRecord { status, conclusion, cause: None, ..row }, !ended_by_us)
         }
     }
 }
@@ -209,6 +210,10 @@ mod tests {
         bool,
     );
 
+    fn known(text: &str) -> Option<String> {
+        Some(text.to_owned()).filter(|text| !text.is_empty())
+    }
+
     #[test]
     fn every_row_of_the_table_of_words() {
         use JobStatus::{Abandoned, Cancelled, Failed, Success};
@@ -255,16 +260,20 @@ mod tests {
         for (said, conclusion, cause, result, report, status, told, why, asks) in rows {
             let row = JobRecord {
                 status: RowStatus::Finished(said),
-                conclusion: conclusion.into(),
-                cause: cause.into(),
+                conclusion: known(conclusion),
+                cause: known(cause),
                 ..JobRecord::blank()
             };
             let word = LastWord { result: TaskResult::parse(result), report };
             let (row, ask) = settle(row, word);
-            let got = (row.status, row.conclusion.as_str(), row.cause.as_str(), ask);
-            assert_eq!(got, (RowStatus::Finished(status), told, why, asks), "{said:?} {result} {report:?}");
+            let got = (row.status, row.conclusion, row.cause, ask);
+            assert_eq!(
+                got,
+                (RowStatus::Finished(status), known(told), known(why), asks),
+                "{said:?} {result} {report:?}"
+            );
         }
-        let unknown = JobRecord { cause: "x".into(), ..JobRecord::blank() };
+        let unknown = JobRecord { cause: Some("x".into()), ..JobRecord::blank() };
         assert_eq!(settle(unknown.clone(), LastWord::default()), (unknown, false));
     }
 }

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 /// A happening. Texts in it may be untrusted; the log escapes them.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a notice is told and gone; nobody keeps many")]
 pub enum Notice {
     /// The listener's process exists.
     ListenerStarted {
@@ -108,7 +107,7 @@ pub enum Notice {
     /// A row of the job log is on disk.
     RowWritten {
         /// It.
-        row: JobRecord,
+        row: Box<JobRecord>,
         /// What it is, and adds to the counters.
         delta: Delta,
     },

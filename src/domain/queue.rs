@@ -25,8 +25,10 @@ pub struct Question {
 impl Question {
     /// About the job of this row, once its run is known.
     pub fn about(row: &JobRecord) -> Option<Question> {
-        let (run, attempt) = (row.run_id.parse().ok()?, row.run_attempt.parse().ok()?);
-        let repository = Some(row.repository.clone()).filter(|repository| !repository.is_empty())?;
+        let context = &row.context;
+        let (run, attempt) =
+            (context.run_id.as_ref()?.parse().ok()?, context.run_attempt.as_ref()?.parse().ok()?);
+        let repository = context.repository.clone()?;
         Some(Question { started_at: row.started_at?, repository, run, attempt })
     }
 }

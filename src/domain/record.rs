@@ -1,6 +1,9 @@
 //! One job is one row: [`JobRecord`] and nothing else is what the job log holds.
 
+use super::context::Context;
+use super::job::usage::Usage;
 use chrono::{DateTime, Utc};
+use std::fmt;
 use std::time::Duration;
 
 /// How a job ended, as the metrics say it. The order is the order of the label values everywhere.
@@ -39,14 +42,14 @@ impl JobStatus {
         }
     }
 
-    /// What GitHub calls it; empty where it has no word of it.
-    pub fn conclusion(self) -> &'static str {
+    /// What GitHub calls it; `None` where it has no word of it.
+    pub fn conclusion(self) -> Option<&'static str> {
         match self {
-            JobStatus::Success => "success",
-            JobStatus::Failed => "failure",
-            JobStatus::Cancelled => "cancelled",
-            JobStatus::Skipped => "skipped",
-            JobStatus::Abandoned => "",
+            JobStatus::Success => Some("success"),
+            JobStatus::Failed => Some("failure"),
+            JobStatus::Cancelled => Some("cancelled"),
+            JobStatus::Skipped => Some("skipped"),
+            JobStatus::Abandoned => None,
         }
     }
 }
@@ -60,123 +63,103 @@ pub enum RowStatus {
     Finished(JobStatus),
 }
 
-/// One row of the job log (DESIGN §2.5). Texts are empty and options `None` where the fact is unknown; never a made-up 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Default for RowStatus {
+    /// Of a row that says nothing: over, and nobody saw how.
+    fn default() -> RowStatus {
+        RowStatus::Finished(JobStatus::Abandoned)
+    }
+}
+
+/// One row of the job log (DESIGN §2.5), and what else is known of its job. `None` where a fact is unknown; never a made-up 0
+/// or an empty text. Which column holds what is said in one table: `record/columns.rs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobRecord {
+    /// `RUNID_JOBKEY`, unique with `run_attempt`; ours until the run's own id is known. Empty in a row that has none.
+    pub job_id: String,
+    /// The display name the runner printed, without control characters, at most 1,024 characters.
+    pub job_name: Option<String>,
     /// When the row was true: the start for `Running`, else the end. Written as RFC 3339 UTC with milliseconds.
     pub timestamp: DateTime<Utc>,
-    /// `RUNID_JOBKEY`, unique with `run_attempt`; ours until the run's own id is known.
-    pub job_id: String,
-    /// Open or over.
-    pub status: RowStatus,
+    /// When the job began.
+    pub started_at: Option<DateTime<Utc>>,
     /// From start to end, milliseconds kept; `None` if the end was not witnessed.
     pub duration: Option<Duration>,
     /// From created to started as GitHub says.
     pub queue_time: Option<Duration>,
-    /// The display name the runner printed, without control characters, at most 1,024 characters.
-    pub job_name: String,
-    /// Workflow name.
-    pub workflow: String,
-    /// `owner/name`.
-    pub repository: String,
-    /// GitHub's run id.
-    pub run_id: String,
-    /// GitHub's attempt number.
-    pub run_attempt: String,
-    /// Event that triggered the run.
-    pub event: String,
-    /// Git ref.
-    pub git_ref: String,
-    /// Commit.
-    pub sha: String,
-    /// When the job began.
-    pub started_at: Option<DateTime<Utc>>,
     /// From commit to deployed.
     pub lead_time: Option<Duration>,
+    /// Open or over.
+    pub status: RowStatus,
+    /// Why it was abandoned, or what the system saw when it failed: [`super::death::Cause`] in words.
+    pub cause: Option<String>,
+    /// What GitHub shows as the job's conclusion: differs from `status` where the runner tells GitHub another word than it prints.
+    pub conclusion: Option<String>,
     /// Whether the job was a deployment; `None` if not known.
     pub deployment: Option<bool>,
-    /// Why it was abandoned, or what the system saw when it failed: [`super::death::Cause`] in words.
-    pub cause: String,
-    /// What GitHub shows as the job's conclusion: differs from `status` where the runner tells GitHub another word than it prints.
-    pub conclusion: String,
-    /// GitHub's number of the run within its workflow.
-    pub run_number: String,
-    /// Who triggered the run.
-    pub actor: String,
-    /// When the commit was made, as the triggering event says.
-    pub committed_at: Option<DateTime<Utc>>,
-    /// CPU time the container used while the job ran.
-    pub cpu_time: Option<Duration>,
-    /// Most memory the container used while the job ran, bytes.
-    pub peak_memory: Option<u64>,
+    /// Where it comes from, as its hook says.
+    pub context: Context,
+    /// What it used.
+    pub usage: Usage,
 }
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod cell;
+mod columns;
 mod fields;
 mod row;
 
+use cell::Cell;
+use columns::COLUMNS;
+use row::PREDECESSOR_COLUMNS;
+
+pub use columns::HEADER;
 pub use fields::LONGEST;
-pub use row::{HEADER, MAX_ROW, MAX_TEXT, RowReader, known_header};
+pub use row::{MAX_ROW, MAX_TEXT, RowReader, known_header};
 
 /// Why a row of the job log could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowFaultKind {
-    /// Neither the twenty-three columns of ours nor the five of the predecessor.
+    /// Neither all columns of ours nor the five of the predecessor.
     Columns,
     /// A quoted field is not closed on its line.
     Quoting,
     /// A field is not UTF-8 or holds control characters.
     Text,
-    /// `timestamp` is not a time of the years 0–9999.
-    Timestamp,
+    /// This column is not a time of the years 0–9999.
+    Time(&'static str),
     /// `status` is not a status.
     Status,
-    /// `duration_seconds` is not a duration of 0 to 10 years.
-    Duration,
-    /// `queue_time_seconds` is not a duration of 0 to 10 years.
-    QueueTime,
-    /// `started_at` is not a time.
-    StartedAt,
-    /// `lead_time_seconds` is not a duration of 0 to 10 years.
-    LeadTime,
-    /// `committed_at` is not a time.
-    CommittedAt,
-    /// `cpu_seconds` is not a duration of 0 to 10 years.
-    CpuTime,
-    /// `peak_memory_bytes` is not a number of bytes.
-    PeakMemory,
-    /// `deployment` is neither `true` nor `false` nor empty.
-    Deployment,
+    /// This column is not a duration of 0 to 10 years.
+    Duration(&'static str),
+    /// This column is not a number of bytes.
+    Bytes(&'static str),
+    /// This column is neither `true` nor `false` nor empty.
+    Boolean(&'static str),
     /// The line is longer than [`MAX_ROW`].
     TooLong,
 }
 
-impl RowFaultKind {
+impl fmt::Display for RowFaultKind {
     /// What was wrong, in words of ours only: nothing of the row is repeated.
-    pub fn as_str(self) -> &'static str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RowFaultKind::Columns => "neither 23 nor 5 columns",
-            RowFaultKind::Quoting => "a quoted field is not closed",
-            RowFaultKind::Text => "a field is not plain UTF-8 text",
-            RowFaultKind::Timestamp => "timestamp is not a time",
-            RowFaultKind::Status => "status is unknown",
-            RowFaultKind::Duration => "duration_seconds is not a duration",
-            RowFaultKind::QueueTime => "queue_time_seconds is not a duration",
-            RowFaultKind::StartedAt => "started_at is not a time",
-            RowFaultKind::LeadTime => "lead_time_seconds is not a duration",
-            RowFaultKind::CommittedAt => "committed_at is not a time",
-            RowFaultKind::CpuTime => "cpu_seconds is not a duration",
-            RowFaultKind::PeakMemory => "peak_memory_bytes is not a number of bytes",
-            RowFaultKind::Deployment => "deployment is neither true nor false",
-            RowFaultKind::TooLong => "the line is too long",
+            RowFaultKind::Columns => write!(f, "neither {} nor {PREDECESSOR_COLUMNS} columns", COLUMNS.len()),
+            RowFaultKind::Quoting => f.write_str("a quoted field is not closed"),
+            RowFaultKind::Text => f.write_str("a field is not plain UTF-8 text"),
+            RowFaultKind::Time(column) => write!(f, "{column} is not a time"),
+            RowFaultKind::Status => f.write_str("status is unknown"),
+            RowFaultKind::Duration(column) => write!(f, "{column} is not a duration"),
+            RowFaultKind::Bytes(column) => write!(f, "{column} is not a number of bytes"),
+            RowFaultKind::Boolean(column) => write!(f, "{column} is neither true nor false"),
+            RowFaultKind::TooLong => f.write_str("the line is too long"),
         }
     }
 }
 
 /// A row that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .kind.as_str())]
+#[error("{kind}")]
 pub struct RowFault {
     /// The first reason found.
     pub kind: RowFaultKind,

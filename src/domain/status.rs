@@ -1,6 +1,7 @@
 //! What the world may know of the supervisor: a state, since when, why; and what follows from it for health and readiness.
 
 use super::cache::CacheShare;
+use super::context::Context;
 use super::event::GhostCause;
 use super::record::JobRecord;
 use chrono::{DateTime, Utc};
@@ -96,14 +97,8 @@ impl CurrentJob {
         if row.started_at != Some(self.started_at) {
             return self;
         }
-        let known = |text: &String| Some(text).filter(|text| !text.is_empty()).cloned();
-        CurrentJob {
-            workflow: known(&row.workflow),
-            repository: known(&row.repository),
-            run_id: known(&row.run_id),
-            run_attempt: known(&row.run_attempt),
-            ..self
-        }
+        let Context { workflow, repository, run_id, run_attempt, .. } = row.context.clone();
+        CurrentJob { workflow, repository, run_id, run_attempt, ..self }
     }
 }
 
@@ -242,7 +237,8 @@ mod tests {
     #[test]
     fn a_job_is_known_by_its_own_row_only() {
         let job = CurrentJob { name: "build".into(), started_at: at(0), ..CurrentJob::default() };
-        let row = JobRecord { started_at: Some(at(0)), workflow: "CI".into(), ..JobRecord::blank() };
+        let context = Context { workflow: Some("CI".into()), ..Context::default() };
+        let row = JobRecord { started_at: Some(at(0)), context, ..JobRecord::blank() };
         let known = job.clone().known_by(&row);
         assert_eq!((known.workflow.as_deref(), known.repository), (Some("CI"), None));
         assert_eq!(job.clone().known_by(&JobRecord { started_at: Some(at(1)), ..row }), job);

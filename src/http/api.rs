@@ -173,9 +173,10 @@ pub async fn jobs(State(view): State<View>, query: Result<Query<JobsQuery>, Quer
 }
 
 fn job_body(job: &JobRecord) -> JobBody<'_> {
+    let context = &job.context;
     JobBody {
         job_id: &job.job_id,
-        job_name: &job.job_name,
+        job_name: job.job_name.as_deref().unwrap_or_default(),
         status: match job.status {
             RowStatus::Running => "running",
             RowStatus::Finished(status) => status.as_str(),
@@ -184,27 +185,23 @@ fn job_body(job: &JobRecord) -> JobBody<'_> {
         finished_at: stamp(job.timestamp),
         duration_seconds: job.duration.map(seconds),
         queue_time_seconds: job.queue_time.map(seconds),
-        workflow: known(&job.workflow),
-        repository: known(&job.repository),
-        run_id: known(&job.run_id),
-        run_attempt: known(&job.run_attempt),
-        event: known(&job.event),
-        git_ref: known(&job.git_ref),
-        sha: known(&job.sha),
-        cause: known(&job.cause),
-        conclusion: known(&job.conclusion),
-        run_number: known(&job.run_number),
-        actor: known(&job.actor),
-        committed_at: job.committed_at.map(stamp),
+        workflow: context.workflow.as_deref(),
+        repository: context.repository.as_deref(),
+        run_id: context.run_id.as_deref(),
+        run_attempt: context.run_attempt.as_deref(),
+        event: context.event.as_deref(),
+        git_ref: context.git_ref.as_deref(),
+        sha: context.sha.as_deref(),
+        cause: job.cause.as_deref(),
+        conclusion: job.conclusion.as_deref(),
+        run_number: context.run_number.as_deref(),
+        actor: context.actor.as_deref(),
+        committed_at: context.commit_at.map(stamp),
         deployment: job.deployment,
         lead_time_seconds: job.lead_time.map(seconds),
-        cpu_seconds: job.cpu_time.map(seconds),
-        peak_memory_bytes: job.peak_memory,
+        cpu_seconds: job.usage.cpu_time.map(seconds),
+        peak_memory_bytes: job.usage.peak_memory,
     }
-}
-
-fn known(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
 }
 
 /// Milliseconds, as the job log keeps them.

@@ -74,7 +74,7 @@ impl Supervisor {
         }
         for row in replay.unclosed {
             let status = RowStatus::Finished(JobStatus::Abandoned);
-            let cause = Cause::SupervisorLost.to_string();
+            let cause = Some(Cause::SupervisorLost.to_string());
             let row = JobRecord { timestamp: utc_now(), status, duration: None, cause, ..row };
             self.write(row);
         }

@@ -69,7 +69,7 @@ impl Scene {
             RowStatus::Finished(JobStatus::Failed) => {
                 let after = self.look(now);
                 let cause = death::of_failed_job(self.at_job_start, after, self.space.look());
-                row.cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
+                row.cause = cause.map(|cause| cause.to_string());
             }
             RowStatus::Finished(_) => {}
         }
@@ -89,8 +89,8 @@ impl Scene {
                 self.look_at_job();
                 let meter = self.meter.take().filter(|_| is_metered && row.duration.is_some());
                 if let Some(Meter { peak, cpu, .. }) = meter {
-                    row.peak_memory = peak.read();
-                    row.cpu_time =
+                    row.usage.peak_memory = peak.read();
+                    row.usage.cpu_time =
                         self.used.cpu_time().zip(cpu).and_then(|(after, before)| after.checked_sub(before));
                 }
             }

@@ -290,7 +290,7 @@ fn base(settings: &Settings, paths: &Paths, faults: &mut Vec<Fault>) -> (Totals,
 
 fn foreign_fault(survey: &Survey) -> Option<Fault> {
     let (line, kind) = survey.first_foreign?;
-    let detail = format!("line {line}: {}", kind.as_str());
+    let detail = format!("line {line}: {kind}");
     Some(Fault { kind: FaultKind::ForeignRow, count: survey.foreign, detail })
 }
 

@@ -4,6 +4,7 @@ use super::report::{Report, Target, median, millis, number, table};
 use super::server::{Kind, script, setup};
 use super::{Plan, process};
 use chrono::DateTime;
+use runner_init::domain::context::Context;
 use runner_init::domain::record::{HEADER, JobRecord, JobStatus, RowStatus};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -111,14 +112,17 @@ fn ours(rows: usize) -> Vec<u8> {
             job_id: format!("{}_build", 9_000_000 + job),
             status,
             duration: ended.then(|| Duration::from_millis(millis)),
-            job_name: format!("build ({job})"),
-            workflow: "CI".into(),
-            repository: "octo-org/octo-repo".into(),
-            run_id: (9_000_000 + job).to_string(),
-            run_attempt: "1".into(),
-            event: "push".into(),
-            git_ref: "refs/heads/main".into(),
-            sha: "0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c".into(),
+            job_name: Some(format!("build ({job})")),
+            context: Context {
+                workflow: Some("CI".into()),
+                repository: Some("octo-org/octo-repo".into()),
+                run_id: Some((9_000_000 + job).to_string()),
+                run_attempt: Some("1".into()),
+                event: Some("push".into()),
+                git_ref: Some("refs/heads/main".into()),
+                sha: Some("0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c0f3a2b1c".into()),
+                ..Context::default()
+            },
             started_at: Some(begun),
             ..JobRecord::blank()
         };

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use runner_init::domain::cache::{CacheShare, CacheType};
+use runner_init::domain::context::Context;
 use runner_init::domain::event::GhostCause;
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::status::{CurrentJob, State, Status};
@@ -131,15 +132,18 @@ fn day() -> Arc<[JobRecord]> {
             status: RowStatus::Finished(status),
             duration: (status != JobStatus::Abandoned).then(|| Duration::from_millis(millis)),
             queue_time: (!chance.is_multiple_of(5)).then(|| Duration::from_millis(1200 + chance * 210)),
-            job_name: name.into(),
-            workflow: workflow.into(),
-            repository: repository.into(),
+            job_name: Some(name.into()),
+            context: context(workflow, repository),
             ..JobRecord::blank()
         }
     };
     let mut rows: Vec<JobRecord> = (0..50).map(row).collect();
     rows.reverse();
     rows.into()
+}
+
+fn context(workflow: &str, repository: &str) -> Context {
+    Context { workflow: Some(workflow.into()), repository: Some(repository.into()), ..Context::default() }
 }
 
 /// What a job may call itself.
@@ -174,9 +178,8 @@ pub(crate) fn hostile() -> Status {
     let names = hostile_names();
     let word = |at: usize| names[at % names.len()].clone();
     let row = |at: usize| JobRecord {
-        job_name: word(at),
-        workflow: word(at + 1),
-        repository: word(at + 2),
+        job_name: Some(word(at)),
+        context: context(&word(at + 1), &word(at + 2)),
         ..day()[at].clone()
     };
     Status {

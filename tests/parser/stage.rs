@@ -109,7 +109,7 @@ impl Stage {
             match action {
                 Action::Append(row) => {
                     self.note(&format!("row {}", told(&row)));
-                    self.rows.push(row);
+                    self.rows.push(*row);
                 }
                 // How long is the restart policy's, and not the subject here.
                 Action::Notify(Notice::RestartScheduled { reason, .. }) => {
@@ -148,7 +148,7 @@ impl Stage {
                 let RowStatus::Finished(end) = pair[1].status else { panic!("two starts:\n{}", self.log) };
                 assert_eq!(pair[0].status, RowStatus::Running, "two ends:\n{}", self.log);
                 assert_eq!((&pair[0].job_id, &pair[0].job_name), (&pair[1].job_id, &pair[1].job_name));
-                (pair[1].job_name.as_str(), end.as_str())
+                (pair[1].job_name.as_deref().expect("a name"), end.as_str())
             })
             .collect()
     }
@@ -159,8 +159,9 @@ fn told(row: &JobRecord) -> String {
         RowStatus::Running => "running",
         RowStatus::Finished(end) => end.as_str(),
     };
-    let short: String = row.job_name.chars().take(60).collect();
-    let rest = row.job_name.len() - short.len();
+    let name = row.job_name.as_deref().expect("a name");
+    let short: String = name.chars().take(60).collect();
+    let rest = name.len() - short.len();
     let rest = if rest > 0 { format!(" and {rest} bytes more") } else { String::new() };
     let seconds = row.duration.map_or(String::new(), |d| format!(" {:.3}s", d.as_secs_f64()));
     format!("{status} {short:?}{rest}{seconds}")

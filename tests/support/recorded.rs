@@ -12,7 +12,7 @@ use runner_init::domain::line::LineDecoder;
 use runner_init::domain::notice::Notice;
 use runner_init::domain::parse::{Reading, parse};
 use runner_init::domain::polls;
-use runner_init::domain::record::{JobRecord, RowStatus};
+use runner_init::domain::record::{JobRecord, RowReader, RowStatus};
 use runner_sim::recording::{Event, Recording, Target, What, made, trace, work};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -63,9 +63,13 @@ pub fn is_ephemeral(name: &str) -> bool {
 
 /// The jobs of a job log, as [`Outcome::rows`] tells them.
 pub fn written(log: &[u8]) -> String {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(log);
-    let read = |row: csv::Result<csv::ByteRecord>| JobRecord::from_csv(&row.expect("a line")).expect("a row");
-    let records: Vec<JobRecord> = reader.byte_records().map(read).collect();
+    let mut reader = RowReader::new();
+    let lines = log.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty());
+    let read = |line| {
+        let mut record = JobRecord::blank();
+        reader.read(line, &mut record).map(|_| record).expect("a row")
+    };
+    let records: Vec<JobRecord> = lines.map(read).collect();
     rows(&records).join(", ")
 }
 
@@ -344,7 +348,7 @@ impl Stage {
                     let began = row.started_at.expect("a job's row");
                     let log = self.crew.log(began).and_then(|name| self.words.get(name));
                     let word = log.map(|log| LastWord::read(log.as_bytes())).unwrap_or_default();
-                    self.rows.push(settle(row, word).0);
+                    self.rows.push(settle(*row, word).0);
                 }
                 Action::Notify(notice) => self.note(&notice),
                 Action::Leave(code) => self.follow(&format!("leaves {code}")),
@@ -454,8 +458,8 @@ fn rows(rows: &[JobRecord]) -> Vec<String> {
             RowStatus::Running => "running",
             RowStatus::Finished(status) => status.as_str(),
         };
-        let conclusion = if row.conclusion.is_empty() { "-" } else { &row.conclusion };
-        let cause = if row.cause.is_empty() { String::new() } else { format!(", {}", row.cause) };
+        let conclusion = row.conclusion.as_deref().unwrap_or("-");
+        let cause = row.cause.as_ref().map(|cause| format!(", {cause}")).unwrap_or_default();
         format!("{status} ({conclusion}{cause})")
     };
     last.into_iter().map(told).collect()

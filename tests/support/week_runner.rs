@@ -18,6 +18,7 @@ use super::week_show as show;
 use chrono::DateTime;
 use fastrand::Rng;
 use runner_init::domain::cache::{CacheEvent, CacheResult, CacheType, Caches};
+use runner_init::domain::context::Context;
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::restart::RestartReason;
 use runner_init::domain::status::State;
@@ -357,9 +358,12 @@ fn row(job: &Job, ended: Option<JobStatus>) -> JobRecord {
         started_at: Some(time(job.started)),
         job_id: format!("{}_build", job.started),
         status: ended.map_or(RowStatus::Running, RowStatus::Finished),
-        repository: "acme/shop".into(),
-        workflow: if job.waiting.deployment { "deploy" } else { "ci" }.into(),
-        git_ref: "refs/heads/main".into(),
+        context: Context {
+            repository: Some("acme/shop".into()),
+            workflow: Some(if job.waiting.deployment { "deploy" } else { "ci" }.into()),
+            git_ref: Some("refs/heads/main".into()),
+            ..Context::default()
+        },
         deployment: Some(job.waiting.deployment),
         ..JobRecord::blank()
     }

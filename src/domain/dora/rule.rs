@@ -78,12 +78,14 @@ impl DeploymentRule {
         if is_check(row) {
             return Some(false);
         }
-        if !self.job.finds(&format!("{}/{}", row.workflow, row.job_name)) {
-            return (!row.workflow.is_empty()).then_some(false);
+        let workflow = row.context.workflow.as_deref();
+        let name = row.job_name.as_deref().unwrap_or_default();
+        if !self.job.finds(&format!("{}/{name}", workflow.unwrap_or_default())) {
+            return workflow.map(|_| false);
         }
         match &self.branch {
             None => Some(true),
-            Some(wanted) => branch(&row.git_ref).map(|branch| wanted.finds(branch)),
+            Some(wanted) => branch(row.context.git_ref.as_deref()?).map(|branch| wanted.finds(branch)),
         }
     }
 
@@ -101,7 +103,8 @@ impl DeploymentRule {
 fn is_check(row: &JobRecord) -> bool {
     const REFS: [&str; 2] = ["refs/pull/", "refs/heads/gh-readonly-queue/"];
     const EVENTS: [&str; 2] = ["pull_request_target", "merge_group"];
-    REFS.iter().any(|refs| row.git_ref.starts_with(refs)) || EVENTS.contains(&row.event.as_str())
+    row.context.git_ref.as_ref().is_some_and(|git_ref| REFS.iter().any(|refs| git_ref.starts_with(refs)))
+        || row.context.event.as_ref().is_some_and(|event| EVENTS.contains(&event.as_str()))
 }
 
 /// What of a job's name tells its stream from those of the same workflow and branch.

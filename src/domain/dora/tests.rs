@@ -1,6 +1,7 @@
 //! What holds for every history; one worked out by hand is in `tests/dora.rs`.
 
 use super::*;
+use crate::domain::context::Context;
 use chrono::TimeDelta;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -31,13 +32,14 @@ fn minutes(minutes: u64) -> Duration {
 }
 
 fn job(workflow: &str, name: &str, git_ref: &str) -> JobRecord {
-    JobRecord {
-        repository: "octo/cat".into(),
-        workflow: workflow.into(),
-        job_name: name.into(),
-        git_ref: git_ref.into(),
-        ..JobRecord::blank()
-    }
+    let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let context = Context {
+        repository: known("octo/cat"),
+        workflow: known(workflow),
+        git_ref: known(git_ref),
+        ..Context::default()
+    };
+    JobRecord { job_name: Some(name.into()), context, ..JobRecord::blank() }
 }
 
 fn ended(status: JobStatus, end: DateTime<Utc>, row: JobRecord) -> JobRecord {
@@ -104,7 +106,8 @@ fn what_checks_a_change_that_is_only_proposed_is_no_deployment() {
         ("push", "refs/tags/gh-readonly-queue/1", true),
         ("workflow_dispatch", "refs/heads/main", true),
     ] {
-        let row = JobRecord { event: event.into(), ..job("CD", "deploy-web", git_ref) };
+        let mut row = job("CD", "deploy-web", git_ref);
+        row.context.event = Some(event.to_owned()).filter(|event| !event.is_empty());
         assert_eq!(usual().judge(&row), Some(want), "{event} {git_ref}");
     }
 }
@@ -119,7 +122,11 @@ fn a_pattern_is_short_and_small() {
 
 #[test]
 fn a_lead_time_is_believable_or_unknown() {
-    let committed = |at| JobRecord { committed_at: at, deployment: Some(true), ..job("CD", "deploy", "") };
+    let committed = |commit_at| JobRecord {
+        context: Context { commit_at, ..Context::default() },
+        deployment: Some(true),
+        ..job("CD", "deploy", "")
+    };
     let lead = |status, at| lead_time(&ended(status, minute(60), committed(at)));
     assert_eq!(lead(JobStatus::Success, Some(minute(15))), Some(minutes(45)));
     assert_eq!(lead(JobStatus::Success, Some(minute(60))), Some(minutes(0)));
@@ -136,7 +143,8 @@ fn a_lead_time_is_believable_or_unknown() {
 
 #[test]
 fn only_a_final_row_is_marked() {
-    let row = JobRecord { committed_at: Some(minute(0)), ..job("CD", "deploy", "refs/heads/main") };
+    let mut row = job("CD", "deploy", "refs/heads/main");
+    row.context.commit_at = Some(minute(0));
     let mut running = JobRecord { status: RowStatus::Running, ..row.clone() };
     usual().mark(&mut running);
     assert_eq!((running.deployment, running.lead_time), (None, None));
@@ -155,10 +163,11 @@ const F: JobStatus = JobStatus::Failed;
 fn what_is_unknown_does_not_follow() {
     let whole = result(0, Outcome::Failed, minute(0));
     for unknown in [
-        JobRecord { repository: String::new(), ..whole.clone() },
-        JobRecord { workflow: String::new(), ..whole.clone() },
-        JobRecord { git_ref: String::new(), ..whole },
+        Context { repository: None, ..whole.context.clone() },
+        Context { workflow: None, ..whole.context.clone() },
+        Context { git_ref: None, ..whole.context.clone() },
     ] {
+        let unknown = JobRecord { context: unknown, ..whole.clone() };
         let mut dora = Dora::default();
         fold(&mut dora, &unknown);
         let fixed = ended(JobStatus::Success, minute(5), unknown);
@@ -199,9 +208,10 @@ fn streams_are_bounded_and_the_quietest_is_forgotten() {
 #[test]
 fn branches_that_are_gone_push_no_failure_out_that_will_be_repaired() {
     use Outcome::{Failed, Success};
-    let on = |branch: &str, outcome, end| JobRecord {
-        git_ref: format!("refs/{branch}"),
-        ..result(0, outcome, minute(end))
+    let on = |branch: &str, outcome, end| {
+        let mut row = result(0, outcome, minute(end));
+        row.context.git_ref = Some(format!("refs/{branch}"));
+        row
     };
     for main_line in ["heads/main", "heads/master", "tags/v1"] {
         for gone in [[Success, Failed], [Success, Success], [Failed, Failed]] {
@@ -233,7 +243,7 @@ fn services_of_one_workflow_are_streams_of_their_own_where_a_rule_says_so() {
         let rule = rule.map(streams).unwrap_or_default();
         let mut dora = Dora::default().told_apart_by(&rule);
         let row = |(at, (name, outcome)): (i64, &(&str, Outcome))| JobRecord {
-            job_name: (*name).into(),
+            job_name: Some((*name).into()),
             ..result(0, *outcome, minute(at))
         };
         let ends = (0..).zip(rows).map(row);
@@ -303,7 +313,7 @@ fn what_is_older_fills_in_what_has_not_been_seen_since() {
 fn report(rows: &[JobRecord]) -> Vec<Duration> {
     let mut streams: BTreeMap<&str, Vec<&JobRecord>> = BTreeMap::new();
     for row in rows {
-        streams.entry(&row.git_ref).or_default().push(row);
+        streams.entry(row.context.git_ref.as_deref().unwrap_or_default()).or_default().push(row);
     }
     let mut recoveries = Vec::new();
     for stream in streams.values_mut() {
@@ -351,7 +361,7 @@ fn rows() -> impl Strategy<Value = Vec<JobRecord>> {
 fn interleaved(rows: &[JobRecord], turns: &[usize]) -> Vec<JobRecord> {
     let mut streams: BTreeMap<&str, Vec<&JobRecord>> = BTreeMap::new();
     for row in rows.iter().rev() {
-        streams.entry(&row.git_ref).or_default().push(row);
+        streams.entry(row.context.git_ref.as_deref().unwrap_or_default()).or_default().push(row);
     }
     let mut streams: Vec<_> = streams.into_values().collect();
     let mut mixed = Vec::new();
@@ -391,7 +401,7 @@ proptest! {
         // What is heeded is in the order of time, so the recoveries are those of these rows alone.
         let mut heeded: Vec<JobRecord> = Vec::new();
         for row in &rows {
-            let newest = heeded.iter().filter(|other| other.git_ref == row.git_ref).map(|row| row.timestamp).max();
+            let newest = heeded.iter().filter(|other| other.context.git_ref == row.context.git_ref).map(|row| row.timestamp).max();
             if newest.is_none_or(|newest| row.timestamp >= newest) {
                 heeded.push(row.clone());
             }

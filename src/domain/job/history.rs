@@ -38,7 +38,7 @@ impl JobHistory {
         if let RowStatus::Finished(_) = row.status {
             self.remember(row.clone());
         }
-        Notice::RowWritten { row, delta }
+        Notice::RowWritten { row: Box::new(row), delta }
     }
 
     /// All they add up to.

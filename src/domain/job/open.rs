@@ -107,7 +107,7 @@ impl OpenJob {
             job_id: format!("local-{}", self.started.utc.timestamp_millis()),
             status,
             duration,
-            job_name: self.name.clone(),
+            job_name: Some(self.name.clone()),
             started_at: Some(self.started.utc),
             ..JobRecord::blank()
         }

@@ -44,11 +44,11 @@ impl Heard {
 
     fn note(&mut self, changes: &[JobChange]) {
         self.1.extend(changes.iter().map(|change| match change {
-            JobChange::Started(row) => format!("+{}", row.job_name),
+            JobChange::Started(row) => format!("+{}", row.job_name.as_deref().unwrap()),
             JobChange::Finished(row) => {
                 let RowStatus::Finished(status) = row.status else { panic!("a final row") };
                 let seconds = row.duration.map_or("?".into(), |d| format!("{:.1}", d.as_secs_f64()));
-                format!("-{} {} {seconds}", status.as_str(), row.job_name)
+                format!("-{} {} {seconds}", status.as_str(), row.job_name.as_deref().unwrap())
             }
             JobChange::Doubted(doubt) => format!("?{}", doubt.as_str()),
             JobChange::Dropped(why) => format!("!{}", why.as_str()),

@@ -221,17 +221,17 @@ fn was_told(change: &JobChange) -> bool {
 
 fn change_to_action(change: JobChange, interrupted: bool) -> Action {
     match change {
-        JobChange::Started(row) => Action::Append(row),
+        JobChange::Started(row) => Action::Append(Box::new(row)),
         JobChange::Finished(row) if row.status == RowStatus::Finished(JobStatus::Abandoned) => {
             // The runner said so at the end it saw, or nobody saw an end.
             let cause = if row.duration.is_some() { Cause::LockLost } else { Cause::Unfinished };
-            Action::Append(JobRecord { cause: cause.to_string(), ..row })
+            Action::Append(Box::new(JobRecord { cause: Some(cause.to_string()), ..row }))
         }
         JobChange::Finished(row) => {
             let ours = interrupted && row.status == RowStatus::Finished(JobStatus::Cancelled);
-            let cause = if ours { Cause::Stopped.to_string() } else { row.cause };
-            let conclusion = conclusion(row.status, interrupted).to_owned();
-            Action::Append(JobRecord { cause, conclusion, ..row })
+            let cause = if ours { Some(Cause::Stopped.to_string()) } else { row.cause };
+            let conclusion = conclusion(row.status, interrupted).map(str::to_owned);
+            Action::Append(Box::new(JobRecord { cause, conclusion, ..row }))
         }
         JobChange::Doubted(doubt) => Action::Notify(Notice::LineDoubted(doubt)),
         JobChange::Dropped(why) => Action::Notify(Notice::ClaimDropped(why)),
@@ -239,11 +239,11 @@ fn change_to_action(change: JobChange, interrupted: bool) -> Action {
 }
 
 /// What GitHub shows. A job that our interrupt has cancelled is told to it as failed (`StepsRunner`, runner-facts §1.4).
-fn conclusion(status: RowStatus, interrupted: bool) -> &'static str {
+fn conclusion(status: RowStatus, interrupted: bool) -> Option<&'static str> {
     match status {
         RowStatus::Finished(JobStatus::Cancelled) if interrupted => JobStatus::Failed.conclusion(),
         RowStatus::Finished(status) => status.conclusion(),
-        RowStatus::Running => "",
+        RowStatus::Running => None,
     }
 }
 
@@ -251,7 +251,7 @@ fn conclusion(status: RowStatus, interrupted: bool) -> &'static str {
 fn ended_by(cause: Cause, change: JobChange, interrupted: bool) -> Action {
     match change {
         JobChange::Finished(row) if row.status == RowStatus::Finished(JobStatus::Abandoned) => {
-            Action::Append(JobRecord { cause: cause.to_string(), ..row })
+            Action::Append(Box::new(JobRecord { cause: Some(cause.to_string()), ..row }))
         }
         other @ (JobChange::Started(_)
         | JobChange::Finished(_)

@@ -127,7 +127,7 @@ pub enum Action {
     /// Look for `update.finished`; answer with `UpdateFinished`.
     WatchUpdate,
     /// Write the row; once it is on disk it is a notice.
-    Append(JobRecord),
+    Append(Box<JobRecord>),
     /// Tell the world.
     Notify(Notice),
     /// Leave with this code.

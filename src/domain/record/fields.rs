@@ -9,12 +9,6 @@ use std::time::Duration;
 /// Longest duration of a row: no job takes ten years, more than that is a broken clock.
 pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// An empty field is `Some(None)`: unknown. `None` is a field that cannot be read.
-#[expect(clippy::option_option, reason = "readable and known are two questions")]
-pub(super) fn optional<T>(field: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<Option<T>> {
-    if field.is_empty() { Some(None) } else { read(field).map(Some) }
-}
-
 pub(super) fn boolean(field: &[u8]) -> Option<bool> {
     match field {
         b"true" => Some(true),
@@ -137,14 +131,12 @@ pub(super) fn inert(text: &str) -> Cow<'_, str> {
 }
 
 /// `None` if the field is not UTF-8 or holds control characters: our own rows never do.
-pub(super) fn read_text(field: &[u8], text: &mut String) -> Option<()> {
-    text.clear();
+pub(super) fn text(field: &[u8]) -> Option<&str> {
     let read = std::str::from_utf8(field).ok().filter(|t| !has_control(t))?;
     let read = read.strip_prefix('\'').filter(|text| is_formula(text)).unwrap_or(read);
     // As many bytes are at most as many characters.
     let cut = if read.len() > MAX_TEXT { read.char_indices().nth(MAX_TEXT) } else { None };
-    text.push_str(&read[..cut.map_or(read.len(), |(at, _)| at)]);
-    Some(())
+    Some(&read[..cut.map_or(read.len(), |(at, _)| at)])
 }
 
 /// Nearly every text is printable ASCII, which is quick to see.

@@ -94,14 +94,18 @@ fn row(job: &JobRecord, now: DateTime<Utc>) -> Markup {
     html! {
         tr {
             td { (status(job.status)) }
-            th scope="row" { (foreign(&job.job_name, NAME)) }
-            td { (foreign(&job.workflow, OTHER)) }
-            td { (foreign(&job.repository, OTHER)) }
+            th scope="row" { (named(job.job_name.as_deref(), NAME)) }
+            td { (named(job.context.workflow.as_deref(), OTHER)) }
+            td { (named(job.context.repository.as_deref(), OTHER)) }
             td { (length(job.duration)) }
             td { (length(job.queue_time)) }
             td { (moment(job.timestamp, now)) }
         }
     }
+}
+
+fn named(text: Option<&str>, limit: usize) -> Markup {
+    foreign(text.unwrap_or_default(), limit)
 }
 
 fn length(duration: Option<Duration>) -> Markup {

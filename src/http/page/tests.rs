@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::cache::{CacheShare, CacheType};
+use crate::domain::context::Context;
 use crate::domain::event::GhostCause;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::status::CurrentJob;
@@ -32,7 +33,7 @@ fn row(name: &str) -> JobRecord {
     JobRecord {
         timestamp: at(-60),
         status: RowStatus::Finished(JobStatus::Failed),
-        job_name: name.into(),
+        job_name: Some(name.into()),
         ..JobRecord::blank()
     }
 }
@@ -116,9 +117,9 @@ fn a_run_is_linked_only_if_its_parts_can_be_what_they_say() {
 #[test]
 fn nothing_of_a_job_becomes_markup() {
     let hostile = "</title></script></style><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}";
+    let (workflow, repository) = (Some(hostile.into()), Some(hostile.into()));
     let recent: Arc<[_]> = Arc::new([JobRecord {
-        workflow: hostile.into(),
-        repository: hostile.into(),
+        context: Context { repository, workflow, ..Context::default() },
         duration: Some(Duration::from_secs(1)),
         ..row(hostile)
     }]);
@@ -141,8 +142,11 @@ fn nothing_of_a_job_becomes_markup() {
 fn fifty_hostile_names_make_no_large_page() {
     for text in ["\"".repeat(1024), "\u{202e}".repeat(1024), "🚀".repeat(1024), "&<>".repeat(341)] {
         let one = JobRecord {
-            workflow: text.clone(),
-            repository: text.clone(),
+            context: Context {
+                workflow: Some(text.clone()),
+                repository: Some(text.clone()),
+                ..Context::default()
+            },
             duration: Some(Duration::from_secs(3661)),
             queue_time: Some(Duration::from_secs(3661)),
             ..row(&text)

@@ -1,7 +1,7 @@
 //! What the job log says, told as it is written and restored as it was: the same counters either way.
 
 use super::{Telemetry, resources, seconds};
-use crate::domain::context::ReportFault;
+use crate::domain::context::{Context, ReportFault};
 use crate::domain::dora::{Deployment, Outcome};
 use crate::domain::job::Unborn;
 use crate::domain::queue::QueueFault;
@@ -53,7 +53,7 @@ impl Telemetry {
 /// A row is on disk: what it adds, and what it says.
 pub(super) fn row_written(row: &JobRecord, delta: &Delta) {
     count(delta);
-    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
+    let (job, job_id) = (text(row.job_name.as_ref()), row.job_id.as_str());
     match delta.row {
         Row::Started => info!(event = "job_started", job, job_id),
         Row::Identified => job_identified(row),
@@ -85,8 +85,8 @@ fn job_finished(row: &JobRecord) {
     let RowStatus::Finished(status) = row.status else { return };
     resources::job_finished(row);
     let seconds = row.duration.map(|d| format!("{:.3}", d.as_secs_f64()));
-    let (job, job_id) = (row.job_name.as_str(), row.job_id.as_str());
-    let cause = (!row.cause.is_empty()).then_some(row.cause.as_str());
+    let (job, job_id) = (text(row.job_name.as_ref()), row.job_id.as_str());
+    let cause = row.cause.as_deref();
     let deployment = row.deployment;
     info!(event = "job_finished", status = status.as_str(), job, job_id, seconds, cause, deployment);
 }
@@ -94,7 +94,7 @@ fn job_finished(row: &JobRecord) {
 /// What GitHub said late: how long it had waited, or how it ended.
 fn job_amended(row: &JobRecord, queue_time: Option<Duration>) {
     let queue_seconds = queue_time.map(|d| format!("{:.3}", d.as_secs_f64()));
-    let conclusion = (!row.conclusion.is_empty()).then_some(row.conclusion.as_str());
+    let conclusion = row.conclusion.as_deref();
     info!(event = "job_amended", job_id = row.job_id.as_str(), queue_seconds, conclusion);
 }
 
@@ -106,9 +106,15 @@ fn observe(metric: &'static Metric, duration: Option<Duration>) {
 }
 
 fn job_identified(row: &JobRecord) {
-    let (job_id, attempt) = (row.job_id.as_str(), row.run_attempt.as_str());
-    let (repository, workflow) = (row.repository.as_str(), row.workflow.as_str());
-    info!(event = "job_identified", job_id, attempt, repository, workflow, trigger = row.event.as_str());
+    let Context { repository, workflow, run_attempt, event, .. } = &row.context;
+    let [attempt, repository, workflow] = [run_attempt, repository, workflow].map(|part| text(part.as_ref()));
+    let job_id = row.job_id.as_str();
+    info!(event = "job_identified", job_id, attempt, repository, workflow, trigger = text(event.as_ref()));
+}
+
+/// What is unknown is empty in a line.
+fn text(text: Option<&String>) -> &str {
+    text.map(String::as_str).unwrap_or_default()
 }
 
 /// Anybody in a job can send one as often as it likes: counted, and told only to who looks closer.

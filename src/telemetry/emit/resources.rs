@@ -39,8 +39,8 @@ pub(super) fn sampled(resources: &Resources) {
 
 /// Known at once, not only at the next sample.
 pub(super) fn job_finished(row: &JobRecord) {
-    if row.peak_memory.is_some() {
-        gauge!(c::JOB_PEAK.name).set(number(row.peak_memory));
+    if row.usage.peak_memory.is_some() {
+        gauge!(c::JOB_PEAK.name).set(number(row.usage.peak_memory));
     }
 }
 

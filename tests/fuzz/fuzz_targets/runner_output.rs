@@ -86,7 +86,7 @@ impl Scene {
                 }
                 None => assert!(row.status == RowStatus::Running, "an end without a start"),
             }
-            self.rows.push(row);
+            self.rows.push(*row);
         }
         let last_is_open = self.rows.last().is_some_and(|row| row.status == RowStatus::Running);
         assert_eq!(self.life.open_job().is_some(), last_is_open);

@@ -1,0 +1,65 @@
+//! The columns of the job log, in their order: what stands in this table is the header, is written, is read, and is tried by
+//! every property test of a row. A new column is a line at its end and a field.
+
+use super::{Cell, JobRecord};
+
+/// One column: its name, and the fact of a record that it holds.
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) of: fn(&JobRecord) -> &dyn Cell,
+    pub(super) of_mut: fn(&mut JobRecord) -> &mut dyn Cell,
+}
+
+macro_rules! columns {
+    ($first:literal => $($first_field:ident).+, $($name:literal => $($field:ident).+,)+) => {
+        /// The first line of the job log, without its newline.
+        pub const HEADER: &str = concat!($first $(, ",", $name)+);
+
+        pub(super) static COLUMNS: &[Column] = &[
+            columns!(@ $first, $($first_field).+),
+            $(columns!(@ $name, $($field).+)),+
+        ];
+
+        /// Any record: every column by itself.
+        #[cfg(test)]
+        pub(crate) fn any_record() -> proptest::strategy::BoxedStrategy<JobRecord> {
+            use super::arbitrary::{any_of, blank};
+            let record = any_of(blank(), |record| &mut record.$($first_field).+);
+            $(let record = any_of(record, |record| &mut record.$($field).+);)+
+            record
+        }
+    };
+    (@ $name:literal, $($field:ident).+) => {
+        Column {
+            name: $name,
+            of: |record| &record.$($field).+,
+            of_mut: |record| &mut record.$($field).+,
+        }
+    };
+}
+
+columns! {
+    "timestamp" => timestamp,
+    "job_id" => job_id,
+    "status" => status,
+    "duration_seconds" => duration,
+    "queue_time_seconds" => queue_time,
+    "job_name" => job_name,
+    "workflow" => context.workflow,
+    "repository" => context.repository,
+    "run_id" => context.run_id,
+    "run_attempt" => context.run_attempt,
+    "event" => context.event,
+    "ref" => context.git_ref,
+    "sha" => context.sha,
+    "started_at" => started_at,
+    "lead_time_seconds" => lead_time,
+    "deployment" => deployment,
+    "cause" => cause,
+    "conclusion" => conclusion,
+    "run_number" => context.run_number,
+    "actor" => context.actor,
+    "committed_at" => context.commit_at,
+    "cpu_seconds" => usage.cpu_time,
+    "peak_memory_bytes" => usage.peak_memory,
+}
