@@ -1,11 +1,13 @@
 //! The registration's life on GitHub: each errand takes a deadline, cleans up after itself, and ends with one answer.
 
+mod ground;
 mod jobs;
 mod just_in_time;
 mod leaving;
 mod ours;
 mod standing;
 
+pub(crate) use ground::Ground;
 pub(crate) use jobs::Seen;
 pub(crate) use ours::Identity;
 
@@ -21,7 +23,6 @@ use crate::sys::outlet::Outlet;
 use crate::sys::runner_file::{self, RunnerFile};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -58,8 +59,8 @@ pub(crate) struct Registrar {
     pub access: Access,
     /// Who we are there.
     pub identity: Identity,
-    /// A job has begun here.
-    pub has_worked: AtomicBool,
+    /// What jobs may have changed.
+    pub ground: Ground,
     /// The jobs that were listed last.
     pub seen: Seen,
 }
@@ -82,6 +83,7 @@ impl Registrar {
     }
 
     async fn enrol(&self, anew: bool) -> Result<(Registered, Option<Secret>), RegistrationFault> {
+        self.ground.survey().await;
         if anew {
             let says = |e| format!("cannot delete the void registration in {}: {e}", self.dir.display());
             runner_file::forget(&self.dir).map_err(|e| for_good(says(e)))?;
@@ -89,7 +91,7 @@ impl Registrar {
             self.may_keep(&file)?;
             return Ok((self.keep(&file).await, None));
         }
-        if self.just_in_time || self.must_be_just_in_time() {
+        if self.just_in_time || self.must_be_just_in_time().await? {
             return Ok((Registered::New, Some(self.jit().await?)));
         }
         let token = self.registration_token().await?;
@@ -97,15 +99,20 @@ impl Registrar {
         Ok((Registered::New, None))
     }
 
-    /// A job has begun: from now on it may have changed what `config.sh` is.
-    pub(crate) fn job_began(&self) {
-        self.has_worked.store(true, Ordering::Relaxed);
-    }
-
-    /// A registration token registers any runner for an hour: `config.sh`, which a job may have changed, is given none. What
-    /// the API makes instead is worth no more than the one runner that jobs have anyway; it takes one job.
-    fn must_be_just_in_time(&self) -> bool {
-        self.has_worked.load(Ordering::Relaxed) && matches!(self.access, Access::Api(_))
+    /// A registration token registers any runner for an hour: a `config.sh` that a job may have changed, or may look at from
+    /// beside, is given none. What the API makes instead is worth no more than the one runner that jobs have anyway; it
+    /// takes one job. Without the API only a fresh container is left.
+    async fn must_be_just_in_time(&self) -> Result<bool, RegistrationFault> {
+        let is_safe = !self.ground.has_worked() && self.ground.is_sound().await;
+        match &self.access {
+            Access::Api(_) => Ok(!is_safe),
+            Access::Token(_) if is_safe => Ok(false),
+            Access::Token(_) => Err(for_good(format!(
+                "jobs have run in this container, and config.sh or bin in {} may be theirs: it is not given the registration \
+                 token; register in a new container, or with a PAT or an App",
+                self.dir.display()
+            ))),
+        }
     }
 
     /// A registration for something else must not be used, and not be thrown away either.

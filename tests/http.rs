@@ -639,7 +639,7 @@ fn a_token_guards_everything_but_livez() {
                 .status
                 == 200
         });
-        for path in PATHS {
+        for path in PATHS.into_iter().chain(["/nothing"]) {
             for header in WRONG {
                 let reply = wire::get(s.address(), path, header).expect("an answer");
                 let want = if path == "/livez" { 200 } else { 401 };
@@ -652,7 +652,7 @@ fn a_token_guards_everything_but_livez() {
             }
             for right in RIGHT {
                 let reply = wire::get(s.address(), path, right).expect("an answer");
-                assert_eq!(reply.status, 200, "{path}");
+                assert_eq!(reply.status, if path == "/nothing" { 404 } else { 200 }, "{path}");
                 assert!(!reply.text().contains("s3cret"), "{path}");
             }
         }

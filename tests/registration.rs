@@ -18,6 +18,7 @@ use github::api::{Access, random};
 use github::{APP_KEY, Fake, Play, Shape};
 use runner_init::github::Endpoint;
 use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -354,6 +355,93 @@ fn no_registration_token_is_handed_out_once_a_job_has_run() {
     let tokens = all.iter().filter(|request| request.path.ends_with("-token")).count();
     assert_eq!(tokens, 1, "{all:?}");
     kept(&s, &token);
+}
+
+/// Who supervisor and jobs are, and whose the programs.
+type SetUp = fn(Plan) -> Plan;
+
+/// A job that puts a `config.sh` of its own in the place of the runner's: it notes what it is given. Finding 2.
+fn thief() -> Value {
+    let script = r#"
+        cd "$GITHUB_WORKSPACE/../../.." && mv config.sh config.real.sh
+        printf '#!/bin/bash\necho "$1 $ACTIONS_RUNNER_INPUT_TOKEN" >> noted\nexec ./config.real.sh "$@"\n' > config.sh
+        chmod 755 config.sh
+    "#;
+    json!({ "job": { "name": "thief", "steps": [{ "run": script }] } })
+}
+
+/// The second life of a container whose runner had this job in its first, with that credential.
+fn second_life(first: &Value, with: &dyn Fn(Plan) -> Plan) -> (Supervised, Supervised) {
+    let plan = || with(supervised::launches(&[std::slice::from_ref(first), &[]]));
+    let mut life = plan().start();
+    life.until("its job is over", |s| s.results() == ["success"]);
+    assert_eq!(life.stop(), 0, "{}", life.log());
+    let again = plan().again(&life).start();
+    (life, again)
+}
+
+#[test]
+fn in_a_container_that_had_jobs_a_changed_config_sh_is_given_no_token() {
+    require!("namespace", "root", "setpriv", "bash", "python3");
+    let set_ups: [SetUp; 2] = [|plan| plan.owned_by(4321), |plan| plan.with_runner_user(4321)];
+    for set_up in set_ups {
+        let (fake, token) = repository();
+        let (_, mut s) = second_life(&thief(), &|plan| set_up(with_pat(&fake, &token, plan)));
+        s.until_state("idle");
+        assert_eq!(
+            (ns::read(&s.path("runner/noted")).as_str(), kinds(&s).as_str()),
+            ("", "R"),
+            "{}",
+            s.log()
+        );
+        assert!(fake.runners()[0].ephemeral, "a just-in-time runner");
+        assert_eq!(s.stop(), 0);
+        assert!(fake.runners().is_empty(), "{}", s.log());
+    }
+}
+
+#[test]
+fn in_a_container_that_had_jobs_config_sh_registers_if_no_job_can_have_changed_it() {
+    require!("namespace", "root", "setpriv", "bash", "python3");
+    let plain = json!({ "job": { "name": "plain", "ms": 50 } });
+    let set_ups: [(SetUp, &str); 3] = [
+        (|plan| plan.with_runner_user(4321), "RR"),
+        (|plan| plan.owned_by(4321).with_programs_of_root(), "RR"),
+        // Of one user, who may have changed the programs and whatever we remember of them.
+        (|plan| plan.owned_by(4321), "R"),
+    ];
+    for (set_up, calls) in set_ups {
+        let (fake, token) = repository();
+        let (_, mut s) = second_life(&plain, &|plan| set_up(with_pat(&fake, &token, plan)));
+        s.until_state("idle");
+        assert_eq!(kinds(&s), calls, "{}", s.log());
+        assert_eq!(fake.runners()[0].ephemeral, calls == "R");
+        let is_closed = !s.path("runner/bin").metadata().is_ok_and(|bin| bin.uid() == 4321);
+        assert_eq!(s.log().contains("event=updates_cannot_be_installed"), is_closed, "{}", s.log());
+        assert_eq!(s.stop(), 0);
+    }
+}
+
+#[test]
+fn a_registration_token_alone_is_not_handed_to_programs_of_a_job() {
+    require!("namespace", "root", "setpriv", "bash", "python3");
+    let set_ups: [SetUp; 2] = [|plan| plan.owned_by(4321), |plan| plan.with_runner_user(4321)];
+    for set_up in set_ups {
+        let (fake, _) = repository();
+        let token = fake.registration_token();
+        let plan = |plan| set_up(at(&fake, plan).env("RUNNER_TOKEN", &token).env("GITHUB_REPOSITORY", "o/r"));
+        let steps = [thief()];
+        let mut life = plan(supervised::launches(&[&steps, &[]])).start();
+        life.until("its job is over", |s| s.results() == ["success"]);
+        assert_eq!(life.stop(), 0);
+        assert_eq!((ns::read(&life.path("runner/noted")).as_str(), kinds(&life).as_str()), ("", "R"));
+        assert!(life.log().contains("event=registration_left_behind"), "{}", life.log());
+        std::fs::remove_file(life.path("runner/.runner")).unwrap();
+        let mut again = plan(supervised::launches(&[&[]])).again(&life).start();
+        assert_eq!(again.exit_code(), 69);
+        assert_eq!(ns::read(&again.path("runner/noted")), "");
+        assert!(again.log().contains("register in a new container"), "{}", again.log());
+    }
 }
 
 #[test]

@@ -209,6 +209,20 @@ fn a_runner_of_another_user_is_swept_by_a_root_that_may_not_look_into_others() {
     assert_eq!(s.stop(), 0);
 }
 
+#[test]
+fn with_no_process_to_be_had_it_sweeps_all_the_same() {
+    require!("namespace", "root", "setpriv", "prlimit", "bash");
+    // Of one user a job can take from the supervisor what leftovers in every place would: the right to one thread more.
+    let left = "for i in 1 2 3 4 5; do ( sleep 611 </dev/null >/dev/null 2>&1 & ); done
+        prlimit --nproc=1:1 --pid $(cut -d ' ' -f 1 /proc/1/task/1/children)";
+    let mut s = runner(&[script(left)]).owned_by(4711).start();
+    until_jobs(&mut s, 1);
+    assert_eq!(results(&s), ["Succeeded"], "{}", s.log());
+    s.until("its processes are gone", |s| count(s, "sleep 611") == 0);
+    s.until("they are counted", |s| metric(s, "swept_processes_total") == Some(5.0));
+    assert_eq!(s.stop(), 0);
+}
+
 /// A field of the last row of the job log.
 fn field(s: &Supervised, name: &str) -> String {
     let text = ns::read(&s.path("state/jobs.log"));

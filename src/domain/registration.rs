@@ -42,6 +42,17 @@ impl Remembered {
     }
 }
 
+/// What a start found in the runner's directory, for the next one in the same container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Which container, as far as that directory tells.
+    pub place: String,
+    /// A job has been here.
+    pub worked: bool,
+    /// What tells the programs, before any job, from others; `None` if nobody can say.
+    pub print: Option<String>,
+}
+
 /// How the runner came to be known to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registered {

@@ -78,9 +78,10 @@ pub fn router(view: View, token: Option<Secret>, names: Option<guard::Names>) ->
         .route("/api/v1/jobs", get(api::jobs))
         .route("/api/v1/openapi.json", get(api::openapi))
         .with_state(view)
-        .route_layer(middleware::from_fn_with_state(token.map(Arc::new), guard::require_token));
-    open.merge(guarded)
         .fallback(not_found)
+        // Of what is not there, either: whoever has no token does not learn what is.
+        .layer(middleware::from_fn_with_state(token.map(Arc::new), guard::require_token));
+    open.merge(guarded)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024)))
         .layer(middleware::from_fn_with_state(names, guard::require_host))
         .layer(middleware::from_fn(guard::limits))

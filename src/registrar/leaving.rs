@@ -92,6 +92,10 @@ impl Registrar {
         if !self.is_here(&file) {
             return self.unproven(&file);
         }
+        if !self.ground.is_sound().await {
+            let why = "config.sh or bin is not what it was before the jobs, and is not given the registration token";
+            return Removal::LeftBehind(self.left(&why));
+        }
         let script = self.script(vec!["remove".to_owned()], token);
         let says = match timeout_at(deadline, config_script::run(&script, &self.outlets)).await {
             Ok(Ok(outcome)) if outcome.exit == Exit::Code(0) => {

@@ -5,15 +5,15 @@ use crate::config::{Config, Credential, vars};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
-use crate::registrar::{Access, Identity, Registrar, Seen};
+use crate::registrar::{Access, Ground, Identity, Registrar, Seen};
 use crate::sys::child::Launch;
+use crate::sys::identity;
 use crate::sys::outlet::Outlet;
 use crate::telemetry::emit::ApiMeter;
 use chrono::Utc;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 pub(super) type Environment = Vec<(OsString, OsString)>;
 
@@ -51,7 +51,7 @@ pub(super) fn registrar(
         target: target.clone(),
         access,
         identity: identity(config, target, launch),
-        has_worked: AtomicBool::new(false),
+        ground: ground(config, launch),
         seen: Seen::default(),
     }))
 }
@@ -120,10 +120,21 @@ fn wish(config: &Config, target: &Target) -> Registration {
 }
 
 /// Beside the job log: where we are another user than the jobs, they cannot write there.
-fn identity(config: &Config, target: &Target, launch: &Launch) -> Identity {
+fn beside_the_job_log(config: &Config, ending: &str) -> PathBuf {
     let mut file = config.job_log.path.clone().into_os_string();
-    file.push(".registration");
-    Identity::open(file.into(), &target.runner_url(&config.host), &config.runner.name, launch.user.is_none())
+    file.push(ending);
+    file.into()
+}
+
+fn ground(config: &Config, launch: &Launch) -> Ground {
+    let user = launch.user.as_ref().map(|user| user.uid);
+    let (file, dir) = (beside_the_job_log(config, ".programs"), launch.dir.clone());
+    Ground::new(file, dir, user.unwrap_or_else(identity::our_uid), user.is_some())
+}
+
+fn identity(config: &Config, target: &Target, launch: &Launch) -> Identity {
+    let file = beside_the_job_log(config, ".registration");
+    Identity::open(file, &target.runner_url(&config.host), &config.runner.name, launch.user.is_none())
 }
 
 fn text(path: &Path) -> String {

@@ -36,6 +36,7 @@ pub(super) fn launch(
     let work_dir = runner_file::work_folder(&dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
     warn_of_a_path_of_jobs(&environment, user.as_ref());
+    warn_of_updates_that_cannot_be(config, &dir, user.as_ref());
     if let Some(trace) = exposure::used(&dir, &work_dir).filter(|_| config.runner.ephemeral) {
         return Err(StartError::Used { trace });
     }
@@ -109,6 +110,18 @@ fn warn_of_a_path_of_jobs(environment: &[(OsString, OsString)], user: Option<&Id
         let says = "jobs can put programs there, in the place of those that are called by their name alone: \
                     put it at the end of PATH, and call /usr/local/bin/runner-init by its whole path";
         tracing::warn!(event = "path_of_jobs", dir = %dir.display(), says);
+    }
+}
+
+/// An update puts other programs in the place of those that are there, which are not the runner's in our images.
+fn warn_of_updates_that_cannot_be(config: &Config, dir: &Path, user: Option<&Identity>) {
+    if !config.registration.skip
+        && !config.registration.disable_update
+        && let Ok(Err(why)) = ownership::check(&dir.join("bin"), user)
+    {
+        let says =
+            "GitHub's runner cannot update itself: set DISABLE_AUTO_UPDATE=true, or give it its programs";
+        tracing::warn!(event = "updates_cannot_be_installed", says, why = %why);
     }
 }
 

@@ -124,7 +124,7 @@ impl Supervisor {
         match row.status {
             RowStatus::Running => {
                 self.sweeper.job_began();
-                self.registrar.iter().for_each(|registrar| registrar.job_began());
+                self.registrar.iter().for_each(|registrar| registrar.ground.job_began());
                 self.engine.job_began(row.started_at.unwrap_or(now.utc));
             }
             RowStatus::Finished(_) => {

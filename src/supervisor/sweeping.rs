@@ -6,19 +6,27 @@ use crate::domain::notice::Notice;
 use crate::domain::sweep::Swept;
 use crate::sys::child::Launch;
 use crate::sys::processes::TRACKING_ID;
-use crate::sys::sweep::{self, Plan};
+use crate::sys::sweep::{Plan, Sweep};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// After a sweep that could not finish, or could not begin.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// What is to be swept, and the sweep under way.
 pub(super) struct Sweeper {
     plan: Plan,
+    sweep: Option<Sweep>,
     under_way: Option<UnderWay>,
     /// A job has ended during it.
     again: bool,
+    /// When somebody was left.
+    retry: Option<Instant>,
 }
 
 struct UnderWay {
@@ -39,7 +47,7 @@ impl Sweeper {
             leftovers: config.runner.sweep,
             logs: (most > 0).then(|| most.saturating_mul(1 << 20)),
         };
-        let mut sweeper = Sweeper { plan, under_way: None, again: false };
+        let mut sweeper = Sweeper { plan, sweep: None, under_way: None, again: false, retry: None };
         sweeper.begin();
         sweeper
     }
@@ -49,14 +57,21 @@ impl Sweeper {
         self.plan.clone()
     }
 
-    /// Where it is refused a thread, the next job's end is another chance.
+    /// Where it is refused its thread, there is another chance later.
     pub(super) fn begin(&mut self) {
         self.again = self.under_way.is_some();
-        if !self.again {
-            let job_began = Arc::new(AtomicBool::new(false));
-            let answer = sweep::start(self.plan.clone(), Arc::clone(&job_began)).ok();
-            self.under_way = answer.map(|answer| UnderWay { job_began, answer });
+        if self.again {
+            return;
         }
+        if self.sweep.is_none() {
+            self.sweep = Sweep::start(self.plan.clone()).ok();
+        }
+        let job_began = Arc::new(AtomicBool::new(false));
+        self.under_way = self.sweep.as_ref().map(|sweep| {
+            let answer = sweep.begin(Arc::clone(&job_began));
+            UnderWay { job_began, answer }
+        });
+        self.retry = self.sweep.is_none().then(|| Instant::now() + AGAIN);
     }
 
     /// Its files may be the next job's from now on.
@@ -66,13 +81,20 @@ impl Sweeper {
         }
     }
 
-    /// The end of the sweep under way, if there is one. Cancel-safe.
+    /// The end of the sweep under way, or of the one that is due. Cancel-safe.
     pub(super) async fn next(&mut self) -> Swept {
-        let Some(UnderWay { answer, .. }) = &mut self.under_way else { return std::future::pending().await };
+        while self.under_way.is_none() {
+            let Some(retry) = self.retry else { return std::future::pending().await };
+            tokio::time::sleep_until(retry).await;
+            self.begin();
+        }
+        let Some(UnderWay { answer, .. }) = &mut self.under_way else { return Swept::default() };
         let swept = answer.await.unwrap_or_default();
         self.under_way = None;
         if self.again {
             self.begin();
+        } else if swept.left > 0 {
+            self.retry = Some(Instant::now() + AGAIN);
         }
         swept
     }

@@ -104,6 +104,11 @@ pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
+/// Who we are, and whoever runs as we do.
+pub(crate) fn our_uid() -> u32 {
+    geteuid().as_raw()
+}
+
 /// The group of a socket of docker's, if that socket is there.
 pub fn docker_group(socket: &Path) -> Option<u32> {
     let found = std::fs::metadata(socket).ok()?;

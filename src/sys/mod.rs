@@ -22,6 +22,7 @@ pub mod outlet;
 pub mod ownership;
 pub mod prepare;
 pub mod processes;
+pub mod programs;
 pub mod run_dir;
 pub mod runner_file;
 pub mod scribe;

@@ -3,6 +3,7 @@
 //! The thread reads and removes with the rights of the runner's user: not even root may read another user's environment
 //! without `CAP_SYS_PTRACE`, and nothing a job may have put in our way can lead us to what the job itself could not reach.
 //! Whose job has ended is told by [`crate::domain::sweep`]. Nobody waits for the thread: at a stop PID 1 sweeps everything.
+//! It is there from the start: a job that has taken every number there is for a process is swept all the same.
 
 mod leftovers;
 mod logs;
@@ -17,6 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -55,21 +57,39 @@ impl Plan {
     }
 }
 
-/// Sweeps in the background; the answer is what was done. Files stay once `job_began` is true.
-///
-/// # Errors
-/// If the operating system refuses a thread.
-pub fn start(plan: Plan, job_began: Arc<AtomicBool>) -> io::Result<oneshot::Receiver<Swept>> {
-    let (done, answer) = oneshot::channel();
-    let work = move || {
-        if let Some(ids) = &plan.user {
-            become_on_disk(ids);
-        }
-        // Nobody may want to know any more.
-        let _ = done.send(sweep(&plan, &job_began));
-    };
-    std::thread::Builder::new().name("sweep".to_owned()).spawn(work)?;
-    Ok(answer)
+/// The thread that sweeps, which waits until it is asked to.
+#[derive(Debug)]
+pub struct Sweep {
+    asks: mpsc::Sender<Ask>,
+}
+
+type Ask = (Arc<AtomicBool>, oneshot::Sender<Swept>);
+
+impl Sweep {
+    /// # Errors
+    /// If the operating system refuses a thread.
+    pub fn start(plan: Plan) -> io::Result<Sweep> {
+        let (asks, asked) = mpsc::channel::<Ask>();
+        let work = move || {
+            if let Some(ids) = &plan.user {
+                become_on_disk(ids);
+            }
+            for (job_began, done) in asked {
+                // Nobody may want to know any more.
+                let _ = done.send(sweep(&plan, &job_began));
+            }
+        };
+        std::thread::Builder::new().name("sweep".to_owned()).spawn(work)?;
+        Ok(Sweep { asks })
+    }
+
+    /// Sweeps in the background; the answer is what was done. Files stay once `job_began` is true.
+    pub fn begin(&self, job_began: Arc<AtomicBool>) -> oneshot::Receiver<Swept> {
+        let (done, answer) = oneshot::channel();
+        // Were the thread gone, so were the answer.
+        let _ = self.asks.send((job_began, done));
+        answer
+    }
 }
 
 /// Only for what is read and written, and only on this thread: a job must not be able to signal it.

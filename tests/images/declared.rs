@@ -45,16 +45,22 @@ fn the_files_belong_to_whom_they_should() {
     for name in IMAGES {
         let listed = script(
             name,
-            "id; stat -c '%a %u:%g %n' /usr/local/bin/runner-init /actions-runner /actions-runner/bin/Runner.Listener \
-               /home/runner /home/runner/_work /var/lib/runner-init
+            "id; stat -c '%a %u:%g %n' /usr/local/bin/runner-init /actions-runner /actions-runner/config.sh \
+               /actions-runner/bin /actions-runner/bin/Runner.Listener /actions-runner/externals /home/runner /home/runner/_work /var/lib/runner-init
              for at in /actions-runner /home/runner/_work /var/lib/runner-init; do touch $at/mine; done
+             cd /actions-runner; touch .runner && mkdir _diag && mv .runner .credentials && rm .credentials
+             for at in config.sh run.sh bin externals; do ! mv $at other 2> /dev/null && ! rm -rf $at 2> /dev/null || echo $at; done
+             ! touch config.sh bin/mine externals/mine 2> /dev/null || echo writable
              ! cat /usr/local/bin/runner-init > /dev/null 2>&1 || echo readable
              ! command -v sudo",
         );
         let expected = "uid=1001(runner) gid=1001(runner) groups=1001(runner)
 711 0:0 /usr/local/bin/runner-init
-755 1001:1001 /actions-runner
-755 1001:1001 /actions-runner/bin/Runner.Listener
+1777 0:0 /actions-runner
+755 0:0 /actions-runner/config.sh
+755 0:0 /actions-runner/bin
+755 0:0 /actions-runner/bin/Runner.Listener
+755 0:0 /actions-runner/externals
 700 1001:1001 /home/runner
 755 1001:1001 /home/runner/_work
 755 1001:1001 /var/lib/runner-init

@@ -50,7 +50,7 @@ fn a_port_that_is_taken_is_told_before_anything_is_registered() {
 fn directories_of_another_s_are_refused_by_name() {
     require_engine!();
     for (options, directory) in [
-        (["--user=4711:4711", "--env=A=b"], "/actions-runner"),
+        (["--user=4711:4711", "--env=A=b"], "/home/runner/_work"),
         (["--tmpfs=/home/runner/_work:uid=0,mode=755", "--env=A=b"], "/home/runner/_work"),
     ] {
         let (code, said) = refusal(&[&options[..], &REGISTERS[..]].concat());

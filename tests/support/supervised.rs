@@ -29,6 +29,7 @@ const REGISTRATION: [&str; 3] = [".runner", ".credentials", ".credentials_rsapar
 const BIN: &str = env!("CARGO_BIN_EXE_runner-init");
 
 /// How it is started.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Plan {
     scenario: serde_json::Value,
     env: Vec<(String, String)>,
@@ -37,6 +38,8 @@ pub struct Plan {
     configured: bool,
     config_sh: Option<String>,
     listener: Option<String>,
+    again: bool,
+    programs_of_root: bool,
     user: Option<u32>,
     runner_user: Option<u32>,
     wrapper: Vec<String>,
@@ -54,6 +57,8 @@ pub fn plan(scenario: serde_json::Value) -> Plan {
         configured: true,
         config_sh: None,
         listener: None,
+        again: false,
+        programs_of_root: false,
         user: None,
         runner_user: None,
         wrapper: Vec::new(),
@@ -87,6 +92,18 @@ impl Plan {
     /// In the directory of an earlier run: its job log and its runner's state go on.
     pub fn in_dir_of(mut self, earlier: &Supervised) -> Plan {
         self.dir = Some(Arc::clone(&earlier.dir));
+        self
+    }
+
+    /// The same container once more, as it was left: nothing is installed anew.
+    pub fn again(mut self, earlier: &Supervised) -> Plan {
+        self.again = true;
+        self.in_dir_of(earlier)
+    }
+
+    /// With programs that belong to root, in a directory in which everybody may make files: as every image has it.
+    pub fn with_programs_of_root(mut self) -> Plan {
+        self.programs_of_root = true;
         self
     }
 
@@ -156,6 +173,9 @@ impl Plan {
             Some(_) => dir.join("runner-init"),
             None => PathBuf::from(BIN),
         };
+        if self.again {
+            return exe;
+        }
         if exe != Path::new(BIN) {
             std::fs::copy(BIN, &exe).expect("a copy of the program");
         }
@@ -202,6 +222,9 @@ impl Plan {
             let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             std::fs::set_permissions(dir, open).expect("ours");
             give(&root, uid);
+        }
+        if self.programs_of_root {
+            give_programs_to_root(dir, &root);
         }
         exe
     }
@@ -562,6 +585,18 @@ impl Reader {
 }
 
 /// Everything in `dir`, and `dir`, to this user.
+fn give_programs_to_root(dir: &Path, root: &Path) {
+    let to_root = |path: &Path| std::os::unix::fs::chown(path, Some(0), Some(0)).expect("root may");
+    give(&root.join("bin"), 0);
+    // What the programs are links to.
+    to_root(&root.join("config.sh"));
+    to_root(&dir.join("simulated"));
+    for dir in [dir, root] {
+        to_root(dir);
+        std::fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).expect("ours");
+    }
+}
+
 fn give(dir: &Path, uid: u32) {
     std::os::unix::fs::lchown(dir, Some(uid), Some(uid)).expect("root may");
     for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry")) {
