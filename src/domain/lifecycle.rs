@@ -37,6 +37,17 @@ enum Phase {
     Done,
 }
 
+/// How far a runner that takes one job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OneJob {
+    /// It has none yet.
+    Awaited,
+    /// Its registration is used up, and the machine is no longer clean for another.
+    Begun,
+    /// The listener has told how it ended.
+    Ended,
+}
+
 /// The supervisor's mind.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, whatever the phase")]
 #[derive(Debug)]
@@ -60,6 +71,8 @@ pub struct Lifecycle {
     failures: u32,
     /// A job came after the drain had begun.
     slipped: bool,
+    /// The newest job, as one that may be the only one.
+    one_job: OneJob,
     registered: bool,
     attempted: bool,
     void: bool,
@@ -92,6 +105,7 @@ impl Lifecycle {
             repeat_told: false,
             failures: 0,
             slipped: false,
+            one_job: OneJob::Awaited,
             registered: !settings.registers,
             attempted: false,
             void: false,

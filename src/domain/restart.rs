@@ -109,8 +109,10 @@ impl RestartReason {
 pub enum StopReason {
     /// 0 with the registration in place: somebody stopped it, or its one job is done.
     Success,
-    /// 0 with the registration gone after a job: an ephemeral runner has done its job.
+    /// An ephemeral runner has done its job; or 0 with the registration gone, which means the same.
     EphemeralDone,
+    /// A one-job runner's job had begun, and nobody saw its end.
+    JobLost,
     /// 0 with the registration gone because the server deleted it.
     RemovedByServer,
     /// 1: configuration, credentials or session cannot be used.
@@ -141,6 +143,7 @@ impl StopReason {
         match self {
             StopReason::Success => "success",
             StopReason::EphemeralDone => "ephemeral_done",
+            StopReason::JobLost => "job_lost",
             StopReason::RemovedByServer => "removed_by_server",
             StopReason::TerminatedError => "terminated_error",
             StopReason::VersionDeprecated => "version_deprecated",

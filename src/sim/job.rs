@@ -210,6 +210,9 @@ impl Listener {
         if self.stop.is_some() {
             return self.leave(None);
         }
+        for (_, deed) in schedule(&job.after).0 {
+            self.deed(&deed, None)?;
+        }
         self.finish_update()?;
         if !self.once {
             return ControlFlow::Continue(());

@@ -6,6 +6,7 @@
 //! | Registering, fails once | back-off, replaced | back-off, replaced | no such phase: the listener dies before the session | back-off, replaced |
 //! | Registering, gives up | 69, deleted by name | 69; it cannot look: says so | no such phase: GitHub refuses the session, 1 | 69, deleted by name |
 //! | registration dropped | registers anew | cannot: leaves with 0 | cannot: leaves with 0 | registers anew |
+//! | the listener's end in or after a one-job runner's job | leaves, removes what is left, never a second job | the same | nothing to remove with | the same |
 //! | any stop before a job's end | removed | removed | nothing to remove with: its owner does | removed |
 //! | a one-job runner's job has ended in peace | GitHub removes it, nobody is asked to | the same | the same | the same |
 //! | Deregistering | the API hangs | `config.sh remove` hangs | no such phase: leaves at once | the API hangs |
@@ -51,6 +52,8 @@ rows! {
     idle_exit_of_a_dropped_registration => running::idle_exit_of_a_dropped_registration;
     busy_stop => running::busy_stop;
     busy_exit => running::busy_exit;
+    after_a_job_every_end_of_the_listener => running::after_a_job_every_end_of_the_listener;
+    in_a_job_the_listener_leaves => running::in_a_job_the_listener_leaves;
     back_off_stop => leaving::back_off_stop;
     draining_stop => leaving::draining_stop;
     draining_exit => leaving::draining_exit;

@@ -38,7 +38,7 @@ impl Stage {
             prepares: false,
             registers: false,
             reregisters: false,
-            one_job: true,
+            one_job: false,
             check_every: None,
             look_every: None,
             removal: None,

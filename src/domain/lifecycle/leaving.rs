@@ -1,8 +1,10 @@
 //! The way out: the listener is interrupted, what is left of a job climbs its ladder, the registration goes, and we leave.
 
-use super::{Action, Lifecycle, Phase};
+use super::session::was_told;
+use super::{Action, Lifecycle, OneJob, Phase};
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
+use crate::domain::job::JobChange;
 use crate::domain::ladder::{Climb, Due};
 use crate::domain::notice::Notice;
 use crate::domain::registration::Removal;
@@ -79,6 +81,10 @@ impl Lifecycle {
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
         actions.extend(self.jobs_ended_by(cause, now));
         let reason = self.leaving.unwrap_or(StopReason::Asked);
+        if reason != StopReason::Asked && self.is_spent() {
+            actions.extend(self.leave_spent(exit, configured, now));
+            return actions;
+        }
         let again = [
             (StopReason::Disagreed, RestartReason::StandingDisagreed),
             (StopReason::Muted, RestartReason::Muted),
@@ -110,10 +116,42 @@ impl Lifecycle {
         actions
     }
 
+    pub(super) fn count_job(&mut self, change: &JobChange) {
+        self.one_job = match change {
+            JobChange::Started(_) => OneJob::Begun,
+            JobChange::Finished(_) if was_told(change) => OneJob::Ended,
+            JobChange::Finished(_) => OneJob::Begun,
+            JobChange::Doubted(_) | JobChange::Dropped(_) => self.one_job,
+        }
+    }
+
+    /// It takes one job, and that has begun.
+    pub(super) fn is_spent(&self) -> bool {
+        self.settings.one_job && self.one_job != OneJob::Awaited
+    }
+
+    /// However its listener ended: a spent runner leaves, whoever could give it a second job. The code says whether the job's
+    /// end was seen.
+    pub(super) fn leave_spent(&mut self, exit: Exit, configured: bool, now: Now) -> Vec<Action> {
+        self.forget_session();
+        let (reason, code) = match (exit, self.one_job) {
+            (Exit::Code(result @ 100..=105), _) => (StopReason::JobResult, result),
+            (_, OneJob::Ended) => (StopReason::EphemeralDone, 0),
+            (_, OneJob::Awaited | OneJob::Begun) => (StopReason::JobLost, exit.shell_code()),
+        };
+        // GitHub has removed it, and the listener its files.
+        if exit == Exit::Code(0) && !configured {
+            return self.leave(reason, code);
+        }
+        // While somebody still works for the job, GitHub does not let the runner go.
+        let mut actions = Vec::from_iter((exit != Exit::Code(0)).then_some(Action::KillGroup));
+        actions.extend(self.depart(reason, code, now));
+        actions
+    }
+
     /// Removes what was registered, then leaves.
     pub(super) fn depart(&mut self, reason: StopReason, code: i32, now: Now) -> Vec<Action> {
-        let gone = reason == StopReason::RemovedByServer
-            || (reason == StopReason::EphemeralDone && self.settings.one_job);
+        let gone = reason == StopReason::RemovedByServer;
         let Some(share) = self.settings.removal.filter(|_| !gone && self.attempted) else {
             return self.leave(reason, code);
         };

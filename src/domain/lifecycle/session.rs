@@ -53,6 +53,7 @@ impl Lifecycle {
         if changes.iter().any(was_told) {
             self.told(now);
         }
+        changes.iter().for_each(|change| self.count_job(change));
         changes.into_iter().map(|change| change_to_action(change, interrupted)).collect()
     }
 
@@ -65,6 +66,7 @@ impl Lifecycle {
         if last.as_ref().is_some_and(was_told) {
             self.told(now);
         }
+        last.iter().for_each(|change| self.count_job(change));
         actions.extend(last.map(|change| ended_by(cause, change, interrupted)));
         actions
     }
@@ -215,7 +217,7 @@ impl Lifecycle {
 }
 
 /// The runner has said how a job ended: so it had told GitHub.
-fn was_told(change: &JobChange) -> bool {
+pub(super) fn was_told(change: &JobChange) -> bool {
     matches!(change, JobChange::Finished(row) if row.status != RowStatus::Finished(JobStatus::Abandoned))
 }
 

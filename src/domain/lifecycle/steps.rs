@@ -80,6 +80,10 @@ impl Lifecycle {
     pub(super) fn exited(&mut self, exit: Exit, configured: bool, cause: Cause, now: Now) -> Vec<Action> {
         let mut actions = vec![Action::Notify(Notice::ListenerExited { exit, cause })];
         actions.extend(self.jobs_ended_by(cause, now));
+        if self.is_spent() {
+            actions.extend(self.leave_spent(exit, configured, now));
+            return actions;
+        }
         let decision = match self.decide(exit, configured) {
             Decision::Retry(reason, after) => Decision::Retry(reason.because_of(cause), after),
             other @ (Decision::Stop(..) | Decision::AwaitUpdate(_)) => other,
@@ -121,6 +125,10 @@ impl Lifecycle {
         match decision {
             Decision::Stop(StopReason::Ghost | StopReason::RemovedByServer, _) if self.may_reregister() => {
                 self.reregister(now)
+            }
+            // The listener has removed its files, since GitHub has removed it.
+            Decision::Stop(reason @ StopReason::EphemeralDone, code) if self.settings.one_job => {
+                self.leave(reason, code)
             }
             Decision::Stop(reason, code) => self.depart(reason, code, now),
             Decision::Retry(reason, after) => {

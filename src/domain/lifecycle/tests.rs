@@ -27,7 +27,7 @@ fn settings() -> Settings {
         prepares: false,
         registers: false,
         reregisters: false,
-        one_job: true,
+        one_job: false,
         check_every: None,
         look_every: None,
         removal: None,
@@ -617,11 +617,102 @@ fn a_removal_that_hangs_is_cut_short() {
     assert!(says && actions.contains(&Action::Leave(0)), "{actions:?}");
 }
 
+/// As [`registered`], of a runner that takes one job.
+fn registered_for_one() -> Stage {
+    let mut stage = registered();
+    stage.0.settings.one_job = true;
+    stage
+}
+
+/// How a listener ends whose one job has begun: the exit, whether `.runner` is still there, whether GitHub has disowned it.
+const ENDS: [(Exit, bool, bool); 12] = [
+    (Exit::Code(0), true, false),
+    (Exit::Code(0), false, false),
+    // 2.336: "no longer exists on the server. Cleaning up local configuration."
+    (Exit::Code(0), false, true),
+    (Exit::Code(1), true, false),
+    (Exit::Code(1), true, true),
+    (Exit::Code(2), true, false),
+    (Exit::Code(2), true, true),
+    (Exit::Code(3), true, false),
+    (Exit::Code(4), true, false),
+    (Exit::Code(5), true, false),
+    (Exit::Code(7), true, false),
+    (Exit::Signal(9), true, false),
+];
+
+#[test]
+fn once_its_one_job_has_begun_every_end_is_the_last() {
+    use crate::domain::event::GhostCause::RemovedByServer;
+    for (exit, configured, disowned) in ENDS {
+        for told in [true, false] {
+            let mut stage = registered_for_one().with(started("only"), 5);
+            if told {
+                stage.deeds(completed("only", TaskResult::Failed), 9);
+            }
+            if disowned {
+                stage.0.handle(said(RunnerEvent::Ghost(RemovedByServer)), now(9));
+            }
+            let end = Input::Exited { exit, configured, cause: Cause::Unfinished };
+            let mut deeds = stage.deeds(end, 10);
+            assert_eq!(rows(&deeds).len(), usize::from(!told), "{exit:?}");
+            deeds.retain(|deed| !matches!(deed, Action::Append(_)));
+            let code = if told { 0 } else { exit.shell_code() };
+            let mut want = vec![Action::Leave(code)];
+            if exit != Exit::Code(0) || configured {
+                want = vec![Action::Deregister(Duration::from_secs(10))];
+            }
+            if exit != Exit::Code(0) {
+                want.insert(0, Action::KillGroup);
+            }
+            assert_eq!(deeds, want, "{exit:?}, told {told}, disowned {disowned}");
+            if stage.state() != State::Stopped {
+                let gone = Input::Deregistered(Removal::NothingLeft);
+                assert_eq!(stage.deeds(gone, 11), [Action::Leave(code)], "{exit:?}, told {told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_spent_runner_that_stays_is_not_launched_again_either() {
+    use crate::domain::event::GhostCause::RegistrationNotFound;
+    let spent =
+        || registered_for_one().with(started("only"), 5).with(completed("only", TaskResult::Succeeded), 9);
+    let mut ghost = spent().with(said(RunnerEvent::Ghost(RegistrationNotFound)), 10);
+    assert_eq!(ghost.deeds(Input::Deadline, 40), [Action::Interrupt]);
+    assert_eq!(ghost.deeds(exited(0), 41), [Action::Deregister(Duration::from_secs(10))]);
+    let mut offline = spent();
+    offline.0.leaving = Some(StopReason::Disagreed);
+    offline.0.interrupt(now(10));
+    let gone = Input::Exited { exit: Exit::Signal(2), configured: true, cause: Cause::Signal(2) };
+    assert_eq!(offline.deeds(gone, 11), [Action::KillGroup, Action::Deregister(Duration::from_secs(10))]);
+}
+
+#[test]
+fn before_its_one_job_an_ephemeral_runner_is_launched_and_registered_again() {
+    use crate::domain::event::GhostCause::RegistrationDeleted;
+    let mut stage = registered_for_one();
+    assert_eq!(stage.deeds(exited(2), 10), [Action::KillGroup]);
+    assert_eq!(stage.deeds(Input::Deadline, 20), [Action::Spawn]);
+    let mut ghost = registered_for_one().with(said(RunnerEvent::Ghost(RegistrationDeleted)), 10);
+    assert_eq!(ghost.deeds(exited(1), 11), []);
+    assert_eq!(ghost.deeds(Input::Deadline, 60), [Action::Register { anew: true }]);
+}
+
+#[test]
+fn the_result_of_the_one_job_is_the_code_where_that_was_asked_for() {
+    let mut stage =
+        registered_for_one().with(started("only"), 5).with(completed("only", TaskResult::Failed), 9);
+    stage.deeds(exited(102), 10);
+    assert_eq!(stage.deeds(Input::Deregistered(Removal::NothingLeft), 11), [Action::Leave(102)]);
+}
+
 #[test]
 fn what_the_server_has_removed_is_not_removed_again() {
     let done = Input::Exited { exit: Exit::Code(0), configured: false, cause: Cause::Exit(0) };
-    assert_eq!(registered().deeds(done.clone(), 10), [Action::Leave(0)]);
-    let mut drained = registered().with(started("only"), 5).with(Input::Stop(StopKind::Ask), 10);
+    assert_eq!(registered_for_one().deeds(done.clone(), 10), [Action::Leave(0)]);
+    let mut drained = registered_for_one().with(started("only"), 5).with(Input::Stop(StopKind::Ask), 10);
     drained.deeds(completed("only", TaskResult::Succeeded), 20);
     assert_eq!(drained.deeds(done, 20), [Action::Leave(0)]);
 }

@@ -73,6 +73,8 @@ pub struct Job {
     pub worker: Worker,
     /// The steps of the job.
     pub steps: Vec<JobStep>,
+    /// What the listener does right after the completion line; a listener that takes one job leaves by itself behind it.
+    pub after: Vec<Step>,
     /// What the listener does meanwhile, from the moment the Worker has made its workspace; what is left when the Worker
     /// ends is dropped.
     pub during: Vec<Step>,
@@ -94,6 +96,7 @@ impl Default for Job {
             context: ContextChange::new(),
             worker: Worker::default(),
             steps: Vec::new(),
+            after: Vec::new(),
             during: Vec::new(),
         }
     }

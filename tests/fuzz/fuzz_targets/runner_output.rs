@@ -25,7 +25,7 @@ fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
         max_restarts: None,
         registers: false,
         reregisters: false,
-        one_job: true,
+        one_job: false,
         removal: None,
         seed: 1,
     };
