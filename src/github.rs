@@ -13,6 +13,7 @@ mod key;
 mod proxy;
 mod retry;
 mod transport;
+mod trust;
 mod wire;
 
 pub use auth::{App, Credential};

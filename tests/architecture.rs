@@ -141,6 +141,7 @@ const ROOMS: &[Room] = &[
             "thiserror",
             "tokio",
             "url",
+            "webpki",
             "zeroize",
         ],
         never: &["std::process", "std::thread", "std::env::var", "chrono::Utc::now"],
@@ -346,6 +347,7 @@ const EXTERNAL: &[&str] = &[
     "tracing",
     "tracing_subscriber",
     "url",
+    "webpki",
     "zeroize",
 ];
 

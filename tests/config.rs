@@ -502,6 +502,7 @@ fn variables_of_myoung34() {
             ("EPHEMERAL", "1"),
             ("DISABLE_AUTO_UPDATE", "1"),
             ("RUN_AS_ROOT", "false"),
+            ("GITHUB_ACTIONS_RUNNER_TLS_NO_VERIFY", "1"),
             ("START_DOCKER_SERVICE", "true"),
         ]),
     );

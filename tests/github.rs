@@ -675,6 +675,67 @@ async fn who_is_not_vouched_for_is_told_apart_and_not_asked_again() {
     }
 }
 
+/// What comes of one call to a server that shows this, where this is trusted: the error, and whether it heard anything.
+async fn asked(shows: &Authority, trusts: &str) -> (Option<ApiError>, bool) {
+    let fake = Fake::start_tls(Shape::Dotcom, "/repos/o/r", Arc::clone(&shows.server));
+    let secret = token();
+    fake.grant(&secret, Access::Full);
+    let pem = write(trusts);
+    let mut setup = setup(&format!("https://{}", fake.addr), "https://github.com/o/r", pat(&secret), QUICK);
+    setup.roots = Roots::File(pem.path().into());
+    let error = Client::new(setup).unwrap().registration_token(soon()).await.err();
+    error.iter().for_each(|error| assert_presentable(error, &secret));
+    (error, !fake.take_log().is_empty())
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_that_is_itself_trusted_is_believed() {
+    let other = Authority::new(&NAMES);
+    for is_ca in [true, false] {
+        let server = Authority::self_signed(&NAMES, is_ca, -1, 30);
+        for trusted in [server.pem.clone(), [other.pem.as_str(), &server.pem].concat()] {
+            let (error, heard) = asked(&server, &trusted).await;
+            assert!(error.is_none() && heard, "CA {is_ca}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_trusted_is_refused_all_the_same_for_its_name_and_its_time() {
+    let ours = |is_ca| Authority::self_signed(&NAMES, is_ca, -1, 30);
+    for is_ca in [true, false] {
+        let elsewhere = Authority::self_signed(&["elsewhere.example.com"], is_ca, -1, 30);
+        let nameless = Authority::self_signed(&[], is_ca, -1, 30);
+        let expired = Authority::self_signed(&NAMES, is_ca, -30, 20);
+        let early = Authority::self_signed(&NAMES, is_ca, 5, 20);
+        let (server, twin) = (ours(is_ca), ours(is_ca));
+        for (shows, trusts, why) in [
+            (&elsewhere, &elsewhere, "not valid for name"),
+            (&nameless, &nameless, "not valid for"),
+            (&expired, &expired, "expired"),
+            (&early, &early, "not valid yet"),
+            (
+                &server,
+                &twin,
+                if is_ca { "authority, and this very one is not trusted" } else { "UnknownIssuer" },
+            ),
+        ] {
+            let (error, heard) = asked(shows, &trusts.pem).await;
+            let error = error.unwrap_or_else(|| panic!("believed: {why}"));
+            assert_eq!((error.kind, error.attempts), (ErrorKind::Network(NetworkKind::Tls), 1), "{error}");
+            assert!(error.to_string().contains(why) && !heard, "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_version_1_is_told_by_that() {
+    let server = Authority::of_version_1();
+    let (error, heard) = asked(&server, &server.pem).await;
+    let said = error.unwrap().to_string();
+    assert!(said.contains("X.509 version 1") && said.contains("subjectAltName") && !heard, "{said}");
+}
+
 #[test]
 fn without_any_authority_there_is_no_client() {
     let fault =

@@ -36,6 +36,7 @@ These are not in the tables above; they reach the runner untouched, unless it sa
 |---|---|---|---|
 | `http_proxy`, `https_proxy`, `no_proxy`, in both cases | both | yes | proxies of the runner's and of our own requests to GitHub |
 | `SSL_CERT_FILE`, `SSL_CERT_DIR` | both | yes | certificates to trust, for the runner's and for our own requests |
+| `GITHUB_ACTIONS_RUNNER_TLS_NO_VERIFY` | runner | yes | the runner verifies no certificate. Our own calls do all the same, and a warning says so: they carry the credential, which outlives this runner; a self-signed certificate in `SSL_CERT_FILE` is trusted by both |
 | `NODE_EXTRA_CA_CERTS` | runner | yes | certificates to trust, for actions written in JavaScript |
 | `ACTIONS_RUNNER_HOOK_JOB_STARTED`, `ACTIONS_RUNNER_HOOK_JOB_COMPLETED` | runner | yes | scripts to run around each job |
 | `ACTIONS_RUNNER_INPUT_*` | runner | no | arguments of `config.sh`; what we pass ourselves wins; `_TOKEN`, `_PAT` and `_JITCONFIG` are in the first table |

@@ -4,15 +4,19 @@ use super::fault::Warning;
 use super::lookup::Lookup;
 use super::resolve::is_quoted;
 
-/// Variables of `myoung34/docker-github-actions-runner` and `actions-runner-controller` that are more than a name for
-/// something of ours.
-const TABLE: [(&str, &str); 7] = [
+/// Variables of `myoung34/docker-github-actions-runner`, `actions-runner-controller` and the runner itself that are more than
+/// a name for something of ours.
+const TABLE: [(&str, &str); 8] = [
     (
         "CONFIGURED_ACTIONS_RUNNER_FILES_DIR",
         "keep RUNNER_DIR on a volume and set DISABLE_AUTOMATIC_DEREGISTRATION=true",
     ),
     ("DEBUG_ONLY", "runner-init check shows the configuration and does nothing"),
     ("ENABLE_RUNNER_WORKDIR_SUFFIX", "give each runner a RUNNER_WORK_DIR of its own"),
+    (
+        "GITHUB_ACTIONS_RUNNER_TLS_NO_VERIFY",
+        "it holds for the runner's own connections; ours carry the credential and are always verified, so let SSL_CERT_FILE hold the server's certificate or its authority's",
+    ),
     ("RUNNER_WORKDIR_ROOT", "set RUNNER_WORK_DIR"),
     ("RUN_AS_ROOT", "RUNNER_USER says as whom the runner runs"),
     ("STARTUP_DELAY_IN_SECONDS", "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS waits for the Docker daemon"),

@@ -167,7 +167,7 @@ impl ApiError {
                 None => "check the network and the firewall, and whether HTTPS_PROXY must be set".into(),
             },
             NetworkKind::Tls => {
-                "check the clock, and that SSL_CERT_FILE holds the authority that signed the certificate"
+                "check the clock, and that SSL_CERT_FILE holds the authority that signed the certificate, or that certificate itself"
                     .into()
             }
             NetworkKind::Proxy => "check HTTPS_PROXY, its user and password, and NO_PROXY".into(),

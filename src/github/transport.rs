@@ -3,9 +3,9 @@
 use super::error::{NetworkKind, printable};
 use super::proxy::Proxies;
 use super::retry::Pace;
+use super::trust::{self, Trust};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
 use std::path::PathBuf;
@@ -94,29 +94,26 @@ fn tls(base: &Url, roots: &Roots) -> Result<ClientConfig, SetupError> {
         Roots::Native => rustls_native_certs::load_native_certs(),
         Roots::File(path) => rustls_native_certs::load_certs_from_paths(Some(path), None),
     };
-    let store = trust(found.certs);
-    if store.is_empty() && base.scheme() == "https" {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let trust = Trust::of(found.certs, Arc::clone(&provider));
+    if trust.is_none() && base.scheme() == "https" {
         let cause = found.errors.first().map(|e| format!(": {}", printable(&e.to_string(), &[])));
         return Err(SetupError::NoAuthority { cause: cause.unwrap_or_default() });
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring has cipher suites for TLS 1.2 and 1.3");
-    Ok(config.with_root_certificates(store).with_no_client_auth())
-}
-
-fn trust(certs: Vec<CertificateDer<'static>>) -> RootCertStore {
-    let mut store = RootCertStore::empty();
-    // One odd certificate in a system's store must not make the others useless.
-    store.add_parsable_certificates(certs);
-    store
+    let config = match trust {
+        Some(trust) => config.dangerous().with_custom_certificate_verifier(Arc::new(trust)),
+        None => config.with_root_certificates(RootCertStore::empty()),
+    };
+    Ok(config.with_no_client_auth())
 }
 
 /// What went wrong below HTTP, and in whose words.
 pub(super) fn classify(error: &reqwest::Error, proxied: bool) -> (NetworkKind, Option<String>) {
     if let Some(tls) = find_tls(error) {
-        return (NetworkKind::Tls, Some(printable(&tls.to_string(), &[])));
+        return (NetworkKind::Tls, Some(printable(&trust::in_words(tls), &[])));
     }
     if error.is_timeout() {
         return (NetworkKind::Timeout, None);

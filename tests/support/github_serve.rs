@@ -230,16 +230,56 @@ impl Authority {
         let pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
         let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let private = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        let server = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)
-            .unwrap();
-        Authority { pem, server: Arc::new(server) }
+        let certificate = params_for(names).signed_by(&key, &issuer).unwrap();
+        Authority { pem, server: serving(certificate.der().clone(), key.serialize_der()) }
     }
+
+    /// A server whose certificate is its own authority's, as `openssl req -x509` makes it: with `CA:TRUE`, or not. Valid from
+    /// so many days from now on, for so many days.
+    pub fn self_signed(names: &[&str], is_ca: bool, from: i64, days: i64) -> Authority {
+        let mut params = params_for(names);
+        params.distinguished_name.push(rcgen::DnType::CommonName, random("self-signed "));
+        params.is_ca = if is_ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+        let begin = std::time::SystemTime::now();
+        let day = |days: i64| {
+            let length = std::time::Duration::from_secs(days.unsigned_abs() * 86_400);
+            if days < 0 { begin - length } else { begin + length }
+        };
+        params.not_before = day(from).into();
+        params.not_after = day(from + days).into();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Authority { pem: certificate.pem(), server: serving(certificate.der().clone(), key.serialize_der()) }
+    }
+
+    /// A server with a certificate of X.509 version 1, for 127.0.0.1 until 2126.
+    pub fn of_version_1() -> Authority {
+        use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject};
+        let (pem, key) =
+            (include_str!("keys/version-1.pem"), include_bytes!("keys/version-1.key.pem").as_slice());
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let key = PrivatePkcs8KeyDer::from_pem_slice(key).unwrap();
+        Authority { pem: pem.into(), server: serving(certificate, key.secret_pkcs8_der().to_vec()) }
+    }
+}
+
+fn params_for(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+/// It shows whatever it has: what is wrong with it is the client's to find.
+fn serving(
+    certificate: rustls::pki_types::CertificateDer<'static>,
+    key: Vec<u8>,
+) -> Arc<rustls::ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key =
+        provider.key_provider.load_private_key(rustls::pki_types::PrivateKeyDer::Pkcs8(key.into())).unwrap();
+    let shown = rustls::sign::CertifiedKey::new(vec![certificate], key);
+    let server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shown)));
+    Arc::new(server)
 }

@@ -53,7 +53,9 @@ impl Lifecycle {
         if changes.iter().any(was_told) {
             self.told(now);
         }
-        changes.iter().for_each(|change| self.count_job(change));
+        for change in &changes {
+            self.count_job(change);
+        }
         changes.into_iter().map(|change| change_to_action(change, interrupted)).collect()
     }
 
@@ -66,7 +68,9 @@ impl Lifecycle {
         if last.as_ref().is_some_and(was_told) {
             self.told(now);
         }
-        last.iter().for_each(|change| self.count_job(change));
+        if let Some(last) = &last {
+            self.count_job(last);
+        }
         actions.extend(last.map(|change| ended_by(cause, change, interrupted)));
         actions
     }
