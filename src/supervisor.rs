@@ -202,6 +202,7 @@ impl Supervisor {
         match happened {
             Happened::Asked(Asked::Stop(kind)) => {
                 self.engine.stop_asked();
+                self.hear_all();
                 self.feed(Input::Stop(kind));
             }
             Happened::Asked(Asked::Nothing(signal)) => self.telemetry.emit(&Notice::Ignored { signal }),

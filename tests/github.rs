@@ -684,7 +684,9 @@ async fn asked(shows: &Authority, trusts: &str) -> (Option<ApiError>, bool) {
     let mut setup = setup(&format!("https://{}", fake.addr), "https://github.com/o/r", pat(&secret), QUICK);
     setup.roots = Roots::File(pem.path().into());
     let error = Client::new(setup).unwrap().registration_token(soon()).await.err();
-    error.iter().for_each(|error| assert_presentable(error, &secret));
+    if let Some(error) = &error {
+        assert_presentable(error, &secret);
+    }
     (error, !fake.take_log().is_empty())
 }
 

@@ -292,19 +292,26 @@ fn as_processes_runners_that_are_refused_leave_with_the_right_code() {
 #[test]
 fn as_processes_a_stop_is_answered_as_it_was() {
     require!("namespace");
-    for (name, least, most) in [
-        ("sigint-group", 1, 5),
-        ("stop-group-always", 2, 6),
-        ("stop-group-hooks", 1, 6),
+    for (name, most) in [
+        ("sigint-group", 5),
+        ("stop-group-always", 6),
+        ("stop-group-hooks", 6),
         // The step that ignores everything is ended below the Worker, sooner than it was there.
-        ("stop-group-stubborn", 1, 12),
+        ("stop-group-stubborn", 12),
     ] {
         let mut s = busy(name, 1.0);
         let asked = Instant::now();
         s.signal(SIGTERM);
         ends_right(name, &mut s);
-        let took = asked.elapsed().as_secs();
-        assert!((least..most).contains(&took), "{name}: {took} s\n{}", s.log());
+        // On a busy machine the ask comes late in the recording, whose end is when it is: no least can be said. That the
+        // always() steps had their turn, its being told says.
+        let (took, said) = (asked.elapsed().as_secs(), s.out());
+        let told = String::from_utf8_lossy(&said).contains("completed with result: Canceled");
+        assert!(
+            took < most && told && !s.log().contains("event=listener_killed"),
+            "{name}: {took} s\n{}",
+            s.log()
+        );
     }
 }
 

@@ -74,6 +74,13 @@ impl Supervisor {
         }
     }
 
+    /// What was said before now comes before what is asked now.
+    pub(super) fn hear_all(&mut self) {
+        while let Ok(heard) = self.heard.1.try_recv() {
+            self.hear(heard);
+        }
+    }
+
     pub(super) fn exit_taken(&mut self, exit: std::io::Result<Exit>) {
         // Only if somebody else waited for our child, which init's design excludes.
         let exit = exit.unwrap_or(Exit::Signal(0));

@@ -189,16 +189,17 @@ async fn hear(
             readings.extend(parse(stream, line.bytes));
         });
         output.lines[index].fetch_add(lines, Ordering::Relaxed);
-        buffer = pass(&output.outlets[index], buffer, false).await;
+        // Whoever has seen a line, and asks us to stop for it, finds that we know it.
         for reading in readings.drain(..) {
             let _ = heard.send(Heard::Sentence { launch, reading }).await;
         }
+        buffer = pass(&output.outlets[index], buffer, false).await;
     }
     decoder.finish(|line| readings.extend(parse(stream, line.bytes)));
-    pass(&output.outlets[index], buffer, true).await;
     for reading in readings {
         let _ = heard.send(Heard::Sentence { launch, reading }).await;
     }
+    pass(&output.outlets[index], buffer, true).await;
     let _ = heard.send(Heard::Eof { launch }).await;
 }
 

@@ -105,8 +105,10 @@ fn between_the_start_line_and_the_worker_the_job_is_saved_if_it_fits() {
 #[test]
 fn between_the_start_line_and_the_worker_a_job_that_does_not_fit_was_none() {
     require!("namespace");
-    let early = json!({ "job": { "name": "early", "spawn_ms": 2000 } });
-    let mut s = runner(&[early]).env("RUNNER_STOP_GRACE", "10s").start();
+    // Long enough for a busy machine to ask before the worker is there, and not as long as the listener has.
+    let early = json!({ "job": { "name": "early", "spawn_ms": 10_000 } });
+    let grace = [("RUNNER_STOP_GRACE", "60s"), ("RUNNER_DRAIN_TIMEOUT", "0")];
+    let mut s = runner(&[early]).env(grace[0].0, grace[0].1).env(grace[1].0, grace[1].1).start();
     s.until("the runner has said so", |s| String::from_utf8_lossy(&s.out()).contains("Running job: early"));
     assert_eq!(s.stop(), 0);
     assert!(!String::from_utf8_lossy(&s.out()).contains("completed with result"), "nobody said how it ended");

@@ -82,7 +82,10 @@ fn a_consumer_that_reads_gets_a_flood_whole_and_in_order() {
 fn a_consumer_that_stands_still_stops_no_job() {
     require!("namespace", "bash");
     let flood = json!({ "job": { "name": "flood", "steps": [onto_listeners_stdout(FLOOD)] } });
-    let mut s = runner(&[flood, job("next", 300)]).with_stdout_unread().start();
+    // A line now and then: where one has come through, everything before it has.
+    let tick = [json!({ "idle_ms": 100 }), json!({ "stdout": "tick\n" })];
+    let steps = [flood, job("next", 300)].into_iter().chain(tick.into_iter().cycle().take(2400));
+    let mut s = runner(&steps.collect::<Vec<_>>()).with_stdout_unread().start();
     s.until("both jobs are over", |s| s.results() == ["success", "success"]);
     s.until("what was let go is counted", |s| dropped(s) > 1000.0);
     assert_eq!((s.state().as_str(), s.get("/livez").status), ("idle", 200));
@@ -91,6 +94,7 @@ fn a_consumer_that_stands_still_stops_no_job() {
     let kept = numbers(&s.out());
     assert!(kept.is_sorted_by(|a, b| a < b), "in order, nothing twice");
     s.until_log("event=output_dropped stream=stdout");
+    s.until("nothing waits any more", |s| s.out().ends_with(b"\ntick\n"));
     assert_eq!(s.stop(), 0);
     assert!(s.out().ends_with(b"Exiting...\n"), "what came after the gap is there");
 }
