@@ -23,6 +23,7 @@ pub mod ownership;
 pub mod prepare;
 pub mod processes;
 pub mod programs;
+pub mod remove;
 pub mod run_dir;
 pub mod runner_file;
 pub mod scribe;

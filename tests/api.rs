@@ -211,7 +211,7 @@ fn source() -> Contract {
 #[test]
 fn the_document_names_every_route_field_and_word() {
     let contract = source();
-    let code = written("src/http/mod.rs");
+    let code = written("src/http.rs");
     let routes: BTreeSet<&str> =
         code.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(contract.paths(), routes);

@@ -64,7 +64,7 @@ impl Secrets {
 
 /// Every path that is served, read from the router.
 fn paths() -> Vec<&'static str> {
-    let source = include_str!("../src/http/mod.rs");
+    let source = include_str!("../src/http.rs");
     let routes: Vec<&str> =
         source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(routes.len() >= 6, "{routes:?}");

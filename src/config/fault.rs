@@ -1,5 +1,6 @@
 //! What was wrong is told by name: a fault or warning names the variable and what was expected, never the value.
 
+use crate::domain::text::{escape, spelt};
 use std::fmt;
 
 /// A variable that cannot be used as it is set.
@@ -64,12 +65,5 @@ pub struct Source {
 
 /// The text with everything escaped that a terminal would act upon or not show.
 pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' | '\'' | '\\' => shown.push(c),
-            _ => shown.extend(c.escape_debug()),
-        }
-    }
-    shown
+    spelt(text, escape)
 }

@@ -4,6 +4,7 @@
 //! text (`DockerCommandManager.cs`), and names each network `github_network_…`. Another registration has another label; what
 //! has ours and is older than our job is a predecessor's that we know nothing of.
 
+use crate::domain::text::spelt;
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -204,7 +205,7 @@ pub fn refusal(status: u16, text: &[u8]) -> String {
         message: String,
     }
     let message = serde_json::from_slice(text).map(|Refusal { message }| message).unwrap_or_default();
-    let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    let message: String = spelt(&message, |_, out| out.push(' ')).chars().take(200).collect();
     format!("it answers {status} {message}").trim_end().to_owned()
 }
 

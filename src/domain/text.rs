@@ -15,6 +15,16 @@ pub fn is_seen(c: char, before: char) -> bool {
     }
 }
 
+/// Writes `c` as Rust spells it: `\n`, `\u{202e}`.
+pub fn escape(c: char, out: &mut String) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c => out.extend(c.escape_unicode()),
+    }
+}
+
 /// The text with each character that is not seen given to `spell`, which writes it so that it is.
 pub fn spelt(text: &str, spell: impl Fn(char, &mut String)) -> String {
     let mut out = String::with_capacity(text.len());

@@ -5,6 +5,7 @@
 
 use super::patience::{Patient, READ_WITHIN};
 use super::seats::{self, Peer, Seated};
+use crate::sys::remove::remove;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use hyper::server::conn::http1;
@@ -100,10 +101,7 @@ impl Door {
     /// If the directory cannot be made or the socket not be bound.
     pub fn open(dir: &Path) -> io::Result<Door> {
         let path = socket_path(dir);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            Ok(()) | Err(_) => {}
-        }
+        remove(&path)?;
         let listener = UnixListener::bind(&path)?;
         // The directory may be open to the runner's user for the sake of its hooks.
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;

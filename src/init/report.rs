@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::sweep::Swept;
+use crate::domain::text::{escape, spelt};
 use crate::exit_code::ExitCode;
 use nix::errno::Errno;
 use nix::libc::{self, PIPE_BUF, c_int, pid_t};
@@ -89,7 +90,7 @@ pub(super) fn signal_label(signal: c_int) -> String {
 
 /// A command's name, printable and not at length.
 pub(super) fn shown(program: &OsStr) -> String {
-    program.to_string_lossy().escape_debug().take(SHOWN).collect()
+    spelt(&program.to_string_lossy(), escape).chars().take(SHOWN).collect()
 }
 
 /// One orphan that was reaped, if that is to be said.

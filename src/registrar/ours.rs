@@ -6,6 +6,7 @@ use super::Registrar;
 use crate::domain::registration::{Remembered, Trace};
 use crate::github::{ApiError, Client, Runner};
 use crate::sys::keepsake;
+use crate::sys::remove::remove;
 use crate::sys::runner_file::RunnerFile;
 use std::fmt;
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ impl Identity {
     /// Here and on disk. Where that cannot be written, only this life knows; the job log tells of it.
     pub(super) fn set(&self, trace: Trace) {
         let _ = match &trace {
-            Trace::None => keepsake::remove(&self.file),
+            Trace::None => remove(&self.file).map(drop),
             Trace::Named | Trace::Enrolled | Trace::Made { .. } => {
                 keepsake::write(&self.file, &Remembered { url: self.url.clone(), trace: trace.clone() })
             }

@@ -1,7 +1,7 @@
 //! What stands in the environment of a process above us, a job of the same user can read there, however well we hide our own.
 
+use super::processes::{Stat, stat_text};
 use nix::unistd::geteuid;
-use procfs::process::Process;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub fn exposed(runs_as_another: bool, is_secret: impl Fn(&[u8], &[u8]) -> bool) 
     if runs_as_another && geteuid().is_root() {
         return None;
     }
-    let parent = |pid| Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| stat.ppid);
+    let parent = |pid| Stat::parse(&stat_text(pid)?).map(|stat| stat.parent);
     let above = std::iter::successors(parent(std::process::id().cast_signed()), |pid| parent(*pid));
     // Our own PID 1 wipes its environment once it has started us, so perhaps only now.
     let is_ours = |pid: &i32| exe(&pid.to_string()) == exe("self");

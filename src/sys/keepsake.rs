@@ -1,6 +1,7 @@
 //! What the next supervisor must know lies in a small file of ours: replaced whole, closed to others, and believed only if it is ours.
 
 use super::door;
+use super::remove::remove;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -35,17 +36,6 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(&serde_json::to_vec(value)?)?;
     std::fs::rename(&new, path)
-}
-
-/// Removes it; one that is not there is removed.
-///
-/// # Errors
-/// If it is there and cannot be removed.
-pub fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! JSON with a byte order mark (`IOUtil.SaveObject`); a just-in-time configuration may spell keys and booleans otherwise.
 
 use super::door;
+use super::remove::remove;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,10 +66,7 @@ fn fields(dir: &Path) -> Option<serde_json::Map<String, Value>> {
 /// If a file is there and cannot be deleted.
 pub fn forget(dir: &Path) -> io::Result<()> {
     for file in FILES {
-        match std::fs::remove_file(dir.join(file)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+        remove(&dir.join(file))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Waits for the self-updater's marker: told by inotify, never by looking again and again.
 
+use super::remove::remove;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
@@ -21,10 +22,8 @@ pub fn finished(runner_dir: &Path, at_most: Duration) -> io::Result<bool> {
     let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
     let marker = runner_dir.join(MARKER);
     loop {
-        match std::fs::remove_file(&marker) {
-            Ok(()) => return Ok(true),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
+        if remove(&marker)? {
+            return Ok(true);
         }
         match poll(&mut [PollFd::new(inotify.as_fd(), PollFlags::POLLIN)], timeout) {
             Ok(0) => return Ok(false),

@@ -1,6 +1,6 @@
 //! One happening is one line on stderr: `ts=… level=… event=… key=value`, or the same as one JSON object.
 
-use crate::domain::text::{is_seen, spelt};
+use crate::domain::text::{escape, is_seen, spelt};
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -127,11 +127,8 @@ fn push_logfmt(out: &mut String, value: &str) {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
             c if is_seen(c, before) => out.push(c),
-            c => out.extend(c.escape_unicode()),
+            c => escape(c, out),
         }
         before = c;
     }

@@ -22,7 +22,7 @@ impl Source {
 
     /// The module path: `domain/lifecycle/steps.rs` is `[domain, lifecycle, steps]`. The double is a package of its own.
     fn module(&self) -> Vec<String> {
-        let path = self.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        let path = self.path.trim_end_matches(".rs");
         let path = path.strip_prefix("sim/").unwrap_or(path);
         let root = ["lib", "main", "build"].contains(&path);
         path.split('/').filter(|_| !root).map(str::to_owned).collect()

@@ -1,6 +1,7 @@
 //! What may have to be removed is written down when a job begins: a killed supervisor's successor has no other way to know it.
 
 use crate::domain::engine::{Mark, label, spellings};
+use crate::sys::remove::remove;
 use crate::sys::{door, keepsake, runner_file};
 use ring::digest::{SHA256, digest};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ impl Memory {
     pub(super) fn write(&self) {
         // A state directory that cannot be written is told of by the job log.
         let _ = match &self.marks[..] {
-            [] => keepsake::remove(&self.path),
+            [] => remove(&self.path).map(drop),
             marks => keepsake::write(&self.path, &marks),
         };
     }

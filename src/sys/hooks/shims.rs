@@ -9,6 +9,7 @@
 
 use crate::domain::context::{Moment, SOCKET_VARIABLE};
 use crate::sys::door;
+use crate::sys::remove::remove;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -189,10 +190,7 @@ fn script(hook: Moment, exe: &str, own: &[(Moment, Option<Chained>)]) -> String 
 /// In place of what is there, which somebody may be reading.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    remove(&new)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
     file.write_all(text.as_bytes())?;
     // Whatever the umask.

@@ -3,6 +3,7 @@
 //! Who sends waits a moment for an answer, so that it can still be looked at: see [`crate::hook`].
 
 use crate::domain::context::{ACCEPTED, DATAGRAM_LIMIT, Report, ReportFault};
+use crate::sys::remove::remove;
 use chrono::{DateTime, Utc};
 use nix::libc;
 use nix::sys::socket::{
@@ -48,10 +49,7 @@ impl Socket {
     /// If it cannot be bound (a path has at most 107 bytes) or given to the runner's user, which takes `CAP_CHOWN`.
     pub fn bind(dir: &Path, runner: Option<(u32, u32)>, clock: fn() -> DateTime<Utc>) -> io::Result<Socket> {
         let path = dir.join("report.sock");
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+        remove(&path)?;
         let inner = UnixDatagram::bind(&path)?;
         // Before anybody else may write to it.
         setsockopt(&inner, PassCred, &true)?;

@@ -143,10 +143,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// Removes a file; one that is not there is removed.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     step()?;
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    crate::sys::remove::remove(path).map(drop)
 }
 
 /// Removes what a crash left behind. Not being able to is no harm: both are made anew when needed.
