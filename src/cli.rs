@@ -7,11 +7,11 @@ use crate::config::{Config, Environment, Lookup, vars};
 use crate::demo;
 use crate::domain::context::{CacheResult, Moment};
 use crate::exit_code::ExitCode;
+use crate::hardening;
 use crate::hook;
 use crate::http::client::{self, Target};
 use crate::init;
 use crate::run::{complain, refused, run};
-use crate::shield;
 use crate::sys::identity;
 use crate::sys::run_dir;
 use crate::sys::scribe::chain;
@@ -104,7 +104,7 @@ pub fn main(argv: &[OsString]) -> i32 {
         init::release_signals();
         return play();
     }
-    shield::raise();
+    hardening::apply();
     // Re-executed by PID 1 as /proc/self/exe it would be called `exe`.
     let _ = nix::sys::prctl::set_name(c"runner-init");
     let cli = match Cli::try_parse_from(separated(argv)) {
@@ -125,7 +125,7 @@ pub fn main(argv: &[OsString]) -> i32 {
         None if wants_command || !cli.command.is_empty() => return init::run(&cli.command, &cli.init.into()),
         None | Some(Call::Run | Call::Demo(_)) if init::is_pid_1() => {
             let sweep_grace = Config::sweep_grace(&Environment);
-            return init::run_self(&init::Options { sweep_grace, ..init::Options::default() });
+            return init::run_self(&init::InitOptions { sweep_grace, ..init::InitOptions::default() });
         }
         _ => init::release_signals(),
     }

@@ -20,19 +20,19 @@ mod role;
 mod sweep;
 mod terminal;
 
+use crate::child_setup::{self, ProcessGroup};
 use crate::exit_code::ExitCode;
-use crate::shield;
-use crate::spawn::{self, Group};
+use crate::hardening;
+use child_setup::StartStep;
 use nix::libc::{self, c_int, pid_t};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{chdir, getpgrp};
-pub(crate) use options::{Options, Rewrite, rewrite, signal};
+pub(crate) use options::{InitOptions, Rewrite, rewrite, signal};
 use raw::{Progress, Waited};
 use report::say;
 pub(crate) use report::say_within;
-use role::Role;
+use role::ReaperRole;
 pub(crate) use role::{hold_signals, is_pid_1, release_signals};
-use spawn::Step;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -53,7 +53,7 @@ const HANDED: [&str; 3] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 /// `/bin/sh`; musl's refuses it, which is 126.)
 ///
 /// Takes over the whole process: blocks its signals, closes its descriptors from 3 on, moves to `/`, reaps any child.
-pub(crate) fn run(argv: &[OsString], options: &Options) -> i32 {
+pub(crate) fn run(argv: &[OsString], options: &InitOptions) -> i32 {
     let Some((program, arguments)) = argv.split_first() else {
         say("no command to run: expected one after --");
         return ExitCode::Usage.code();
@@ -64,8 +64,8 @@ pub(crate) fn run(argv: &[OsString], options: &Options) -> i32 {
     )]
     let mut command = Command::new(program);
     command.args(arguments);
-    lead(command, options).unwrap_or_else(|(step, error)| {
-        if step != Step::Exec {
+    run_child(command, options).unwrap_or_else(|(step, error)| {
+        if step != StartStep::Exec {
             let name = report::shown(program);
             say(&format!("cannot start a process for {name}: {}: {error}", step.call()));
             return ExitCode::Os.code();
@@ -80,7 +80,7 @@ pub(crate) fn run(argv: &[OsString], options: &Options) -> i32 {
 
 /// The role of PID 1: starts this same program with the same arguments as its child, and returns the exit code to
 /// leave with: the child's own, 128 + n, or 71 if it cannot be started. Takes over the whole process as [`run`] does.
-pub(crate) fn run_self(options: &Options) -> i32 {
+pub(crate) fn run_self(options: &InitOptions) -> i32 {
     let mut arguments = std::env::args_os();
     #[expect(
         clippy::disallowed_methods,
@@ -91,22 +91,22 @@ pub(crate) fn run_self(options: &Options) -> i32 {
         command.arg0(name);
     }
     command.args(arguments);
-    lead(command, options).unwrap_or_else(|(step, error)| {
+    run_child(command, options).unwrap_or_else(|(step, error)| {
         say(&format!("cannot start the supervisor from {SELF}: {}: {error}", step.call()));
         ExitCode::Os.code()
     })
 }
 
 /// From the first descriptor closed to the last orphan reaped; an error is why there is no child, and at which step.
-fn lead(command: Command, options: &Options) -> Result<i32, (Step, io::Error)> {
-    let role = Role::take();
+fn run_child(command: Command, options: &InitOptions) -> Result<i32, (StartStep, io::Error)> {
+    let role = ReaperRole::take();
     if let Some(signal) = options.parent_death
         && let Err(error) = raw::die_with_parent(signal)
     {
         say(&format!("will not hear of the parent's end: prctl: {error}"));
     }
-    let outcome = Init::start(command, role, options).map(Init::attend);
-    if role == Role::Subreaper {
+    let outcome = Init::start(command, role, options).map(Init::run_loop);
+    if role == ReaperRole::Subreaper {
         terminal::retake();
     }
     outcome
@@ -115,8 +115,8 @@ fn lead(command: Command, options: &Options) -> Result<i32, (Step, io::Error)> {
 /// The child, while its exit has not been taken.
 struct Init<'a> {
     child: pid_t,
-    role: Role,
-    options: &'a Options,
+    role: ReaperRole,
+    options: &'a InitOptions,
     /// A stop signal has been passed on since the last CONT.
     asked_to_stop: bool,
     /// It has been asked to end.
@@ -128,21 +128,25 @@ struct Init<'a> {
 
 impl Init<'_> {
     /// std has opened `/dev/null` for each closed one of descriptors 0 to 2 before `main`, so what we were given starts at 3.
-    fn start(mut command: Command, role: Role, options: &Options) -> Result<Init<'_>, (Step, io::Error)> {
-        if let Err(error) = spawn::close_inherited() {
+    fn start(
+        mut command: Command,
+        role: ReaperRole,
+        options: &InitOptions,
+    ) -> Result<Init<'_>, (StartStep, io::Error)> {
+        if let Err(error) = child_setup::close_inherited() {
             say(&format!("what was open at the start stays open, for the child too: close_range: {error}"));
         }
         // Inherited as ignored, it would have the kernel reap our child and forget its code.
-        spawn::default_disposition(libc::SIGCHLD);
-        spawn::set_mask(u64::MAX);
+        child_setup::default_disposition(libc::SIGCHLD);
+        child_setup::set_mask(u64::MAX);
         let foreground = terminal::foreground();
-        let place = if foreground == Some(getpgrp()) { Group::Foreground } else { Group::Own };
+        let place = if foreground == Some(getpgrp()) { ProcessGroup::Foreground } else { ProcessGroup::Own };
         let progress = Progress::of(&mut command, place);
         // Not by the command: it would copy the whole environment, secrets and all, to where nothing wipes it.
-        shield::forget(|name| HANDED.iter().any(|handed| handed.as_bytes() == name));
+        hardening::forget(|name| HANDED.iter().any(|handed| handed.as_bytes() == name));
         let child = command.spawn().map_err(|error| (progress.step(), error))?.id().cast_signed();
         // It has its own copy, and who only forwards and reaps needs none.
-        shield::wipe_environment(|_| true);
+        hardening::wipe_environment(|_| true);
         // The child has the caller's directory; ours would only keep a mount busy. If `/` is refused, it does.
         let _ = chdir("/");
         Ok(Init {
@@ -157,7 +161,7 @@ impl Init<'_> {
     }
 
     /// Forwards and reaps until the child is gone, sweeps, and gives the exit code.
-    fn attend(mut self) -> i32 {
+    fn run_loop(mut self) -> i32 {
         let status = loop {
             let signal = raw::next_signal(None);
             // Between the two: read first, or an exit could hide behind the SIGCHLD being read; reap before
@@ -209,13 +213,13 @@ impl Init<'_> {
         self.stopped = true;
         let terminal = terminal::is_ours();
         match self.role {
-            Role::Subreaper if terminal || self.asked_to_stop => {
+            ReaperRole::Subreaper if terminal || self.asked_to_stop => {
                 // Fails for no process that is not PID 1; returns when we are continued.
                 let _ = raise(Signal::SIGSTOP);
             }
             // TTIN and TTOU would come again at once.
-            Role::Pid1 if self.asked_to_end || terminal && signal == libc::SIGTSTP => self.resume(),
-            Role::Subreaper | Role::Pid1 => {}
+            ReaperRole::Pid1 if self.asked_to_end || terminal && signal == libc::SIGTSTP => self.resume(),
+            ReaperRole::Subreaper | ReaperRole::Pid1 => {}
         }
     }
 

@@ -5,6 +5,7 @@
 //! metrics and health. Imports point one way: `main → supervisor → {sys, http, telemetry} → domain`; `config → domain`.
 //! `domain` is pure: values and times in, values out.
 
+pub mod child_setup;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "demo")]
@@ -15,13 +16,12 @@ mod demo;
 pub mod domain;
 pub mod exit_code;
 pub mod github;
+mod hardening;
 mod hook;
 pub mod http;
 mod init;
 mod registrar;
 mod run;
-mod shield;
-pub mod spawn;
 mod supervisor;
 pub mod sys;
 pub mod telemetry;

@@ -5,8 +5,8 @@ pub(crate) mod cautions;
 use crate::config::{self, Config, Environment, child_environment, is_secret, render_check};
 use crate::domain::event::Stream;
 use crate::exit_code::ExitCode;
+use crate::hardening;
 use crate::init;
-use crate::shield;
 use crate::supervisor::{self, Setup, StartError, Tcp};
 use crate::sys::outlet::Outlet;
 use crate::sys::scribe::chain;
@@ -27,7 +27,7 @@ pub(crate) fn run() -> i32 {
             loaded.warnings.extend(cautions::readable(&loaded.config, &lookup));
             let environment = child_environment(&lookup);
             // Read once and needed no more; the supervisor has no other thread yet.
-            shield::wipe_environment(is_secret);
+            hardening::wipe_environment(is_secret);
             supervise(loaded, environment, Tcp::bind, |_| {})
         }
         Err(faults) => {

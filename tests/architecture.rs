@@ -62,7 +62,7 @@ const ROOMS: &[Room] = &[
             "http::server",
             "init",
             "run",
-            "shield",
+            "hardening",
             "supervisor",
             "sys::identity",
             "sys::run_dir",
@@ -79,7 +79,7 @@ const ROOMS: &[Room] = &[
             "domain::event",
             "exit_code",
             "init",
-            "shield",
+            "hardening",
             "supervisor",
             "sys::ancestry",
             "sys::exposure",
@@ -105,12 +105,12 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "init",
-        ours: &["domain::text", "exit_code", "shield", "spawn"],
+        ours: &["domain::text", "exit_code", "child_setup", "hardening"],
         crates: &["nix", "signal_hook"],
         never: &[],
     },
-    Room { name: "shield", ours: &[], crates: &["memchr", "nix", "zeroize"], never: &["std::env"] },
-    Room { name: "spawn", ours: &["shield"], crates: &["nix"], never: &[] },
+    Room { name: "hardening", ours: &[], crates: &["memchr", "nix", "zeroize"], never: &["std::env"] },
+    Room { name: "child_setup", ours: &["hardening"], crates: &["nix"], never: &[] },
     Room {
         name: "supervisor",
         ours: &["config", "domain", "exit_code", "github", "http", "registrar", "sys", "telemetry"],
@@ -202,7 +202,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "sys",
-        ours: &["domain", "shield", "spawn"],
+        ours: &["domain", "child_setup", "hardening"],
         crates: &[
             "chrono",
             "crc32fast",
@@ -247,7 +247,7 @@ const LIMIT: usize = 300;
 
 /// Where unsafe code is: between fork and exec, what nix cannot say of real-time signals, the memory of the environment, and
 /// vectors of bytes, which touch no memory but by value.
-const UNSAFE: &[&str] = &["domain/cache/line_ends.rs", "init/raw.rs", "shield.rs", "spawn.rs"];
+const UNSAFE: &[&str] = &["domain/cache/line_ends.rs", "init/raw.rs", "hardening.rs", "child_setup.rs"];
 
 /// Every fault of one file, in words.
 fn check(source: &Source) -> Vec<String> {

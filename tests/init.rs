@@ -10,7 +10,7 @@ mod ns;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use ns::{SOON, Tree, children, descriptors, in_pid_namespace, read, send, stat, wait_until, zombies};
-use runner_init::spawn::{self, Group};
+use runner_init::child_setup::{self, ProcessGroup};
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -282,10 +282,12 @@ fn no_descriptor_leaks_into_the_child_and_init_keeps_none() {
 fn fresh_by_itself_clears_and_groups_a_child() {
     // As the supervisor uses it, with descriptors of its own open, and not through init, which closes them first.
     let extra = inheritable(300);
-    for (group, own) in [(Group::Same, false), (Group::Own, true), (Group::Foreground, true)] {
+    for (group, own) in
+        [(ProcessGroup::Same, false), (ProcessGroup::Own, true), (ProcessGroup::Foreground, true)]
+    {
         let mut command = Command::new("sleep");
         command.arg("1000");
-        spawn::fresh(&mut command, group);
+        child_setup::reset(&mut command, group);
         let tree = Tree::spawn(&mut command);
         let numbers = || descriptors(tree.pid()).into_iter().map(|(number, _)| number).collect::<Vec<_>>();
         wait_until(SOON, "three descriptors in the child", || numbers() == [0, 1, 2]);

@@ -30,10 +30,10 @@ pub(super) struct InitArgs {
 /// The options of init that take a value.
 const VALUED: [&str; 3] = ["-r", "-e", "-p"];
 
-impl From<InitArgs> for init::Options {
-    fn from(args: InitArgs) -> init::Options {
+impl From<InitArgs> for init::InitOptions {
+    fn from(args: InitArgs) -> init::InitOptions {
         let InitArgs { group, rewrites, successes, warn, parent_death, subreaper: _ } = args;
-        init::Options { group, rewrites, successes, warn, parent_death, ..init::Options::default() }
+        init::InitOptions { group, rewrites, successes, warn, parent_death, ..init::InitOptions::default() }
     }
 }
 

@@ -9,7 +9,7 @@ const LAST_SIGNAL: c_int = 64;
 
 /// How init treats its child.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub(crate) struct InitOptions {
     /// Signals go to the child's process group instead of the child alone.
     pub group: bool,
     /// What reaches the child instead of what was heard.
@@ -24,10 +24,10 @@ pub(crate) struct Options {
     pub sweep_grace: Duration,
 }
 
-impl Default for Options {
+impl Default for InitOptions {
     /// To the child alone, everything as it comes; 2 s, which the stop budget counts on.
-    fn default() -> Options {
-        Options {
+    fn default() -> InitOptions {
+        InitOptions {
             group: false,
             rewrites: Vec::new(),
             successes: Vec::new(),
@@ -46,7 +46,7 @@ pub(crate) struct Rewrite {
     sent: c_int,
 }
 
-impl Options {
+impl InitOptions {
     /// What the child gets for `heard`; `None` if nothing. The last one given counts.
     pub(super) fn rewritten(&self, heard: c_int) -> Option<c_int> {
         let rule = self.rewrites.iter().rev().find(|rule| rule.heard == heard);
@@ -99,9 +99,9 @@ mod tests {
 
     #[test]
     fn the_last_rewrite_counts_and_none_is_followed_by_another() {
-        let rules = |texts: &[&str]| Options {
+        let rules = |texts: &[&str]| InitOptions {
             rewrites: texts.iter().map(|text| rewrite(text).expect("well formed")).collect(),
-            ..Options::default()
+            ..InitOptions::default()
         };
         assert_eq!(rules(&[]).rewritten(15), Some(15));
         assert_eq!(rules(&["15:3"]).rewritten(15), Some(3));
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn codes_asked_for_count_as_success() {
-        let options = Options { successes: vec![3, 143], ..Options::default() };
+        let options = InitOptions { successes: vec![3, 143], ..InitOptions::default() };
         assert_eq!([0, 3, 4, 143].map(|code| options.exit_code(code)), [0, 0, 4, 0]);
     }
 }

@@ -4,7 +4,7 @@
 //! lost, and with it our exit code. `nix::sys::signal::kill` cannot name those signals at all, and the C libraries keep
 //! the lowest of them (32 to 34) out of every set of theirs.
 
-use crate::spawn::{self, Group, Step};
+use crate::child_setup::{self, ProcessGroup, StartStep};
 use nix::libc::{self, c_int, c_ulong, pid_t};
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -118,8 +118,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Makes `command` start its child clean, as [`spawn::fresh`] does, and report.
-    pub(super) fn of(command: &mut Command, group: Group) -> Progress {
+    /// Makes `command` start its child clean, as [`child_setup::reset`] does, and report.
+    pub(super) fn of(command: &mut Command, group: ProcessGroup) -> Progress {
         // SAFETY: a new anonymous mapping of the kernel's own choosing, as large as a page, zeroed.
         #[expect(unsafe_code, reason = "memory that outlives a fork on both sides")]
         let page = unsafe {
@@ -134,7 +134,7 @@ impl Progress {
         };
         let page = NonNull::new(page.cast::<AtomicU8>()).filter(|_| page != libc::MAP_FAILED);
         let address = page.map(|page| page.as_ptr() as usize);
-        spawn::fresh_reporting(command, group, move |step| {
+        child_setup::reset_reporting(command, group, move |step| {
             if let Some(address) = address {
                 // SAFETY: the page is mapped until `Progress` is dropped, which its owner does after the spawn; the
                 // child has its own mapping of it.
@@ -146,14 +146,14 @@ impl Progress {
     }
 
     /// The step at which the last child failed.
-    pub(super) fn step(&self) -> Step {
+    pub(super) fn step(&self) -> StartStep {
         // SAFETY: mapped until we are dropped.
         #[expect(unsafe_code, reason = "the one byte both sides see")]
         let step = self.page.map(|page| unsafe { page.as_ref() }.load(Ordering::Acquire));
         match step {
-            Some(0) => Step::Fork,
-            Some(1) => Step::Group,
-            _ => Step::Exec,
+            Some(0) => StartStep::Fork,
+            Some(1) => StartStep::Group,
+            _ => StartStep::Exec,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What init says and the codes it leaves with; a command's name is shown printable, never raw.
 
-use super::Options;
-use super::sweep::Swept;
+use super::InitOptions;
+use super::sweep::SweepResult;
 use crate::domain::text::{escape, spelt};
 use crate::exit_code::ExitCode;
 use nix::errno::Errno;
@@ -94,7 +94,7 @@ pub(super) fn shown(program: &OsStr) -> String {
 }
 
 /// One orphan that was reaped, if that is to be said.
-pub(super) fn reaped(options: &Options, pid: pid_t, status: ExitStatus) {
+pub(super) fn reaped(options: &InitOptions, pid: pid_t, status: ExitStatus) {
     if options.warn {
         let how = status.signal().map_or_else(
             || format!("code {}", status.code().unwrap_or_default()),
@@ -130,7 +130,7 @@ pub(super) fn refusal(program: &OsStr, path: &OsStr, error: &io::Error) -> (i32,
 }
 
 /// What became of the orphans: `reaped` before the child's end, the rest in the sweep. `None` if there were none.
-pub(super) fn orphans(reaped: u64, swept: &Swept) -> Option<String> {
+pub(super) fn orphans(reaped: u64, swept: &SweepResult) -> Option<String> {
     let total = reaped + swept.ended + swept.killed;
     if total == 0 && !swept.left {
         return None;
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn orphans_are_counted_by_how_they_ended() {
-        let swept = |ended, killed, left| Swept { ended, killed, left };
+        let swept = |ended, killed, left| SweepResult { ended, killed, left };
         let rows = [
             (0, swept(0, 0, false), None),
             (1, swept(0, 0, false), Some("reaped 1 orphan")),

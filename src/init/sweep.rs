@@ -1,7 +1,7 @@
 //! Nothing outlives the sweep: whoever is left gets SIGTERM, a grace, then SIGKILL, and is reaped.
 
 use super::raw::{self, Waited};
-use super::{Options, Role, is_pid_1, report};
+use super::{InitOptions, ReaperRole, is_pid_1, report};
 use nix::libc::{self, c_int, pid_t};
 use nix::unistd::getpid;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What the sweep found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Swept {
+pub(super) struct SweepResult {
     /// Reaped before any SIGKILL.
     pub(super) ended: u64,
     /// Reaped after SIGKILL.
@@ -28,17 +28,17 @@ pub(super) struct Swept {
 /// Ends and reaps every process that is left to us; returns at once when there is none, or none that would obey.
 ///
 /// At most the grace and then 1 s. SIGTERM, SIGINT or SIGQUIT cut the grace short.
-pub(super) fn sweep(role: Role, options: &Options) -> Swept {
+pub(super) fn sweep(role: ReaperRole, options: &InitOptions) -> SweepResult {
     let (ended, none_left) = end_all(role, libc::SIGTERM, options.sweep_grace, options);
     if none_left {
-        return Swept { ended, killed: 0, left: false };
+        return SweepResult { ended, killed: 0, left: false };
     }
     let (killed, none_left) = end_all(role, libc::SIGKILL, KILL_PATIENCE, options);
-    Swept { ended, killed, left: !none_left }
+    SweepResult { ended, killed, left: !none_left }
 }
 
 /// Sends `signal` to everyone left and reaps for `patience`: how many were reaped, and whether that was all.
-fn end_all(role: Role, signal: c_int, patience: Duration, options: &Options) -> (u64, bool) {
+fn end_all(role: ReaperRole, signal: c_int, patience: Duration, options: &InitOptions) -> (u64, bool) {
     let deadline = now() + patience;
     let mut told = BTreeSet::new();
     let mut reaped = 0;
@@ -60,10 +60,10 @@ fn end_all(role: Role, signal: c_int, patience: Duration, options: &Options) -> 
             }
         };
         // `docker exec` brings in processes whose parent is outside; the kernel ends them with us.
-        if childless && (role == Role::Subreaper || signal == libc::SIGKILL || alone()) {
+        if childless && (role == ReaperRole::Subreaper || signal == libc::SIGKILL || alone()) {
             return (reaped, true);
         }
-        tell(role, signal, &mut told);
+        signal_all(role, signal, &mut told);
         let left = deadline.saturating_duration_since(now());
         if left.is_zero() || quiet && all_refuse(role) {
             return (reaped, false);
@@ -80,15 +80,15 @@ fn end_all(role: Role, signal: c_int, patience: Duration, options: &Options) -> 
 }
 
 /// Sends `signal` once to everyone it has not been sent to, and SIGCONT, without which a stopped process hears nothing.
-fn tell(role: Role, signal: c_int, told: &mut BTreeSet<pid_t>) {
+fn signal_all(role: ReaperRole, signal: c_int, told: &mut BTreeSet<pid_t>) {
     match role {
-        Role::Pid1 => {
+        ReaperRole::Pid1 => {
             if told.insert(getpid().as_raw()) {
                 let _ = everyone(signal);
                 let _ = everyone(libc::SIGCONT);
             }
         }
-        Role::Subreaper => {
+        ReaperRole::Subreaper => {
             for child in children().into_iter().filter(|child| told.insert(*child)) {
                 // An error means that it has ended, or is not ours to signal; both show when reaping.
                 let _ = raw::kill(child, signal);
@@ -104,11 +104,11 @@ fn alone() -> bool {
 }
 
 /// There is somebody, and nobody may be signalled by us; an answer about everybody at once (-1) would not say so.
-fn all_refuse(role: Role) -> bool {
+fn all_refuse(role: ReaperRole) -> bool {
     let refuses = |pid| raw::kill(pid, 0).is_err_and(|error| error.raw_os_error() == Some(libc::EPERM));
     let mut left = match role {
-        Role::Pid1 => pids(),
-        Role::Subreaper => children(),
+        ReaperRole::Pid1 => pids(),
+        ReaperRole::Subreaper => children(),
     }
     .into_iter()
     .peekable();

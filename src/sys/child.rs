@@ -3,10 +3,10 @@
 //! Everything it writes is passed on, byte for byte and in whole lines; what it means travels to the supervisor.
 
 use super::outlet::{Outlet, widen};
+use crate::child_setup::{self, Ids};
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
 use crate::domain::parse::{Reading, parse};
-use crate::spawn::{self, Ids};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -52,9 +52,9 @@ impl Launch {
         let mut process = Command::new(&self.program);
         process.args(&self.args).current_dir(&self.dir).env_clear().envs(self.env.iter().cloned());
         process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        spawn::fresh(process.as_std_mut(), spawn::Group::Own);
+        child_setup::reset(process.as_std_mut(), child_setup::ProcessGroup::Own);
         if let Some(ids) = &self.user {
-            spawn::as_user(process.as_std_mut(), ids);
+            child_setup::as_user(process.as_std_mut(), ids);
         }
         process
     }

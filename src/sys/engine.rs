@@ -9,8 +9,8 @@ mod memory;
 mod tests;
 
 use super::processes;
+use crate::child_setup::Ids;
 use crate::domain::engine::{EngineNews, Found, Kind, Mark};
-use crate::spawn::Ids;
 use calls::{Engine, Fate, Unheard};
 use chrono::{DateTime, Utc};
 use memory::Memory;

@@ -1,6 +1,6 @@
 //! Who the runner is when we are root: looked up once, and never given more than its own groups and docker's.
 
-use crate::spawn::{self, Ids};
+use crate::child_setup::{self, Ids};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, geteuid, getgrouplist};
 use procfs::process::Process;
@@ -197,7 +197,7 @@ impl Identity {
 /// If the system refuses the thread or the switch.
 pub fn act_as<T: Send>(ids: &Ids, deed: impl FnOnce() -> T + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
-        let act = || spawn::take_ids(ids).map(|()| deed());
+        let act = || child_setup::take_ids(ids).map(|()| deed());
         let thread = std::thread::Builder::new().name("as-runner".to_owned()).spawn_scoped(scope, act)?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })

@@ -1,8 +1,8 @@
 //! The end of a worker's log, read beside the loop: a disk that hangs costs the row its patience and no more.
 
 use super::{door, sweep};
+use crate::child_setup::Ids;
 use crate::domain::last_word::LastWord;
-use crate::spawn::Ids;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;

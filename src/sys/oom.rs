@@ -4,7 +4,7 @@
 //! In a Kubernetes pod that may burst the container begins with up to 999: there 500 would be less than the listener
 //! has, which needs a privilege to write, and nothing to gain.
 
-use crate::shield;
+use crate::hardening;
 use std::ffi::OsString;
 
 /// The variable with which the runner is told.
@@ -16,7 +16,7 @@ const HIGHEST: i32 = 1000;
 /// Tells the runner in `environment` what score its steps get, unless somebody has, or its own default is right.
 pub fn tell(environment: &mut Vec<(OsString, OsString)>) {
     let told = environment.iter().any(|(name, _)| name == STEPS);
-    if let Some(score) = shield::given().score().and_then(step_score).filter(|_| !told) {
+    if let Some(score) = hardening::inherited().score().and_then(step_score).filter(|_| !told) {
         environment.push((STEPS.into(), score.to_string().into()));
     }
 }

@@ -9,8 +9,8 @@ mod leftovers;
 mod logs;
 
 use super::processes::{self, Marks};
+use crate::child_setup::Ids;
 use crate::domain::sweep::{Process, Swept, condemned, ended, has_job, has_worker};
-use crate::spawn::Ids;
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::process::Signal;
 use std::collections::BTreeSet;

@@ -310,7 +310,7 @@ fn as_pid_1_nothing_is_lost_before_it_listens() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // The shield's first look at /proc waits for a writer: the moments before init listens, as long as we like.
+    // The first look of the hardening at /proc waits for a writer: the moments before init listens, as long as we like.
     let script = "mount --bind \"$1\" /proc/1/oom_score_adj && exec \"$0\" -- sleep 1000";
     let argv = ["sh", "-c", script, BIN, &fifo.to_string_lossy()];
     let tree = Tree::spawn(in_pid_namespace(&argv).stdin(Stdio::null()));

@@ -3,7 +3,7 @@
 use crate::supervised::{PATIENCE, Supervised, job, plan, runner};
 use crate::{ns, require};
 use nix::sys::signal::Signal::SIGTERM;
-use runner_init::spawn::Ids;
+use runner_init::child_setup::Ids;
 use runner_init::sys::identity::Identity;
 use serde_json::json;
 use std::io::{Read as _, Write as _};

@@ -1,8 +1,8 @@
 //! The engine's API, as little as a sweep needs: two lists and two removals, each bounded in time and size.
 
 use super::Place;
+use crate::child_setup::Ids;
 use crate::domain::engine::{self, Found, Kind, Mark, Verdict};
-use crate::spawn::Ids;
 use crate::sys::identity;
 use crate::sys::one_shot::{self, Answer, Question};
 use chrono::{DateTime, Utc};

@@ -22,7 +22,7 @@ const SCORE: &str = "/proc/self/oom_score_adj";
 
 /// What this process was started with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Given {
+pub(crate) struct Inherited {
     /// `RLIMIT_CORE`, soft and hard, in bytes, if we changed it.
     core: Option<(u64, u64)>,
     /// `oom_score_adj`, if we changed it.
@@ -31,18 +31,18 @@ pub(crate) struct Given {
     score: Option<i32>,
 }
 
-static GIVEN: OnceLock<Given> = OnceLock::new();
+static INHERITED: OnceLock<Inherited> = OnceLock::new();
 
-/// Raises the shield; before anything else, and once.
-pub(crate) fn raise() {
+/// Applies the hardening; before anything else, and once.
+pub(crate) fn apply() {
     // First: the rest is of use only to those who may look.
     let _ = prctl::set_dumpable(false);
-    let _ = GIVEN.set(Given { core: drop_core(), ..lower_score() });
+    let _ = INHERITED.set(Inherited { core: drop_core(), ..lower_score() });
 }
 
-/// What this process was started with; nothing if the shield was never raised.
-pub(crate) fn given() -> Given {
-    GIVEN.get().copied().unwrap_or_default()
+/// What this process was started with; nothing if the hardening was never applied.
+pub(crate) fn inherited() -> Inherited {
+    INHERITED.get().copied().unwrap_or_default()
 }
 
 fn drop_core() -> Option<(u64, u64)> {
@@ -51,24 +51,24 @@ fn drop_core() -> Option<(u64, u64)> {
     Some((soft, hard))
 }
 
-fn lower_score() -> Given {
+fn lower_score() -> Inherited {
     let score = std::fs::read_to_string(SCORE).ok().and_then(|text| text.trim().parse::<i32>().ok());
     // A non-dumpable process's files in /proc belong to root: whoever can write this one can write the child's too.
     let lowered_from = score.filter(|score| {
         let lower = (score - LOWERED).max(LOWEST);
         lower < *score && std::fs::write(SCORE, lower.to_string()).is_ok()
     });
-    Given { core: None, lowered_from, score }
+    Inherited { core: None, lowered_from, score }
 }
 
-impl Given {
+impl Inherited {
     /// The `oom_score_adj` our children have, -1000 to 1000.
     pub(crate) fn score(&self) -> Option<i32> {
         self.score
     }
 
     /// What gives it back, to be called between fork and exec while still root.
-    pub(crate) fn restorer(self) -> impl Fn() + Send + Sync + 'static {
+    pub(crate) fn restore_in_child(self) -> impl Fn() + Send + Sync + 'static {
         let text = self.lowered_from.map(|score| score.to_string().into_bytes());
         move || {
             if let Some((soft, hard)) = self.core {

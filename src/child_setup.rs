@@ -1,11 +1,11 @@
 //! A child starts as if nobody had been there before it: default signals, an empty mask, no descriptor but 0, 1 and 2.
 //!
 //! Whoever starts a process hands its own signal mask, its ignored signals and every inheritable descriptor on,
-//! together with what it was handed itself. std resets SIGPIPE and nothing more. [`fresh`] clears the rest between
+//! together with what it was handed itself. std resets SIGPIPE and nothing more. [`reset`] clears the rest between
 //! fork and exec, where only async-signal-safe calls are allowed: the code below makes bare system calls on stack
 //! memory, allocates nothing and takes no lock.
 
-use crate::shield;
+use crate::hardening;
 use nix::libc::{self, c_int, c_uint, c_void};
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -20,7 +20,7 @@ const FIRST_EXTRA: c_int = 3;
 
 /// Which process group the child runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
+pub enum ProcessGroup {
     /// Ours.
     Same,
     /// Its own; the group's id is the child's pid by the time `spawn` returns.
@@ -35,14 +35,14 @@ pub enum Group {
 /// child, so a descriptor to be inherited must be one of its standard three; where they can neither be marked by range nor
 /// be listed (Linux before 5.11 without `/proc`), those that we were given stay open. That the terminal cannot be taken is
 /// no error either.
-pub fn fresh(command: &mut Command, group: Group) {
-    fresh_reporting(command, group, |_| {});
+pub fn reset(command: &mut Command, group: ProcessGroup) {
+    reset_reporting(command, group, |_| {});
 }
 
 /// How far a child came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Step {
+pub(crate) enum StartStep {
     /// There is none yet.
     Fork,
     /// It leaves its parent's process group.
@@ -51,35 +51,35 @@ pub(crate) enum Step {
     Exec,
 }
 
-impl Step {
+impl StartStep {
     /// The system call of this step.
     pub(crate) fn call(self) -> &'static str {
         match self {
-            Step::Fork => "fork",
-            Step::Group => "setpgid",
-            Step::Exec => "execve",
+            StartStep::Fork => "fork",
+            StartStep::Group => "setpgid",
+            StartStep::Exec => "execve",
         }
     }
 }
 
-/// [`fresh`], telling `report` in the child what it does next. That runs between fork and exec too.
-pub(crate) fn fresh_reporting(
+/// [`reset`], telling `report` in the child what it does next. That runs between fork and exec too.
+pub(crate) fn reset_reporting(
     command: &mut Command,
-    group: Group,
-    report: impl Fn(Step) + Send + Sync + 'static,
+    group: ProcessGroup,
+    report: impl Fn(StartStep) + Send + Sync + 'static,
 ) {
-    let take_terminal = group == Group::Foreground;
-    let restore = shield::given().restorer();
+    let take_terminal = group == ProcessGroup::Foreground;
+    let restore = hardening::inherited().restore_in_child();
     let clean = move || {
-        if group != Group::Same {
-            report(Step::Group);
+        if group != ProcessGroup::Same {
+            report(StartStep::Group);
             lead_group()?;
         }
         if take_terminal {
             take_foreground();
         }
         close_on_exec();
-        report(Step::Exec);
+        report(StartStep::Exec);
         (1..=LAST_SIGNAL).for_each(default_disposition);
         set_mask(0);
         restore();
@@ -103,7 +103,7 @@ pub struct Ids {
     pub groups: Vec<u32>,
 }
 
-/// Makes `command` start its child as somebody else; call it after [`fresh`], which needs our own privileges.
+/// Makes `command` start its child as somebody else; call it after [`reset`], which needs our own privileges.
 ///
 /// `spawn` reports an error if the system refuses. From root to another uid the kernel takes all capabilities away.
 pub fn as_user(command: &mut Command, ids: &Ids) {
