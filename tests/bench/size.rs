@@ -15,7 +15,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
     const MIB: f64 = 1024.0 * 1024.0;
     report.topic(
         "Binary size",
-        "MiB on disk. The peers' files need their libraries, where they are not static.",
+        "MiB on disk, as the images have it, without the demo. The peers' files need their libraries, where they are not static.",
     );
     let size = |path: &Path| std::fs::metadata(path).map(|file| file.len() as f64 / MIB);
     let ours = size(&plan.binary).expect("is there");
