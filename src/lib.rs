@@ -1,6 +1,6 @@
 //! runner-init: PID 1 that supervises a GitHub Actions runner and tells the truth about its jobs.
 //!
-//! One binary, two roles. As pid 1 it is [`init`]: it forwards signals, reaps everything and leaves with its child's
+//! One binary, two roles. As pid 1 it is `init`: it forwards signals, reaps everything and leaves with its child's
 //! code. Otherwise it is the supervisor (`supervisor`): one loop that turns what the runner says into a job log,
 //! metrics and health. Imports point one way: `main → supervisor → {sys, http, telemetry} → domain`; `config → domain`.
 //! `domain` is pure: values and times in, values out.

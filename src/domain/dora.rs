@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Streams remembered; a runner that deploys more forgets those that are worth least, see [`Stream::worth`].
+/// Streams remembered; a runner that deploys more forgets those that are worth least, see `Stream::worth`.
 pub const MAX_STREAMS: usize = 64;
 /// Branches that stay: no crowd of others may push them out.
 const MAIN_LINES: [&str; 3] = ["main", "master", TAGS];
