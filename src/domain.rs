@@ -17,6 +17,7 @@ pub mod last_word;
 pub mod lifecycle;
 pub mod line;
 pub mod notice;
+pub mod odd_file;
 pub mod parse;
 pub mod polls;
 pub mod queue;

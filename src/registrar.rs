@@ -9,7 +9,7 @@ mod standing;
 
 pub(crate) use ground::Ground;
 pub(crate) use jobs::Seen;
-pub(crate) use ours::Identity;
+pub(crate) use ours::{Identity, Memory};
 
 use crate::config::Secret;
 use crate::domain::configure::{Registration, TOKEN, fault};
@@ -18,11 +18,13 @@ use crate::domain::registration::{Registered, RegistrationFault, Trace};
 use crate::domain::target::{Host, Target};
 use crate::github::{ApiError, Client, ErrorKind};
 use crate::sys::child::Launch;
+use crate::sys::clerk::Clerk;
 use crate::sys::config_script;
+use crate::sys::door::Dir;
 use crate::sys::outlet::Outlet;
 use crate::sys::runner_file::{self, RunnerFile};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -42,7 +44,9 @@ pub(crate) enum Access {
 /// Knows how this runner is registered and removed.
 pub(crate) struct Registrar {
     /// The runner's directory.
-    pub dir: PathBuf,
+    pub dir: Dir,
+    /// Reads and writes there.
+    pub clerk: Clerk,
     /// `config.sh`, without arguments and token.
     pub script: Launch,
     /// Where its output goes.
@@ -85,9 +89,10 @@ impl Registrar {
     async fn enrol(&self, anew: bool) -> Result<(Registered, Option<Secret>), RegistrationFault> {
         self.ground.survey().await;
         if anew {
-            let says = |e| format!("cannot delete the void registration in {}: {e}", self.dir.display());
-            runner_file::forget(&self.dir).map_err(|e| for_good(says(e)))?;
-        } else if let Some(file) = runner_file::read(&self.dir) {
+            let says =
+                |e| format!("cannot delete the void registration in {}: {e}", self.dir.path().display());
+            self.forget().await.ok_or_else(|| self.hangs())?.map_err(|e| for_good(says(e)))?;
+        } else if let Some(file) = self.local().await.ok_or_else(|| self.hangs())? {
             self.may_keep(&file)?;
             return Ok((self.keep(&file).await, None));
         }
@@ -97,6 +102,23 @@ impl Registrar {
         let token = self.registration_token().await?;
         self.configure(&token).await?;
         Ok((Registered::New, None))
+    }
+
+    /// What `.runner` says; `None` if the disk did not answer in time.
+    async fn local(&self) -> Option<Option<RunnerFile>> {
+        let dir = self.dir.clone();
+        self.clerk.ask(move || runner_file::read(&dir)).await
+    }
+
+    /// Deletes the registration's files here; `None` if the disk did not answer in time.
+    async fn forget(&self) -> Option<io::Result<()>> {
+        let dir = self.dir.clone();
+        self.clerk.ask(move || runner_file::forget(&dir)).await
+    }
+
+    fn hangs(&self) -> RegistrationFault {
+        let says = format!("{} could not be read in time: its file system hangs", self.dir.path().display());
+        RegistrationFault { retry: true, says }
     }
 
     /// A registration token registers any runner for an hour: a `config.sh` that a job may have changed, or may look at from
@@ -110,7 +132,7 @@ impl Registrar {
             Access::Token(_) => Err(for_good(format!(
                 "jobs have run in this container, and config.sh or bin in {} may be theirs: it is not given the registration \
                  token; register in a new container, or with a PAT or an App",
-                self.dir.display()
+                self.dir.path().display()
             ))),
         }
     }
@@ -122,7 +144,7 @@ impl Registrar {
         }
         Err(for_good(format!(
             "{} holds a registration for another target than {}: remove it there with config.sh remove, or use another RUNNER_DIR",
-            self.dir.join(".runner").display(),
+            self.dir.path().join(".runner").display(),
             self.target
         )))
     }
@@ -156,12 +178,12 @@ impl Registrar {
     }
 
     async fn configure(&self, token: &Secret) -> Result<(), RegistrationFault> {
-        self.identity.set(Trace::Named);
+        self.identity.set(Trace::Named).await;
         let outcome = config_script::run(&self.script(self.wish.arguments(), token), &self.outlets).await;
-        self.identity.set(Trace::None);
+        self.identity.set(Trace::None).await;
         match outcome {
             Ok(outcome) if outcome.exit == Exit::Code(0) => {
-                self.identity.set(Trace::Enrolled);
+                self.identity.set(Trace::Enrolled).await;
                 if let Access::Api(client) = &self.access {
                     // Else it is asked when it is needed; the call is counted.
                     let _ = self.find(client, Instant::now() + LOOK_LIMIT).await;
@@ -173,12 +195,12 @@ impl Registrar {
                 let fault = fault(outcome.exit.shell_code(), lines);
                 // Whoever has our name otherwise is somebody else.
                 if fault.retry && self.wish.replace {
-                    self.identity.set(Trace::Named);
+                    self.identity.set(Trace::Named).await;
                 }
                 Err(fault)
             }
             Err(error) => {
-                Err(for_good(format!("cannot run {}: {error}", self.dir.join("config.sh").display())))
+                Err(for_good(format!("cannot run {}: {error}", self.dir.path().join("config.sh").display())))
             }
         }
     }

@@ -6,6 +6,7 @@ mod engine;
 mod enlist;
 mod errands;
 mod fault;
+mod files;
 mod hall;
 mod leave;
 mod ledger;
@@ -31,7 +32,6 @@ use crate::domain::last_word::LastWord;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::polls::TraceWord;
-use crate::domain::restart::UPDATE_WAIT;
 use crate::domain::status::Status;
 use crate::domain::sweep::Swept;
 use crate::registrar::Registrar;
@@ -42,16 +42,16 @@ use crate::sys::engine::Word as EngineWord;
 use crate::sys::hooks::Received;
 use crate::sys::scribe::{Scribe, Word};
 use crate::sys::signals::{Asked, Signals};
-use crate::sys::update;
 use crate::telemetry::emit::Telemetry;
 use caches::CacheWatch;
 use chrono::{DateTime, Utc};
 use closing::Closing;
 use engine::EngineWatch;
 use errands::Done;
+use files::Files;
 use hall::Hall;
 use ledger::Ledger;
-use listening::Listening;
+use listening::{Listening, over};
 use maybe::{next_done, until, updated, wait};
 use preparation::Preparation;
 use reports::Reports;
@@ -111,6 +111,7 @@ struct Supervisor {
     caches: CacheWatch,
     traced: Traced,
     launch: Launch,
+    files: Files,
     listening: Listening,
     workers: Workers,
     closing: Closing,
@@ -140,6 +141,7 @@ enum Happened {
     Word(Word),
     Exited(std::io::Result<Exit>),
     LastWords,
+    Odd(crate::domain::odd_file::OddFile),
     WorkerEnded,
     WordRead(LastWord),
     LookDue,
@@ -173,7 +175,6 @@ impl Supervisor {
     async fn next(&mut self, samples: &mut tokio::time::Interval) -> Happened {
         let deadline = self.life.next_deadline().map(|up| self.clock.at(up));
         let look = self.life.next_look().map(|up| self.clock.at(up));
-        let last_words = self.listening.gone.as_ref().map(|gone| gone.until);
         tokio::select! {
             asked = self.signals.next() => Happened::Asked(asked),
             Some(heard) = self.heard.1.recv() => Happened::Heard(heard),
@@ -187,7 +188,8 @@ impl Supervisor {
             word = self.closing.next() => Happened::WordRead(word),
             () = until(look) => Happened::LookDue,
             word = self.traced.next() => Happened::Traced(word),
-            () = until(last_words) => Happened::LastWords,
+            () = over(self.listening.gone.as_mut()) => Happened::LastWords,
+            Some(odd) = self.files.odd.recv() => Happened::Odd(odd),
             () = until(deadline) => Happened::Deadline,
             _ = samples.tick() => Happened::Sample,
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
@@ -212,6 +214,7 @@ impl Supervisor {
             Happened::WorkerEnded | Happened::LookDue => self.look(),
             Happened::WordRead(word) => self.word_read(word),
             Happened::LastWords => self.listener_is_gone(),
+            Happened::Odd(odd) => self.odd_file(odd),
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample => self.sample(),
             Happened::Done(done) => self.errand_done(done),
@@ -263,16 +266,13 @@ impl Supervisor {
                 self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) });
             }
             Action::LookForWork => return Some(self.looked_for_work()),
-            Action::FollowTrace => return self.traced.follow(&self.launch.dir),
+            Action::FollowTrace => return self.traced.follow(&self.files.dir),
             Action::LeaveTrace => self.traced.leave(),
             Action::Spawn => return Some(self.spawn()),
             Action::Interrupt => self.interrupt(),
             Action::Below(rung) => self.tell_below(Whom::All, rung),
             Action::KillGroup => self.listening.listener.iter().for_each(Listener::kill_group),
-            Action::WatchUpdate => {
-                let dir = self.launch.dir.clone();
-                self.update = Some(tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT)));
-            }
+            Action::WatchUpdate => self.update = Some(self.files.watch_update()),
             Action::Append(row) => self.append(*row),
             Action::Notify(notice) => self.telemetry.emit(&notice),
             Action::Leave(code) => self.leaving = Some(code),

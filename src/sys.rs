@@ -4,6 +4,7 @@ pub mod ancestry;
 pub mod below;
 pub mod cgroup;
 pub mod child;
+pub mod clerk;
 pub mod config_script;
 pub mod container;
 pub mod diag;

@@ -424,12 +424,12 @@ const OPENS: &[(&str, &str)] = &[
     ("sys/cgroup.rs", "the kernel's files"),
     ("sys/cgroup/peak.rs", "the kernel's files"),
     ("sys/door.rs", "the door itself"),
+    ("sys/door/dir.rs", "the door itself"),
     ("sys/exposure.rs", "our own program"),
     ("sys/hooks/shims.rs", "makes new files in a directory of ours, without following"),
     ("sys/journal/files.rs", "makes new files, without following; a directory is synced"),
     ("sys/keepsake.rs", "makes new files, without following"),
     ("sys/processes.rs", "/proc"),
-    ("sys/sweep/logs.rs", "a directory, by its descriptor"),
     ("sys/sweep/leftovers.rs", "directories, one below the other, by their descriptors"),
 ];
 

@@ -164,13 +164,14 @@ fn every_place_that_asks_is_listed() {
 }
 
 /// Metrics that no dashboard shows, and why.
-const UNSEEN: [(&str, &str); 6] = [
+const UNSEEN: [(&str, &str); 7] = [
     ("github_runner_jobs_started_total", "the jobs that ended say more, and those that run have a table"),
     ("github_runner_cache_hit_rate", "of a range the requests themselves are exact"),
     (
         "github_runner_claims_dropped_total",
         "no job, so no figure of the jobs: looked up when a runner is suspected",
     ),
+    ("github_runner_odd_files_total", "looked up when a job is suspected, by its line of the log"),
     ("github_runner_swept_engine_objects_total", "housekeeping: no number of it is good or bad"),
     ("github_runner_swept_files_total", "housekeeping: no number of it is good or bad"),
     ("github_runner_output_lines_total", "how much jobs say means nothing"),

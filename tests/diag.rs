@@ -4,6 +4,7 @@
 use nix::sys::stat::Mode;
 use runner_init::domain::cache::CacheResult;
 use runner_init::sys::diag::{self, Batch, Follower};
+use runner_init::sys::door::Dir;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,8 @@ impl Stage {
     }
 
     fn in_dir(dir: TempDir) -> Stage {
-        let (follower, batches) = Follower::start(dir.path(), Arc::default()).expect("a watch");
+        let (follower, batches) =
+            Follower::start(Dir::open(dir.path()).expect("ours"), Arc::default()).expect("a watch");
         Stage { dir, follower, batches, heard: Vec::new() }
     }
 

@@ -12,6 +12,7 @@ use nix::sys::socket::{
 };
 use runner_init::domain::context::{CacheResult, Moment, Report, ReportFault};
 use runner_init::http::server::Door;
+use runner_init::sys::door::Dir;
 use runner_init::sys::hooks::{Received, Shims, Socket, make_dir};
 use runner_init::sys::run_dir;
 use runner_sim as sim;
@@ -82,7 +83,10 @@ impl Place {
     fn install(&mut self) -> PathBuf {
         let hooks = make_dir(self.dir.path(), true).unwrap();
         let (exe, runner) = (self.path("runner-init"), self.path("runner"));
-        let shims = Shims::install(&hooks, &exe, &runner, &self.env, &hooks.join("report.sock")).unwrap();
+        std::fs::create_dir_all(&runner).unwrap();
+        let shims =
+            Shims::install(&hooks, &exe, &Dir::open(&runner).unwrap(), &self.env, &hooks.join("report.sock"))
+                .unwrap();
         assert_eq!(shims.kept(), []);
         self.env.extend(shims.environment());
         hooks.join("job-started.sh")

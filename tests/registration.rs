@@ -587,14 +587,96 @@ fn a_registration_that_we_do_not_remember_is_ours_if_github_and_its_files_agree(
 #[test]
 fn a_registration_whose_files_are_gone_is_removed_all_the_same() {
     require!("namespace", "python3");
-    for spoil in ["rm -f .runner", "rm .runner; mkdir .runner", "rm .runner; mkfifo .runner", ": > .runner"] {
+    for spoil in [
+        "rm -f .runner",
+        ": > .runner",
+        "rm .runner; mkdir .runner",
+        "rm .runner; mkfifo .runner",
+        "truncate -s 1G .runner",
+        "rm .runner; ln -s /dev/zero .runner",
+        "rm .runner; ln -s nowhere .runner",
+        "rm .runner; touch other; ln other .runner",
+    ] {
         let (fake, other, _, mut s) = beside_another(runner(&[]));
         let done = Command::new("sh").args(["-ec", spoil]).current_dir(s.path("runner")).status().unwrap();
         assert!(done.success());
         assert_eq!(s.stop(), 0, "{spoil}");
         assert_eq!(fake.runners().iter().map(|runner| runner.id).collect::<Vec<_>>(), [other], "{spoil}");
         assert!(s.log().contains("event=deregistered how=api"), "{spoil}: {}", s.log());
+        let is_odd = ["mkdir", "mkfifo", "truncate", "ln -s"].iter().any(|word| spoil.contains(word));
+        assert_eq!(s.log().contains("event=odd_file path=.runner "), is_odd, "{spoil}: {}", s.log());
     }
+}
+
+/// Whoever opens what this has mounted waits: the file system has a device, and nobody who answers.
+const HANGS: &str = r#"
+import ctypes, os, sys, time
+device = os.open("/dev/fuse", os.O_RDWR)
+mount = ctypes.CDLL(None, use_errno=True).mount
+said = mount(b"hangs", sys.argv[1].encode(), b"fuse", 0, b"fd=%d,rootmode=100644,user_id=0,group_id=0" % device)
+print("hangs" if said == 0 else os.strerror(ctypes.get_errno()), flush=True)
+time.sleep(600)
+"#;
+
+/// A listener that does not look at its own files when it leaves.
+const LISTENS: &str = r#"#!/bin/sh
+[ "$1" = run ] || exec bin/simulated/Runner.Listener "$@"
+trap 'exit 0' INT
+echo "$(date -u '+%Y-%m-%d %H:%M:%SZ'): Listening for Jobs"
+while :; do sleep 0.05; done
+"#;
+
+#[test]
+fn a_file_system_that_hangs_stops_neither_an_answer_nor_the_stop() {
+    require!("namespace", "root", "python3", "nsenter", "fuse");
+    let (fake, token) = repository();
+    let plan = with_pat(&fake, &token, runner(&[])).listening(LISTENS.to_owned());
+    let mut s = plan.env("RUNNER_STOP_GRACE", "60s").start();
+    s.until_state("idle");
+    let mut hangs = Command::new("nsenter");
+    hangs.args(["--mount", "--target", &s.pid().to_string(), "python3", "-c", HANGS]);
+    let hangs = ns::Tree::spawn(hangs.arg(s.path("runner/.runner")));
+    hangs.wait_for("hangs");
+    s.signal(nix::sys::signal::Signal::SIGTERM);
+    s.until_log("event=deregistration_started");
+    let asked = Instant::now();
+    assert_eq!(s.get("/livez").status, 200, "{}", s.log());
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert_eq!(s.exit_code(), 0, "{}", s.log());
+    assert!(s.log().contains("event=deregistered how=api"), "{}", s.log());
+    assert!(fake.runners().is_empty());
+}
+
+#[test]
+fn a_404_of_somebody_who_may_not_look_is_not_githubs_word() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[])).start();
+    s.until_state("idle");
+    // GitHub answers so to whom it does not want to tell that there is such a repository.
+    for endpoint in [Endpoint::Runner, Endpoint::Runners, Endpoint::DeleteRunner] {
+        fake.script(endpoint, (0..8).map(|_| Play::status(404, "Not Found")));
+    }
+    assert_eq!(s.stop(), 0);
+    assert!(s.log().contains("event=registration_left_behind"), "{}", s.log());
+    assert!(!s.log().contains("event=deregistered"), "{}", s.log());
+    assert_eq!(fake.runners().len(), 1);
+}
+
+#[test]
+fn who_takes_a_place_takes_that_of_its_own_name() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    fake.ignore_name_filter();
+    let other = fake.add_runner(&format!("{NAME}-2"), &["prod", "deploy"]);
+    fake.add_runner(NAME, &[]);
+    let mut s = with_pat(&fake, &token, runner(&[])).env("RUNNER_JIT", "true").start();
+    s.until("it is ready", |s| s.state() == "idle");
+    untouched(&fake, other);
+    assert_eq!(fake.runners().iter().filter(|runner| runner.name == NAME).count(), 1);
+    assert_eq!(s.stop(), 0);
+    untouched(&fake, other);
+    assert_eq!(fake.runners().len(), 1, "{}", s.log());
 }
 
 #[test]
@@ -726,7 +808,7 @@ fn a_connection_that_came_back_in_silence_is_proven_by_github() {
     assert_eq!(s.get("/readyz").status, 503);
     s.until_state("idle");
     assert_eq!(s.get("/readyz").status, 200);
-    assert!(s.log().contains("event=reconnected how=github"), "{}", s.log());
+    s.until_log("event=reconnected how=github");
     assert_eq!(s.metric("github_runner_reconnects_total"), Some(1.0));
     assert_eq!(s.stop(), 0);
 }

@@ -7,6 +7,7 @@ use super::engine::EngineNews;
 use super::event::{Exit, GhostCause, StopKind, Stream};
 use super::job::{Doubt, Unborn};
 use super::ladder::Rung;
+use super::odd_file::OddFile;
 use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
 use super::registration::{Recovery, Registered, RegistrationFault, Removal, Standing};
@@ -218,6 +219,8 @@ pub enum Notice {
     },
     /// What ended jobs had left behind was swept.
     Swept(Swept),
+    /// Something else stood where a file should be; it was let be.
+    OddFile(OddFile),
     /// Of what jobs had left on the Docker Engine.
     Engine(EngineNews),
     /// A signal that means nothing to us.

@@ -4,6 +4,7 @@
 //! (one user for all), it can tell that there was a job and not what the programs were.
 
 use crate::domain::registration::Found;
+use crate::sys::door::Odd;
 use crate::sys::keepsake;
 use crate::sys::programs::{self, Programs};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tokio::task::spawn_blocking;
 #[derive(Debug)]
 pub(crate) struct Ground {
     file: PathBuf,
+    odd: Odd,
     dir: PathBuf,
     /// The runner's user.
     user: u32,
@@ -27,8 +29,8 @@ pub(crate) struct Ground {
 
 impl Ground {
     /// The runner in `dir`, whose user is `user`, and is another one than ours if `apart`.
-    pub(crate) fn new(file: PathBuf, dir: PathBuf, user: u32, apart: bool) -> Ground {
-        Ground { file, dir, user, apart, has_worked: AtomicBool::new(false), found: OnceLock::new() }
+    pub(crate) fn new(file: PathBuf, odd: Odd, dir: PathBuf, user: u32, apart: bool) -> Ground {
+        Ground { file, odd, dir, user, apart, has_worked: AtomicBool::new(false), found: OnceLock::new() }
     }
 
     /// A job has begun: from now on it may have changed anything, and may look at whatever we start.
@@ -52,7 +54,8 @@ impl Ground {
         }
         let now = self.look().await;
         let place = programs::place(&self.dir).unwrap_or_default();
-        let before: Option<Found> = keepsake::read(&self.file).filter(|found: &Found| found.place == place);
+        let before: Option<Found> =
+            keepsake::read(&self.file, &self.odd).filter(|found: &Found| found.place == place);
         let worked = before.as_ref().is_some_and(|found| found.worked) || programs::have_worked(&self.dir);
         let print = if worked {
             before.filter(|_| self.apart).and_then(|found| found.print)

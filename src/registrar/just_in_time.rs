@@ -25,14 +25,15 @@ impl Registrar {
             group: group.unwrap_or(DEFAULT_GROUP),
             work_dir: self.wish.work_dir.clone(),
         };
-        self.identity.set(Trace::Named);
+        self.identity.set(Trace::Named).await;
         let made = self.make(client, &runner, deadline).await;
-        self.identity.set(match &made {
+        let trace = match &made {
             Ok(made) => Trace::Made { id: made.runner.id, name: runner.name.clone() },
             // The answer was lost, not the runner.
             Err(error) if self.wish.replace && from_api(error).retry => Trace::Named,
             Err(_) => Trace::None,
-        });
+        };
+        self.identity.set(trace).await;
         Ok(made.map_err(|error| from_api(&error))?.encoded)
     }
 

@@ -7,7 +7,7 @@ use crate::domain::event::Exit;
 use crate::domain::registration::{Removal, Trace};
 use crate::github::{self, ApiError, Client, Runner};
 use crate::sys::config_script;
-use crate::sys::runner_file::{self, RunnerFile};
+use crate::sys::runner_file::RunnerFile;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -27,11 +27,14 @@ impl Registrar {
     }
 
     async fn remove_by_api(&self, client: &Client, deadline: Instant) -> Removal {
-        let file = runner_file::read(&self.dir);
+        let local = self.local().await;
+        let is_known = local.is_some();
+        let file = local.flatten();
         if let Some(file) = file.as_ref().filter(|file| self.is_here(file)) {
             self.recognise(client, file, deadline).await;
         }
         let ours = match self.identity.get() {
+            Trace::None if !is_known => return Removal::LeftBehind(self.hangs().says),
             Trace::None => return file.map_or(Removal::NeverMade, |file| self.unproven(&file)),
             Trace::Named => match self.find_late(client, deadline).await {
                 // A name that may not be taken may be somebody else's.
@@ -59,8 +62,8 @@ impl Registrar {
         };
         if let Removal::Deleted | Removal::NothingLeft = removal {
             // The server has forgotten it; so must the next start.
-            let _ = runner_file::forget(&self.dir);
-            self.identity.set(Trace::None);
+            let _ = self.forget().await;
+            self.identity.set(Trace::None).await;
         }
         removal
     }
@@ -78,7 +81,8 @@ impl Registrar {
     /// `config.sh remove` with the token, which may be too old for it.
     async fn remove_by_script(&self, token: &Secret, deadline: Instant) -> Removal {
         let name = &self.wish.name;
-        let Some(file) = runner_file::read(&self.dir) else {
+        let Some(local) = self.local().await else { return Removal::LeftBehind(self.hangs().says) };
+        let Some(file) = local else {
             return match self.identity.get() {
                 Trace::None => Removal::NeverMade,
                 Trace::Named => Removal::LeftBehind(format!(
@@ -99,7 +103,7 @@ impl Registrar {
         let script = self.script(vec!["remove".to_owned()], token);
         let says = match timeout_at(deadline, config_script::run(&script, &self.outlets)).await {
             Ok(Ok(outcome)) if outcome.exit == Exit::Code(0) => {
-                self.identity.set(Trace::None);
+                self.identity.set(Trace::None).await;
                 return Removal::Removed;
             }
             Ok(Ok(outcome)) => format!("config.sh remove ended with code {}", outcome.exit.shell_code()),

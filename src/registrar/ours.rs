@@ -5,6 +5,8 @@
 use super::Registrar;
 use crate::domain::registration::{Remembered, Trace};
 use crate::github::{ApiError, Client, Runner};
+use crate::sys::clerk::Clerk;
+use crate::sys::door::Odd;
 use crate::sys::keepsake;
 use crate::sys::remove::remove;
 use crate::sys::runner_file::RunnerFile;
@@ -13,20 +15,31 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
+/// Where it is kept over restarts.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// The file.
+    pub file: PathBuf,
+    /// Writes it.
+    pub clerk: Clerk,
+    /// The runner's user is ours, and so that file is theirs as well.
+    pub jobs_can_write: bool,
+}
+
 /// The runner that is ours, as far as it is known.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    file: PathBuf,
+    memory: Memory,
     url: String,
     now: Mutex<Trace>,
 }
 
 impl Identity {
-    /// As a predecessor has left it in `file`. `jobs_can_write`: the runner's user is ours, and so that file is theirs as well.
-    pub(crate) fn open(file: PathBuf, url: &str, name: &str, jobs_can_write: bool) -> Identity {
-        let left: Option<Remembered> = keepsake::read(&file);
-        let now = left.map(|left| left.heeded(url, name, jobs_can_write)).unwrap_or_default();
-        Identity { file, url: url.to_owned(), now: Mutex::new(now) }
+    /// As a predecessor has left it.
+    pub(crate) fn open(memory: Memory, url: &str, name: &str, odd: &Odd) -> Identity {
+        let left: Option<Remembered> = keepsake::read(&memory.file, odd);
+        let now = left.map(|left| left.heeded(url, name, memory.jobs_can_write)).unwrap_or_default();
+        Identity { memory, url: url.to_owned(), now: Mutex::new(now) }
     }
 
     pub(super) fn get(&self) -> Trace {
@@ -34,14 +47,16 @@ impl Identity {
     }
 
     /// Here and on disk. Where that cannot be written, only this life knows; the job log tells of it.
-    pub(super) fn set(&self, trace: Trace) {
-        let _ = match &trace {
-            Trace::None => remove(&self.file).map(drop),
+    pub(super) async fn set(&self, trace: Trace) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = trace.clone();
+        let (file, url) = (self.memory.file.clone(), self.url.clone());
+        let write = move || match trace {
+            Trace::None => remove(&file).map(drop),
             Trace::Named | Trace::Enrolled | Trace::Made { .. } => {
-                keepsake::write(&self.file, &Remembered { url: self.url.clone(), trace: trace.clone() })
+                keepsake::write(&file, &Remembered { url, trace })
             }
         };
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = trace;
+        let _ = self.memory.clerk.ask(write).await;
     }
 }
 
@@ -101,7 +116,7 @@ impl Registrar {
     pub(super) async fn find(&self, client: &Client, deadline: Instant) -> Result<Option<Runner>, ApiError> {
         let found = client.find_runner(&self.wish.name, deadline).await?;
         if let Some(runner) = &found {
-            self.identity.set(Trace::Made { id: runner.id, name: runner.name.clone() });
+            self.identity.set(Trace::Made { id: runner.id, name: runner.name.clone() }).await;
         }
         Ok(found)
     }
@@ -115,7 +130,7 @@ impl Registrar {
             && let Ok(Some(runner)) = client.find_runner(&self.wish.name, deadline).await
             && file.id == Some(runner.id)
         {
-            self.identity.set(Trace::Made { id: runner.id, name: runner.name });
+            self.identity.set(Trace::Made { id: runner.id, name: runner.name }).await;
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
 use crate::sys::diag::{Batch, Follower};
 use crate::sys::disk::Lowest;
+use crate::sys::door::Dir;
 use crate::telemetry::emit::Telemetry;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -21,11 +21,11 @@ pub(super) struct CacheWatch {
 impl CacheWatch {
     pub(super) fn begin(
         own_types: &[String],
-        runner_dir: &Path,
+        runner: &Dir,
         space: Arc<Lowest>,
         telemetry: &Telemetry,
     ) -> CacheWatch {
-        let follower = match Follower::start(runner_dir, space) {
+        let follower = match Follower::start(runner.clone(), space) {
             Ok(follower) => Some(follower),
             Err(error) => {
                 tracing::warn!(event = "job_logs_not_followed", error = %error);

@@ -54,8 +54,11 @@ impl Supervisor {
     /// The row of a job that is over is written once its worker's last word is read, if it has left one.
     pub(super) fn close(&mut self, row: JobRecord) {
         let log = row.started_at.and_then(|began| self.workers.crew.log(began));
-        let path = log.map(|name| self.launch.dir.join("_diag").join(name));
-        let answer = path.and_then(|path| last_word::read(path, self.launch.user.clone()).ok());
+        let word = |name| {
+            let (runner, user) = (self.files.dir.clone(), self.launch.user.clone());
+            last_word::read(runner, format!("_diag/{name}"), user).ok()
+        };
+        let answer = log.and_then(word);
         let word = answer.map(|answer| Pending { answer, until: Instant::now() + PATIENCE });
         self.hold(row, word);
     }

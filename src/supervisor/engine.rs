@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::domain::engine::EngineNews;
 use crate::domain::notice::Notice;
 use crate::sys::child::Launch;
+use crate::sys::door::Dir;
 use crate::sys::engine::{Plan, Sweep, Word};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -31,10 +32,10 @@ pub(super) struct EngineWatch {
 
 impl EngineWatch {
     /// Sweeps for the first time what a predecessor that was killed has written down.
-    pub(super) fn start(config: &Config, launch: &Launch) -> EngineWatch {
+    pub(super) fn start(config: &Config, launch: &Launch, runner: &Dir) -> EngineWatch {
         let mut memory = config.job_log.path.clone().into_os_string();
         memory.push(".engine");
-        let plan = || Plan::new(&launch.env, launch.dir.clone(), launch.user.clone(), memory.into(), utc_now);
+        let plan = || Plan::new(&launch.env, runner.clone(), launch.user.clone(), memory.into(), utc_now);
         let budget = config.lifecycle.budget;
         let mut watch = EngineWatch {
             plan: config.runner.sweep.then(plan),

@@ -1,11 +1,12 @@
 //! From the configuration to a registrar: who we are, where we register, and what the listener is given instead of a registration.
 
 use super::fault::StartError;
+use super::files::Files;
 use crate::config::{Config, Credential, vars};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
-use crate::registrar::{Access, Ground, Identity, Registrar, Seen};
+use crate::registrar::{Access, Ground, Identity, Memory, Registrar, Seen};
 use crate::sys::child::Launch;
 use crate::sys::identity;
 use crate::sys::outlet::Outlet;
@@ -29,6 +30,7 @@ impl Observe for Meter {
 pub(super) fn registrar(
     config: &Config,
     launch: &Launch,
+    files: &Files,
     outlets: &[Outlet; 2],
     meter: ApiMeter,
 ) -> Result<Option<Registrar>, StartError> {
@@ -42,7 +44,8 @@ pub(super) fn registrar(
         return Ok(None);
     };
     Ok(Some(Registrar {
-        dir: config.runner.dir.clone(),
+        dir: files.dir.clone(),
+        clerk: files.clerk.clone(),
         script: script(launch),
         outlets: outlets.clone(),
         wish: wish(config, target),
@@ -50,8 +53,8 @@ pub(super) fn registrar(
         host: config.host.clone(),
         target: target.clone(),
         access,
-        identity: identity(config, target, launch),
-        ground: ground(config, launch),
+        identity: identity(config, target, launch, files),
+        ground: ground(config, launch, files),
         seen: Seen::default(),
     }))
 }
@@ -126,15 +129,16 @@ fn beside_the_job_log(config: &Config, ending: &str) -> PathBuf {
     file.into()
 }
 
-fn ground(config: &Config, launch: &Launch) -> Ground {
+fn ground(config: &Config, launch: &Launch, files: &Files) -> Ground {
     let user = launch.user.as_ref().map(|user| user.uid);
     let (file, dir) = (beside_the_job_log(config, ".programs"), launch.dir.clone());
-    Ground::new(file, dir, user.unwrap_or_else(identity::our_uid), user.is_some())
+    Ground::new(file, files.dir.odd().clone(), dir, user.unwrap_or_else(identity::our_uid), user.is_some())
 }
 
-fn identity(config: &Config, target: &Target, launch: &Launch) -> Identity {
+fn identity(config: &Config, target: &Target, launch: &Launch, files: &Files) -> Identity {
     let file = beside_the_job_log(config, ".registration");
-    Identity::open(file, &target.runner_url(&config.host), &config.runner.name, launch.user.is_none())
+    let memory = Memory { file, clerk: files.clerk.clone(), jobs_can_write: launch.user.is_none() };
+    Identity::open(memory, &target.runner_url(&config.host), &config.runner.name, files.dir.odd())
 }
 
 fn text(path: &Path) -> String {

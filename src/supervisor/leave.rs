@@ -13,6 +13,7 @@ impl Supervisor {
         self.last_rows(limit).await;
         self.last_caches(limit).await;
         self.last_engine(limit).await;
+        self.last_odd_files();
         let may_stay = !self.life.was_asked() && self.last_sweep().await;
         self.sample();
         if may_stay {

@@ -7,8 +7,11 @@ use crate::domain::ladder::{LAST_WORDS, Rung};
 use crate::domain::lifecycle::Input;
 use crate::sys::below::{self, Whom};
 use crate::sys::child::{Heard, Listener};
+use crate::sys::clerk::PATIENCE;
+use crate::sys::runner_file;
 use crate::sys::worker::Watch;
-use tokio::time::Instant;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 /// The listener that runs, and how many there have been.
 #[derive(Default)]
@@ -23,7 +26,25 @@ pub(super) struct Listening {
 pub(super) struct Gone {
     exit: Exit,
     open_pipes: u8,
-    pub(super) until: Instant,
+    until: Instant,
+    /// Whether a registration is still there, which the disk may be slow to say.
+    looks: Option<oneshot::Receiver<bool>>,
+    looked_by: Instant,
+    configured: bool,
+}
+
+/// Its last word has been heard, or had its time, and its directory has been looked at. Cancel-safe; never, if it is not gone.
+pub(super) async fn over(gone: Option<&mut Gone>) {
+    let Some(gone) = gone else { return std::future::pending().await };
+    if gone.open_pipes > 0 {
+        tokio::time::sleep_until(gone.until).await;
+    }
+    if let Some(answer) = &mut gone.looks {
+        // Where the disk does not say, nothing is changed at GitHub: it is launched again.
+        let answer = timeout_at(gone.looked_by, answer).await;
+        gone.configured = answer.ok().and_then(Result::ok).unwrap_or(true);
+        gone.looks = None;
+    }
 }
 
 impl Supervisor {
@@ -33,7 +54,7 @@ impl Supervisor {
         match Listener::start(&self.launch, self.listening.launches, &self.output, &self.heard.0) {
             Ok(listener) => {
                 let pid = listener.pid();
-                self.workers = Workers::of(Watch::start(pid, &self.launch.dir));
+                self.workers = Workers::of(Watch::start(pid, &self.files.dir));
                 self.listening.listener = Some(listener);
                 Input::Started { pid }
             }
@@ -61,9 +82,6 @@ impl Supervisor {
             Heard::Eof { launch } if launch == self.listening.launches => {
                 if let Some(gone) = &mut self.listening.gone {
                     gone.open_pipes = gone.open_pipes.saturating_sub(1);
-                    if gone.open_pipes == 0 {
-                        self.listener_is_gone();
-                    }
                 } else {
                     self.listening.closed_pipes += 1;
                     self.feed(Input::Muted);
@@ -85,10 +103,11 @@ impl Supervisor {
         // Only if somebody else waited for our child, which init's design excludes.
         let exit = exit.unwrap_or(Exit::Signal(0));
         let open_pipes = 2u8.saturating_sub(std::mem::take(&mut self.listening.closed_pipes));
-        self.listening.gone = Some(Gone { exit, open_pipes, until: Instant::now() + LAST_WORDS });
-        if open_pipes == 0 {
-            self.listener_is_gone();
-        }
+        let dir = self.files.dir.clone();
+        let looks = Some(self.files.clerk.send(move || runner_file::is_configured(&dir)));
+        let now = Instant::now();
+        let (until, looked_by) = (now + LAST_WORDS, now + PATIENCE);
+        self.listening.gone = Some(Gone { exit, open_pipes, until, looks, looked_by, configured: true });
     }
 
     pub(super) fn listener_is_gone(&mut self) {
@@ -96,8 +115,8 @@ impl Supervisor {
             return;
         }
         self.look();
-        let Some(Gone { exit, .. }) = self.listening.gone.take() else { return };
-        let configured = runner::is_configured(&self.launch, exit);
+        let Some(Gone { exit, configured, .. }) = self.listening.gone.take() else { return };
+        let configured = configured || runner::has_jit(&self.launch, exit);
         let cause = self.cause(exit);
         self.feed(Input::Exited { exit, configured, cause });
         self.listening.listener = None;

@@ -9,6 +9,7 @@ use crate::exit_code::ExitCode;
 use crate::github::{Code, Endpoint, Observe};
 use crate::http::server::socket_path;
 use crate::registrar::Access;
+use crate::sys::door::Dir;
 use crate::sys::engine::Place;
 use crate::sys::identity::{self, Identity};
 use crate::sys::scribe::chain;
@@ -78,8 +79,11 @@ pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Find
             None
         }
     };
-    let work = runner_file::work_folder(&config.runner.dir).unwrap_or_else(|| config.runner.work_dir.clone());
-    if let Some(trace) = exposure::used(&config.runner.dir, &work).filter(|_| config.runner.ephemeral) {
+    let runner = Dir::open(&config.runner.dir).ok().map(|runner| runner.with_linked_diag(None));
+    let work = runner.as_ref().and_then(runner_file::work_folder);
+    let work = work.unwrap_or_else(|| config.runner.work_dir.clone());
+    let left = runner.filter(|_| config.runner.ephemeral).and_then(|runner| exposure::used(&runner, &work));
+    if let Some(trace) = left {
         findings.push(Finding::of(vars::RUNNER_EPHEMERAL.name, Err(StartError::Used { trace })));
     }
     findings.extend(directories(config, user.as_ref(), &work));
@@ -107,7 +111,8 @@ fn program(config: &Config) -> Vec<Finding> {
         return vec![Finding::of(vars::RUNNER_DIR.name, Err(error))];
     }
     let program = Finding::good(vars::RUNNER_DIR.name, format!("{LISTENER} is in {}", dir.display()));
-    let registration = match (runner_file::is_configured(dir), config.registration.skip) {
+    let is_configured = Dir::open(dir).is_ok_and(|runner| runner_file::is_configured(&runner));
+    let registration = match (is_configured, config.registration.skip) {
         (true, _) => Finding::good("registration", "there is one in RUNNER_DIR"),
         (false, false) => Finding::good("registration", "none yet, one will be made"),
         (false, true) => Finding::of("registration", Err(StartError::NotConfigured { dir: dir.clone() })),

@@ -3,6 +3,7 @@
 use super::Supervisor;
 use super::enlist;
 use super::fault::StartError;
+use super::files::Files;
 use crate::config::Config;
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Makes the registrar anew: the one that is there trusts the authorities of the store as it was.
-type Renew = Box<dyn FnOnce(&Launch, &Output) -> Option<Registrar>>;
+type Renew = Box<dyn FnOnce(&Launch, &Files, &Output) -> Option<Registrar>>;
 
 /// What is to be done, and the news of it.
 pub(super) struct Preparation {
@@ -29,6 +30,7 @@ impl Preparation {
     pub(super) fn new(
         config: &Config,
         launch: &Launch,
+        files: &Files,
         outlets: &[Outlet; 2],
         meter: &ApiMeter,
     ) -> Result<(Preparation, Option<Registrar>), StartError> {
@@ -36,12 +38,12 @@ impl Preparation {
             wait_for_docker: config.runner.wait_for_docker,
             update_certificates: config.runner.update_ca_certs,
         };
-        let registrar = enlist::registrar(config, launch, outlets, meter.clone())?;
+        let registrar = enlist::registrar(config, launch, files, outlets, meter.clone())?;
         let renew = wishes.update_certificates.then(|| {
             let (config, meter) = (config.clone(), meter.clone());
-            let renew: Renew = Box::new(move |launch, output| {
+            let renew: Renew = Box::new(move |launch, files, output| {
                 // It was possible a moment ago.
-                enlist::registrar(&config, launch, &output.outlets, meter).ok().flatten()
+                enlist::registrar(&config, launch, files, &output.outlets, meter).ok().flatten()
             });
             renew
         });
@@ -73,7 +75,8 @@ impl Preparation {
 
 impl Supervisor {
     pub(super) fn prepared(&mut self) {
-        let renewed = self.preparation.renew.take().and_then(|renew| renew(&self.launch, &self.output));
+        let renew = self.preparation.renew.take();
+        let renewed = renew.and_then(|renew| renew(&self.launch, &self.files, &self.output));
         if let Some(registrar) = renewed {
             self.registrar = Some(Arc::new(registrar));
         }

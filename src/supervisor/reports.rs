@@ -9,6 +9,7 @@ use crate::domain::notice::Notice;
 use crate::domain::queue::{Question, QueueFault};
 use crate::domain::record::{JobRecord, RowStatus};
 use crate::sys::child::Launch;
+use crate::sys::door::Dir;
 use crate::sys::hooks::{self, Received, Shims, Socket};
 use crate::sys::run_dir;
 use chrono::{DateTime, Utc};
@@ -35,8 +36,8 @@ pub(super) struct Answer {
 
 impl Reports {
     /// Installs the hooks, into the listener's environment too. Without them the runner works as well.
-    pub(super) fn open(config: &Config, launch: &mut Launch) -> Reports {
-        let socket = match install(config, launch) {
+    pub(super) fn open(config: &Config, launch: &mut Launch, runner: &Dir) -> Reports {
+        let socket = match install(config, launch, runner) {
             Ok(socket) => Some(socket),
             Err(error) => {
                 let variable = vars::RUNNER_RUN_DIR.name;
@@ -58,13 +59,13 @@ impl Reports {
 
 type Refused = Box<dyn std::error::Error>;
 
-fn install(config: &Config, launch: &mut Launch) -> Result<Socket, Refused> {
+fn install(config: &Config, launch: &mut Launch, runner: &Dir) -> Result<Socket, Refused> {
     let dir = run_dir::create(&run_dir::candidates(config.run_dir.as_deref()))?;
     let user = launch.user.as_ref().map(|user| (user.uid, user.gid));
     let dir = hooks::make_dir(&dir, user.is_some())?;
     let socket = Socket::bind(&dir, user, utc_now)?;
     let exe = std::env::current_exe()?;
-    let shims = Shims::install(&dir, &exe, &launch.dir, &launch.env, socket.path())?;
+    let shims = Shims::install(&dir, &exe, runner, &launch.env, socket.path())?;
     for kept in shims.kept() {
         let (variable, says) = (kept.hook.variable(), kept.reason.to_string());
         tracing::warn!(event = "job_hook_left_alone", variable, says);

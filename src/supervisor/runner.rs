@@ -2,6 +2,7 @@
 
 use super::enlist;
 use super::fault::StartError;
+use super::files::Files;
 use crate::config::{Config, Flavour, vars};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
@@ -16,16 +17,17 @@ const SHARED_MEMORY: &str = "/dev/shm";
 /// Below this a browser's tabs crash; docker's default is 64 MiB.
 const BROWSER_NEEDS: u64 = 256 << 20;
 
-/// The listener's launch, and where its jobs work.
+/// The listener's launch, where its jobs work, and the runner's files.
 pub(super) fn launch(
     config: &Config,
     mut environment: Vec<(OsString, OsString)>,
-) -> Result<(Launch, PathBuf), StartError> {
+) -> Result<(Launch, PathBuf, Files), StartError> {
     let dir = config.runner.dir.clone();
     if !dir.join(LISTENER).exists() {
         return Err(StartError::NoRunner { dir, missing: LISTENER });
     }
-    if config.registration.skip && !runner_file::is_configured(&dir) {
+    let mut files = Files::open(&dir)?;
+    if config.registration.skip && !runner_file::is_configured(&files.dir) {
         return Err(StartError::NotConfigured { dir });
     }
     let user = user(config, &environment)?;
@@ -33,11 +35,12 @@ pub(super) fn launch(
         return Err(StartError::Root);
     }
     warn_of_little_shared_memory(&config.runner.flavour);
-    let work_dir = runner_file::work_folder(&dir).unwrap_or_else(|| config.runner.work_dir.clone());
+    files.dir = files.dir.with_linked_diag(user.as_ref().map(|user| user.ids.uid));
+    let work_dir = runner_file::work_folder(&files.dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
     warn_of_a_path_of_jobs(&environment, user.as_ref());
     warn_of_updates_that_cannot_be(config, &dir, user.as_ref());
-    if let Some(trace) = exposure::used(&dir, &work_dir).filter(|_| config.runner.ephemeral) {
+    if let Some(trace) = exposure::used(&files.dir, &work_dir).filter(|_| config.runner.ephemeral) {
         return Err(StartError::Used { trace });
     }
     if !config.registration.skip {
@@ -58,14 +61,14 @@ pub(super) fn launch(
     let user = user.map(|user| user.ids);
     let launch =
         Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment, user };
-    Ok((launch, work_dir))
+    Ok((launch, work_dir, files))
 }
 
-/// Whether the listener that ended so can be launched again. Until it has unpacked a just-in-time configuration, that is its
-/// registration; after a 0 nothing but its own files tells whether its one job is done.
-pub(super) fn is_configured(launch: &Launch, exit: Exit) -> bool {
-    let has_jit = || launch.env.iter().any(|(name, _)| name == vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name);
-    runner_file::is_configured(&launch.dir) || (exit != Exit::Code(0) && has_jit())
+/// Whether the listener that ended so can be launched again without files of a registration. Until it has unpacked a
+/// just-in-time configuration, that is its registration; after a 0 nothing but its own files tells whether its one job is done.
+pub(super) fn has_jit(launch: &Launch, exit: Exit) -> bool {
+    exit != Exit::Code(0)
+        && launch.env.iter().any(|(name, _)| name == vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name)
 }
 
 pub(super) fn user(
@@ -154,9 +157,7 @@ mod tests {
             user: None,
         };
         let (plain, jit) = (with(&[]), with(&[vars::ACTIONS_RUNNER_INPUT_JITCONFIG.name]));
-        assert!(is_configured(&jit, Exit::Signal(9)) && !is_configured(&jit, Exit::Code(0)));
-        assert!(!is_configured(&plain, Exit::Signal(9)));
-        std::fs::write(dir.path().join(".runner"), "{}").expect("a file");
-        assert!(is_configured(&plain, Exit::Signal(9)) && is_configured(&jit, Exit::Code(0)));
+        assert!(has_jit(&jit, Exit::Signal(9)) && !has_jit(&jit, Exit::Code(0)));
+        assert!(!has_jit(&plain, Exit::Signal(9)));
     }
 }

@@ -124,6 +124,7 @@ impl Supervisor {
         match row.status {
             RowStatus::Running => {
                 self.sweeper.job_began();
+                self.files.job_began();
                 self.registrar.iter().for_each(|registrar| registrar.ground.job_began());
                 self.engine.job_began(row.started_at.unwrap_or(now.utc));
             }

@@ -88,12 +88,11 @@ pub(crate) struct Setup {
     pub outlets: [Outlet; 2],
 }
 
-pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
-    let Setup { config, environment, tcp, outlets } = setup;
+pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Result<Supervisor, StartError> {
     let os = |what| move |source| StartError::Os { what, source };
     let signals = Signals::catch().map_err(os("the signal handlers"))?;
-    let (mut launch, work_dir) = runner::launch(&config, environment)?;
-    let reports = Reports::open(&config, &mut launch);
+    let (mut launch, work_dir, files) = runner::launch(&config, environment)?;
+    let reports = Reports::open(&config, &mut launch, &files.dir);
     let clock = Clock { start: Instant::now() };
     let now = clock.now();
 
@@ -102,7 +101,7 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
     let exporter = Exporter::install(&identity(&config), &settings.bounds).map_err(StartError::Registry)?;
     let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
     let (preparation, registrar) =
-        Preparation::new(&config, &launch, &outlets, &ApiMeter::new(exporter.clone()))?;
+        Preparation::new(&config, &launch, &files, &outlets, &ApiMeter::new(exporter.clone()))?;
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
@@ -119,14 +118,15 @@ pub(super) fn begin(setup: Setup) -> Result<Supervisor, StartError> {
         life,
         clock,
         signals,
-        sweeper: Sweeper::start(&config, &launch, work_dir),
-        engine: EngineWatch::start(&config, &launch),
+        sweeper: Sweeper::start(&config, &launch, &files.dir, &work_dir),
+        engine: EngineWatch::start(&config, &launch, &files.dir),
         scene: Scene::new(Arc::clone(&space)),
         preparation,
         reports,
-        caches: CacheWatch::begin(&config.metrics.cache_types, &launch.dir, space, &telemetry),
+        caches: CacheWatch::begin(&config.metrics.cache_types, &files.dir, space, &telemetry),
         traced: Traced::default(),
         launch,
+        files,
         listening: Listening::default(),
         workers: Workers::default(),
         closing: Closing::default(),

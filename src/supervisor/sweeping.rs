@@ -5,10 +5,11 @@ use crate::config::Config;
 use crate::domain::notice::Notice;
 use crate::domain::sweep::Swept;
 use crate::sys::child::Launch;
+use crate::sys::door::{self, Dir};
 use crate::sys::processes::TRACKING_ID;
 use crate::sys::sweep::{Plan, Sweep};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,12 +37,12 @@ struct UnderWay {
 
 impl Sweeper {
     /// Sweeps for the first time: whatever job ran here before has ended, unless its worker lives.
-    pub(super) fn start(config: &Config, launch: &Launch, work_dir: PathBuf) -> Sweeper {
+    pub(super) fn start(config: &Config, launch: &Launch, runner: &Dir, work_dir: &Path) -> Sweeper {
         let most = u64::try_from(config.runner.diag_max_mb).unwrap_or(u64::MAX);
         let inherited = launch.env.iter().find(|(name, _)| name == TRACKING_ID);
         let plan = Plan {
-            runner_dir: launch.dir.clone(),
-            work_dir,
+            runner: runner.clone(),
+            work_dir: door::settled(work_dir),
             user: launch.user.clone(),
             inherited: inherited.map(|(_, value)| value.as_bytes().to_owned()),
             leftovers: config.runner.sweep,

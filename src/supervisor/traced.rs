@@ -2,8 +2,8 @@
 
 use crate::domain::lifecycle::Input;
 use crate::domain::polls::TraceWord;
+use crate::sys::door::Dir;
 use crate::sys::trace::Follower;
-use std::path::Path;
 use tokio::sync::mpsc;
 
 /// What follows the trace, if it is followed.
@@ -13,8 +13,8 @@ pub(super) struct Traced {
 }
 
 impl Traced {
-    pub(super) fn follow(&mut self, runner_dir: &Path) -> Option<Input> {
-        match Follower::start(runner_dir) {
+    pub(super) fn follow(&mut self, runner: &Dir) -> Option<Input> {
+        match Follower::start(runner.clone()) {
             Ok(follower) => self.follower = Some(follower),
             Err(error) => {
                 tracing::debug!(event = "trace_not_followed", error = %error);

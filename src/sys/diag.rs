@@ -7,6 +7,7 @@
 mod pages;
 
 use super::disk::Lowest;
+use super::door::Dir;
 use crate::domain::cache::CacheEvent;
 use crate::sys::identity::Identity;
 use nix::errno::Errno;
@@ -17,13 +18,15 @@ use pages::Pages;
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The disk is looked at this often at most while pages grow; when one is closed, always.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Where they are, below the runner's directory.
+const PAGES: &str = "_diag/pages";
 const STACK: usize = 128 * 1024;
 /// Batches that may wait for the supervisor; then reading waits, and the files with it.
 const BATCHES: usize = 4;
@@ -32,6 +35,7 @@ const FILES: AddWatchFlags = AddWatchFlags::IN_CREATE
     .union(AddWatchFlags::IN_MODIFY)
     .union(AddWatchFlags::IN_CLOSE_WRITE)
     .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVE_SELF)
     .union(AddWatchFlags::IN_ONLYDIR);
 /// What we want to hear of a directory that is to hold the next one down.
 const MADE: AddWatchFlags =
@@ -52,7 +56,7 @@ pub struct Follower {
 /// # Errors
 /// What the system says; the worker makes the directory itself then.
 pub fn prepare(runner_dir: &Path, who: Option<&Identity>) -> io::Result<()> {
-    let pages = pages_dir(runner_dir);
+    let pages = runner_dir.join(PAGES);
     let make = || std::fs::create_dir_all(&pages);
     match who {
         Some(identity) => identity.act(make)?,
@@ -65,12 +69,11 @@ impl Follower {
     ///
     /// # Errors
     /// If the system refuses a watch or a thread.
-    pub fn start(runner_dir: &Path, space: Arc<Lowest>) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
+    pub fn start(runner: Dir, space: Arc<Lowest>) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (sender, batches) = mpsc::channel(BATCHES);
-        let dir = pages_dir(runner_dir);
-        let pages = Pages::new(dir, sender);
+        let pages = Pages::new(runner, sender);
         let mut watcher =
             Watcher { inotify, stop: Arc::clone(&stop), here: None, above: None, pages, space, looked: None };
         watcher.aim(false)?;
@@ -91,10 +94,6 @@ impl Drop for Follower {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn pages_dir(runner_dir: &Path) -> PathBuf {
-    runner_dir.join("_diag/pages")
 }
 
 /// Waits until there are events, or until it is told to stop, which it says.
@@ -154,7 +153,12 @@ impl Watcher {
             // Something above it, or a watch that was given up.
             return if self.here.is_none() { self.aim(true) } else { Ok(()) };
         }
-        if is(AddWatchFlags::IN_IGNORED) {
+        if is(AddWatchFlags::IN_MOVE_SELF) {
+            // What is made from now on is made elsewhere. The watch may be gone already.
+            let _ = self.inotify.rm_watch(event.wd);
+            self.pages.moved()?;
+        }
+        if is(AddWatchFlags::IN_IGNORED) || is(AddWatchFlags::IN_MOVE_SELF) {
             self.here = None;
             return self.aim(true);
         }
@@ -181,15 +185,15 @@ impl Watcher {
 
     /// Watches the directory, or what is above it until it is there; if it comes `late`, it may hold files by then.
     fn aim(&mut self, mut late: bool) -> io::Result<()> {
-        let dir = self.pages.dir().to_owned();
+        let runner = self.pages.runner().clone();
         loop {
-            if let Ok(watch) = self.inotify.add_watch(&dir, FILES) {
+            if let Ok(watch) = runner.watch(&self.inotify, PAGES, FILES) {
                 self.here = Some(watch);
                 self.above.take().into_iter().for_each(|above| _ = self.inotify.rm_watch(above));
                 return if late { self.pages.look() } else { Ok(()) };
             }
             late = true;
-            let above = dir.ancestors().skip(1).find_map(|dir| self.inotify.add_watch(dir, MADE).ok());
+            let above = ["_diag", ""].into_iter().find_map(|dir| runner.watch(&self.inotify, dir, MADE).ok());
             let above = above.ok_or_else(|| io::Error::other("no directory to watch"))?;
             // The next one down may have been made before this watch was: only a watch that stood already has missed nothing.
             match self.above.replace(above) {

@@ -8,6 +8,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
+use super::door::Dir;
 use super::processes;
 use crate::child_setup::Ids;
 use crate::domain::engine::{EngineNews, Found, Kind, Mark};
@@ -102,7 +103,7 @@ impl Place {
 #[derive(Clone, Debug)]
 pub struct Plan {
     place: Result<Place, String>,
-    runner_dir: PathBuf,
+    runner: Dir,
     user: Option<Ids>,
     memory: PathBuf,
     clock: fn() -> DateTime<Utc>,
@@ -124,15 +125,15 @@ enum Errand {
 }
 
 impl Plan {
-    /// For the runner in `runner_dir`, whose jobs are `user`'s and have this environment. The memory is a file of this path.
+    /// For this runner, whose jobs are `user`'s and have this environment. The memory is a file of this path.
     pub fn new(
         environment: &[(OsString, OsString)],
-        runner_dir: PathBuf,
+        runner: Dir,
         user: Option<Ids>,
         memory: PathBuf,
         clock: fn() -> DateTime<Utc>,
     ) -> Plan {
-        Plan { place: Place::spoken(environment), runner_dir, user, memory, clock }
+        Plan { place: Place::spoken(environment), runner, user, memory, clock }
     }
 
     /// Whether jobs could have an engine, as far as can be told without asking it.
@@ -160,7 +161,7 @@ impl Sweep {
     pub fn start(plan: Plan, words: UnboundedSender<Word>) -> io::Result<Sweep> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (errands, inbox) = unbounded_channel();
-        let memory = Memory::open(plan.memory.clone());
+        let memory = Memory::open(plan.memory.clone(), plan.runner.odd());
         let mut desk = Desk { plan, memory, words, due: None, owed: 0 };
         std::thread::Builder::new()
             .name("engine".to_owned())
@@ -238,7 +239,7 @@ impl Desk {
     }
 
     fn began(&mut self, began: DateTime<Utc>) {
-        let Some(labels) = memory::labels(&self.plan.runner_dir) else { return };
+        let Some(labels) = memory::labels(&self.plan.runner) else { return };
         let marks = &mut self.memory.marks;
         if self.plan.has_engine() && marks.iter().all(|mark| mark.labels != labels) {
             marks.truncate(MOST_MARKS - 1);
@@ -280,7 +281,7 @@ impl Desk {
             }
         };
         // The list comes before the look: what a worker makes that begins after the look is not on the list.
-        if !leaving && processes::has_worker_of(&self.plan.runner_dir) {
+        if !leaving && processes::has_worker_of(self.plan.runner.path()) {
             return false;
         }
         let is_whole = found.len() <= MOST;

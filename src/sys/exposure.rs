@@ -1,6 +1,7 @@
 //! What at the start already lets a job into the place of ours: a `PATH` that asks its directories first, a program it can
 //! read, the leavings of an earlier job.
 
+use super::door::Dir;
 use super::identity::Identity;
 use super::ownership;
 use std::ffi::OsStr;
@@ -25,14 +26,13 @@ pub fn readable() -> Option<PathBuf> {
 
 /// What an earlier job has left, by the runner's own hand: a worker's log, or the map of workspaces. An image that was only
 /// unpacked, warmed up, or given tools has neither.
-pub fn used(runner: &Path, work: &Path) -> Option<PathBuf> {
+pub fn used(runner: &Dir, work: &Path) -> Option<PathBuf> {
     let mapping = work.join("_PipelineMapping");
     if mapping.symlink_metadata().is_ok() {
         return Some(mapping);
     }
-    let logs = std::fs::read_dir(runner.join("_diag")).ok()?.flatten();
-    let mut logs = logs.filter(|log| log.file_name().as_encoded_bytes().starts_with(b"Worker_"));
-    logs.next().map(|log| log.path())
+    let log = runner.names("_diag").ok()?.find(|name| name.starts_with("Worker_"))?;
+    Some(runner.path().join("_diag").join(log))
 }
 
 #[cfg(test)]
@@ -55,16 +55,18 @@ mod tests {
     fn a_job_has_been_here_if_the_runner_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let (runner, work) = (dir.path().join("runner"), dir.path().join("work"));
-        assert_eq!(used(&runner, &work), None);
+        std::fs::create_dir(&runner).unwrap();
+        let opened = Dir::open(&runner).unwrap();
+        assert_eq!(used(&opened, &work), None);
         for warm in [work.join("_tool"), work.join("_actions"), runner.join("_diag/pages")] {
             std::fs::create_dir_all(warm).unwrap();
         }
         std::fs::write(runner.join("_diag/Runner_20260101-000000-utc.log"), "").unwrap();
-        assert_eq!(used(&runner, &work), None, "warmed up");
+        assert_eq!(used(&opened, &work), None, "warmed up");
         let log = runner.join("_diag/Worker_20260101-000000-utc.log");
         std::fs::write(&log, "").unwrap();
-        assert_eq!(used(&runner, &work), Some(log));
+        assert_eq!(used(&opened, &work), Some(log));
         std::fs::create_dir(work.join("_PipelineMapping")).unwrap();
-        assert_eq!(used(&runner, &work), Some(work.join("_PipelineMapping")));
+        assert_eq!(used(&opened, &work), Some(work.join("_PipelineMapping")));
     }
 }

@@ -1,27 +1,21 @@
 //! What the next supervisor must know lies in a small file of ours: replaced whole, closed to others, and believed only if it is ours.
 
-use super::door;
+use super::door::{self, Odd};
 use super::remove::remove;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Far more than any has.
 const MOST: u64 = 64 * 1024;
 
-/// What a predecessor has written there; `None` if it is not ours, or says nothing that can be understood.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let file = door::open(path).ok()?;
-    let found = file.metadata().ok()?;
-    if found.uid() != nix::unistd::geteuid().as_raw() || found.nlink() != 1 {
-        return None;
-    }
-    let mut text = Vec::new();
-    file.take(MOST).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+/// What a predecessor has written there; `None` if it is not ours, or says nothing that can be understood. What is there
+/// instead is told.
+pub fn read<T: DeserializeOwned>(path: &Path, odd: &Odd) -> Option<T> {
+    serde_json::from_slice(&door::read_own(path, MOST, odd).ok()?).ok()
 }
 
 /// Puts it in the place of what was there.
@@ -47,22 +41,26 @@ mod tests {
     fn what_is_written_is_read_again_and_is_nobody_elses() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("kept");
-        assert_eq!(read::<Vec<u8>>(&path), None);
+        assert_eq!(read::<Vec<u8>>(&path, &Odd::default()), None);
         write(&path, &vec![1, 2]).expect("ours");
         write(&path, &vec![3]).expect("in its place");
-        assert_eq!(read::<Vec<u8>>(&path), Some(vec![3]));
+        assert_eq!(read::<Vec<u8>>(&path, &Odd::default()), Some(vec![3]));
         let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         std::fs::hard_link(&path, dir.path().join("other")).expect("ours");
-        assert_eq!(read::<Vec<u8>>(&path), None, "a file with another name may be one of another purpose");
+        assert_eq!(
+            read::<Vec<u8>>(&path, &Odd::default()),
+            None,
+            "a file with another name may be one of another purpose"
+        );
         remove(&path).expect("removed");
         std::os::unix::fs::symlink("other", &path).expect("ours");
-        assert_eq!(read::<Vec<u8>>(&path), None, "a link leads to what somebody else chose");
+        assert_eq!(read::<Vec<u8>>(&path, &Odd::default()), None, "a link leads to what somebody else chose");
         if nix::unistd::geteuid().is_root() {
             remove(&path).expect("removed");
             std::fs::write(&path, "[3]").expect("ours");
             std::os::unix::fs::chown(&path, Some(1001), None).expect("root may");
-            assert_eq!(read::<Vec<u8>>(&path), None, "somebody else's word");
+            assert_eq!(read::<Vec<u8>>(&path, &Odd::default()), None, "somebody else's word");
         }
     }
 }

@@ -3,11 +3,10 @@
 //! Any job can write it: it is a word of the runner's user, never a source of whom we act upon.
 //! JSON with a byte order mark (`IOUtil.SaveObject`); a just-in-time configuration may spell keys and booleans otherwise.
 
-use super::door;
-use super::remove::remove;
+use super::door::Dir;
 use serde_json::Value;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The files of a registration, the telling one first.
 const FILES: [&str; 5] =
@@ -30,12 +29,12 @@ pub struct RunnerFile {
 }
 
 /// Whether the runner is configured: `.runner` is there, or what a migration left in its place.
-pub fn is_configured(dir: &Path) -> bool {
-    FILES[..2].iter().any(|file| dir.join(file).exists())
+pub fn is_configured(dir: &Dir) -> bool {
+    FILES[..2].iter().any(|file| dir.find(file).is_ok())
 }
 
 /// Reads it; `None` if there is none or it cannot be understood.
-pub fn read(dir: &Path) -> Option<RunnerFile> {
+pub fn read(dir: &Dir) -> Option<RunnerFile> {
     let fields = fields(dir)?;
     let field =
         |name: &str| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
@@ -48,14 +47,14 @@ pub fn read(dir: &Path) -> Option<RunnerFile> {
 }
 
 /// Where it lets its jobs work, absolute; `None` if there is no registration or it does not say.
-pub fn work_folder(dir: &Path) -> Option<PathBuf> {
+pub fn work_folder(dir: &Dir) -> Option<PathBuf> {
     let fields = fields(dir)?;
     let (_, folder) = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case("workFolder"))?;
-    folder.as_str().filter(|folder| !folder.is_empty()).map(|folder| dir.join(folder))
+    folder.as_str().filter(|folder| !folder.is_empty()).map(|folder| dir.path().join(folder))
 }
 
-fn fields(dir: &Path) -> Option<serde_json::Map<String, Value>> {
-    let text = FILES[..2].iter().find_map(|file| door::read(&dir.join(file), MOST).ok())?;
+fn fields(dir: &Dir) -> Option<serde_json::Map<String, Value>> {
+    let text = FILES[..2].iter().find_map(|file| dir.read(file, MOST).ok())?;
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
     serde_json::from_slice(text).ok()
 }
@@ -64,9 +63,9 @@ fn fields(dir: &Path) -> Option<serde_json::Map<String, Value>> {
 ///
 /// # Errors
 /// If a file is there and cannot be deleted.
-pub fn forget(dir: &Path) -> io::Result<()> {
+pub fn forget(dir: &Dir) -> io::Result<()> {
     for file in FILES {
-        remove(&dir.join(file))?;
+        dir.remove(file)?;
     }
     Ok(())
 }
@@ -78,7 +77,7 @@ mod tests {
     fn with(text: &str) -> Option<RunnerFile> {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join(".runner"), text).expect("a file");
-        read(dir.path())
+        read(&Dir::open(dir.path()).expect("ours"))
     }
 
     #[test]
@@ -114,13 +113,14 @@ mod tests {
     #[test]
     fn the_work_folder_is_below_the_runner_unless_it_is_absolute() {
         let dir = tempfile::tempdir().expect("a directory");
-        assert_eq!(work_folder(dir.path()), None);
+        let runner = Dir::open(dir.path()).expect("ours");
+        assert_eq!(work_folder(&runner), None);
         for (folder, want) in
             [("_work", Some(dir.path().join("_work"))), ("/w", Some("/w".into())), ("", None)]
         {
             let text = serde_json::json!({ "workFolder": folder }).to_string();
             std::fs::write(dir.path().join(".runner"), text).expect("a file");
-            assert_eq!(work_folder(dir.path()), want);
+            assert_eq!(work_folder(&runner), want);
         }
     }
 
@@ -130,9 +130,10 @@ mod tests {
         for file in FILES {
             std::fs::write(dir.path().join(file), "{}").expect("a file");
         }
-        assert!(is_configured(dir.path()));
-        forget(dir.path()).expect("deleted");
-        assert!(!is_configured(dir.path()));
-        forget(dir.path()).expect("nothing to delete is fine");
+        let runner = Dir::open(dir.path()).expect("ours");
+        assert!(is_configured(&runner));
+        forget(&runner).expect("deleted");
+        assert!(!is_configured(&runner));
+        forget(&runner).expect("nothing to delete is fine");
     }
 }

@@ -29,6 +29,9 @@ impl Signals {
     /// # Errors
     /// If the operating system refuses a handler.
     pub fn catch() -> io::Result<Signals> {
+        // A job of our user may set a limit for our files. Caught, it is a write that fails; it would end us, and ignored it
+        // would be ignored by every child.
+        drop(signal(SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32))?);
         Ok(Signals {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,

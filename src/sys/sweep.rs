@@ -8,6 +8,7 @@
 mod leftovers;
 mod logs;
 
+use super::door::{self, Dir};
 use super::processes::{self, Marks};
 use crate::child_setup::Ids;
 use crate::domain::sweep::{Process, Swept, condemned, ended, has_job, has_worker};
@@ -15,6 +16,7 @@ use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,8 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The runner's directory.
-    pub runner_dir: PathBuf,
-    /// Where its jobs work.
+    pub runner: Dir,
+    /// Where its jobs work, as it was meant at the start.
     pub work_dir: PathBuf,
     /// Who the runner is; `None`: who we are.
     pub user: Option<Ids>,
@@ -105,7 +107,7 @@ fn sweep(plan: &Plan, job_began: &AtomicBool) -> Swept {
         (swept.processes, swept.left) = end_processes(&marks);
         swept.files = remove_files(plan, &marks, job_began);
     }
-    swept.files += plan.logs.map_or(0, |limit| logs::bound(&plan.runner_dir.join("_diag"), limit));
+    swept.files += plan.logs.map_or(0, |limit| logs::bound(plan.runner.readable("_diag"), limit));
     swept
 }
 
@@ -166,9 +168,15 @@ fn remove_files(plan: &Plan, marks: &Marks, job_began: &AtomicBool) -> u64 {
         }
         !is_over
     };
-    let (runner, work) = (&plan.runner_dir, &plan.work_dir);
-    let places = [(runner, &["_diag", "pages"][..]), (runner, &["_diag", "blocks"]), (work, &["_temp"])];
-    places.iter().map(|(base, steps)| leftovers::empty(base, steps, before, &mut may)).sum()
+    let runner = plan.runner.as_fd();
+    let mut files = 0;
+    for step in ["pages", "blocks"] {
+        files += leftovers::empty(runner, &["_diag", step], before, &mut may);
+    }
+    if let Ok(work) = door::directory(&plan.work_dir) {
+        files += leftovers::empty(work.as_fd(), &["_temp"], before, &mut may);
+    }
+    files
 }
 
 #[expect(clippy::disallowed_methods, reason = "deadlines of a thread that nobody waits for")]

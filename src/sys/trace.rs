@@ -4,13 +4,12 @@
 //! what is no file is not opened, and a line is cut where no line of ours would go on.
 
 use super::diag::{events, wait};
-use super::door;
+use super::door::{self, Dir};
 use crate::domain::polls::{TraceWord, read};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -22,6 +21,7 @@ const TAIL: u64 = 128 * 1024;
 const CHUNK: usize = 16 * 1024;
 /// A line that tells something is shorter.
 const LINE: usize = 2048;
+const DIAG: &str = "_diag";
 /// Names looked at for the newest.
 const LOOKED_AT: usize = 4096;
 
@@ -36,14 +36,13 @@ impl Follower {
     ///
     /// # Errors
     /// If the system refuses a thread.
-    pub fn start(runner_dir: &Path) -> io::Result<(Follower, mpsc::Receiver<TraceWord>)> {
-        let dir = runner_dir.join("_diag");
+    pub fn start(runner: Dir) -> io::Result<(Follower, mpsc::Receiver<TraceWord>)> {
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (words, heard) = mpsc::channel(WORDS);
         let told = Arc::clone(&stop);
         std::thread::Builder::new().name("trace".to_owned()).stack_size(STACK).spawn(move || {
             // The channel's end says that there is nothing more to tell.
-            let _ = Trace::open(dir, told, words).and_then(Trace::follow);
+            let _ = Trace::open(runner, told, words).and_then(Trace::follow);
         })?;
         Ok((Follower { stop }, heard))
     }
@@ -56,13 +55,17 @@ impl Drop for Follower {
 }
 
 /// The name of the trace that was written last.
-fn newest(dir: &Path) -> io::Result<Option<String>> {
-    let entries = std::fs::read_dir(dir)?.take(LOOKED_AT).flatten();
-    let traces = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().ok().filter(|name| is_trace(name))?;
-        Some((entry.metadata().ok()?.modified().ok()?, name))
+fn newest(runner: &Dir) -> io::Result<Option<String>> {
+    let names = runner.names(DIAG)?.take(LOOKED_AT).filter(|name| is_trace(name));
+    let traces = names.filter_map(|name| {
+        let found = runner.find(&below(&name)).ok()?;
+        Some(((found.st_mtime, found.st_mtime_nsec), name))
     });
     Ok(traces.max().map(|(_, name)| name))
+}
+
+fn below(name: &str) -> String {
+    format!("{DIAG}/{name}")
 }
 
 fn is_trace(name: &str) -> bool {
@@ -72,18 +75,18 @@ fn is_trace(name: &str) -> bool {
 struct Trace {
     inotify: Inotify,
     stop: Arc<EventFd>,
-    dir: PathBuf,
+    runner: Dir,
     log: Log,
     words: mpsc::Sender<TraceWord>,
 }
 
 impl Trace {
-    fn open(dir: PathBuf, stop: Arc<EventFd>, words: mpsc::Sender<TraceWord>) -> io::Result<Trace> {
+    fn open(runner: Dir, stop: Arc<EventFd>, words: mpsc::Sender<TraceWord>) -> io::Result<Trace> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        inotify.add_watch(&dir, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_ONLYDIR)?;
-        let name = newest(&dir)?.ok_or(io::ErrorKind::NotFound)?;
-        let log = Log::open(&inotify, &dir, name, true)?;
-        Ok(Trace { inotify, stop, dir, log, words })
+        runner.watch(&inotify, DIAG, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_ONLYDIR)?;
+        let name = newest(&runner)?.ok_or(io::ErrorKind::NotFound)?;
+        let log = Log::open(&inotify, &runner, name, true)?;
+        Ok(Trace { inotify, stop, runner, log, words })
     }
 
     fn follow(mut self) -> io::Result<()> {
@@ -105,7 +108,7 @@ impl Trace {
     /// It goes on in this one, if that is a file.
     fn turn(&mut self, name: String) -> io::Result<()> {
         self.log.catch_up(&self.words)?;
-        if let Ok(next) = Log::open(&self.inotify, &self.dir, name, false) {
+        if let Ok(next) = Log::open(&self.inotify, &self.runner, name, false) {
             let before = std::mem::replace(&mut self.log, next);
             // It may be gone, and its watch with it.
             let _ = self.inotify.rm_watch(before.watch);
@@ -125,11 +128,11 @@ struct Log {
 }
 
 impl Log {
-    fn open(inotify: &Inotify, dir: &Path, name: String, tail: bool) -> io::Result<Log> {
-        let path = dir.join(&name);
-        let mut file = door::open(&path)?;
+    fn open(inotify: &Inotify, runner: &Dir, name: String, tail: bool) -> io::Result<Log> {
+        let path = below(&name);
+        let mut file = runner.file(&path)?;
         let found = file.metadata()?;
-        let watch = inotify.add_watch(&path, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DONT_FOLLOW)?;
+        let watch = door::watch(inotify, &file, &runner.path().join(path), AddWatchFlags::IN_MODIFY)?;
         let from = found.len().saturating_sub(TAIL);
         let cut = tail && from > 0;
         if cut {
@@ -180,6 +183,7 @@ impl Log {
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::path::PathBuf;
     use tempfile::TempDir;
 
     const FAILED: &str = "[2026-11-30 08:59:14Z ERR  BrokerServer] Catch exception during request\n";
@@ -207,7 +211,7 @@ mod tests {
             for (name, text) in files {
                 std::fs::write(dir.path().join("_diag").join(name), text).expect("it is ours");
             }
-            let (follower, heard) = Follower::start(dir.path()).expect("a thread");
+            let (follower, heard) = Follower::start(Dir::open(dir.path()).expect("ours")).expect("a thread");
             Stage { dir, heard, follower }
         }
 

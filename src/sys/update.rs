@@ -1,11 +1,10 @@
 //! Waits for the self-updater's marker: told by inotify, never by looking again and again.
 
-use super::remove::remove;
+use super::door::Dir;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::time::Duration;
 
 const MARKER: &str = "update.finished";
@@ -14,15 +13,14 @@ const MARKER: &str = "update.finished";
 ///
 /// # Errors
 /// If the directory cannot be watched or the marker not deleted.
-pub fn finished(runner_dir: &Path, at_most: Duration) -> io::Result<bool> {
+pub fn finished(runner: &Dir, at_most: Duration) -> io::Result<bool> {
     // The watch comes before the look, so that a marker set in between is not missed.
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
     let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
-    inotify.add_watch(runner_dir, flags)?;
+    runner.watch(&inotify, "", flags)?;
     let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
-    let marker = runner_dir.join(MARKER);
     loop {
-        if remove(&marker)? {
+        if runner.remove(MARKER)? {
             return Ok(true);
         }
         match poll(&mut [PollFd::new(inotify.as_fd(), PollFlags::POLLIN)], timeout) {

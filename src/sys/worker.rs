@@ -1,29 +1,29 @@
 //! Evidence of the listener's workers, from places a job's name cannot write to: the process table and `_diag`.
 
+use super::door::Dir;
 use super::processes::{self, Stat};
 use crate::domain::job::crew::{Id, Log, Look, Process};
 use chrono::{DateTime, Utc};
+use rustix::fs::FileType;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeSet, HashMap};
-use std::fs::Metadata;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
 /// Files in `_diag` that are looked at: the sweep leaves far fewer of the runner's own.
 const MOST_LOGS: usize = 8192;
+const DIAG: &str = "_diag";
 
 /// Looks for the workers of one listener.
 #[derive(Debug)]
 pub struct Watch {
     listener: i32,
-    diag: PathBuf,
+    runner: Dir,
     /// Logs that were there at the last look.
     known: BTreeSet<String>,
     /// What tells a worker's end: its descriptor, where the kernel gives one.
@@ -32,11 +32,10 @@ pub struct Watch {
 
 impl Watch {
     /// A listener that has just been started: what lies in `_diag` is not of its workers.
-    pub fn start(listener: u32, runner_dir: &Path) -> Watch {
-        let diag = runner_dir.join("_diag");
-        let known = logs(&diag).unwrap_or_default();
+    pub fn start(listener: u32, runner: &Dir) -> Watch {
+        let known = logs(runner).unwrap_or_default();
         let listener = i32::try_from(listener).unwrap_or(i32::MAX);
-        Watch { listener, diag, known, ends: HashMap::new() }
+        Watch { listener, runner: runner.clone(), known, ends: HashMap::new() }
     }
 
     /// What is new, and who of `alive` still is; once the listener is gone nobody is born any more.
@@ -78,11 +77,12 @@ impl Watch {
     }
 
     fn new_logs(&mut self) -> Option<Vec<Log>> {
-        let now = logs(&self.diag)?;
+        let now = logs(&self.runner)?;
         let new = now.difference(&self.known).filter_map(|name| {
-            let found = std::fs::symlink_metadata(self.diag.join(name)).ok().filter(Metadata::is_file)?;
-            let nanoseconds = u32::try_from(found.ctime_nsec()).ok()?;
-            let changed = DateTime::<Utc>::from_timestamp(found.ctime(), nanoseconds)?;
+            let found = self.runner.find(&format!("{DIAG}/{name}")).ok()?;
+            let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+            let nanoseconds = u32::try_from(found.st_ctime_nsec).ok().filter(|_| is_file)?;
+            let changed = DateTime::<Utc>::from_timestamp(found.st_ctime, nanoseconds)?;
             Some(Log { name: name.clone(), changed })
         });
         let new = new.collect();
@@ -117,14 +117,13 @@ impl Watch {
 }
 
 /// The names of the workers' logs; `None` where nobody may look.
-fn logs(diag: &Path) -> Option<BTreeSet<String>> {
-    let entries = match std::fs::read_dir(diag) {
-        Ok(entries) => entries,
+fn logs(runner: &Dir) -> Option<BTreeSet<String>> {
+    let names = match runner.names(DIAG) {
+        Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(BTreeSet::new()),
         Err(_) => return None,
     };
-    let names = entries.take(MOST_LOGS).flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    Some(names.filter(|name| name.starts_with("Worker_")).collect())
+    Some(names.take(MOST_LOGS).filter(|name| name.starts_with("Worker_")).collect())
 }
 
 /// Becomes readable when that process ends.
@@ -148,7 +147,7 @@ mod tests {
         let log = |name: &str| dir.path().join("_diag").join(name);
         std::fs::create_dir(dir.path().join("_diag")).expect("a directory");
         std::fs::write(log("Worker_1.log"), "").expect("a file");
-        let mut watch = Watch::start(std::process::id(), dir.path());
+        let mut watch = Watch::start(std::process::id(), &Dir::open(dir.path()).expect("ours"));
         assert_eq!(watch.look(&[], true).logs, Some(Vec::new()));
         std::fs::write(log("Worker_2.log"), "").expect("a file");
         std::os::unix::fs::symlink(log("Worker_2.log"), log("Worker_3.log")).expect("a link");
@@ -157,7 +156,8 @@ mod tests {
             |look: Look| look.logs.map(|logs| logs.into_iter().map(|log| log.name).collect::<Vec<_>>());
         assert_eq!(names(watch.look(&[], true)), Some(vec!["Worker_2.log".to_owned()]));
         assert_eq!(names(watch.look(&[], true)), Some(Vec::new()));
-        let mut nowhere = Watch::start(std::process::id(), &dir.path().join("nowhere"));
+        let empty = tempfile::tempdir().expect("a directory");
+        let mut nowhere = Watch::start(std::process::id(), &Dir::open(empty.path()).expect("ours"));
         assert_eq!(nowhere.look(&[], true).logs, Some(Vec::new()));
     }
 }

@@ -236,6 +236,10 @@ metrics! {
         {"Containers and networks that jobs leave on the Docker Engine, over a day" =>
             "sum by (runner_type, kind) (increase(github_runner_swept_engine_objects_total[1d]))"},
         "Containers and networks that a job had left on the Docker Engine and that were removed: a stopped or killed worker does not remove them itself (RUNNER_SWEEP).";
+    ODD_FILES = "github_runner_odd_files_total", Counter, [],
+        {"Runners where a job puts something else in the place of a file, over a day" =>
+            "sum by (runner_name) (increase(github_runner_odd_files_total[1d])) > 0"},
+        "Files of the runner or of ours in whose place something else stood (a link, a pipe, a device, a directory, a file far too long): not opened, and told once for each job.";
     API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
         {"Share of the calls within the hour that were refused or not answered" =>
             "sum by (endpoint) (increase(github_runner_github_api_requests_total{code!~\"[23]..\"}[1h])) / (sum by (endpoint) (increase(github_runner_github_api_requests_total[1h])) > 0)"},

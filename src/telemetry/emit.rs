@@ -111,9 +111,7 @@ impl Telemetry {
             Notice::StopAskedAgain => info!(event = "stop_asked", how = "again"),
             Notice::StopRepeated => stop_repeated(),
             Notice::DrainStarted { at_most, job } => drain_started(*at_most, job),
-            Notice::ListenerInterrupted { cancels_job, at_most } => {
-                info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
-            }
+            Notice::ListenerInterrupted { cancels_job, at_most } => interrupted(*cancels_job, *at_most),
             Notice::StopHurried { at_most } => stop_hurried(*at_most),
             Notice::BelowSignalled { rung, processes } => below_signalled(*rung, *processes),
             Notice::ListenerKilled => warn!(event = "listener_killed"),
@@ -125,6 +123,7 @@ impl Telemetry {
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
             Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
             Notice::Swept(swept) => resources::swept(*swept),
+            Notice::OddFile(odd) => around::odd_file(odd),
             Notice::Engine(news) => resources::engine(news),
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
@@ -228,6 +227,10 @@ fn journal_fault(kind: FaultKind, detail: &str) {
 fn drain_started(at_most: Option<Duration>, job: &str) {
     let seconds = at_most.map(|d| d.as_secs());
     info!(event = "drain_started", waiting_for = job, at_most_seconds = seconds);
+}
+
+fn interrupted(cancels_job: bool, at_most: Duration) {
+    info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
 }
 
 fn stop_hurried(at_most: Duration) {

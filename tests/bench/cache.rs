@@ -3,6 +3,7 @@
 use super::report::{Report, Target, median, number, table};
 use super::{Plan, process};
 use runner_init::sys::diag::{self, Follower};
+use runner_init::sys::door::Dir;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -37,7 +38,8 @@ const KINDS: [(&str, &[&str]); 2] = [("usual lines", &USUAL), ("lines that look 
 /// The program `follow DIR COUNT`: says when it is ready and when it has heard so many requests; ends with its input.
 pub(crate) fn follow(dir: &str, count: usize) {
     let (_follower, mut batches) =
-        Follower::start(Path::new(dir), std::sync::Arc::default()).expect("a watch");
+        Follower::start(Dir::open(Path::new(dir)).expect("ours"), std::sync::Arc::default())
+            .expect("a watch");
     println!("ready");
     let mut heard = 0;
     while heard < count {

@@ -2,6 +2,7 @@
 
 use super::Plan;
 use super::report::{Report, Target, millis, number, table};
+use runner_init::sys::door::Dir;
 use runner_init::sys::hooks::{Shims, make_dir};
 use serde_json::json;
 use std::os::unix::net::UnixDatagram;
@@ -71,7 +72,8 @@ fn ways(dir: &Path, binary: &Path) -> Vec<Way> {
     let exe = dir.join("runner-init");
     std::os::unix::fs::symlink(binary, &exe).expect("ours");
     let hooks = make_dir(dir, false).expect("ours");
-    Shims::install(&hooks, &exe, dir, &[], &dir.join("listening")).expect("a plain temporary directory");
+    Shims::install(&hooks, &exe, &Dir::open(dir).expect("ours"), &[], &dir.join("listening"))
+        .expect("a plain temporary directory");
     std::fs::write(dir.join("empty.sh"), "").expect("ours");
     let way = |name, argv: &[&Path], socket: &str, event: &str| Way {
         name,

@@ -39,7 +39,7 @@ pub fn in_pid_namespace<S: AsRef<OsStr>>(argv: &[S]) -> Command {
     command
 }
 
-/// Why a test that needs these cannot run here: `namespace`, `root`, `engine`, or a program in `PATH`. `None` if it can.
+/// Why a test that needs these cannot run here: `namespace`, `root`, `engine`, `fuse`, or a program in `PATH`. `None` if it can.
 pub fn missing(needs: &[&str]) -> Option<String> {
     needs.iter().find_map(|need| match *need {
         "namespace" => {
@@ -51,6 +51,7 @@ pub fn missing(needs: &[&str]) -> Option<String> {
             let answers = version.args(["version", "--format", "{{.Server.Version}}"]).output();
             (!answers.is_ok_and(|out| out.status.success())).then(|| "no Docker Engine answers".to_owned())
         }
+        "fuse" => (!Path::new("/dev/fuse").exists()).then(|| "there is no /dev/fuse".to_owned()),
         "root" => (!geteuid().is_root()).then(|| "not root".to_owned()),
         tool => program(tool).is_none().then(|| format!("there is no {tool}")),
     })

@@ -6,12 +6,11 @@
 //!
 //! Jobs may put files of their own there. Such a file can take the place of its own job's log, not of a later one's.
 
-use super::Batch;
+use super::{Batch, PAGES};
 use crate::domain::cache::JobLog;
-use crate::sys::door;
+use crate::sys::door::Dir;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 /// Read at once: the fewer calls, the less they cost. Of it only what is filled takes memory, and only while a job is followed.
@@ -44,7 +43,7 @@ struct Job {
 /// What is known of the files.
 #[derive(Debug)]
 pub(super) struct Pages {
-    dir: PathBuf,
+    runner: Dir,
     batches: mpsc::Sender<Batch>,
     job: Option<Job>,
     buffer: Vec<u8>,
@@ -53,12 +52,12 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(dir: PathBuf, batches: mpsc::Sender<Batch>) -> Pages {
-        Pages { dir, batches, job: None, buffer: Vec::new(), candidates: Vec::new() }
+    pub(super) fn new(runner: Dir, batches: mpsc::Sender<Batch>) -> Pages {
+        Pages { runner, batches, job: None, buffer: Vec::new(), candidates: Vec::new() }
     }
 
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+    pub(super) fn runner(&self) -> &Dir {
+        &self.runner
     }
 
     pub(super) fn created(&mut self, name: &str) -> io::Result<()> {
@@ -121,6 +120,12 @@ impl Pages {
         self.over()
     }
 
+    /// The directory is elsewhere now, and with it whatever would tell of the job's end.
+    pub(super) fn moved(&mut self) -> io::Result<()> {
+        self.candidates.clear();
+        self.finish()
+    }
+
     /// The job that was followed is over: what its log has left open is decided.
     fn over(&mut self) -> io::Result<()> {
         let mut batch = Batch::new();
@@ -153,13 +158,8 @@ impl Pages {
 
     /// What is in the directory has just been made.
     pub(super) fn look(&mut self) -> io::Result<()> {
-        let Ok(entries) = std::fs::read_dir(&self.dir) else { return Ok(()) };
-        for entry in entries.flatten().take(LOOKED_AT) {
-            if let Some(name) = entry.file_name().to_str() {
-                self.created(name)?;
-            }
-        }
-        Ok(())
+        let names: Vec<String> = self.runner.names(PAGES).into_iter().flatten().take(LOOKED_AT).collect();
+        names.iter().try_for_each(|name| self.created(name))
     }
 
     /// Reads what the job has written since the last time.
@@ -184,7 +184,7 @@ impl Pages {
     /// Whatever a job has put there under such a name: only a file is opened, and nothing is waited for.
     fn open(&self, name: &str) -> Option<Page> {
         let (stem, number) = parts(name)?;
-        let file = door::open(&self.dir.join(name)).ok()?;
+        let file = self.runner.file(&format!("{PAGES}/{name}")).ok()?;
         Some(Page { stem: stem.to_owned(), number, file, left: PAGE_LIMIT })
     }
 }

@@ -1,14 +1,15 @@
 //! What may have to be removed is written down when a job begins: a killed supervisor's successor has no other way to know it.
 
 use crate::domain::engine::{Mark, label, spellings};
+use crate::sys::door::{Dir, Odd};
 use crate::sys::remove::remove;
-use crate::sys::{door, keepsake, runner_file};
+use crate::sys::{keepsake, runner_file};
 use ring::digest::{SHA256, digest};
 use std::path::{Path, PathBuf};
 
 /// The labels of the worker that works with the registration in this directory; `None` if there is none.
-pub(super) fn labels(runner_dir: &Path) -> Option<Vec<String>> {
-    let text = door::read(&runner_dir.join(".runner"), runner_file::MOST).ok()?;
+pub(super) fn labels(runner: &Dir) -> Option<Vec<String>> {
+    let text = runner.read(".runner", runner_file::MOST).ok()?;
     let digest =
         |text: &String| digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes");
     let mut labels: Vec<String> = spellings(&text).iter().map(|text| label(digest(text))).collect();
@@ -24,8 +25,8 @@ pub(super) struct Memory {
 
 impl Memory {
     /// With what the predecessor has left in the file.
-    pub(super) fn open(path: PathBuf) -> Memory {
-        let marks = read(&path).unwrap_or_default();
+    pub(super) fn open(path: PathBuf, odd: &Odd) -> Memory {
+        let marks = read(&path, odd).unwrap_or_default();
         Memory { path, marks }
     }
 
@@ -40,8 +41,8 @@ impl Memory {
 }
 
 /// A label is a digest: what is not one is nobody's word of ours.
-fn read(path: &Path) -> Option<Vec<Mark>> {
-    let marks: Vec<Mark> = keepsake::read(path)?;
+fn read(path: &Path, odd: &Odd) -> Option<Vec<Mark>> {
+    let marks: Vec<Mark> = keepsake::read(path, odd)?;
     let is_label = |label: &String| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_hexdigit());
     Some(marks.into_iter().filter(|mark| mark.labels.iter().all(is_label)).collect())
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::domain::engine::{label, spellings};
+use crate::sys::door::Odd;
 use ring::digest::{SHA256, digest};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt;
@@ -55,7 +56,7 @@ impl Fake {
     fn plan(&self) -> Plan {
         let environment =
             [("DOCKER_HOST".into(), format!("unix://{}/docker.sock", self.dir.path().display()).into())];
-        Plan::new(&environment, self.dir.path().to_owned(), None, self.memory(), utc_now)
+        Plan::new(&environment, Dir::open(self.dir.path()).unwrap(), None, self.memory(), utc_now)
     }
 
     fn memory(&self) -> PathBuf {
@@ -234,7 +235,7 @@ fn nobody_who_listens_and_tls_are_named() {
     let plan = |environment: &[(&str, String)]| {
         let environment: Vec<_> =
             environment.iter().map(|(name, value)| ((*name).into(), value.into())).collect();
-        Plan::new(&environment, engine.dir.path().to_owned(), None, engine.memory(), utc_now)
+        Plan::new(&environment, Dir::open(engine.dir.path()).unwrap(), None, engine.memory(), utc_now)
     };
     for (plan, says) in [
         (plan(&[("DOCKER_HOST", format!("unix://{}", path.display()))]), "closed.sock: Connection refused"),
@@ -292,20 +293,20 @@ fn a_memory_that_is_not_ours_or_no_memory_is_none() {
     let path = dir.path().join("memory");
     let good = r#"[{"labels":["6ac3cf"],"began":"2026-11-30T10:05:41Z"}]"#;
     std::fs::write(&path, good).unwrap();
-    assert_eq!(Memory::open(path.clone()).marks.len(), 1);
+    assert_eq!(Memory::open(path.clone(), &Odd::default()).marks.len(), 1);
     for bad in ["", "{}", "[1]", r#"[{"labels":["a/../b"],"began":"2026-11-30T10:05:41Z"}]"#] {
         std::fs::write(&path, bad).unwrap();
-        assert_eq!(Memory::open(path.clone()).marks, [], "{bad}");
+        assert_eq!(Memory::open(path.clone(), &Odd::default()).marks, [], "{bad}");
     }
     std::fs::write(dir.path().join("other"), good).unwrap();
     std::fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(dir.path().join("other"), &path).unwrap();
-    assert_eq!(Memory::open(path.clone()).marks, [], "a link");
+    assert_eq!(Memory::open(path.clone(), &Odd::default()).marks, [], "a link");
     if nix::unistd::geteuid().is_root() {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, good).unwrap();
         std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
-        assert_eq!(Memory::open(path).marks, [], "somebody else's word");
+        assert_eq!(Memory::open(path, &Odd::default()).marks, [], "somebody else's word");
     }
 }
 

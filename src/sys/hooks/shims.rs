@@ -8,7 +8,7 @@
 //! So there is a hook of ours at the end only where there would be one anyway, or where the start's, which says the same, is not ours.
 
 use crate::domain::context::{Moment, SOCKET_VARIABLE};
-use crate::sys::door;
+use crate::sys::door::Dir;
 use crate::sys::remove::remove;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -81,17 +81,17 @@ impl Shims {
     pub fn install(
         dir: &Path,
         exe: &Path,
-        runner_dir: &Path,
+        runner: &Dir,
         environment: &[(OsString, OsString)],
         socket: &Path,
     ) -> Result<Shims, ShimFault> {
         let exe = plain_or_fault(exe)?;
         let (dir, socket) = (plain_or_fault(dir)?, plain_or_fault(socket)?);
-        let overridden = set_in_dot_env(runner_dir);
+        let overridden = set_in_dot_env(runner);
         let (mut own, mut kept) = (Vec::new(), Vec::new());
         for hook in Moment::ALL {
             let path = value(environment, hook.variable());
-            let chained = path.map(|path| Chained::new(Path::new(path), runner_dir)).transpose();
+            let chained = path.map(|path| Chained::new(Path::new(path), runner.path())).transpose();
             match chained {
                 _ if overridden.contains(&hook) => kept.push(Kept { hook, reason: Reason::DotEnv }),
                 Ok(chained) => own.push((hook, chained)),
@@ -218,9 +218,9 @@ fn value<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a 
 const DOT_ENV: u64 = 1 << 20;
 
 /// The hooks that a line `KEY=…` of `.env` sets or, with nothing behind it, unsets (`Program.LoadAndSetEnv`).
-fn set_in_dot_env(runner_dir: &Path) -> Vec<Moment> {
+fn set_in_dot_env(runner: &Dir) -> Vec<Moment> {
     // One that cannot be read, the runner cannot read either.
-    let text = door::read(&runner_dir.join(".env"), DOT_ENV).unwrap_or_default();
+    let text = runner.read(".env", DOT_ENV).unwrap_or_default();
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
     let key = |line: &'_ [u8]| line.iter().position(|byte| *byte == b'=').map(|at| line[..at].to_vec());
     let keys: Vec<Vec<u8>> = text.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(key).collect();
@@ -257,8 +257,8 @@ mod tests {
         fn install(&self, own: &[(&str, &str)]) -> Shims {
             let own: Vec<_> = own.iter().map(|(name, value)| (name.into(), value.into())).collect();
             let exe = Path::new("/usr/bin/runner-init");
-            Shims::install(self.dir.path(), exe, self.dir.path(), &own, Path::new("/run/report.sock"))
-                .unwrap()
+            let runner = Dir::open(self.dir.path()).unwrap();
+            Shims::install(self.dir.path(), exe, &runner, &own, Path::new("/run/report.sock")).unwrap()
         }
 
         fn text(&self, name: &str) -> String {
@@ -384,12 +384,18 @@ mod tests {
         for odd in ["/run/my dir", "/run/a'b", "/run/a\"b", "/run/$x", "run", "/run/ä", "/run/a\nb"] {
             let (odd, fine) = (Path::new(odd), Path::new("/fine"));
             for [dir, exe, socket] in [[odd, fine, fine], [fine, odd, fine], [fine, fine, odd]] {
-                let fault = Shims::install(dir, exe, place.dir.path(), &[], socket).unwrap_err();
+                let fault =
+                    Shims::install(dir, exe, &Dir::open(place.dir.path()).unwrap(), &[], socket).unwrap_err();
                 assert!(matches!(fault, ShimFault::Path(path) if path == odd));
             }
         }
-        let nowhere =
-            Shims::install(&place.path("nowhere"), Path::new("/x"), place.dir.path(), &[], Path::new("/y"));
+        let nowhere = Shims::install(
+            &place.path("nowhere"),
+            Path::new("/x"),
+            &Dir::open(place.dir.path()).unwrap(),
+            &[],
+            Path::new("/y"),
+        );
         assert!(matches!(nowhere, Err(ShimFault::Write { .. })));
     }
 }

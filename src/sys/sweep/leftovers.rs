@@ -7,7 +7,6 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 /// Directories deeper than this stay, with what they are in.
 const DEEPEST: usize = 100;
@@ -22,12 +21,15 @@ pub(super) fn moment() -> Moment {
 }
 
 /// Empties the directory `steps` below `base`: of files that are older than `before`, and of directories that thereby
-/// become empty. Counts the files. Only `base` may lead through links. Stops for good once `may` is false.
-pub(super) fn empty(base: &Path, steps: &[&str], before: Moment, may: &mut dyn FnMut() -> bool) -> u64 {
-    let Ok(base) = openat(rustix::fs::CWD, base, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else {
-        return 0;
-    };
-    let dir = steps.iter().try_fold(base, |dir, step| inner(dir.as_fd(), *step));
+/// become empty. Counts the files. Stops for good once `may` is false.
+pub(super) fn empty(
+    base: BorrowedFd<'_>,
+    steps: &[&str],
+    before: Moment,
+    may: &mut dyn FnMut() -> bool,
+) -> u64 {
+    let dir = base.try_clone_to_owned().map_err(|_| Errno::MFILE);
+    let dir = steps.iter().fold(dir, |dir, step| dir.and_then(|dir| inner(dir.as_fd(), *step)));
     dir.map_or(0, |dir| Broom { before, may, removed: 0, stopped: false }.sweep(&dir, DEEPEST))
 }
 
@@ -113,6 +115,10 @@ mod tests {
         root
     }
 
+    fn opened(root: &TempDir) -> fs::File {
+        fs::File::open(root.path()).unwrap()
+    }
+
     fn left(root: &TempDir) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(root.path().join("_temp"))
             .unwrap()
@@ -125,10 +131,14 @@ mod tests {
     #[test]
     fn everything_in_it_goes_and_nothing_else() {
         let root = tree();
-        assert_eq!(empty(root.path(), &["_temp"], LATER, &mut || true), 3);
+        assert_eq!(empty(opened(&root).as_fd(), &["_temp"], LATER, &mut || true), 3);
         assert_eq!(left(&root), [""; 0]);
         assert!(root.path().join("kept").exists());
-        assert_eq!(empty(root.path(), &["_diag", "pages"], LATER, &mut || true), 0, "nothing there");
+        assert_eq!(
+            empty(opened(&root).as_fd(), &["_diag", "pages"], LATER, &mut || true),
+            0,
+            "nothing there"
+        );
     }
 
     #[test]
@@ -137,19 +147,27 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("precious"), "text").unwrap();
         symlink(outside.path(), root.path().join("_temp/a/link")).unwrap();
-        assert_eq!(empty(root.path(), &["_temp"], LATER, &mut || true), 4, "three files and the link");
+        assert_eq!(
+            empty(opened(&root).as_fd(), &["_temp"], LATER, &mut || true),
+            4,
+            "three files and the link"
+        );
         assert!(outside.path().join("precious").exists());
         symlink(outside.path(), root.path().join("_diag")).unwrap();
         fs::create_dir(outside.path().join("pages")).unwrap();
         fs::write(outside.path().join("pages/1"), "text").unwrap();
-        assert_eq!(empty(root.path(), &["_diag", "pages"], LATER, &mut || true), 0, "a link on the way");
+        assert_eq!(
+            empty(opened(&root).as_fd(), &["_diag", "pages"], LATER, &mut || true),
+            0,
+            "a link on the way"
+        );
         assert!(outside.path().join("pages/1").exists());
     }
 
     #[test]
     fn what_is_younger_than_the_look_stays_and_so_does_its_directory() {
         let root = tree();
-        assert_eq!(empty(root.path(), &["_temp"], (0, 0), &mut || true), 0);
+        assert_eq!(empty(opened(&root).as_fd(), &["_temp"], (0, 0), &mut || true), 0);
         assert_eq!(left(&root), ["a", "x"]);
         // By the file system's own clock, which stands still for up to a tick: the wall clock may be set meanwhile.
         let at = |file: &str| changed(&rustix::fs::stat(root.path().join(file)).unwrap());
@@ -161,7 +179,7 @@ mod tests {
                 break look;
             }
         };
-        assert_eq!(empty(root.path(), &["_temp"], look, &mut || true), 3);
+        assert_eq!(empty(opened(&root).as_fd(), &["_temp"], look, &mut || true), 3);
         assert!(root.path().join("_temp/a/b/new").exists());
     }
 
@@ -169,7 +187,7 @@ mod tests {
     fn a_word_stops_it() {
         let root = tree();
         let mut words = [true, true, false].into_iter();
-        let removed = empty(root.path(), &["_temp"], LATER, &mut || words.next().unwrap());
+        let removed = empty(opened(&root).as_fd(), &["_temp"], LATER, &mut || words.next().unwrap());
         assert!(removed <= 2 && !left(&root).is_empty(), "asked no more after the first no: {removed}");
     }
 }

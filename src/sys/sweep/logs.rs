@@ -2,17 +2,15 @@
 
 use crate::domain::retention::{Log, excess, is_exceeded};
 use crate::sys::processes;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, statat, unlinkat};
 use std::collections::BTreeSet;
 use std::ffi::CString;
+use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 /// Removes the oldest logs of this directory until at most `limit` bytes are left, or nothing more may go; how many.
-pub(super) fn bound(diag: &Path, limit: u64) -> u64 {
-    let Ok(dir) = openat(rustix::fs::CWD, diag, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else {
-        return 0;
-    };
+pub(super) fn bound(diag: io::Result<OwnedFd>, limit: u64) -> u64 {
+    let Ok(dir) = diag else { return 0 };
     let logs = logs(&dir);
     if !is_exceeded(&logs, limit) {
         return 0;
@@ -59,15 +57,16 @@ mod tests {
             File::options().write(true).open(path(name)).unwrap().set_modified(modified).unwrap();
         }
         let held = File::open(path("Runner_1.log")).unwrap();
-        assert_eq!(bound(dir.path(), 400), 0);
-        assert_eq!(bound(dir.path(), 100), 1, "one is open, two are the newest");
+        let bound = |limit| bound(File::open(dir.path()).map(OwnedFd::from), limit);
+        assert_eq!(bound(400), 0);
+        assert_eq!(bound(100), 1, "one is open, two are the newest");
         assert!(!path("Worker_1.log").exists());
         drop(held);
-        assert_eq!(bound(dir.path(), 200), 1);
+        assert_eq!(bound(200), 1);
         assert!(!path("Runner_1.log").exists());
         for kept in ["Worker_2.log", "Runner_2.log", "link.log", "big.txt", "pages/page.log"] {
             assert!(path(kept).exists(), "{kept}");
         }
-        assert_eq!(bound(&path("nowhere"), 0), 0);
+        assert_eq!(super::bound(Err(io::ErrorKind::NotFound.into()), 0), 0);
     }
 }

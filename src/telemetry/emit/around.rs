@@ -1,8 +1,11 @@
-//! What the system around the runner did: log lines only, their metrics are moved elsewhere.
+//! What the system around the runner did: log lines, most of whose metrics are moved elsewhere.
 
 use crate::domain::death::Cause;
 use crate::domain::event::Exit;
+use crate::domain::odd_file::OddFile;
 use crate::domain::restart::RestartReason;
+use crate::telemetry::catalog as c;
+use metrics::counter;
 use std::time::Duration;
 use tracing::{info, warn};
 
@@ -37,4 +40,9 @@ pub(super) fn listener_exited(exit: Exit, cause: Cause) {
         Exit::Code(code) => info!(event = "listener_exited", code, cause),
         Exit::Signal(signal) => warn!(event = "listener_died", signal, cause),
     }
+}
+
+pub(super) fn odd_file(odd: &OddFile) {
+    counter!(c::ODD_FILES.name).increment(1);
+    warn!(event = "odd_file", path = odd.path, says = %odd.oddity);
 }
