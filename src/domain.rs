@@ -11,6 +11,7 @@ pub mod dossier;
 pub mod echo;
 pub mod engine;
 pub mod event;
+pub mod identity;
 pub mod job;
 pub mod ladder;
 pub mod last_word;

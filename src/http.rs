@@ -9,6 +9,7 @@ mod seats;
 pub mod server;
 
 use crate::config::Secret;
+use crate::domain::identity::Identity;
 use crate::domain::status::{Status, Verdict, health, readiness};
 use crate::telemetry::exporter::{CONTENT_TYPE, Exporter};
 use axum::body::Bytes;
@@ -40,7 +41,7 @@ pub struct View {
     /// Wall clock.
     pub clock: fn() -> DateTime<Utc>,
     /// Who this runner is, for the API.
-    pub identity: Arc<api::Identity>,
+    pub identity: Arc<Identity>,
     /// What the status page is drawn from besides.
     pub site: Arc<page::Site>,
     /// Scrapes so far, and the news of each.

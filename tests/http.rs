@@ -899,29 +899,29 @@ fn patient() -> runner_init::domain::lifecycle::Settings {
 /// prove is the rule itself: with a loop that does not take the question, and with one that is gone.
 #[test]
 fn livez_is_503_when_the_loop_does_not_answer() {
+    use runner_init::domain::identity::Identity;
     use runner_init::domain::lifecycle::Lifecycle;
     use runner_init::domain::totals::Bounds;
-    use runner_init::http::{Scrapes, View, api, page, router};
-    use runner_init::telemetry::exporter::{Exporter, Identity};
+    use runner_init::http::{Scrapes, View, page, router};
+    use runner_init::telemetry::exporter::Exporter;
     use std::sync::Arc;
     use tokio::sync::{mpsc, watch};
     use tower::ServiceExt;
 
-    let name = || "test".to_owned();
-    let started_at = chrono::DateTime::UNIX_EPOCH;
-    let (runner_name, runner_type) = (name(), name());
-    let identity =
-        api::Identity { runner_name, runner_type, init_version: "1", ephemeral: false, started_at };
+    let identity = Identity {
+        runner_name: "test".to_owned(),
+        runner_type: "test".to_owned(),
+        init_version: "1",
+        arch: "x86_64",
+        ephemeral: false,
+        started_at: chrono::DateTime::UNIX_EPOCH,
+    };
     let now = runner_init::domain::event::Now { up: Duration::ZERO, utc: chrono::Utc::now() };
     let (_status, seen) = watch::channel(Arc::new(Lifecycle::new(patient(), now).status(now)));
     let (pulse, mut questions) = mpsc::channel(8);
     let view = View {
         status: seen,
-        exporter: Exporter::install(
-            &Identity { runner_name: name(), runner_type: name() },
-            &Bounds::with_duration(vec![1.0]),
-        )
-        .expect("the only one"),
+        exporter: Exporter::install(&identity, &Bounds::with_duration(vec![1.0])).expect("the only one"),
         pulse,
         clock: chrono::Utc::now,
         identity: Arc::new(identity),

@@ -22,7 +22,7 @@ use runner_init::domain::status::{State, Status};
 use runner_init::domain::totals::Bounds;
 use runner_init::http::page::Snapshot;
 use runner_init::http::{Scrapes, View, router, server};
-use runner_init::telemetry::exporter::{Exporter, Identity};
+use runner_init::telemetry::exporter::Exporter;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::Write;
@@ -62,9 +62,8 @@ fn node() -> Option<Command> {
 
 fn exporter() -> Exporter {
     static ONE: OnceLock<Exporter> = OnceLock::new();
-    let name = || "runner-7".to_owned();
-    let identity = || Identity { runner_name: name(), runner_type: name() };
-    let install = || Exporter::install(&identity(), &Bounds::with_duration(vec![1.0])).expect("the only one");
+    let identity = scenes::identity();
+    let install = || Exporter::install(&identity, &Bounds::with_duration(vec![1.0])).expect("the only one");
     ONE.get_or_init(install).clone()
 }
 

@@ -16,9 +16,11 @@ mod wire;
 use ns::wait_until;
 use page::{Page, Series};
 use prom::{Prometheus, fixed_port, promtool};
+use runner_init::domain::identity::Identity;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use supervised::{Plan, Supervised, plan};
 
@@ -204,22 +206,31 @@ fn no_job_name_makes_a_series() {
     assert_eq!(info.iter().map(|s| s.labels["version"].as_str()).collect::<Vec<_>>(), ["2.336.0"]);
 }
 
+fn somebody() -> Identity {
+    Identity {
+        runner_name: "a".into(),
+        runner_type: "standard".into(),
+        init_version: "1",
+        arch: "x",
+        ephemeral: false,
+        started_at: chrono::Utc::now(),
+    }
+}
+
 #[test]
 fn ten_thousand_jobs_make_no_series() {
     use runner_init::domain::context::Context;
     use runner_init::domain::job::history::JobHistory;
     use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
     use runner_init::domain::totals::{Bounds, Totals};
-    use runner_init::telemetry::emit::{Build, Telemetry};
-    use runner_init::telemetry::exporter::{Exporter, Identity};
+    use runner_init::telemetry::emit::Telemetry;
+    use runner_init::telemetry::exporter::Exporter;
 
-    let identity = Identity { runner_name: "a".into(), runner_type: "standard".into() };
     let bounds = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0];
     let bounds = Bounds::with_duration(bounds.to_vec());
     let mut history = JobHistory::new(Totals::new(&bounds));
-    let exporter = Exporter::install(&identity, &bounds).expect("the only one of this process");
-    let build = Build { init_version: "1", arch: "x", ephemeral: false };
-    let telemetry = Telemetry::new(exporter.clone(), build, chrono::Utc::now());
+    let exporter = Exporter::install(&somebody(), &bounds).expect("the only one of this process");
+    let telemetry = Telemetry::new(exporter.clone(), Arc::new(somebody()));
     for status in [JobStatus::Success, JobStatus::Failed] {
         let status = RowStatus::Finished(status);
         let deployment = JobRecord { status, deployment: Some(true), ..JobRecord::blank() };

@@ -10,30 +10,17 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Who this runner is.
-#[derive(Clone, Debug, Serialize)]
-pub struct Identity {
-    /// `RUNNER_NAME`.
-    pub runner_name: String,
-    /// `RUNNER_TYPE`.
-    pub runner_type: String,
-    /// Version of runner-init.
-    pub init_version: &'static str,
-    /// Whether it takes one job only.
-    pub ephemeral: bool,
-    /// When the supervisor started.
-    #[serde(serialize_with = "stamped")]
-    pub started_at: DateTime<Utc>,
-}
-
 #[derive(Serialize)]
 struct StatusBody<'a> {
-    #[serde(flatten)]
-    identity: &'a Identity,
+    runner_name: &'a str,
+    runner_type: &'a str,
+    init_version: &'static str,
+    ephemeral: bool,
+    started_at: String,
     state: &'static str,
     reason: &'a str,
     since: String,
@@ -112,7 +99,11 @@ pub async fn status(State(view): State<View>) -> Response {
     let status = view.status.borrow().clone();
     let (ready, healthy) = (readiness(&status), health(&status, now));
     let body = StatusBody {
-        identity: &view.identity,
+        runner_name: &view.identity.runner_name,
+        runner_type: &view.identity.runner_type,
+        init_version: view.identity.init_version,
+        ephemeral: view.identity.ephemeral,
+        started_at: stamp(view.identity.started_at),
         state: status.state.as_str(),
         reason: &status.reason,
         since: stamp(status.since),
@@ -211,8 +202,4 @@ fn seconds(duration: Duration) -> f64 {
 
 fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-fn stamped<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&stamp(*at))
 }

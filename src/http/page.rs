@@ -10,7 +10,7 @@ mod text;
 mod time;
 
 use super::View;
-use super::api::Identity;
+use crate::domain::identity::Identity;
 use crate::domain::status::{State, Status};
 use axum::extract;
 use axum::http::{HeaderName, HeaderValue, header};

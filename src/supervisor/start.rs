@@ -17,11 +17,12 @@ use super::workers::Workers;
 use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, Environment, Lookup as _, vars};
 use crate::domain::event::Now;
+use crate::domain::identity::Identity;
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
 use crate::http::guard::Names;
-use crate::http::{self, Scrapes, View, api, page, server};
+use crate::http::{self, Scrapes, View, page, server};
 use crate::sys::child::Output;
 use crate::sys::disk::Lowest;
 use crate::sys::journal;
@@ -29,8 +30,9 @@ use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
 use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
-use crate::telemetry::emit::{ApiMeter, Build, Telemetry};
-use crate::telemetry::exporter::{Exporter, Identity};
+use crate::telemetry::emit::{ApiMeter, Telemetry};
+use crate::telemetry::exporter::Exporter;
+use chrono::{DateTime, Utc};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -98,14 +100,15 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
 
     let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
-    let exporter = Exporter::install(&identity(&config), &settings.bounds).map_err(StartError::Registry)?;
-    let telemetry = Telemetry::new(exporter.clone(), build(&config), now.utc);
+    let identity = Arc::new(identity(&config, now.utc));
+    let exporter = Exporter::install(&identity, &settings.bounds).map_err(StartError::Registry)?;
+    let telemetry = Telemetry::new(exporter.clone(), Arc::clone(&identity));
     let (preparation, registrar) =
         Preparation::new(&config, &launch, &files, &outlets, &ApiMeter::new(exporter.clone()))?;
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
-    let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), now.utc);
+    let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), identity);
 
     let (words_in, words) = mpsc::unbounded_channel();
     let (journal, found) = match opened {
@@ -163,18 +166,14 @@ fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::Settings {
     }
 }
 
-fn build(config: &Config) -> Build {
-    Build {
-        init_version: env!("CARGO_PKG_VERSION"),
-        arch: std::env::consts::ARCH,
-        ephemeral: config.runner.ephemeral,
-    }
-}
-
-fn identity(config: &Config) -> Identity {
+fn identity(config: &Config, started_at: DateTime<Utc>) -> Identity {
     Identity {
         runner_name: config.runner.name.clone(),
         runner_type: config.runner.flavour.as_str().to_owned(),
+        init_version: env!("CARGO_PKG_VERSION"),
+        arch: std::env::consts::ARCH,
+        ephemeral: config.runner.ephemeral,
+        started_at,
     }
 }
 
@@ -205,7 +204,7 @@ fn open_hall(
     tcp: Tcp,
     exporter: Exporter,
     shown: Arc<Status>,
-    started: chrono::DateTime<chrono::Utc>,
+    identity: Arc<Identity>,
 ) -> Hall {
     let (status, seen) = watch::channel(shown);
     let (pulse_in, pulse) = mpsc::channel(8);
@@ -216,13 +215,7 @@ fn open_hall(
         exporter,
         pulse: pulse_in,
         clock: utc_now,
-        identity: Arc::new(api::Identity {
-            runner_name: config.runner.name.clone(),
-            runner_type: config.runner.flavour.as_str().to_owned(),
-            init_version: env!("CARGO_PKG_VERSION"),
-            ephemeral: config.runner.ephemeral,
-            started_at: started,
-        }),
+        identity,
         site: Arc::new(page::Site {
             bounds: config.metrics.buckets.clone(),
             server_url: config.target.is_some().then(|| config.host.url()),

@@ -12,6 +12,7 @@ pub use resources::Resources;
 use super::catalog as c;
 use super::exporter::Exporter;
 use crate::domain::event::{StopKind, Stream};
+use crate::domain::identity::Identity;
 use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
@@ -21,6 +22,7 @@ use crate::domain::status::{State, Status};
 use chrono::{DateTime, Utc};
 use metrics::{counter, gauge};
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
@@ -39,33 +41,22 @@ pub struct Sample {
     pub resources: Resources,
 }
 
-/// The build and the configuration, for `github_runner_info`.
-#[derive(Clone, Copy, Debug)]
-pub struct Build {
-    /// Ours.
-    pub init_version: &'static str,
-    /// `x86_64`, `aarch64`.
-    pub arch: &'static str,
-    /// `RUNNER_EPHEMERAL`.
-    pub ephemeral: bool,
-}
-
 /// The one that tells.
 pub struct Telemetry {
     exporter: Exporter,
-    build: Build,
+    identity: Arc<Identity>,
     version: RefCell<Option<String>>,
     process: metrics_process::Collector,
 }
 
 impl Telemetry {
-    /// Starts with the build known and the state `starting`.
-    pub fn new(exporter: Exporter, build: Build, start: DateTime<Utc>) -> Telemetry {
+    /// Starts with the runner known and the state `starting`.
+    pub fn new(exporter: Exporter, identity: Arc<Identity>) -> Telemetry {
         let process = metrics_process::Collector::default();
         process.describe();
-        gauge!(c::START_TIME.name).set(seconds(start));
+        gauge!(c::START_TIME.name).set(seconds(identity.started_at));
         let version = RefCell::new(Some(String::new()));
-        let telemetry = Telemetry { exporter, build, version, process };
+        let telemetry = Telemetry { exporter, identity, version, process };
         telemetry.info(Some("")).set(1.0);
         telemetry
     }
@@ -175,9 +166,9 @@ impl Telemetry {
         gauge!(
             c::INFO.name,
             "version" => version.unwrap_or_default().to_owned(),
-            "init_version" => self.build.init_version,
-            "arch" => self.build.arch,
-            "ephemeral" => if self.build.ephemeral { "true" } else { "false" },
+            "init_version" => self.identity.init_version,
+            "arch" => self.identity.arch,
+            "ephemeral" => if self.identity.ephemeral { "true" } else { "false" },
         )
     }
 }

@@ -1,6 +1,7 @@
 //! The registry becomes a page: families sorted, absent things absent, the same bytes until something happens.
 
 use super::catalog::{self, Kind, Metric};
+use crate::domain::identity::Identity;
 use crate::domain::totals::Bounds;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -15,15 +16,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// `text/plain; version=0.0.4`, as the exporter crate writes it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// What every series carries.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// `runner_name`.
-    pub runner_name: String,
-    /// `runner_type`.
-    pub runner_type: String,
-}
 
 /// The process's registry and the page drawn from it. Clones share both.
 #[derive(Clone)]
@@ -90,8 +82,7 @@ impl Exporter {
     /// What `tell` tells this exporter, as its page has it: an exporter of its own, not the process's.
     #[cfg(test)]
     pub(super) fn alone(bounds: &Bounds, tell: impl FnOnce(&Exporter)) -> String {
-        let identity = Identity { runner_name: "a".into(), runner_type: "b".into() };
-        let (exporter, recorder) = Exporter::build(&identity, bounds).unwrap();
+        let (exporter, recorder) = Exporter::build(&Identity::somebody(), bounds).unwrap();
         metrics::with_local_recorder(&recorder, || {
             exporter.seed();
             tell(&exporter);

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use runner_init::domain::cache::{CacheShare, CacheType};
 use runner_init::domain::context::Context;
 use runner_init::domain::event::GhostCause;
+use runner_init::domain::identity::Identity;
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::status::{CurrentJob, State, Status};
-use runner_init::http::api::Identity;
 use runner_init::http::page::Site;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(crate) fn identity() -> Identity {
         runner_name: "runner-7".into(),
         runner_type: "chrome-go".into(),
         init_version: env!("CARGO_PKG_VERSION"),
+        arch: "x86_64",
         ephemeral: false,
         started_at: before(273_840),
     }

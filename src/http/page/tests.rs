@@ -18,13 +18,7 @@ fn status(state: State) -> Status {
 }
 
 fn draw(status: &Status) -> String {
-    let identity = Identity {
-        runner_name: "runner-7".into(),
-        runner_type: "standard".into(),
-        init_version: "2.3.0",
-        ephemeral: false,
-        started_at: at(-7200),
-    };
+    let identity = Identity { started_at: at(-7200), ..Identity::somebody() };
     let site = Site { bounds: vec![10.0, 60.0, 300.0], server_url: Some("https://github.com".into()) };
     page(&Snapshot { identity: &identity, site: &site, status }, at(0)).into_string()
 }

@@ -137,18 +137,18 @@ pub(super) fn claim_dropped(why: Unborn) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::identity::Identity;
     use crate::domain::record::arbitrary;
     use crate::domain::totals::Bounds;
-    use crate::telemetry::emit::Build;
     use crate::telemetry::exporter::Exporter;
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     /// The lines of the job metrics, as a scrape has them.
     fn page(bounds: &Bounds, tell: impl FnOnce(&Telemetry)) -> Vec<String> {
-        let build = Build { init_version: "1", arch: "x", ephemeral: false };
         let page = Exporter::alone(bounds, |exporter| {
-            tell(&Telemetry::new(exporter.clone(), build, DateTime::UNIX_EPOCH));
+            tell(&Telemetry::new(exporter.clone(), Arc::new(Identity::somebody())));
         });
         let metrics = [
             &c::JOBS_STARTED,
