@@ -1,6 +1,8 @@
 //! What the Dockerfiles say, read without an engine.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -103,4 +105,41 @@ fn hadolint_has_nothing_to_say() {
         .output();
     let lint = lint.expect("hadolint");
     assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout));
+}
+
+/// A `docker` that has everything, and refuses bake as newer ones do where it is to read outside the work tree.
+const STRICT_DOCKER: &str = r#"#!/bin/sh
+test "$1 $2" = "buildx bake" || exit 0
+test "$BUILDX_BAKE_ENTITLEMENTS_FS" = 0 || { echo "ERROR: additional privileges requested"; exit 1; }
+echo "$@" > "$RUNNER_INIT_IMAGE_CACHE/asked"
+"#;
+
+#[test]
+fn the_images_are_built_from_a_cache_outside_the_tree() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().expect("below")).expect("a directory");
+        fs::write(&path, text).expect("a file");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("a mode");
+    };
+    write("bin/docker", STRICT_DOCKER);
+    for idle in ["cargo", "rustup"] {
+        write(&format!("bin/{idle}"), "#!/bin/sh\n");
+    }
+    for program in ["runner-init", "runner-sim"] {
+        write(&format!("built/{}-unknown-linux-musl/release/{program}", std::env::consts::ARCH), "");
+    }
+    for archive in ["node", "go"] {
+        write(&format!("cache/archives/{archive}.tar.gz"), "something");
+    }
+    let cache = dir.path().join("cache");
+    let path = format!("{}:{}", dir.path().join("bin").display(), std::env::var("PATH").expect("a PATH"));
+    let mut build = Command::new(root().join("tests/images/build"));
+    build.env("PATH", path).env("RUNNER_INIT_IMAGE_CACHE", &cache);
+    build.env("CARGO_TARGET_DIR", dir.path().join("built")).env_remove("BUILDX_BAKE_ENTITLEMENTS_FS");
+    let out = build.output().expect("bash");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let asked = fs::read_to_string(cache.join("asked")).expect("bake was called");
+    assert!(asked.contains(&format!("archives={}", cache.join("archives").display())), "{asked}");
 }
