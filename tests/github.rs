@@ -13,8 +13,8 @@ use github::{APP_KEY, Fake, Play, Shape, app, bare};
 use runner_init::config::Secret;
 use runner_init::domain::target::{Host, Target};
 use runner_init::github::{
-    ApiError, AppKey, Client, Code, Credential, Endpoint, ErrorKind, Jobs, KeyFault, LabelKind, NetworkKind,
-    NewRunner, Observe, Pace, Proxies, Removal, Roots, Setup, SetupError,
+    ApiCredential, ApiError, AppKey, Client, ClientConfig, Code, Deletion, Endpoint, ErrorKind, Jobs,
+    KeyFault, LabelKind, NetworkKind, NewRunner, Observe, Proxies, RetryPolicy, Roots, SetupError,
 };
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -33,7 +33,7 @@ fn soon() -> Instant {
 }
 
 /// Retries at once; an attempt may take its time.
-const QUICK: Pace = Pace {
+const QUICK: RetryPolicy = RetryPolicy {
     connect: Duration::from_secs(10),
     attempt: Duration::from_secs(10),
     first: Duration::from_millis(2),
@@ -42,32 +42,33 @@ const QUICK: Pace = Pace {
 };
 
 /// Never retries: the first pause is longer than any deadline here.
-const ONCE: Pace = Pace { first: Duration::from_secs(100), longest: Duration::from_secs(100), ..QUICK };
+const ONCE: RetryPolicy =
+    RetryPolicy { first: Duration::from_secs(100), longest: Duration::from_secs(100), ..QUICK };
 
 fn token() -> String {
     random("ghp_")
 }
 
-fn pat(token: &str) -> Credential {
-    Credential::Pat(Secret::new(token.into()))
+fn pat(token: &str) -> ApiCredential {
+    ApiCredential::Pat(Secret::new(token.into()))
 }
 
-fn setup(base: &str, target: &str, credential: Credential, pace: Pace) -> Setup {
+fn setup(base: &str, target: &str, credential: ApiCredential, policy: RetryPolicy) -> ClientConfig {
     let nobody = PathBuf::from("/dev/null");
-    Setup {
+    ClientConfig {
         base: base.trim_end_matches('/').to_owned(),
         target: Target::from_url(target, None).unwrap().1,
         credential,
         roots: Roots::File(nobody),
         proxies: Proxies::default(),
-        pace,
+        policy,
         observe: Arc::new(()),
         clock: Arc::new(Utc::now),
     }
 }
 
-fn client(fake: &Fake, target: &str, credential: Credential, pace: Pace) -> Client {
-    Client::new(setup(&fake.api_url(), target, credential, pace)).unwrap()
+fn client(fake: &Fake, target: &str, credential: ApiCredential, policy: RetryPolicy) -> Client {
+    Client::new(setup(&fake.api_url(), target, credential, policy)).unwrap()
 }
 
 /// A page of a target and where its API is.
@@ -397,11 +398,15 @@ async fn every_call_through_every_fault_on_a_server() {
 }
 
 /// Runs these calls at once against a fake that does the same to all of them.
-async fn all_at_once(calls: &[Call], plays: &[Play], pace: Pace) -> Vec<(Call, Result<String, ApiError>)> {
+async fn all_at_once(
+    calls: &[Call],
+    plays: &[Play],
+    policy: RetryPolicy,
+) -> Vec<(Call, Result<String, ApiError>)> {
     let fake = Fake::start(Shape::Dotcom, "/orgs/octo-org");
     let secret = token();
     fake.grant(&secret, Access::Full);
-    let client = Arc::new(client(&fake, "https://github.com/octo-org", pat(&secret), pace));
+    let client = Arc::new(client(&fake, "https://github.com/octo-org", pat(&secret), policy));
     let id = furnish(&fake);
     let mut running = JoinSet::new();
     for call in calls.iter().copied() {
@@ -441,10 +446,10 @@ async fn a_body_that_is_not_githubs_is_not_taken_for_an_answer() {
 
 #[tokio::test]
 async fn a_server_that_hangs_or_drips_is_given_up_in_time() {
-    let pace = Pace { attempt: Duration::from_millis(200), ..ONCE };
+    let policy = RetryPolicy { attempt: Duration::from_millis(200), ..ONCE };
     for play in [Play::Hang, Play::Drip] {
         let began = Instant::now();
-        for (call, outcome) in all_at_once(&Call::ALL, std::slice::from_ref(&play), pace).await {
+        for (call, outcome) in all_at_once(&Call::ALL, std::slice::from_ref(&play), policy).await {
             let error = outcome.expect_err(&format!("{call:?} {play:?}"));
             assert_eq!(error.kind, ErrorKind::Network(NetworkKind::Timeout), "{call:?}: {error}");
             assert_presentable(&error, "ghp_");
@@ -455,13 +460,13 @@ async fn a_server_that_hangs_or_drips_is_given_up_in_time() {
 
 #[tokio::test]
 async fn a_server_that_hung_is_asked_again() {
-    let pace = Pace { attempt: Duration::from_millis(300), ..QUICK };
+    let policy = RetryPolicy { attempt: Duration::from_millis(300), ..QUICK };
     // Not those that do something which the next attempt would meet: on a slow machine a good answer may come too late.
     let lasting = [Call::JitConfig, Call::Delete];
     let asking = |call: &Call| call.endpoint() != Endpoint::Labels && !lasting.contains(call);
     let asking: Vec<Call> = Call::ALL.into_iter().filter(asking).collect();
     for calls in [&asking[..], &[Call::Labels], &[Call::SetLabels], &[Call::RemoveLabels]] {
-        for (call, outcome) in all_at_once(calls, &[Play::Hang, Play::Drip], pace).await {
+        for (call, outcome) in all_at_once(calls, &[Play::Hang, Play::Drip], policy).await {
             assert_eq!(outcome.map_err(|e| e.to_string()).as_deref(), Ok(call.outcome()), "{call:?}");
         }
     }
@@ -488,9 +493,10 @@ async fn errors_that_last_are_told_with_the_number_of_attempts() {
     let secret = token();
     fake.grant(&secret, Access::Full);
     // The third pause would be longer than what is left.
-    let pace = Pace { first: Duration::from_millis(20), longest: Duration::from_secs(3600), ..QUICK };
+    let policy =
+        RetryPolicy { first: Duration::from_millis(20), longest: Duration::from_secs(3600), ..QUICK };
     fake.script(Endpoint::RegistrationToken, vec![Play::status(503, "Unicorn!"); 100]);
-    let client = client(&fake, "https://github.com/o/r", pat(&secret), pace);
+    let client = client(&fake, "https://github.com/o/r", pat(&secret), policy);
     let error = client.registration_token(Instant::now() + Duration::from_secs(2)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Server(503));
     assert!(error.attempts > 1, "{error}");
@@ -513,7 +519,7 @@ async fn a_404_means_gone_only_where_the_target_can_be_seen() {
         fake.grant(&hidden, Access::Hidden);
         let seeing = client(&fake, page, pat(&good), QUICK);
         assert_eq!(seeing.runner(77, soon()).await.unwrap(), None);
-        assert_eq!(seeing.delete_runner(77, soon()).await.unwrap(), Removal::WasGone);
+        assert_eq!(seeing.delete_runner(77, soon()).await.unwrap(), Deletion::WasGone);
         assert_eq!(seeing.find_runner("x", soon()).await.unwrap(), None);
         let blind = client(&fake, page, pat(&hidden), QUICK);
         let id = fake.add_runner("x", &[]);
@@ -546,7 +552,7 @@ async fn a_busy_runner_is_not_deleted() {
         "{error}"
     );
     fake.change(id, |runner| runner.busy = false);
-    assert_eq!(client.delete_runner(id, soon()).await.unwrap(), Removal::Deleted);
+    assert_eq!(client.delete_runner(id, soon()).await.unwrap(), Deletion::Deleted);
     assert!(fake.runners().is_empty());
 }
 
@@ -913,7 +919,7 @@ fn installed(change: impl FnOnce(&mut runner_init::github::App)) -> Installed {
     change(&mut app);
     let ahead = Arc::new(AtomicI64::new(0));
     let shared = Arc::clone(&ahead);
-    let mut setup = setup(&fake.api_url(), "https://github.com/o/r", Credential::App(app), QUICK);
+    let mut setup = setup(&fake.api_url(), "https://github.com/o/r", ApiCredential::App(app), QUICK);
     setup.clock = Arc::new(move || Utc::now() + TimeDelta::seconds(shared.load(Ordering::Relaxed)));
     Installed { client: Client::new(setup).unwrap(), fake, ahead }
 }

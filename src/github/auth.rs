@@ -1,12 +1,11 @@
 //! A credential becomes the bearer of one call: a PAT as it is, an App by way of a signed statement and a short-lived token.
 
-use super::calls::parse;
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
-use super::exchange::{Answer, Ask};
+use super::exchange::{Request, Response, parse};
 use super::key::AppKey;
-use super::wire::{Installation, RegistrationToken};
+use super::models::{Installation, RegistrationToken};
 use crate::config::Secret;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
@@ -15,7 +14,7 @@ use tokio::time::Instant;
 
 /// What proves who we are.
 #[derive(Clone, Debug)]
-pub enum Credential {
+pub enum ApiCredential {
     /// A personal access token, classic or fine-grained.
     Pat(Secret),
     /// A GitHub App.
@@ -37,23 +36,23 @@ pub struct App {
 
 /// A credential without its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CredentialKind {
     Pat,
     App,
 }
 
-impl Credential {
-    pub(super) fn kind(&self) -> Kind {
+impl ApiCredential {
+    pub(super) fn kind(&self) -> CredentialKind {
         match self {
-            Credential::Pat(_) => Kind::Pat,
-            Credential::App(_) => Kind::App,
+            ApiCredential::Pat(_) => CredentialKind::Pat,
+            ApiCredential::App(_) => CredentialKind::App,
         }
     }
 }
 
 /// What an App has been given so far.
 #[derive(Default)]
-pub(super) struct Granted {
+pub(super) struct TokenCache {
     installation: Option<u64>,
     token: Option<RegistrationToken>,
 }
@@ -65,7 +64,7 @@ const VALID: TimeDelta = TimeDelta::minutes(9);
 const SPARE: TimeDelta = TimeDelta::minutes(5);
 
 #[derive(Serialize)]
-struct Claims<'a> {
+struct JwtClaims<'a> {
     iat: i64,
     exp: i64,
     iss: &'a str,
@@ -73,9 +72,9 @@ struct Claims<'a> {
 
 impl App {
     /// The signed statement "I am this App", valid for nine minutes.
-    fn statement(&self, now: DateTime<Utc>) -> Secret {
+    fn app_jwt(&self, now: DateTime<Utc>) -> Secret {
         let claims =
-            Claims { iat: (now - BACKDATED).timestamp(), exp: (now + VALID).timestamp(), iss: &self.id };
+            JwtClaims { iat: (now - BACKDATED).timestamp(), exp: (now + VALID).timestamp(), iss: &self.id };
         self.key.sign(&claims)
     }
 }
@@ -88,40 +87,40 @@ struct Bearer {
 
 impl Client {
     /// Asks as whom the credential says. A token of an App that is refused though it should live is replaced once.
-    pub(super) async fn call(&self, ask: &Ask, deadline: Instant) -> Result<Answer, ApiError> {
+    pub(super) async fn call(&self, request: &Request, deadline: Instant) -> Result<Response, ApiError> {
         let bearer = self.bearer(deadline).await?;
-        let answer = self.exchange(ask, &bearer.token, deadline).await;
-        match answer {
+        let response = self.exchange(request, &bearer.token, deadline).await;
+        match response {
             Err(ApiError { kind: ErrorKind::Unauthorized { .. }, .. }) if !bearer.fresh => {
                 self.forget(&bearer.token).await;
                 let bearer = self.bearer(deadline).await?;
-                self.exchange(ask, &bearer.token, deadline).await
+                self.exchange(request, &bearer.token, deadline).await
             }
-            answer => answer,
+            response => response,
         }
     }
 
     async fn bearer(&self, deadline: Instant) -> Result<Bearer, ApiError> {
         let app = match &self.credential {
-            Credential::Pat(token) => return Ok(Bearer { token: token.clone(), fresh: true }),
-            Credential::App(app) => app,
+            ApiCredential::Pat(token) => return Ok(Bearer { token: token.clone(), fresh: true }),
+            ApiCredential::App(app) => app,
         };
-        let mut granted = self.granted.lock().await;
+        let mut token_cache = self.token_cache.lock().await;
         let now = (self.clock)();
-        if let Some(token) = granted.token.as_ref().filter(|token| token.expires_at - now > SPARE) {
+        if let Some(token) = token_cache.token.as_ref().filter(|token| token.expires_at - now > SPARE) {
             return Ok(Bearer { token: token.token.clone(), fresh: false });
         }
-        let installation = match granted.installation.or(app.installation) {
+        let installation = match token_cache.installation.or(app.installation) {
             Some(id) => id,
-            None => *granted.installation.insert(self.find_installation(app, deadline).await?),
+            None => *token_cache.installation.insert(self.find_installation(app, deadline).await?),
         };
         let token = self.installation_token(app, installation, deadline).await?;
-        Ok(Bearer { token: granted.token.insert(token).token.clone(), fresh: true })
+        Ok(Bearer { token: token_cache.token.insert(token).token.clone(), fresh: true })
     }
 
     async fn forget(&self, token: &Secret) {
-        let mut granted = self.granted.lock().await;
-        granted.token.take_if(|known| known.token == *token);
+        let mut token_cache = self.token_cache.lock().await;
+        token_cache.token.take_if(|known| known.token == *token);
     }
 
     /// Where the App is installed: for the login if one is given, else for the target.
@@ -133,15 +132,16 @@ impl Client {
             Err(ApiError { kind: ErrorKind::NotFound, .. }) => {
                 self.installation_at(app, &format!("/users/{login}"), deadline).await
             }
-            answer => answer,
+            response => response,
         }
     }
 
     async fn installation_at(&self, app: &App, owner: &str, deadline: Instant) -> Result<u64, ApiError> {
         let wanted = format!("find the App's installation for {}", owner.trim_start_matches('/'));
-        let ask = Ask::new(Endpoint::Installation, Method::GET, format!("{owner}/installation"), wanted);
-        let answer = self.exchange(&ask, &app.statement((self.clock)()), deadline).await?;
-        Ok(parse::<Installation>(self, &ask, &answer)?.id)
+        let request =
+            Request::new(Endpoint::Installation, Method::GET, format!("{owner}/installation"), wanted);
+        let response = self.exchange(&request, &app.app_jwt((self.clock)()), deadline).await?;
+        Ok(parse::<Installation>(self, &request, &response)?.id)
     }
 
     async fn installation_token(
@@ -152,8 +152,8 @@ impl Client {
     ) -> Result<RegistrationToken, ApiError> {
         let path = format!("/app/installations/{installation}/access_tokens");
         let wanted = format!("get a token for installation {installation} of the App");
-        let ask = Ask::new(Endpoint::AccessToken, Method::POST, path, wanted);
-        let answer = self.exchange(&ask, &app.statement((self.clock)()), deadline).await?;
-        parse(self, &ask, &answer)
+        let request = Request::new(Endpoint::AccessToken, Method::POST, path, wanted);
+        let response = self.exchange(&request, &app.app_jwt((self.clock)()), deadline).await?;
+        parse(self, &request, &response)
     }
 }

@@ -5,9 +5,9 @@
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
-use super::exchange::{Answer, Ask};
-use super::wire::{
-    GroupPage, JitConfig, Job, JobPage, Label, LabelList, RegistrationToken, Runner, RunnerPage,
+use super::exchange::{Request, parse};
+use super::models::{
+    GroupPage, JitConfig, JobPage, Label, LabelList, RegistrationToken, Runner, RunnerPage, WorkflowJob,
 };
 use crate::domain::target::Scope;
 use reqwest::Method;
@@ -30,7 +30,7 @@ pub struct NewRunner {
 
 /// How a runner came to be gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
+pub enum Deletion {
     /// It was deleted now.
     Deleted,
     /// It was not there: an ephemeral runner that had its job, one deleted by hand, or by an attempt whose answer was lost.
@@ -45,7 +45,7 @@ pub enum Jobs {
     /// All of them.
     Listed {
         /// In GitHub's order.
-        jobs: Vec<Job>,
+        jobs: Vec<WorkflowJob>,
         /// To ask again with, which then costs nothing of the rate limit; `None` for more than one page.
         etag: Option<String>,
     },
@@ -54,14 +54,6 @@ pub enum Jobs {
 const PAGE: usize = 100;
 /// An organisation may have 10,000 runners.
 const LAST_PAGE: usize = 100;
-
-/// A JSON body as what it should be. The library's own words are not repeated: they may quote the body.
-pub(super) fn parse<T: DeserializeOwned>(client: &Client, ask: &Ask, answer: &Answer) -> Result<T, ApiError> {
-    serde_json::from_slice(&answer.body).map_err(|e| {
-        let said = format!("not the expected JSON, at line {} column {}", e.line(), e.column());
-        client.error(ask, ErrorKind::Malformed, Some(said), 1)
-    })
-}
 
 impl Client {
     /// A token for `config.sh` to register with, valid for an hour.
@@ -89,16 +81,16 @@ impl Client {
     /// [`ErrorKind`].
     pub async fn jit_config(&self, runner: &NewRunner, deadline: Instant) -> Result<JitConfig, ApiError> {
         let wanted = format!("get a just-in-time configuration for {}", self.target);
-        let mut ask =
-            Ask::new(Endpoint::JitConfig, Method::POST, self.runners("/generate-jitconfig"), wanted);
-        ask.body = Some(json!({
+        let mut request =
+            Request::new(Endpoint::JitConfig, Method::POST, self.runners("/generate-jitconfig"), wanted);
+        request.body = Some(json!({
             "name": runner.name,
             "runner_group_id": runner.group,
             "labels": runner.labels,
             "work_folder": runner.work_dir,
         }));
-        let answer = self.call(&ask, deadline).await?;
-        parse(self, &ask, &answer)
+        let response = self.call(&request, deadline).await?;
+        parse(self, &request, &response)
     }
 
     /// The id of the runner group of this name; `None` if there is none. A repository has no groups.
@@ -111,9 +103,9 @@ impl Client {
         }
         let path = format!("/{}/actions/runner-groups", self.target.api_path());
         let wanted = format!("list the runner groups of {}", self.target);
-        let mut ask = Ask::new(Endpoint::RunnerGroups, Method::GET, path, wanted);
+        let mut request = Request::new(Endpoint::RunnerGroups, Method::GET, path, wanted);
         for page in 1..=LAST_PAGE {
-            let GroupPage { runner_groups } = self.page(&mut ask, page, deadline).await?;
+            let GroupPage { runner_groups } = self.page(&mut request, page, deadline).await?;
             if let Some(group) = runner_groups.iter().find(|group| group.name == name) {
                 return Ok(Some(group.id));
             }
@@ -130,11 +122,11 @@ impl Client {
     /// See [`ErrorKind`].
     pub async fn find_runner(&self, name: &str, deadline: Instant) -> Result<Option<Runner>, ApiError> {
         let wanted = format!("look for the runner among those of {}", self.target);
-        let mut ask = Ask::new(Endpoint::Runners, Method::GET, self.runners(""), wanted);
+        let mut request = Request::new(Endpoint::Runners, Method::GET, self.runners(""), wanted);
         // Servers that do not know the filter ignore it: then all pages are read.
-        ask.query.push(("name", name.to_owned()));
+        request.query.push(("name", name.to_owned()));
         for page in 1..=LAST_PAGE {
-            let RunnerPage { runners } = self.page(&mut ask, page, deadline).await?;
+            let RunnerPage { runners } = self.page(&mut request, page, deadline).await?;
             let full = runners.len() >= PAGE;
             if let Some(runner) = runners.into_iter().find(|runner| runner.name == name) {
                 return Ok(Some(runner));
@@ -162,12 +154,13 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Unprocessable`] if it runs a job; else see [`ErrorKind`].
-    pub async fn delete_runner(&self, id: u64, deadline: Instant) -> Result<Removal, ApiError> {
+    pub async fn delete_runner(&self, id: u64, deadline: Instant) -> Result<Deletion, ApiError> {
         let wanted = format!("delete runner {id} of {}", self.target);
-        let ask = Ask::new(Endpoint::DeleteRunner, Method::DELETE, self.runners(&format!("/{id}")), wanted);
-        match self.call(&ask, deadline).await {
-            Ok(_) => Ok(Removal::Deleted),
-            Err(error) => self.proven_gone(error, deadline).await.map(|()| Removal::WasGone),
+        let request =
+            Request::new(Endpoint::DeleteRunner, Method::DELETE, self.runners(&format!("/{id}")), wanted);
+        match self.call(&request, deadline).await {
+            Ok(_) => Ok(Deletion::Deleted),
+            Err(error) => self.proven_gone(error, deadline).await.map(|()| Deletion::WasGone),
         }
     }
 
@@ -214,21 +207,21 @@ impl Client {
     ) -> Result<Jobs, ApiError> {
         let path = format!("/repos/{repository}/actions/runs/{run}/attempts/{attempt}/jobs");
         let wanted = format!("list the jobs of run {run}, attempt {attempt}, of repository {repository}");
-        let mut ask = Ask::new(Endpoint::Jobs, Method::GET, path, wanted);
-        ask.etag = etag.map(str::to_owned);
+        let mut request = Request::new(Endpoint::Jobs, Method::GET, path, wanted);
+        request.etag = etag.map(str::to_owned);
         let mut all = Vec::new();
         for page in 1..=LAST_PAGE {
-            turn(&mut ask, page);
-            let answer = self.call(&ask, deadline).await?;
-            if answer.unchanged {
+            turn(&mut request, page);
+            let response = self.call(&request, deadline).await?;
+            if response.unchanged {
                 return Ok(Jobs::Unchanged);
             }
-            ask.etag = None;
-            let JobPage { jobs } = parse(self, &ask, &answer)?;
+            request.etag = None;
+            let JobPage { jobs } = parse(self, &request, &response)?;
             let full = jobs.len() >= PAGE;
             all.extend(jobs);
             if !full {
-                return Ok(Jobs::Listed { jobs: all, etag: answer.etag.filter(|_| page == 1) });
+                return Ok(Jobs::Listed { jobs: all, etag: response.etag.filter(|_| page == 1) });
             }
         }
         Ok(Jobs::Listed { jobs: all, etag: None })
@@ -246,20 +239,20 @@ impl Client {
         wanted: String,
         deadline: Instant,
     ) -> Result<T, ApiError> {
-        let ask = Ask::new(endpoint, method, self.runners(rest), wanted);
-        let answer = self.call(&ask, deadline).await?;
-        parse(self, &ask, &answer)
+        let request = Request::new(endpoint, method, self.runners(rest), wanted);
+        let response = self.call(&request, deadline).await?;
+        parse(self, &request, &response)
     }
 
     async fn page<T: DeserializeOwned>(
         &self,
-        ask: &mut Ask,
+        request: &mut Request,
         page: usize,
         deadline: Instant,
     ) -> Result<T, ApiError> {
-        turn(ask, page);
-        let answer = self.call(ask, deadline).await?;
-        parse(self, ask, &answer)
+        turn(request, page);
+        let response = self.call(request, deadline).await?;
+        parse(self, request, &response)
     }
 
     async fn labels_by(
@@ -271,10 +264,11 @@ impl Client {
         deadline: Instant,
     ) -> Result<Vec<Label>, ApiError> {
         let wanted = format!("{verb} the labels of runner {id} of {}", self.target);
-        let mut ask = Ask::new(Endpoint::Labels, method, self.runners(&format!("/{id}/labels")), wanted);
-        ask.body = body;
-        let answer = self.call(&ask, deadline).await?;
-        Ok(parse::<LabelList>(self, &ask, &answer)?.labels)
+        let mut request =
+            Request::new(Endpoint::Labels, method, self.runners(&format!("/{id}/labels")), wanted);
+        request.body = body;
+        let response = self.call(&request, deadline).await?;
+        Ok(parse::<LabelList>(self, &request, &response)?.labels)
     }
 
     /// A 404 means "gone" only where the same credential can list the target's runners; else it stays an error.
@@ -282,10 +276,10 @@ impl Client {
         if error.kind != ErrorKind::NotFound {
             return Err(error);
         }
-        let mut ask = Ask::new(Endpoint::Runners, Method::GET, self.runners(""), String::new());
-        ask.query.push(("per_page", "1".into()));
-        let listed = match self.call(&ask, deadline).await {
-            Ok(answer) => parse::<RunnerPage>(self, &ask, &answer).is_ok(),
+        let mut request = Request::new(Endpoint::Runners, Method::GET, self.runners(""), String::new());
+        request.query.push(("per_page", "1".into()));
+        let listed = match self.call(&request, deadline).await {
+            Ok(response) => parse::<RunnerPage>(self, &request, &response).is_ok(),
             Err(_) => false,
         };
         if listed { Ok(()) } else { Err(error) }
@@ -293,8 +287,8 @@ impl Client {
 }
 
 /// Turns to page `page`, from 1.
-fn turn(ask: &mut Ask, page: usize) {
-    ask.query.retain(|(name, _)| *name == "name");
-    ask.query.push(("per_page", PAGE.to_string()));
-    ask.query.push(("page", page.to_string()));
+fn turn(request: &mut Request, page: usize) {
+    request.query.retain(|(name, _)| *name == "name");
+    request.query.push(("per_page", PAGE.to_string()));
+    request.query.push(("page", page.to_string()));
 }

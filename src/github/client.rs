@@ -1,10 +1,10 @@
 //! A client speaks for one target with one credential; time, trust and proxies are given to it.
 
-use super::auth::{Credential, Granted};
+use super::auth::{ApiCredential, TokenCache};
 use super::endpoint::Observe;
-use super::error::Place;
+use super::error::ErrorContext;
 use super::proxy::Proxies;
-use super::retry::{Facts, Pace};
+use super::retry::{RateLimit, RetryPolicy};
 use super::transport::{self, Roots, SetupError};
 use crate::domain::target::Target;
 use chrono::{DateTime, Utc};
@@ -13,26 +13,26 @@ use tokio::sync::Mutex;
 use url::Url;
 
 /// Where the time of day comes from.
-pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// All a client needs.
-pub struct Setup {
+pub struct ClientConfig {
     /// The API's URL, without a slash at its end.
     pub base: String,
     /// What runners are registered for.
     pub target: Target,
     /// As whom.
-    pub credential: Credential,
+    pub credential: ApiCredential,
     /// Whom to trust.
     pub roots: Roots,
     /// How to get out.
     pub proxies: Proxies,
     /// How long things may take.
-    pub pace: Pace,
+    pub policy: RetryPolicy,
     /// Who is told of every attempt.
     pub observe: Arc<dyn Observe>,
     /// The time of day.
-    pub clock: Clock,
+    pub clock: WallClock,
 }
 
 /// Speaks to GitHub. Every call may be dropped at any point.
@@ -40,18 +40,18 @@ pub struct Client {
     pub(super) http: reqwest::Client,
     pub(super) base: Url,
     pub(super) target: Target,
-    pub(super) credential: Credential,
-    pub(super) pace: Pace,
+    pub(super) credential: ApiCredential,
+    pub(super) policy: RetryPolicy,
     pub(super) observe: Arc<dyn Observe>,
-    pub(super) clock: Clock,
-    pub(super) place: Arc<Place>,
-    pub(super) granted: Mutex<Granted>,
-    pub(super) budget: std::sync::Mutex<Option<Budget>>,
+    pub(super) clock: WallClock,
+    pub(super) place: Arc<ErrorContext>,
+    pub(super) token_cache: Mutex<TokenCache>,
+    pub(super) budget: std::sync::Mutex<Option<RateBudget>>,
 }
 
 /// What GitHub last said of the credential's rate limit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Budget {
+pub(super) struct RateBudget {
     pub(super) remaining: u64,
     pub(super) until: Option<DateTime<Utc>>,
 }
@@ -61,10 +61,10 @@ impl Client {
     ///
     /// # Errors
     /// If the base is no URL, no authority can be found for an `https` base, or the proxy cannot be used.
-    pub fn new(setup: Setup) -> Result<Client, SetupError> {
+    pub fn new(setup: ClientConfig) -> Result<Client, SetupError> {
         let base = Url::parse(&setup.base).map_err(SetupError::Base)?;
-        let transport = transport::build(&base, &setup.roots, &setup.proxies, &setup.pace)?;
-        let place = Place {
+        let transport = transport::build(&base, &setup.roots, &setup.proxies, &setup.policy)?;
+        let place = ErrorContext {
             host: base.host_str().unwrap_or_default().to_owned(),
             proxy: transport.proxy,
             scope: setup.target.scope(),
@@ -75,11 +75,11 @@ impl Client {
             base,
             target: setup.target,
             credential: setup.credential,
-            pace: setup.pace,
+            policy: setup.policy,
             observe: setup.observe,
             clock: setup.clock,
             place: Arc::new(place),
-            granted: Mutex::new(Granted::default()),
+            token_cache: Mutex::new(TokenCache::default()),
             budget: std::sync::Mutex::default(),
         })
     }
@@ -90,9 +90,9 @@ impl Client {
         budget.filter(|budget| budget.until.is_none_or(|until| (self.clock)() < until)).map(|b| b.remaining)
     }
 
-    pub(super) fn note_limit(&self, facts: Facts) {
-        if let Some(remaining) = facts.remaining {
-            let budget = Budget { remaining, until: facts.reset };
+    pub(super) fn note_limit(&self, limits: RateLimit) {
+        if let Some(remaining) = limits.remaining {
+            let budget = RateBudget { remaining, until: limits.reset };
             *self.budget.lock().unwrap_or_else(PoisonError::into_inner) = Some(budget);
         }
     }

@@ -1,6 +1,6 @@
 //! An error says in one line what was wanted, what GitHub said and what to check; never a secret, never a raw body.
 
-use super::auth::Kind as CredentialKind;
+use super::auth::CredentialKind;
 use super::endpoint::Endpoint;
 use crate::domain::target::Scope;
 use crate::domain::text::spelt;
@@ -67,12 +67,12 @@ pub struct ApiError {
     pub(super) said: Option<String>,
     /// How often it was tried.
     pub attempts: u32,
-    pub(super) place: Arc<Place>,
+    pub(super) place: Arc<ErrorContext>,
 }
 
 /// Where and as whom it was asked.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct ErrorContext {
     /// The API's host.
     pub(super) host: String,
     /// The proxy's `HOST:PORT`, if one is used.
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     fn error(kind: ErrorKind, endpoint: Endpoint, scope: Scope, credential: CredentialKind) -> ApiError {
-        let place = Place { host: "api.github.com".into(), proxy: None, scope, credential };
+        let place = ErrorContext { host: "api.github.com".into(), proxy: None, scope, credential };
         ApiError {
             endpoint,
             kind,

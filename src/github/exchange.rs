@@ -3,13 +3,14 @@
 use super::client::Client;
 use super::endpoint::{Code, Endpoint};
 use super::error::{ApiError, ErrorKind, NetworkKind, printable};
-use super::retry::{Decision, Facts, RetryAfter, Seen, decide};
+use super::models::ErrorBody;
+use super::retry::{AttemptOutcome, RateLimit, RetryAfter, RetryDecision, decide};
 use super::transport::classify;
-use super::wire::Complaint;
 use crate::config::Secret;
 use chrono::{DateTime, Utc};
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
-use reqwest::{Method, Response};
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 const MAX_BODY: usize = 1024 * 1024;
 
 /// A question.
-pub(super) struct Ask {
+pub(super) struct Request {
     pub(super) endpoint: Endpoint,
     method: Method,
     path: String,
@@ -30,14 +31,14 @@ pub(super) struct Ask {
     pub(super) etag: Option<String>,
 }
 
-impl Ask {
-    pub(super) fn new(endpoint: Endpoint, method: Method, path: String, wanted: String) -> Ask {
-        Ask { endpoint, method, path, wanted, query: Vec::new(), body: None, etag: None }
+impl Request {
+    pub(super) fn new(endpoint: Endpoint, method: Method, path: String, wanted: String) -> Request {
+        Request { endpoint, method, path, wanted, query: Vec::new(), body: None, etag: None }
     }
 }
 
 /// An answer that means success.
-pub(super) struct Answer {
+pub(super) struct Response {
     /// 304: it is still what the tag stands for.
     pub(super) unchanged: bool,
     pub(super) etag: Option<String>,
@@ -45,9 +46,9 @@ pub(super) struct Answer {
 }
 
 /// What came back in one attempt.
-struct Received {
+struct RawResponse {
     status: u16,
-    facts: Facts,
+    limits: RateLimit,
     etag: Option<String>,
     /// `None` if it was too long.
     body: Option<Zeroizing<Vec<u8>>>,
@@ -55,7 +56,7 @@ struct Received {
 
 /// Why an attempt was no success.
 enum Failure {
-    Seen(Seen, Option<String>),
+    Outcome(AttemptOutcome, Option<String>),
     Malformed(&'static str),
 }
 
@@ -63,76 +64,103 @@ impl Client {
     /// Asks, and asks again while that may help and the deadline is ahead.
     pub(super) async fn exchange(
         &self,
-        ask: &Ask,
+        request: &Request,
         bearer: &Secret,
         deadline: Instant,
-    ) -> Result<Answer, ApiError> {
+    ) -> Result<Response, ApiError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let failure = match self.attempt(ask, bearer, deadline).await {
-                Ok(answer) => return Ok(answer),
+            let failure = match self.attempt(request, bearer, deadline).await {
+                Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
             let (seen, said) = match failure {
                 Failure::Malformed(why) => {
-                    return Err(self.error(ask, ErrorKind::Malformed, Some(why.into()), attempt));
+                    return Err(self.error(request, ErrorKind::Malformed, Some(why.into()), attempt));
                 }
-                Failure::Seen(seen, said) => (seen, said),
+                Failure::Outcome(seen, said) => (seen, said),
             };
             let left = deadline.saturating_duration_since(Instant::now());
-            match decide(seen, attempt, left, (self.clock)(), fastrand::f64(), &self.pace) {
-                Decision::Retry(pause) => tokio::time::sleep(pause).await,
-                Decision::Fail(kind) => return Err(self.error(ask, kind, said, attempt)),
+            match decide(seen, attempt, left, (self.clock)(), fastrand::f64(), &self.policy) {
+                RetryDecision::Retry(pause) => tokio::time::sleep(pause).await,
+                RetryDecision::Fail(kind) => return Err(self.error(request, kind, said, attempt)),
             }
         }
     }
 
-    pub(super) fn error(&self, ask: &Ask, kind: ErrorKind, said: Option<String>, attempts: u32) -> ApiError {
-        let (wanted, place) = (ask.wanted.clone(), Arc::clone(&self.place));
-        ApiError { endpoint: ask.endpoint, kind, wanted, said, attempts, place }
+    pub(super) fn error(
+        &self,
+        request: &Request,
+        kind: ErrorKind,
+        said: Option<String>,
+        attempts: u32,
+    ) -> ApiError {
+        let (wanted, place) = (request.wanted.clone(), Arc::clone(&self.place));
+        ApiError { endpoint: request.endpoint, kind, wanted, said, attempts, place }
     }
 
-    async fn attempt(&self, ask: &Ask, bearer: &Secret, deadline: Instant) -> Result<Answer, Failure> {
-        let limit = deadline.min(Instant::now() + self.pace.attempt);
-        let received = match tokio::time::timeout_at(limit, self.send(ask, bearer)).await {
+    async fn attempt(
+        &self,
+        request: &Request,
+        bearer: &Secret,
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
+        let limit = deadline.min(Instant::now() + self.policy.attempt);
+        let received = match tokio::time::timeout_at(limit, self.send(request, bearer)).await {
             Ok(received) => received,
             Err(_) => Err((NetworkKind::Timeout, None)),
         };
         match received {
             Ok(received) => {
-                self.note_limit(received.facts);
-                self.observe.call(ask.endpoint, Code::of(received.status), received.facts.remaining);
-                judge(ask, received, bearer)
+                self.note_limit(received.limits);
+                self.observe.call(request.endpoint, Code::of(received.status), received.limits.remaining);
+                judge(request, received, bearer)
             }
             Err((kind, said)) => {
-                self.observe.call(ask.endpoint, Code::NETWORK, None);
-                Err(Failure::Seen(Seen::Network(kind), said))
+                self.observe.call(request.endpoint, Code::NETWORK, None);
+                Err(Failure::Outcome(AttemptOutcome::Network(kind), said))
             }
         }
     }
 
-    async fn send(&self, ask: &Ask, bearer: &Secret) -> Result<Received, (NetworkKind, Option<String>)> {
+    async fn send(
+        &self,
+        request: &Request,
+        bearer: &Secret,
+    ) -> Result<RawResponse, (NetworkKind, Option<String>)> {
         let broken = |e| classify(&e, self.place.proxy.is_some());
         let mut url = self.base.clone();
-        url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), ask.path));
-        if !ask.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&ask.query);
+        url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), request.path));
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let mut request =
-            self.http.request(ask.method.clone(), url).header(AUTHORIZATION, authorization(bearer));
-        if let Some(body) = &ask.body {
-            request = request.json(body);
+        let mut outgoing =
+            self.http.request(request.method.clone(), url).header(AUTHORIZATION, authorization(bearer));
+        if let Some(body) = &request.body {
+            outgoing = outgoing.json(body);
         }
-        if let Some(etag) = &ask.etag {
-            request = request.header(IF_NONE_MATCH, etag);
+        if let Some(etag) = &request.etag {
+            outgoing = outgoing.header(IF_NONE_MATCH, etag);
         }
-        let mut response = request.send().await.map_err(broken)?;
-        let (status, facts) = (response.status().as_u16(), facts(response.headers()));
-        let etag = response.headers().get(ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let body = read(&mut response).await.map_err(broken)?;
-        Ok(Received { status, facts, etag, body })
+        let mut incoming = outgoing.send().await.map_err(broken)?;
+        let (status, limits) = (incoming.status().as_u16(), rate_limit(incoming.headers()));
+        let etag = incoming.headers().get(ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let body = read(&mut incoming).await.map_err(broken)?;
+        Ok(RawResponse { status, limits, etag, body })
     }
+}
+
+/// A JSON body as what it should be. The library's own words are not repeated: they may quote the body.
+pub(super) fn parse<T: DeserializeOwned>(
+    client: &Client,
+    request: &Request,
+    response: &Response,
+) -> Result<T, ApiError> {
+    serde_json::from_slice(&response.body).map_err(|e| {
+        let said = format!("not the expected JSON, at line {} column {}", e.line(), e.column());
+        client.error(request, ErrorKind::Malformed, Some(said), 1)
+    })
 }
 
 fn authorization(bearer: &Secret) -> HeaderValue {
@@ -144,9 +172,9 @@ fn authorization(bearer: &Secret) -> HeaderValue {
     value
 }
 
-async fn read(response: &mut Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqwest::Error> {
+async fn read(incoming: &mut reqwest::Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqwest::Error> {
     let mut body = Zeroizing::new(Vec::with_capacity(8 * 1024));
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = incoming.chunk().await? {
         if body.len() + chunk.len() > MAX_BODY {
             return Ok(None);
         }
@@ -155,17 +183,17 @@ async fn read(response: &mut Response) -> Result<Option<Zeroizing<Vec<u8>>>, req
     Ok(Some(body))
 }
 
-fn judge(ask: &Ask, received: Received, bearer: &Secret) -> Result<Answer, Failure> {
-    let Received { status, mut facts, etag, body } = received;
+fn judge(request: &Request, received: RawResponse, bearer: &Secret) -> Result<Response, Failure> {
+    let RawResponse { status, mut limits, etag, body } = received;
     let Some(body) = body else { return Err(Failure::Malformed("more than 1 MiB")) };
-    let unchanged = status == 304 && ask.etag.is_some();
+    let unchanged = status == 304 && request.etag.is_some();
     if unchanged || (200..300).contains(&status) {
-        return Ok(Answer { unchanged, etag, body });
+        return Ok(Response { unchanged, etag, body });
     }
-    let message = serde_json::from_slice::<Complaint>(&body).ok().map(|complaint| complaint.message);
-    facts.names_a_limit = message.as_deref().is_some_and(names_a_limit);
+    let message = serde_json::from_slice::<ErrorBody>(&body).ok().map(|body| body.message);
+    limits.names_a_limit = message.as_deref().is_some_and(names_a_limit);
     let said = message.map(|message| printable(&message, &[bearer.expose()])).filter(|said| !said.is_empty());
-    Err(Failure::Seen(Seen::Status(status, facts), said))
+    Err(Failure::Outcome(AttemptOutcome::Status(status, limits), said))
 }
 
 /// GitHub: "You have exceeded a secondary rate limit", formerly "You have triggered an abuse detection mechanism".
@@ -174,7 +202,7 @@ fn names_a_limit(message: &str) -> bool {
     message.contains("rate limit") || message.contains("abuse detection")
 }
 
-fn facts(headers: &HeaderMap) -> Facts {
+fn rate_limit(headers: &HeaderMap) -> RateLimit {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let date = |text: &str| DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc());
     let retry_after = |text: &str| {
@@ -182,7 +210,7 @@ fn facts(headers: &HeaderMap) -> Facts {
         seconds.or_else(|| date(text).map(RetryAfter::At))
     };
     let unix = |text: &str| text.parse().ok().and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0));
-    Facts {
+    RateLimit {
         retry_after: text("retry-after").and_then(retry_after),
         remaining: text("x-ratelimit-remaining").and_then(|text| text.parse().ok()),
         reset: text("x-ratelimit-reset").and_then(unix),

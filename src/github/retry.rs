@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct RetryPolicy {
     /// One connection, TLS included.
     pub connect: Duration,
     /// One attempt, from the connection to the last byte of the body.
@@ -21,9 +21,9 @@ pub struct Pace {
     pub limited: Duration,
 }
 
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace {
+impl Default for RetryPolicy {
+    fn default() -> RetryPolicy {
+        RetryPolicy {
             connect: Duration::from_secs(10),
             attempt: Duration::from_secs(30),
             first: Duration::from_secs(1),
@@ -44,7 +44,7 @@ pub enum RetryAfter {
 
 /// What an answer's headers say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct RateLimit {
     /// `Retry-After`
     pub retry_after: Option<RetryAfter>,
     /// `X-RateLimit-Remaining`
@@ -59,16 +59,16 @@ pub struct Facts {
 
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum AttemptOutcome {
     /// There was an answer, and it was not what was asked for.
-    Status(u16, Facts),
+    Status(u16, RateLimit),
     /// There was none.
     Network(NetworkKind),
 }
 
 /// What follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum RetryDecision {
     /// Ask again after this pause.
     Retry(Duration),
     /// Asking again would not help, or not in time.
@@ -84,66 +84,67 @@ const SKEW: TimeDelta = TimeDelta::seconds(60);
 ///
 /// A pause that would reach the deadline is not made: the caller can use the time better.
 pub fn decide(
-    seen: Seen,
+    seen: AttemptOutcome,
     attempt: u32,
     left: Duration,
     now: DateTime<Utc>,
     jitter: f64,
-    pace: &Pace,
-) -> Decision {
-    let (kind, least) = judge(seen, now, pace);
-    let Some(least) = least else { return Decision::Fail(kind) };
+    policy: &RetryPolicy,
+) -> RetryDecision {
+    let (kind, least) = judge(seen, now, policy);
+    let Some(least) = least else { return RetryDecision::Fail(kind) };
     // Jitter comes on top of what a server asked for: its other clients were told the same.
-    let pause = least.saturating_add(back_off(attempt, jitter, pace));
-    if pause < left { Decision::Retry(pause) } else { Decision::Fail(kind) }
+    let pause = least.saturating_add(back_off(attempt, jitter, policy));
+    if pause < left { RetryDecision::Retry(pause) } else { RetryDecision::Fail(kind) }
 }
 
 /// Half the exponential pause for certain, the other half by chance.
-fn back_off(attempt: u32, jitter: f64, pace: &Pace) -> Duration {
-    let doubled =
-        2_u32.checked_pow(attempt.saturating_sub(1)).map_or(pace.longest, |n| pace.first.saturating_mul(n));
-    let half = doubled.min(pace.longest) / 2;
+fn back_off(attempt: u32, jitter: f64, policy: &RetryPolicy) -> Duration {
+    let doubled = 2_u32
+        .checked_pow(attempt.saturating_sub(1))
+        .map_or(policy.longest, |n| policy.first.saturating_mul(n));
+    let half = doubled.min(policy.longest) / 2;
     half + half.mul_f64(jitter.clamp(0.0, 1.0))
 }
 
 /// What it was, and the least to wait where asking again may help.
-fn judge(seen: Seen, now: DateTime<Utc>, pace: &Pace) -> (ErrorKind, Option<Duration>) {
-    let (status, facts) = match seen {
+fn judge(seen: AttemptOutcome, now: DateTime<Utc>, policy: &RetryPolicy) -> (ErrorKind, Option<Duration>) {
+    let (status, limits) = match seen {
         // A certificate does not become valid by asking again.
-        Seen::Network(NetworkKind::Tls) => return (ErrorKind::Network(NetworkKind::Tls), None),
-        Seen::Network(kind) => return (ErrorKind::Network(kind), Some(Duration::ZERO)),
-        Seen::Status(status, facts) => (status, facts),
+        AttemptOutcome::Network(NetworkKind::Tls) => return (ErrorKind::Network(NetworkKind::Tls), None),
+        AttemptOutcome::Network(kind) => return (ErrorKind::Network(kind), Some(Duration::ZERO)),
+        AttemptOutcome::Status(status, limits) => (status, limits),
     };
-    if let Some(wait) = rate_limit(status, &facts, now, pace) {
+    if let Some(wait) = rate_limit(status, &limits, now, policy) {
         return (ErrorKind::RateLimited { until: now + wait }, Some(wait));
     }
     match status {
-        401 => (ErrorKind::Unauthorized { clock_ahead: skew(&facts, now) }, None),
+        401 => (ErrorKind::Unauthorized { clock_ahead: skew(&limits, now) }, None),
         403 => (ErrorKind::Forbidden, None),
         404 => (ErrorKind::NotFound, None),
         // Only a proxy says that, and it will say it again.
         407 => (ErrorKind::Network(NetworkKind::Proxy), None),
         409 => (ErrorKind::Conflict, None),
         422 => (ErrorKind::Unprocessable, None),
-        500..=599 => (ErrorKind::Server(status), Some(asked_wait(&facts, now).unwrap_or_default())),
+        500..=599 => (ErrorKind::Server(status), Some(asked_wait(&limits, now).unwrap_or_default())),
         _ => (ErrorKind::Unexpected(status), None),
     }
 }
 
 /// How long a rate limit lasts; `None` if the answer is none.
-fn rate_limit(status: u16, facts: &Facts, now: DateTime<Utc>, pace: &Pace) -> Option<Duration> {
-    let exhausted = facts.remaining == Some(0);
+fn rate_limit(status: u16, limits: &RateLimit, now: DateTime<Utc>, policy: &RetryPolicy) -> Option<Duration> {
+    let exhausted = limits.remaining == Some(0);
     let limited = match status {
         429 => true,
-        403 => exhausted || facts.names_a_limit || facts.retry_after.is_some(),
+        403 => exhausted || limits.names_a_limit || limits.retry_after.is_some(),
         _ => false,
     };
-    let until_reset = || facts.reset.filter(|_| exhausted).map(|reset| until(reset, now));
-    limited.then(|| asked_wait(facts, now).or_else(until_reset).unwrap_or(pace.limited))
+    let until_reset = || limits.reset.filter(|_| exhausted).map(|reset| until(reset, now));
+    limited.then(|| asked_wait(limits, now).or_else(until_reset).unwrap_or(policy.limited))
 }
 
-fn asked_wait(facts: &Facts, now: DateTime<Utc>) -> Option<Duration> {
-    match facts.retry_after? {
+fn asked_wait(limits: &RateLimit, now: DateTime<Utc>) -> Option<Duration> {
+    match limits.retry_after? {
         RetryAfter::Seconds(seconds) => Some(Duration::from_secs(seconds).min(DAY)),
         RetryAfter::At(at) => Some(until(at, now)),
     }
@@ -154,15 +155,15 @@ fn until(at: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 }
 
 /// How far our clock is ahead of the server's, if that is more than a minute.
-fn skew(facts: &Facts, now: DateTime<Utc>) -> Option<TimeDelta> {
-    facts.date.map(|date| now - date).filter(|ahead| ahead.abs() > SKEW)
+fn skew(limits: &RateLimit, now: DateTime<Utc>) -> Option<TimeDelta> {
+    limits.date.map(|date| now - date).filter(|ahead| ahead.abs() > SKEW)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace {
+    const PACE: RetryPolicy = RetryPolicy {
         connect: Duration::from_secs(10),
         attempt: Duration::from_secs(30),
         first: Duration::from_secs(1),
@@ -178,28 +179,28 @@ mod tests {
         now() + TimeDelta::seconds(seconds)
     }
 
-    fn retry(seconds: f64) -> Decision {
-        Decision::Retry(Duration::from_secs_f64(seconds))
+    fn retry(seconds: f64) -> RetryDecision {
+        RetryDecision::Retry(Duration::from_secs_f64(seconds))
     }
 
-    fn limited(seconds: i64) -> Decision {
-        Decision::Fail(ErrorKind::RateLimited { until: at(seconds) })
+    fn limited(seconds: i64) -> RetryDecision {
+        RetryDecision::Fail(ErrorKind::RateLimited { until: at(seconds) })
     }
 
     #[test]
     fn the_table() {
-        let none = Facts::default();
-        let exhausted = Facts { remaining: Some(0), reset: Some(at(120)), ..none };
-        let seconds = |s| Facts { retry_after: Some(RetryAfter::Seconds(s)), ..none };
-        let dated = Facts { retry_after: Some(RetryAfter::At(at(7))), ..none };
-        let secondary = Facts { names_a_limit: true, ..none };
-        let status = Seen::Status;
-        let fail = Decision::Fail;
+        let none = RateLimit::default();
+        let exhausted = RateLimit { remaining: Some(0), reset: Some(at(120)), ..none };
+        let seconds = |s| RateLimit { retry_after: Some(RetryAfter::Seconds(s)), ..none };
+        let dated = RateLimit { retry_after: Some(RetryAfter::At(at(7))), ..none };
+        let secondary = RateLimit { names_a_limit: true, ..none };
+        let status = AttemptOutcome::Status;
+        let fail = RetryDecision::Fail;
         // What was seen, the attempt, seconds left, what follows; jitter 0, so half the exponential pause.
         for (seen, attempt, left, expected) in [
             (status(401, none), 1, 1000, fail(ErrorKind::Unauthorized { clock_ahead: None })),
             (status(403, none), 1, 1000, fail(ErrorKind::Forbidden)),
-            (status(403, Facts { remaining: Some(1), ..none }), 1, 1000, fail(ErrorKind::Forbidden)),
+            (status(403, RateLimit { remaining: Some(1), ..none }), 1, 1000, fail(ErrorKind::Forbidden)),
             (status(404, none), 1, 1000, fail(ErrorKind::NotFound)),
             (status(404, exhausted), 1, 1000, fail(ErrorKind::NotFound)),
             (status(407, none), 1, 1000, fail(ErrorKind::Network(NetworkKind::Proxy))),
@@ -217,11 +218,16 @@ mod tests {
             (status(503, seconds(5)), 1, 1000, retry(5.5)),
             (status(500, none), 5, 8, fail(ErrorKind::Server(500))),
             (status(503, seconds(5)), 1, 5, fail(ErrorKind::Server(503))),
-            (Seen::Network(NetworkKind::Dns), 1, 1000, retry(0.5)),
-            (Seen::Network(NetworkKind::Connect), 3, 1000, retry(2.0)),
-            (Seen::Network(NetworkKind::Timeout), 1, 0, fail(ErrorKind::Network(NetworkKind::Timeout))),
-            (Seen::Network(NetworkKind::Proxy), 1, 1000, retry(0.5)),
-            (Seen::Network(NetworkKind::Tls), 1, 1000, fail(ErrorKind::Network(NetworkKind::Tls))),
+            (AttemptOutcome::Network(NetworkKind::Dns), 1, 1000, retry(0.5)),
+            (AttemptOutcome::Network(NetworkKind::Connect), 3, 1000, retry(2.0)),
+            (
+                AttemptOutcome::Network(NetworkKind::Timeout),
+                1,
+                0,
+                fail(ErrorKind::Network(NetworkKind::Timeout)),
+            ),
+            (AttemptOutcome::Network(NetworkKind::Proxy), 1, 1000, retry(0.5)),
+            (AttemptOutcome::Network(NetworkKind::Tls), 1, 1000, fail(ErrorKind::Network(NetworkKind::Tls))),
             // Rate limits: what the server says, else a minute; never beyond the deadline.
             (status(429, none), 1, 1000, retry(60.5)),
             (status(429, seconds(9)), 1, 1000, retry(9.5)),
@@ -230,13 +236,13 @@ mod tests {
             (status(403, exhausted), 1, 1000, retry(120.5)),
             (status(403, exhausted), 1, 120, limited(120)),
             (
-                status(403, Facts { retry_after: Some(RetryAfter::Seconds(3)), ..exhausted }),
+                status(403, RateLimit { retry_after: Some(RetryAfter::Seconds(3)), ..exhausted }),
                 1,
                 1000,
                 retry(3.5),
             ),
-            (status(403, Facts { reset: Some(at(-5)), ..exhausted }), 1, 1000, retry(0.5)),
-            (status(403, Facts { reset: None, ..exhausted }), 1, 1000, retry(60.5)),
+            (status(403, RateLimit { reset: Some(at(-5)), ..exhausted }), 1, 1000, retry(0.5)),
+            (status(403, RateLimit { reset: None, ..exhausted }), 1, 1000, retry(60.5)),
             (status(403, secondary), 1, 1000, retry(60.5)),
             (status(403, secondary), 1, 30, limited(60)),
             (status(403, seconds(2)), 2, 1000, retry(3.0)),
@@ -249,7 +255,7 @@ mod tests {
 
     #[test]
     fn jitter_adds_up_to_the_other_half() {
-        let seen = Seen::Status(500, Facts::default());
+        let seen = AttemptOutcome::Status(500, RateLimit::default());
         let left = Duration::from_secs(1000);
         let mut pauses = Vec::new();
         for jitter in [0.0, 0.5, 1.0, 2.0, -1.0] {
@@ -261,9 +267,10 @@ mod tests {
     #[test]
     fn a_clock_that_is_off_is_told_with_a_401() {
         for (date, ahead) in [(-60, None), (60, None), (-61, Some(61)), (3600, Some(-3600))] {
-            let seen = Seen::Status(401, Facts { date: Some(at(date)), ..Facts::default() });
+            let seen =
+                AttemptOutcome::Status(401, RateLimit { date: Some(at(date)), ..RateLimit::default() });
             let clock_ahead = ahead.map(TimeDelta::seconds);
-            let expected = Decision::Fail(ErrorKind::Unauthorized { clock_ahead });
+            let expected = RetryDecision::Fail(ErrorKind::Unauthorized { clock_ahead });
             assert_eq!(decide(seen, 1, Duration::from_secs(9), now(), 0.0, &PACE), expected);
         }
     }

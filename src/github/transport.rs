@@ -2,7 +2,7 @@
 
 use super::error::{NetworkKind, printable};
 use super::proxy::Proxies;
-use super::retry::Pace;
+use super::retry::RetryPolicy;
 use super::trust::{self, Trust};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
@@ -54,7 +54,7 @@ pub(super) fn build(
     base: &Url,
     roots: &Roots,
     proxies: &Proxies,
-    pace: &Pace,
+    policy: &RetryPolicy,
 ) -> Result<Transport, SetupError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -62,7 +62,7 @@ pub(super) fn build(
         .redirect(Policy::custom(same_origin))
         .referer(false)
         .http1_only()
-        .connect_timeout(pace.connect)
+        .connect_timeout(policy.connect)
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(Duration::from_secs(30))
         .tls_backend_preconfigured(tls(base, roots)?)

@@ -3,7 +3,7 @@
 use super::{Access, LOOK_LIMIT, Registrar};
 use crate::domain::queue::{Listed, Ours, Question, QueueFault, conclusion, queue_time};
 use crate::domain::registration::Trace;
-use crate::github::{Job, Jobs};
+use crate::github::{Jobs, WorkflowJob};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -75,7 +75,7 @@ impl Registrar {
     }
 }
 
-fn listed(job: Job) -> Listed {
+fn listed(job: WorkflowJob) -> Listed {
     // While it is queued, GitHub gives that time as its start.
     let begun = job.status != "queued";
     Listed {

@@ -51,8 +51,8 @@ impl Registrar {
         };
         let removal = match ours {
             Ok(runner) => match client.delete_runner(runner.id, deadline).await {
-                Ok(github::Removal::Deleted) => Removal::Deleted,
-                Ok(github::Removal::WasGone) => Removal::NothingLeft,
+                Ok(github::Deletion::Deleted) => Removal::Deleted,
+                Ok(github::Deletion::WasGone) => Removal::NothingLeft,
                 Err(error) => Removal::LeftBehind(self.left(&error)),
             },
             Err(Unproven::Gone) => Removal::NothingLeft,

@@ -5,7 +5,7 @@ use super::files::Files;
 use crate::config::{Config, Credential, vars};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
-use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Pace, Proxies, Roots};
+use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Proxies, RetryPolicy, Roots};
 use crate::registrar::{Access, Ground, Identity, Memory, Registrar, Seen};
 use crate::sys::child::Launch;
 use crate::sys::identity;
@@ -80,8 +80,8 @@ pub(super) fn access(
     let credential = match credential {
         Credential::Jit(_) => return Ok(None),
         Credential::RegistrationToken(token) => return Ok(Some(Access::Token(token.clone()))),
-        Credential::Pat(token) => github::Credential::Pat(token.clone()),
-        Credential::App { id, key, installation, login } => github::Credential::App(App {
+        Credential::Pat(token) => github::ApiCredential::Pat(token.clone()),
+        Credential::App { id, key, installation, login } => github::ApiCredential::App(App {
             id: id.clone(),
             key: AppKey::new(key).map_err(StartError::AppKey)?,
             installation: *installation,
@@ -93,13 +93,13 @@ pub(super) fn access(
         found.and_then(|(_, value)| value.to_str().map(str::to_owned))
     };
     let proxies = Proxies::from_lookup(get).map_err(StartError::Proxy)?;
-    let setup = github::Setup {
+    let setup = github::ClientConfig {
         base: config.api_url.clone(),
         target: target.clone(),
         credential,
         roots: Roots::Native,
         proxies,
-        pace: Pace::default(),
+        policy: RetryPolicy::default(),
         observe,
         #[expect(clippy::disallowed_methods, reason = "tokens expire by the wall clock")]
         clock: Arc::new(Utc::now),

@@ -68,7 +68,7 @@ pub struct JitConfig {
 
 /// A job of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Job {
+pub struct WorkflowJob {
     /// GitHub's id of it.
     pub id: u64,
     /// Display name.
@@ -106,16 +106,16 @@ pub(super) struct LabelList {
 
 #[derive(Deserialize)]
 pub(super) struct JobPage {
-    pub(super) jobs: Vec<Job>,
+    pub(super) jobs: Vec<WorkflowJob>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct GroupPage {
-    pub(super) runner_groups: Vec<Group>,
+    pub(super) runner_groups: Vec<RunnerGroup>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Group {
+pub(super) struct RunnerGroup {
     pub(super) id: u64,
     pub(super) name: String,
 }
@@ -127,7 +127,7 @@ pub(super) struct Installation {
 
 /// What GitHub says of an error; everything in it is untrusted.
 #[derive(Deserialize)]
-pub(super) struct Complaint {
+pub(super) struct ErrorBody {
     pub(super) message: String,
 }
 
