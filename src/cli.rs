@@ -9,7 +9,7 @@ use crate::domain::context::{CacheResult, Moment};
 use crate::exit_code::ExitCode;
 use crate::hardening;
 use crate::hook;
-use crate::http::client::{self, Target};
+use crate::http::client::{self, ProbeTarget};
 use crate::init;
 use crate::run::{complain, refused, run};
 use crate::sys::identity;
@@ -161,12 +161,12 @@ fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
     let path = if ready { "/readyz" } else { "/healthz" };
     // A configuration with faults must not keep the check from asking: the supervisor may run with an older one.
     let target = if let Some(url) = url {
-        Target::Url(url, Config::auth_token(&Environment).map(|token| token.expose().to_owned()))
+        ProbeTarget::Url(url, Config::auth_token(&Environment).map(|token| token.expose().to_owned()))
     } else {
         let dir = Environment.get(vars::RUNNER_RUN_DIR.name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let dirs = run_dir::candidates(dir.as_deref());
         let sockets = dirs.iter().map(|dir| crate::http::server::socket_path(dir)).collect();
-        Target::Sockets(sockets, identity::uid())
+        ProbeTarget::Sockets(sockets, identity::uid())
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

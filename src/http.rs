@@ -2,22 +2,23 @@
 
 pub mod api;
 pub mod client;
-pub mod guard;
+mod eviction;
+pub mod middleware;
 pub mod page;
-mod patience;
-mod seats;
+mod read_timeout;
 pub mod server;
 
 use crate::config::Secret;
 use crate::domain::identity::Identity;
 use crate::domain::status::{Status, Verdict, health, readiness};
 use crate::telemetry::exporter::{CONTENT_TYPE, Exporter};
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Router, middleware};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +69,7 @@ impl Scrapes {
 }
 
 /// The routes; `token` guards all but `/livez`, `names` all of them from pages of others.
-pub fn router(view: View, token: Option<Secret>, names: Option<guard::Names>) -> Router {
+pub fn router(view: View, token: Option<Secret>, names: Option<middleware::Names>) -> Router {
     let open = Router::new().route("/livez", get(livez)).with_state(view.clone());
     let guarded = Router::new()
         .route("/", get(page::index))
@@ -81,11 +82,11 @@ pub fn router(view: View, token: Option<Secret>, names: Option<guard::Names>) ->
         .with_state(view)
         .fallback(not_found)
         // Of what is not there, either: whoever has no token does not learn what is.
-        .layer(middleware::from_fn_with_state(token.map(Arc::new), guard::require_token));
+        .layer(from_fn_with_state(token.map(Arc::new), middleware::require_token));
     open.merge(guarded)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024)))
-        .layer(middleware::from_fn_with_state(names, guard::require_host))
-        .layer(middleware::from_fn(guard::limits))
+        .layer(from_fn_with_state(names, middleware::require_host))
+        .layer(from_fn(middleware::limits))
 }
 
 async fn not_found() -> Response {
@@ -96,7 +97,7 @@ async fn not_found() -> Response {
 async fn metrics(State(view): State<View>, request: HeaderMap) -> Response {
     view.scrapes.note();
     let text = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::VARY, "accept-encoding")];
-    if guard::asks_for_gzip(&request) {
+    if middleware::asks_for_gzip(&request) {
         let body = Bytes::from_owner(view.exporter.page_gzip());
         return (text, [(header::CONTENT_ENCODING, "gzip")], body).into_response();
     }

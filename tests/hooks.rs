@@ -11,7 +11,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socket,
 };
 use runner_init::domain::context::{CacheResult, Moment, Report, ReportFault};
-use runner_init::http::server::Door;
+use runner_init::http::server::UnixServer;
 use runner_init::sys::door::Dir;
 use runner_init::sys::hooks::{Received, Shims, Socket, make_dir};
 use runner_init::sys::run_dir;
@@ -430,7 +430,7 @@ fn what_stands_in_the_run_directory_is_as_open_as_it_must_be() {
     assert_eq!([mode(&run), mode(&hooks), mode(socket.path())], [0o700, 0o700, 0o600]);
     make_dir(&run, true).unwrap();
     assert_eq!([mode(&run), mode(&hooks)], [0o711, 0o711]);
-    let _door = Door::open(&run).unwrap();
+    let _door = UnixServer::open(&run).unwrap();
     assert_eq!(mode(&run.join("http.sock")), 0o600, "an open directory, a closed door");
     // A second one takes the first one's place.
     Socket::bind(&hooks, None, now).unwrap();

@@ -20,7 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use ns::{Tree, program, wait_until};
 use runner_init::domain::status::{State, Status};
 use runner_init::domain::totals::Bounds;
-use runner_init::http::page::Snapshot;
+use runner_init::http::page::PageInput;
 use runner_init::http::{Scrapes, View, router, server};
 use runner_init::telemetry::exporter::Exporter;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ type Spoil<'a> = &'a dyn Fn(String) -> String;
 /// The page itself with a fault in it, and nothing that would stop the fault.
 fn planted(status: &Status, spoil: Spoil<'_>) -> Router {
     let (identity, site) = (scenes::identity(), scenes::site());
-    let seen = Snapshot { identity: &identity, site: &site, status };
+    let seen = PageInput { identity: &identity, site: &site, status };
     let text = spoil(runner_init::http::page::page(&seen, scenes::now()).into_string());
     Router::new().route("/", get(move || async move { Html(text) }))
 }
@@ -112,7 +112,7 @@ impl Stage {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one");
             runtime.block_on(async move {
-                let bound = server::Bound::tcp(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+                let bound = server::TcpServer::tcp(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
                 told.send(bound.address().expect("an address").to_string()).expect("is waited for");
                 bound.serve(router, stopped).await;
             });

@@ -16,7 +16,7 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// Where to ask.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub enum ProbeTarget {
     /// The first of these sockets that answers, if it is of this user or of root.
     Sockets(Vec<PathBuf>, u32),
     /// `http://HOST:PORT`, with the bearer token if one is set.
@@ -52,7 +52,7 @@ pub enum AskError {
 ///
 /// # Errors
 /// If nobody answers.
-pub async fn ask(target: &Target, path: &str) -> Result<Verdict, AskError> {
+pub async fn ask(target: &ProbeTarget, path: &str) -> Result<Verdict, AskError> {
     let place = place(target);
     match tokio::time::timeout(LIMIT, ask_without_limit(target, path)).await {
         Ok(answer) => answer,
@@ -60,9 +60,9 @@ pub async fn ask(target: &Target, path: &str) -> Result<Verdict, AskError> {
     }
 }
 
-async fn ask_without_limit(target: &Target, path: &str) -> Result<Verdict, AskError> {
+async fn ask_without_limit(target: &ProbeTarget, path: &str) -> Result<Verdict, AskError> {
     match target {
-        Target::Sockets(paths, uid) => {
+        ProbeTarget::Sockets(paths, uid) => {
             let (stream, place) = connect_first(paths).await?;
             let peer = stream.peer_cred().map_err(|error| AskError::Connect(place.clone(), error))?.uid();
             if peer != *uid && peer != 0 {
@@ -70,7 +70,7 @@ async fn ask_without_limit(target: &Target, path: &str) -> Result<Verdict, AskEr
             }
             get(stream, &place, "localhost", path, None).await
         }
-        Target::Url(uri, token) => {
+        ProbeTarget::Url(uri, token) => {
             // What is asked is ours to say: a path would be left out without a word.
             let plain =
                 uri.scheme_str() == Some("http") && ["", "/"].contains(&uri.path()) && uri.query().is_none();
@@ -116,10 +116,10 @@ async fn get(
     Ok(Verdict { ok: answer.status == StatusCode::OK, reason })
 }
 
-fn place(target: &Target) -> String {
+fn place(target: &ProbeTarget) -> String {
     match target {
-        Target::Sockets(paths, _) => paths.first().map(|p| show(p)).unwrap_or_default(),
-        Target::Url(uri, _) => uri.authority().map(ToString::to_string).unwrap_or_default(),
+        ProbeTarget::Sockets(paths, _) => paths.first().map(|p| show(p)).unwrap_or_default(),
+        ProbeTarget::Url(uri, _) => uri.authority().map(ToString::to_string).unwrap_or_default(),
     }
 }
 

@@ -3,10 +3,10 @@
 //! It works with scripts off. The one script fetches the page again and puts the new parts in the place of the old, so
 //! that the reader keeps the place; style and script are let through by their hashes and nothing else is.
 
-mod draw;
+mod charts;
 mod jobs;
-mod now;
-mod text;
+mod sanitize;
+mod state;
 mod time;
 
 use super::View;
@@ -46,7 +46,7 @@ pub struct Site {
 
 /// All that the page shows.
 #[derive(Clone, Copy, Debug)]
-pub struct Snapshot<'a> {
+pub struct PageInput<'a> {
     /// Who.
     pub identity: &'a Identity,
     /// Where.
@@ -59,7 +59,7 @@ pub struct Snapshot<'a> {
 pub async fn index(extract::State(view): extract::State<View>) -> Response {
     static POLICY: LazyLock<HeaderValue> = LazyLock::new(policy);
     let status = view.status.borrow().clone();
-    let seen = Snapshot { identity: &view.identity, site: &view.site, status: &status };
+    let seen = PageInput { identity: &view.identity, site: &view.site, status: &status };
     let headers = [
         (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -80,14 +80,14 @@ fn policy() -> HeaderValue {
 }
 
 /// The whole page.
-pub fn page(seen: &Snapshot<'_>, now: DateTime<Utc>) -> Markup {
+pub fn page(seen: &PageInput<'_>, now: DateTime<Utc>) -> Markup {
     let state = seen.status.state;
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                title { (state.as_str()) " · " (text::visible(&seen.identity.runner_name, text::NAME)) }
+                title { (state.as_str()) " · " (sanitize::sanitize(&seen.identity.runner_name, sanitize::NAME)) }
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 noscript { meta http-equiv="refresh" content="30"; }
@@ -97,12 +97,12 @@ pub fn page(seen: &Snapshot<'_>, now: DateTime<Utc>) -> Markup {
             body class=(state.as_str()) {
                 p #lost role="status" {}
                 p #said role="status" {}
-                (now::header(seen, now))
+                (state::header(seen, now))
                 main {
-                    (now::state(seen.status, now))
-                    (now::job(seen, now))
+                    (state::section(seen.status, now))
+                    (state::job(seen, now))
                     (jobs::numbers(seen.status))
-                    (draw::durations(&seen.status.recent, &seen.site.bounds))
+                    (charts::durations(&seen.status.recent, &seen.site.bounds))
                     (jobs::table(&seen.status.recent, now))
                 }
                 (footer())

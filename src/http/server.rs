@@ -3,8 +3,8 @@
 //! Every connection has a deadline for its request's head and for the reading of its answers, and is good for so many requests. Where
 //! all seats are taken, or those of one address, somebody makes room; so it is where the system has no descriptor left.
 
-use super::patience::{Patient, READ_WITHIN};
-use super::seats::{self, Peer, Seated};
+use super::eviction::{self, OpenConnection, Peer};
+use super::read_timeout::{READ_WITHIN, ReadTimeout};
 use crate::sys::remove::remove;
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -26,7 +26,7 @@ use tokio::task::{self, AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-/// Most connections at once, per door.
+/// Most connections at once, per server.
 pub const MAX_CONNECTIONS: usize = 256;
 /// Most connections at once from one address: half of all, so that nobody alone fills the room.
 pub const MAX_OF_ONE: usize = 128;
@@ -47,24 +47,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// No descriptor is left, to us or to the system: `ENFILE`, `EMFILE`.
 const NO_DESCRIPTOR: [i32; 2] = [23, 24];
 
-/// A TCP door that is bound and not yet served.
-pub struct Bound {
+/// A TCP server that is bound and not yet served.
+pub struct TcpServer {
     listener: TcpListener,
 }
 
-impl Bound {
+impl TcpServer {
     /// Binds. The port is ours from here on, whatever happens to the runner.
     ///
     /// # Errors
     /// If the address is taken or not ours.
-    pub fn tcp(address: SocketAddr) -> io::Result<Bound> {
+    pub fn tcp(address: SocketAddr) -> io::Result<TcpServer> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // A port whose connections are still closing is free; one that is listened on is not.
         socket.set_reuseaddr(true)?;
         // Each connection inherits it; without it there is more memory and work in every client that does not read.
         let _ = socket.set_send_buffer_size(SEND_BUFFER);
         socket.bind(address)?;
-        Ok(Bound { listener: socket.listen(BACKLOG)? })
+        Ok(TcpServer { listener: socket.listen(BACKLOG)? })
     }
 
     /// Where; the port is the real one if 0 was asked for.
@@ -88,27 +88,27 @@ impl Bound {
     }
 }
 
-/// The unix door for our own health check, in a directory only we may enter.
-pub struct Door {
+/// The unix socket for our own health check, in a directory only we may enter.
+pub struct UnixServer {
     listener: UnixListener,
     path: PathBuf,
 }
 
-impl Door {
+impl UnixServer {
     /// Binds `dir/http.sock`, replacing what a killed predecessor left.
     ///
     /// # Errors
     /// If the directory cannot be made or the socket not be bound.
-    pub fn open(dir: &Path) -> io::Result<Door> {
+    pub fn open(dir: &Path) -> io::Result<UnixServer> {
         let path = socket_path(dir);
         remove(&path)?;
         let listener = UnixListener::bind(&path)?;
         // The directory may be open to the runner's user for the sake of its hooks.
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
-        Ok(Door { listener, path })
+        Ok(UnixServer { listener, path })
     }
 
-    /// Serves like [`Bound::serve`]; removes the socket at the end.
+    /// Serves like [`TcpServer::serve`]; removes the socket at the end.
     pub async fn serve(self, router: Router, stop: watch::Receiver<bool>) {
         let listener = &self.listener;
         let accept = || async { listener.accept().await.map(|(stream, _)| (stream, Peer::LOCAL)) };
@@ -129,22 +129,22 @@ where
     F: Future<Output = io::Result<(S, Peer)>>,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut guests = Guests { of_one, ..Guests::default() };
+    let mut connections = Connections { of_one, ..Connections::default() };
     let mut let_in: u32 = 0;
     loop {
         let accepted = tokio::select! {
             accepted = accept() => accepted,
-            Some(ended) = guests.tasks.join_next_with_id() => {
-                guests.seats.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+            Some(ended) = connections.tasks.join_next_with_id() => {
+                connections.open.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
                 continue;
             }
             _ = stop.changed() => break,
         };
         match accepted {
-            Ok((stream, peer)) => guests.welcome(stream, peer, router.clone(), stop.clone()),
+            Ok((stream, peer)) => connections.admit(stream, peer, router.clone(), stop.clone()),
             Err(error) => {
                 let is_short = error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code));
-                if is_short && guests.make_room(None) {
+                if is_short && connections.evict(None) {
                     task::yield_now().await;
                 } else {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -157,28 +157,28 @@ where
             task::yield_now().await;
         }
     }
-    while guests.tasks.join_next().await.is_some() {}
+    while connections.tasks.join_next().await.is_some() {}
 }
 
-/// The connections of one door.
+/// The connections of one server.
 #[derive(Default)]
-struct Guests {
+struct Connections {
     tasks: JoinSet<()>,
-    seats: HashMap<task::Id, Seat>,
+    open: HashMap<task::Id, Connection>,
     of_one: usize,
     clock: Arc<AtomicU64>,
 }
 
-struct Seat {
+struct Connection {
     task: AbortHandle,
     peer: Peer,
     arrived: Instant,
-    seen: Arc<Seen>,
+    activity: Arc<Activity>,
 }
 
 /// What its own task knows of a connection.
 #[derive(Default)]
-struct Seen {
+struct Activity {
     /// The tick of its last answered request, or of its arrival.
     last: AtomicU64,
     /// Requests so far.
@@ -188,20 +188,20 @@ struct Seen {
     is_blocked: Arc<AtomicBool>,
 }
 
-impl Guests {
-    fn welcome<S>(&mut self, stream: S, peer: Peer, router: Router, stop: watch::Receiver<bool>)
+impl Connections {
+    fn admit<S>(&mut self, stream: S, peer: Peer, router: Router, stop: watch::Receiver<bool>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let only =
-            (self.seats.values().filter(|seat| seat.peer == peer).count() >= self.of_one).then_some(peer);
-        if (only.is_some() || self.seats.len() >= MAX_CONNECTIONS) && !self.make_room(only) {
+        let only = (self.open.values().filter(|connection| connection.peer == peer).count() >= self.of_one)
+            .then_some(peer);
+        if (only.is_some() || self.open.len() >= MAX_CONNECTIONS) && !self.evict(only) {
             return;
         }
-        let seen = Arc::new(Seen::default());
-        seen.last.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-        let stream = Patient::new(stream, READ_WITHIN, Arc::clone(&seen.is_blocked));
-        let (clock, mark) = (Arc::clone(&self.clock), Arc::clone(&seen));
+        let activity = Arc::new(Activity::default());
+        activity.last.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        let stream = ReadTimeout::new(stream, READ_WITHIN, Arc::clone(&activity.is_blocked));
+        let (clock, mark) = (Arc::clone(&self.clock), Arc::clone(&activity));
         let service = router
             .map_request(|request: hyper::Request<hyper::body::Incoming>| request.map(axum::body::Body::new));
         let service = tower::service_fn(move |request| {
@@ -223,34 +223,34 @@ impl Guests {
                 answer
             }
         });
-        let task = self.tasks.spawn(converse(stream, TowerToHyperService::new(service), stop));
-        self.seats.insert(task.id(), Seat { task, peer, arrived: Instant::now(), seen });
+        let task = self.tasks.spawn(serve_connection(stream, TowerToHyperService::new(service), stop));
+        self.open.insert(task.id(), Connection { task, peer, arrived: Instant::now(), activity });
     }
 
     /// Ends one connection, of this peer if one is named; `false` if there is none that may be ended.
-    fn make_room(&mut self, only: Option<Peer>) -> bool {
+    fn evict(&mut self, only: Option<Peer>) -> bool {
         let now = Instant::now();
-        let (ids, seated): (Vec<task::Id>, Vec<Seated>) =
-            self.seats.iter().map(|(id, seat)| (*id, seat.look(now))).unzip();
-        let leaves = seats::leaves(&seated, only).and_then(|index| self.seats.remove(&ids[index]));
-        leaves.inspect(|seat| seat.task.abort()).is_some()
+        let (ids, seated): (Vec<task::Id>, Vec<OpenConnection>) =
+            self.open.iter().map(|(id, connection)| (*id, connection.candidate(now))).unzip();
+        let leaves = eviction::to_evict(&seated, only).and_then(|index| self.open.remove(&ids[index]));
+        leaves.inspect(|connection| connection.task.abort()).is_some()
     }
 }
 
-impl Seat {
-    fn look(&self, now: Instant) -> Seated {
-        Seated {
+impl Connection {
+    fn candidate(&self, now: Instant) -> OpenConnection {
+        OpenConnection {
             peer: self.peer,
             age: now.duration_since(self.arrived),
-            has_asked: self.seen.asked.load(Ordering::Relaxed) > 0,
-            is_answered: self.seen.is_answered.load(Ordering::Relaxed),
-            is_blocked: self.seen.is_blocked.load(Ordering::Relaxed),
-            last: self.seen.last.load(Ordering::Relaxed),
+            has_asked: self.activity.asked.load(Ordering::Relaxed) > 0,
+            is_answered: self.activity.is_answered.load(Ordering::Relaxed),
+            is_blocked: self.activity.is_blocked.load(Ordering::Relaxed),
+            last: self.activity.last.load(Ordering::Relaxed),
         }
     }
 }
 
-async fn converse<S, V>(stream: S, service: V, mut stop: watch::Receiver<bool>)
+async fn serve_connection<S, V>(stream: S, service: V, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     V: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body>,

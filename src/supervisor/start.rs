@@ -21,7 +21,7 @@ use crate::domain::identity::Identity;
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
-use crate::http::guard::Names;
+use crate::http::middleware::Names;
 use crate::http::{self, Scrapes, View, page, server};
 use crate::sys::child::Output;
 use crate::sys::disk::Lowest;
@@ -52,7 +52,7 @@ pub(crate) enum Tcp {
     /// `METRICS_ENABLED=false`
     Off,
     /// Bound, not yet served.
-    Bound(server::Bound),
+    Bound(server::TcpServer),
 }
 
 impl Tcp {
@@ -65,7 +65,7 @@ impl Tcp {
             return Ok(Tcp::Off);
         }
         let address = SocketAddr::new(config.metrics.bind, config.metrics.port);
-        let bound = server::Bound::tcp(address).map_err(|source| StartError::Bind { address, source })?;
+        let bound = server::TcpServer::tcp(address).map_err(|source| StartError::Bind { address, source })?;
         Ok(Tcp::Bound(bound))
     }
 
@@ -237,7 +237,7 @@ fn open_hall(
     }
     // The health check's own door is guarded by its directory, not by the token.
     let candidates = run_dir::candidates(config.run_dir.as_deref());
-    match run_dir::create(&candidates).and_then(|dir| server::Door::open(&dir)) {
+    match run_dir::create(&candidates).and_then(|dir| server::UnixServer::open(&dir)) {
         Ok(door) => drop(doors.spawn(door.serve(http::router(view, None, None), stopped))),
         Err(error) => {
             let dir = candidates.last().map(|dir| dir.display().to_string()).unwrap_or_default();

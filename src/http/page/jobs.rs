@@ -1,7 +1,7 @@
 //! What the runner has done: how much of it succeeded, what its caches had, and the last jobs one by one.
 
-use super::now::moment;
-use super::text::{NAME, OTHER, foreign, unknown};
+use super::sanitize::{NAME, OTHER, unknown, untrusted};
+use super::state::moment;
 use super::time::span;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::status::Status;
@@ -105,7 +105,7 @@ fn row(job: &JobRecord, now: DateTime<Utc>) -> Markup {
 }
 
 fn named(text: Option<&str>, limit: usize) -> Markup {
-    foreign(text.unwrap_or_default(), limit)
+    untrusted(text.unwrap_or_default(), limit)
 }
 
 fn length(duration: Option<Duration>) -> Markup {

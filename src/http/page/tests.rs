@@ -20,7 +20,7 @@ fn status(state: State) -> Status {
 fn draw(status: &Status) -> String {
     let identity = Identity { started_at: at(-7200), ..Identity::somebody() };
     let site = Site { bounds: vec![10.0, 60.0, 300.0], server_url: Some("https://github.com".into()) };
-    page(&Snapshot { identity: &identity, site: &site, status }, at(0)).into_string()
+    page(&PageInput { identity: &identity, site: &site, status }, at(0)).into_string()
 }
 
 fn row(name: &str) -> JobRecord {

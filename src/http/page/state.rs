@@ -1,7 +1,7 @@
 //! What the runner is and does at this moment: who, in which state, why, since when, with which verdicts and which job.
 
-use super::Snapshot;
-use super::text::{NAME, OTHER, foreign};
+use super::PageInput;
+use super::sanitize::{NAME, OTHER, untrusted};
 use super::time::{between, machine, stamp, stamp_and_distance, whole};
 use crate::domain::event::GhostCause;
 use crate::domain::status::{CurrentJob, Status, Verdict, health, readiness};
@@ -13,15 +13,15 @@ use maud::{Markup, html};
 const REASON: usize = 240;
 
 /// Who this is, and of when the page is.
-pub(super) fn header(seen: &Snapshot<'_>, now: DateTime<Utc>) -> Markup {
+pub(super) fn header(seen: &PageInput<'_>, now: DateTime<Utc>) -> Markup {
     let identity = seen.identity;
     html! {
         header {
-            h1 { (foreign(&identity.runner_name, NAME)) }
+            h1 { (untrusted(&identity.runner_name, NAME)) }
             ul.facts {
                 li { (identity.runner_type) }
                 @if identity.ephemeral { li { "ephemeral" } }
-                @if let Some(version) = &seen.status.runner_version { li { "runner " (foreign(version, OTHER)) } }
+                @if let Some(version) = &seen.status.runner_version { li { "runner " (untrusted(version, OTHER)) } }
                 li { "runner-init " (identity.init_version) }
                 li { "up " (whole(between(identity.started_at, now))) }
             }
@@ -31,11 +31,11 @@ pub(super) fn header(seen: &Snapshot<'_>, now: DateTime<Utc>) -> Markup {
 }
 
 /// The state, why, and what follows from it.
-pub(super) fn state(status: &Status, now: DateTime<Utc>) -> Markup {
+pub(super) fn section(status: &Status, now: DateTime<Utc>) -> Markup {
     html! {
         section #state aria-labelledby="state-is" {
             h2 #state-is { span.word { (status.state.as_str()) } }
-            p.reason { (foreign(&status.reason, REASON)) }
+            p.reason { (untrusted(&status.reason, REASON)) }
             dl {
                 dt { "Since" }
                 dd { (stamp_and_distance(status.since, now)) }
@@ -63,13 +63,13 @@ pub(super) fn state(status: &Status, now: DateTime<Utc>) -> Markup {
 }
 
 /// A colour, an icon and a word for either answer. Not to be ready is no fault.
-type Answer = (&'static str, &'static str, &'static str);
+type VerdictText = (&'static str, &'static str, &'static str);
 
-fn verdict(good: Answer, bad: Answer, verdict: &Verdict) -> Markup {
+fn verdict(good: VerdictText, bad: VerdictText, verdict: &Verdict) -> Markup {
     let (class, icon, word) = if verdict.ok { good } else { bad };
     html! {
         dt { span.mark.(class) aria-hidden="true" { (icon) } " " (word) }
-        dd { (foreign(&verdict.reason, REASON)) }
+        dd { (untrusted(&verdict.reason, REASON)) }
     }
 }
 
@@ -83,25 +83,25 @@ fn in_words(cause: GhostCause) -> &'static str {
 }
 
 /// The job that runs, with what is known of it.
-pub(super) fn job(seen: &Snapshot<'_>, now: DateTime<Utc>) -> Markup {
+pub(super) fn job(seen: &PageInput<'_>, now: DateTime<Utc>) -> Markup {
     html! {
         section #job aria-labelledby="job-is" {
             h2 #job-is { "Running job" }
             @match &seen.status.job {
                 None => p.reason { "No job is running." },
                 Some(job) => {
-                    p.name { (foreign(&job.name, NAME)) }
+                    p.name { (untrusted(&job.name, NAME)) }
                     p.running { "running for " b { (whole(between(job.started_at, now))) } }
                     dl {
                         dt { "Started" }
                         dd { (stamp(job.started_at)) }
                         @if let Some(workflow) = &job.workflow {
                             dt { "Workflow" }
-                            dd { (foreign(workflow, NAME)) }
+                            dd { (untrusted(workflow, NAME)) }
                         }
                         @if let Some(repository) = &job.repository {
                             dt { "Repository" }
-                            dd { (foreign(repository, NAME)) }
+                            dd { (untrusted(repository, NAME)) }
                         }
                         @if let Some(run) = &job.run_id {
                             dt { "Run" }
@@ -118,10 +118,10 @@ fn run_of(run: &str, job: &CurrentJob, server: Option<&str>) -> Markup {
     let again = job.run_attempt.as_deref().filter(|attempt| *attempt != "1");
     html! {
         @match server.and_then(|server| link(server, run, job)) {
-            Some(href) => a href=(href) rel="noreferrer" { (foreign(run, OTHER)) },
-            None => (foreign(run, OTHER)),
+            Some(href) => a href=(href) rel="noreferrer" { (untrusted(run, OTHER)) },
+            None => (untrusted(run, OTHER)),
         }
-        @if let Some(attempt) = again { ", attempt " (foreign(attempt, OTHER)) }
+        @if let Some(attempt) = again { ", attempt " (untrusted(attempt, OTHER)) }
     }
 }
 

@@ -11,8 +11,8 @@ pub(super) const OTHER: usize = 48;
 const BYTES_EACH: usize = 3;
 
 /// A text from outside, isolated from the direction of what stands around it; a dash where there is none.
-pub(super) fn foreign(text: &str, limit: usize) -> Markup {
-    html! { @if text.trim().is_empty() { (unknown()) } @else { bdi { (visible(text, limit)) } } }
+pub(super) fn untrusted(text: &str, limit: usize) -> Markup {
+    html! { @if text.trim().is_empty() { (unknown()) } @else { bdi { (sanitize(text, limit)) } } }
 }
 
 /// What is not known.
@@ -21,7 +21,7 @@ pub(super) fn unknown() -> Markup {
 }
 
 /// At most `limit` characters, and `…` if there were more; what cannot be seen is written as `[U+202E]`. Not yet escaped.
-pub(super) fn visible(text: &str, limit: usize) -> String {
+pub(super) fn sanitize(text: &str, limit: usize) -> String {
     let mut out = String::new();
     let (mut shown, mut bytes) = (0, 0);
     let mut before = ' ';
@@ -65,26 +65,26 @@ mod tests {
             ("\u{85}\u{e0041}", "[U+0085][U+E0041]"),
             ("שלום 部署", "שלום 部署"),
         ] {
-            assert_eq!(visible(text, NAME), want);
+            assert_eq!(sanitize(text, NAME), want);
         }
     }
 
     #[test]
     fn what_is_long_is_cut_in_sight() {
-        assert_eq!(visible("12345", 5), "12345");
-        assert_eq!(visible("123456", 5), "12345…");
-        assert_eq!(visible("\u{202e}\u{202e}", 9), "[U+202E]…", "not in the middle of a word of ours");
-        assert_eq!(visible(&"\"".repeat(99), 10), "\"".repeat(5) + "…", "escaped it is long");
-        assert_eq!(visible(&"部".repeat(11), 10), "部".repeat(10) + "…");
-        assert_eq!(visible("", 5), "");
+        assert_eq!(sanitize("12345", 5), "12345");
+        assert_eq!(sanitize("123456", 5), "12345…");
+        assert_eq!(sanitize("\u{202e}\u{202e}", 9), "[U+202E]…", "not in the middle of a word of ours");
+        assert_eq!(sanitize(&"\"".repeat(99), 10), "\"".repeat(5) + "…", "escaped it is long");
+        assert_eq!(sanitize(&"部".repeat(11), 10), "部".repeat(10) + "…");
+        assert_eq!(sanitize("", 5), "");
     }
 
     #[test]
     fn it_is_escaped_and_isolated() {
-        let hostile = foreign("\"><img src=x onerror='alert(1)'>&amp;{{7*7}}", NAME).into_string();
+        let hostile = untrusted("\"><img src=x onerror='alert(1)'>&amp;{{7*7}}", NAME).into_string();
         assert_eq!(hostile, "<bdi>&quot;&gt;&lt;img src=x onerror='alert(1)'&gt;&amp;amp;{{7*7}}</bdi>");
         for nothing in ["", " ", "\u{3000}\n"] {
-            assert_eq!(foreign(nothing, NAME).into_string(), "<span class=\"unknown\">–</span>");
+            assert_eq!(untrusted(nothing, NAME).into_string(), "<span class=\"unknown\">–</span>");
         }
     }
 }

@@ -30,7 +30,7 @@ impl Peer {
 
 /// What a connection looks like when somebody has to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seated {
+pub(super) struct OpenConnection {
     /// Whose it is.
     pub(super) peer: Peer,
     /// How long it has been here.
@@ -45,7 +45,7 @@ pub(super) struct Seated {
     pub(super) last: u64,
 }
 
-impl Seated {
+impl OpenConnection {
     fn is_newcomer(&self) -> bool {
         !self.has_asked && self.age < NEWCOMER
     }
@@ -68,25 +68,27 @@ impl Seated {
 /// Who goes, as an index; `None` if nobody is there. Where `only` is given it is one of that peer's.
 ///
 /// Who does not read goes first, then who never asked, who was answered longest ago, who is being answered. A newcomer
-/// goes last, lest a scrape be shown out before it could ask; but newcomers may not fill more than half the seats.
-pub(super) fn leaves(seats: &[Seated], only: Option<Peer>) -> Option<usize> {
+/// goes last, lest a scrape be shown out before it could ask; but newcomers may not fill more than half the candidates.
+pub(super) fn to_evict(candidates: &[OpenConnection], only: Option<Peer>) -> Option<usize> {
     let mut held: HashMap<Peer, usize> = HashMap::new();
-    for seat in seats {
-        *held.entry(seat.peer).or_default() += 1;
+    for candidate in candidates {
+        *held.entry(candidate.peer).or_default() += 1;
     }
     let fullest = || {
-        let earliest = |peer| seats.iter().filter(|seat| seat.peer == peer).map(|seat| seat.last).min();
+        let earliest = |peer| {
+            candidates.iter().filter(|candidate| candidate.peer == peer).map(|candidate| candidate.last).min()
+        };
         let order = |(peer, count): &(Peer, usize)| (*count, std::cmp::Reverse(earliest(*peer)));
         held.iter().map(|(peer, count)| (*peer, *count)).max_by_key(order).map(|(peer, _)| peer)
     };
     let peer = only.or_else(fullest)?;
-    let theirs: Vec<(usize, &Seated)> =
-        seats.iter().enumerate().filter(|(_, seat)| seat.peer == peer).collect();
-    let newcomers = theirs.iter().filter(|(_, seat)| seat.is_newcomer());
+    let theirs: Vec<(usize, &OpenConnection)> =
+        candidates.iter().enumerate().filter(|(_, candidate)| candidate.peer == peer).collect();
+    let newcomers = theirs.iter().filter(|(_, candidate)| candidate.is_newcomer());
     let leaves = if newcomers.clone().count() * 2 > theirs.len() {
-        newcomers.min_by_key(|(_, seat)| seat.last)
+        newcomers.min_by_key(|(_, candidate)| candidate.last)
     } else {
-        theirs.iter().min_by_key(|(_, seat)| seat.rank())
+        theirs.iter().min_by_key(|(_, candidate)| candidate.rank())
     };
     leaves.map(|(index, _)| *index)
 }
@@ -97,12 +99,12 @@ mod tests {
 
     const OLD: Duration = Duration::from_secs(5);
 
-    fn asked(peer: Peer, last: u64) -> Seated {
-        Seated { peer, age: OLD, has_asked: true, is_answered: false, is_blocked: false, last }
+    fn asked(peer: Peer, last: u64) -> OpenConnection {
+        OpenConnection { peer, age: OLD, has_asked: true, is_answered: false, is_blocked: false, last }
     }
 
-    fn newcomer(peer: Peer, last: u64) -> Seated {
-        Seated { age: Duration::from_millis(3), has_asked: false, ..asked(peer, last) }
+    fn newcomer(peer: Peer, last: u64) -> OpenConnection {
+        OpenConnection { age: Duration::from_millis(3), has_asked: false, ..asked(peer, last) }
     }
 
     fn peer(text: &str) -> Peer {
@@ -124,12 +126,12 @@ mod tests {
         let (crowd, scraper) = (peer("10.0.0.9"), peer("10.0.0.1"));
         // The scraper has been silent longest, and of the crowd everybody has just been answered or just come.
         for one in [asked, newcomer] {
-            let seats: Vec<Seated> =
+            let candidates: Vec<OpenConnection> =
                 [asked(scraper, 0)].into_iter().chain((1..20).map(|last| one(crowd, last))).collect();
-            assert_eq!(leaves(&seats, None), Some(1));
+            assert_eq!(to_evict(&candidates, None), Some(1));
         }
         assert_eq!(
-            leaves(&[asked(scraper, 0), asked(crowd, 1)], Some(crowd)),
+            to_evict(&[asked(scraper, 0), asked(crowd, 1)], Some(crowd)),
             Some(1),
             "its own for its own"
         );
@@ -138,12 +140,12 @@ mod tests {
     #[test]
     fn of_one_address_who_does_not_read_goes_first_and_a_newcomer_last() {
         let here = peer("10.0.0.1");
-        let blocked = Seated { is_blocked: true, ..asked(here, 90) };
-        let mute = Seated { has_asked: false, ..asked(here, 80) };
-        let mut seats = vec![newcomer(here, 1), asked(here, 2), asked(here, 3), mute, blocked];
+        let blocked = OpenConnection { is_blocked: true, ..asked(here, 90) };
+        let mute = OpenConnection { has_asked: false, ..asked(here, 80) };
+        let mut candidates = vec![newcomer(here, 1), asked(here, 2), asked(here, 3), mute, blocked];
         let mut order = Vec::new();
-        while let Some(at) = leaves(&seats, None) {
-            order.push(seats.remove(at).last);
+        while let Some(at) = to_evict(&candidates, None) {
+            order.push(candidates.remove(at).last);
         }
         assert_eq!(order, [90, 80, 2, 3, 1]);
     }
@@ -151,18 +153,18 @@ mod tests {
     #[test]
     fn newcomers_fill_no_more_than_half() {
         let here = peer("10.0.0.1");
-        let seats: Vec<Seated> =
+        let candidates: Vec<OpenConnection> =
             [asked(here, 0)].into_iter().chain((1..4).map(|last| newcomer(here, last))).collect();
-        assert_eq!(leaves(&seats, None), Some(1), "who came first of them, not who asked");
+        assert_eq!(to_evict(&candidates, None), Some(1), "who came first of them, not who asked");
     }
 
     #[test]
     fn who_is_being_answered_goes_before_a_newcomer_only() {
         let here = peer("10.0.0.1");
-        let busy = Seated { is_answered: true, ..asked(here, 0) };
-        assert_eq!(leaves(&[busy, asked(here, 1)], None), Some(1));
-        assert_eq!(leaves(&[newcomer(here, 0), busy], None), Some(1));
-        assert_eq!(leaves(&[], None), None);
-        assert_eq!(leaves(&[busy], Some(peer("10.0.0.2"))), None);
+        let busy = OpenConnection { is_answered: true, ..asked(here, 0) };
+        assert_eq!(to_evict(&[busy, asked(here, 1)], None), Some(1));
+        assert_eq!(to_evict(&[newcomer(here, 0), busy], None), Some(1));
+        assert_eq!(to_evict(&[], None), None);
+        assert_eq!(to_evict(&[busy], Some(peer("10.0.0.2"))), None);
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 pub(super) const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// The stream, and since when it is blocked.
-pub(super) struct Patient<S> {
+pub(super) struct ReadTimeout<S> {
     inner: S,
     within: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -21,10 +21,10 @@ pub(super) struct Patient<S> {
     has_more_to_say: bool,
 }
 
-impl<S> Patient<S> {
+impl<S> ReadTimeout<S> {
     /// `is_blocked` is true while answers wait to be read.
-    pub(super) fn new(inner: S, within: Duration, is_blocked: Arc<AtomicBool>) -> Patient<S> {
-        Patient { inner, within, deadline: None, is_blocked, has_more_to_say: false }
+    pub(super) fn new(inner: S, within: Duration, is_blocked: Arc<AtomicBool>) -> ReadTimeout<S> {
+        ReadTimeout { inner, within, deadline: None, is_blocked, has_more_to_say: false }
     }
 
     /// Of an attempt to write: one that has to wait has to wait no longer than the deadline.
@@ -40,7 +40,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ReadTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let attempt = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.within(attempt, cx)
@@ -108,7 +108,7 @@ mod tests {
         block_on(async {
             let (near, mut far) = tokio::io::duplex(8);
             let blocked = Arc::new(AtomicBool::new(false));
-            let mut near = Patient::new(near, WITHIN, Arc::clone(&blocked));
+            let mut near = ReadTimeout::new(near, WITHIN, Arc::clone(&blocked));
             far.write_all(b"more").await.unwrap();
             let answer = async {
                 near.write_all(&[7; 20]).await?;
@@ -127,7 +127,7 @@ mod tests {
         block_on(async {
             let (near, mut far) = tokio::io::duplex(8);
             let blocked = Arc::new(AtomicBool::new(false));
-            let mut near = Patient::new(near, READ_WITHIN, Arc::clone(&blocked));
+            let mut near = ReadTimeout::new(near, READ_WITHIN, Arc::clone(&blocked));
             far.write_all(b"more").await.unwrap();
             let reader = async {
                 tokio::time::sleep(WITHIN).await;
