@@ -7,7 +7,6 @@ pub mod configure;
 pub mod context;
 pub mod death;
 pub mod dora;
-pub mod dossier;
 pub mod echo;
 pub mod engine;
 pub mod event;

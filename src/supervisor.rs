@@ -8,15 +8,15 @@ mod errands;
 mod fault;
 mod files;
 mod hall;
+mod job_hooks;
+mod job_log;
 mod leave;
-mod ledger;
 mod listening;
 mod look;
 mod maybe;
 mod preparation;
-mod reports;
 mod runner;
-mod scene;
+mod sampler;
 mod start;
 mod sweeping;
 mod traced;
@@ -26,9 +26,10 @@ pub(crate) use fault::StartError;
 pub(crate) use look::{Finding, look};
 pub(crate) use start::{Setup, Tcp};
 
+use crate::domain::death::Space;
 use crate::domain::dora::DeploymentRule;
-use crate::domain::event::{Exit, Now};
-use crate::domain::last_word::LastWord;
+use crate::domain::event::Now;
+use crate::domain::job::jobs::Jobs;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::polls::TraceWord;
@@ -45,17 +46,17 @@ use crate::sys::signals::{Asked, Signals};
 use crate::telemetry::emit::Telemetry;
 use caches::CacheWatch;
 use chrono::{DateTime, Utc};
-use closing::Closing;
+use closing::{Closing, Found};
 use engine::EngineWatch;
 use errands::Done;
 use files::Files;
 use hall::Hall;
-use ledger::Ledger;
-use listening::{Listening, over};
-use maybe::{next_done, until, updated, wait};
+use job_hooks::JobHooks;
+use job_log::JobLog;
+use listening::{End, Listening};
+use maybe::{next_done, until, updated};
 use preparation::Preparation;
-use reports::Reports;
-use scene::Scene;
+use sampler::Sampler;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,11 +104,12 @@ struct Supervisor {
     life: Lifecycle,
     clock: Clock,
     signals: Signals,
-    scene: Scene,
+    sampler: Sampler,
     sweeper: Sweeper,
     engine: EngineWatch,
     preparation: Preparation,
-    reports: Reports,
+    job_hooks: JobHooks,
+    jobs: Jobs,
     caches: CacheWatch,
     traced: Traced,
     launch: Launch,
@@ -126,9 +128,8 @@ struct Supervisor {
     hall: Hall,
     registrar: Option<Arc<Registrar>>,
     errands: JoinSet<Done>,
-    ledger: Ledger,
+    job_log: JobLog,
     shown: Arc<Status>,
-    sample_every: Duration,
     linger: Duration,
     wrap_up_limit: Duration,
     leaving: Option<i32>,
@@ -139,14 +140,13 @@ enum Happened {
     Asked(Asked),
     Heard(Heard),
     Word(Word),
-    Exited(std::io::Result<Exit>),
-    LastWords,
+    Listener(End),
     Odd(crate::domain::odd_file::OddFile),
     WorkerEnded,
-    WordRead(LastWord),
+    Closed(Found),
     LookDue,
     Deadline,
-    Sample,
+    Sample(Option<Space>),
     Pulse(oneshot::Sender<()>),
     Updated(bool),
     Prepared(Option<Box<Notice>>),
@@ -161,10 +161,8 @@ enum Happened {
 
 impl Supervisor {
     async fn turn(&mut self) -> i32 {
-        let mut samples = tokio::time::interval(self.sample_every);
-        samples.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let happened = self.next(&mut samples).await;
+            let happened = self.next().await;
             self.handle(happened);
             if let Some(code) = self.leaving {
                 return code;
@@ -172,26 +170,25 @@ impl Supervisor {
         }
     }
 
-    async fn next(&mut self, samples: &mut tokio::time::Interval) -> Happened {
+    async fn next(&mut self) -> Happened {
         let deadline = self.life.next_deadline().map(|up| self.clock.at(up));
         let look = self.life.next_look().map(|up| self.clock.at(up));
         tokio::select! {
             asked = self.signals.next() => Happened::Asked(asked),
             Some(heard) = self.heard.1.recv() => Happened::Heard(heard),
             Some(word) = self.words.recv() => Happened::Word(word),
-            exit = wait(self.listening.listener.as_mut()), if self.listening.gone.is_none() => Happened::Exited(exit),
+            end = self.listening.next() => Happened::Listener(end),
             finished = updated(self.update.as_mut()) => Happened::Updated(finished),
-            report = self.reports.next() => Happened::Reported(report),
+            report = self.job_hooks.next() => Happened::Reported(report),
             said = self.preparation.next() => Happened::Prepared(said),
             batch = self.caches.next() => Happened::CachesUsed(batch),
             () = self.workers.ended() => Happened::WorkerEnded,
-            word = self.closing.next() => Happened::WordRead(word),
+            found = self.closing.next() => Happened::Closed(found),
             () = until(look) => Happened::LookDue,
             word = self.traced.next() => Happened::Traced(word),
-            () = over(self.listening.gone.as_mut()) => Happened::LastWords,
             Some(odd) = self.files.odd.recv() => Happened::Odd(odd),
             () = until(deadline) => Happened::Deadline,
-            _ = samples.tick() => Happened::Sample,
+            space = self.sampler.next() => Happened::Sample(space),
             Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
             done = next_done(&mut self.errands) => Happened::Done(done),
             Some(told) = self.below.1.recv() => Happened::Told(told),
@@ -210,13 +207,13 @@ impl Supervisor {
             Happened::Asked(Asked::Nothing(signal)) => self.telemetry.emit(&Notice::Ignored { signal }),
             Happened::Heard(heard) => self.hear(heard),
             Happened::Word(word) => self.journal_said(word),
-            Happened::Exited(exit) => self.exit_taken(exit),
+            Happened::Listener(End::Exited(exit)) => self.exit_taken(exit),
             Happened::WorkerEnded | Happened::LookDue => self.look(),
-            Happened::WordRead(word) => self.word_read(word),
-            Happened::LastWords => self.listener_is_gone(),
+            Happened::Closed(found) => self.closed(found),
+            Happened::Listener(End::Silent(space)) => self.listener_is_gone(space),
             Happened::Odd(odd) => self.odd_file(odd),
             Happened::Deadline => self.feed(Input::Deadline),
-            Happened::Sample => self.sample(),
+            Happened::Sample(space) => self.sample(space),
             Happened::Done(done) => self.errand_done(done),
             Happened::Swept(swept) => self.swept(swept),
             Happened::Engine(word) => self.engine_said(word),
@@ -284,12 +281,12 @@ impl Supervisor {
     fn show(&mut self) {
         let mut status = Status {
             recent: Arc::clone(&self.hall.recent),
-            finished: self.ledger.history.totals().finished,
+            finished: self.job_log.history.totals().finished,
             caches: Arc::clone(&self.hall.caches),
             ..self.life.status(self.clock.now())
         };
-        if let Some(row) = self.ledger.history.begun() {
-            status.job = status.job.map(|job| job.known_by(row));
+        if let Some(context) = self.jobs.context() {
+            status.job = status.job.map(|job| job.known_by(context));
         }
         if *self.shown != status {
             self.shown = Arc::new(status);

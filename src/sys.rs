@@ -22,6 +22,7 @@ pub mod oom;
 pub mod outlet;
 pub mod ownership;
 pub mod prepare;
+pub mod prober;
 pub mod processes;
 pub mod programs;
 pub mod remove;

@@ -16,6 +16,7 @@
 mod claim;
 pub mod crew;
 pub mod history;
+pub mod jobs;
 mod name;
 mod open;
 #[cfg(test)]

@@ -91,13 +91,10 @@ pub struct CurrentJob {
 }
 
 impl CurrentJob {
-    /// The same job with what its row tells; as it was, if the row is of another.
+    /// The same job with what it has told of itself.
     #[must_use]
-    pub fn known_by(self, row: &JobRecord) -> CurrentJob {
-        if row.started_at != Some(self.started_at) {
-            return self;
-        }
-        let Context { workflow, repository, run_id, run_attempt, .. } = row.context.clone();
+    pub fn known_by(self, context: &Context) -> CurrentJob {
+        let Context { workflow, repository, run_id, run_attempt, .. } = context.clone();
         CurrentJob { workflow, repository, run_id, run_attempt, ..self }
     }
 }
@@ -232,16 +229,6 @@ mod tests {
 
     fn status(state: State) -> Status {
         Status::of(state, at(0))
-    }
-
-    #[test]
-    fn a_job_is_known_by_its_own_row_only() {
-        let job = CurrentJob { name: "build".into(), started_at: at(0), ..CurrentJob::default() };
-        let context = Context { workflow: Some("CI".into()), ..Context::default() };
-        let row = JobRecord { started_at: Some(at(0)), context, ..JobRecord::blank() };
-        let known = job.clone().known_by(&row);
-        assert_eq!((known.workflow.as_deref(), known.repository), (Some("CI"), None));
-        assert_eq!(job.clone().known_by(&JobRecord { started_at: Some(at(1)), ..row }), job);
     }
 
     #[test]

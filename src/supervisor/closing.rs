@@ -1,11 +1,15 @@
-//! The last row of a job waits for its worker's last word, and later rows behind it; then GitHub is asked, if the two witnesses disagree.
+//! A job that is over is closed once its worker's last word is read and the disk is looked at, one after the other, or once
+//! their time is over; then GitHub is asked, if the two witnesses disagree.
 
 use super::Supervisor;
 use super::errands::Done;
-use crate::domain::last_word::{LastWord, settle};
+use crate::domain::death::Space;
+use crate::domain::job::jobs::JobNumber;
+use crate::domain::last_word::LastWord;
 use crate::domain::queue::Question;
-use crate::domain::record::JobRecord;
 use crate::sys::last_word;
+use crate::sys::prober::Answer;
+use chrono::{DateTime, Utc};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -16,110 +20,103 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a runner that leaves by itself waits for GitHub's record.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
-/// Rows in their order, the first of which waits.
+/// What was found of a job that is over.
+pub(super) type Found = (LastWord, Option<Space>);
+
+/// Jobs that are to be closed, in the order of their ends.
 #[derive(Default)]
 pub(super) struct Closing {
-    rows: VecDeque<Held>,
+    pending: VecDeque<Pending>,
     /// GitHub has been asked how a job ended, and has not answered.
     pub(super) asked: usize,
 }
 
-struct Held {
-    row: JobRecord,
-    word: Option<Pending>,
+/// What is being looked for; what is found stays.
+struct Pending {
+    word: Option<oneshot::Receiver<LastWord>>,
+    until: Instant,
+    space: Option<Answer<Option<Space>>>,
+    found: Found,
 }
 
-struct Pending {
-    answer: oneshot::Receiver<LastWord>,
-    until: Instant,
+impl Pending {
+    /// Cancel-safe.
+    async fn found(&mut self) -> Found {
+        if let Some(answer) = &mut self.word {
+            let word = tokio::time::timeout_at(self.until, answer).await;
+            self.found.0 = word.ok().and_then(Result::ok).unwrap_or_default();
+            self.word = None;
+        }
+        if let Some(answer) = &mut self.space {
+            self.found.1 = answer.get().await.flatten();
+            self.space = None;
+        }
+        self.found
+    }
 }
 
 impl Closing {
-    /// The first row's worker has spoken, or had its time. Cancel-safe; never, if nothing waits.
-    pub(super) async fn next(&mut self) -> LastWord {
-        let Some(Pending { answer, until }) = self.rows.front_mut().and_then(|held| held.word.as_mut())
-        else {
-            return std::future::pending().await;
-        };
-        let word = tokio::time::timeout_at(*until, answer).await;
-        word.ok().and_then(Result::ok).unwrap_or_default()
+    /// What was found of the first. Cancel-safe; never, if nothing is to be closed.
+    pub(super) async fn next(&mut self) -> Found {
+        match self.pending.front_mut() {
+            Some(first) => first.found().await,
+            None => std::future::pending().await,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.pending.is_empty()
     }
 }
 
 impl Supervisor {
-    /// The row of a job that is over is written once its worker's last word is read, if it has left one.
-    pub(super) fn close(&mut self, row: JobRecord) {
-        let log = row.started_at.and_then(|began| self.workers.crew.log(began));
-        let word = |name| {
+    /// Looks for the last word of the worker of the job that began then, and at the disk, if it has `failed`.
+    pub(super) fn close(&mut self, began: Option<DateTime<Utc>>, failed: bool) {
+        let log = began.and_then(|began| self.workers.crew.log(began));
+        let read = |name| {
             let (runner, user) = (self.files.dir.clone(), self.launch.user.clone());
             last_word::read(runner, format!("_diag/{name}"), user).ok()
         };
-        let answer = log.and_then(word);
-        let word = answer.map(|answer| Pending { answer, until: Instant::now() + PATIENCE });
-        self.hold(row, word);
+        let word = log.and_then(read);
+        let space = failed.then(|| self.sampler.least_space());
+        let is_known = self.closing.is_empty() && word.is_none() && space.is_none();
+        let (until, found) = (Instant::now() + PATIENCE, Found::default());
+        self.closing.pending.push_back(Pending { word, until, space, found });
+        if is_known {
+            self.closed(found);
+        }
     }
 
-    /// Writes the row, behind those that wait.
-    pub(super) fn write(&mut self, row: JobRecord) {
-        self.hold(row, None);
-    }
-
-    fn hold(&mut self, row: JobRecord, word: Option<Pending>) {
-        if word.is_none() && self.closing.is_empty() {
-            return self.hand_over(row);
-        }
-        self.closing.rows.push_back(Held { row, word });
-    }
-
-    pub(super) fn word_read(&mut self, word: LastWord) {
-        let Some(Held { row, .. }) = self.closing.rows.pop_front() else { return };
-        let (row, ask) = settle(row, word);
-        self.reports.dossiers.settled(&row);
-        let question = Question::about(&row).filter(|_| ask);
-        self.hand_over(row);
-        while self.closing.rows.front().is_some_and(|held| held.word.is_none()) {
-            if let Some(Held { row, .. }) = self.closing.rows.pop_front() {
-                self.hand_over(row);
-            }
-        }
-        if let Some(question) = question {
-            self.ask_how_it_ended(question);
-        }
-        if self.closing.is_empty() {
-            self.answer_late();
-        }
+    pub(super) fn closed(&mut self, (word, space): Found) {
+        self.closing.pending.pop_front();
+        let steps = self.jobs.closed(word, space);
+        self.work(steps);
     }
 
     /// One call, and never in a stop's time.
-    fn ask_how_it_ended(&mut self, question: Question) {
+    pub(super) fn ask_how_it_ended(&mut self, job: JobNumber, question: Question) {
         let can_ask = self.registrar.as_ref().is_some_and(|registrar| registrar.can_ask());
         if can_ask && !self.life.was_asked() {
             self.closing.asked += 1;
-            self.send(move |registrar| async move {
-                let conclusion = registrar.conclusion(&question).await;
-                Done::Concluded(question, conclusion)
-            });
+            self.send(
+                move |registrar| async move { Done::Concluded(job, registrar.conclusion(&question).await) },
+            );
         }
     }
 
-    pub(super) fn concluded(&mut self, question: &Question, conclusion: Option<&'static str>) {
+    pub(super) fn concluded(&mut self, job: JobNumber, conclusion: Option<&'static str>) {
         self.closing.asked = self.closing.asked.saturating_sub(1);
-        let amended =
-            conclusion.and_then(|known| self.reports.dossiers.concluded(question.started_at, known));
-        if let Some(row) = amended {
-            self.write(row);
+        if let Some(conclusion) = conclusion {
+            let steps = self.jobs.concluded(job, conclusion);
+            self.work(steps);
         }
     }
 
     /// Before the last rows are written: what waits for a word, and, if nobody waits for us, for GitHub's.
     pub(super) async fn last_words(&mut self, limit: Instant) {
         while !self.closing.is_empty() {
-            let word = tokio::time::timeout_at(limit, self.closing.next()).await;
-            self.word_read(word.unwrap_or_default());
+            let found = tokio::time::timeout_at(limit, self.closing.next()).await;
+            self.closed(found.unwrap_or_default());
         }
         let limit = Instant::now() + ANSWER;
         while self.closing.asked > 0 && !self.life.was_asked() {

@@ -1,11 +1,10 @@
 //! Errands to GitHub: sent when the lifecycle asks, their ends go back into it; nothing waits for them here.
 
 use super::Supervisor;
-use super::reports::Answer;
 use crate::config::vars;
+use crate::domain::job::jobs::{JobNumber, QueueAnswer};
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
-use crate::domain::queue::Question;
 use crate::domain::registration::{Removal, Standing};
 use crate::registrar::{Enrolled, Registrar};
 use std::sync::Arc;
@@ -16,8 +15,8 @@ pub(super) enum Done {
     Unlabelled(Result<(), String>),
     Removed(Removal),
     Asked(Option<Standing>),
-    Listed(Answer),
-    Concluded(Question, Option<&'static str>),
+    Listed(QueueAnswer),
+    Concluded(JobNumber, Option<&'static str>),
 }
 
 impl Supervisor {
@@ -46,8 +45,11 @@ impl Supervisor {
             Done::Removed(removal) => self.feed(Input::Deregistered(removal)),
             Done::Asked(Some(standing)) => self.feed(Input::Asked(standing)),
             Done::Asked(None) => {}
-            Done::Listed(answer) => self.answered(answer),
-            Done::Concluded(question, conclusion) => self.concluded(&question, conclusion),
+            Done::Listed(answer) => {
+                let steps = self.jobs.queue_time(answer);
+                self.work(steps);
+            }
+            Done::Concluded(job, conclusion) => self.concluded(job, conclusion),
             Done::Unlabelled(result) => self.telemetry.emit(&Notice::Unlabelled(result)),
         }
     }

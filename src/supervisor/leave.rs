@@ -15,7 +15,8 @@ impl Supervisor {
         self.last_engine(limit).await;
         self.last_odd_files();
         let may_stay = !self.life.was_asked() && self.last_sweep().await;
-        self.sample();
+        let space = self.sampler.free_space().get().await.flatten();
+        self.sample(space);
         if may_stay {
             self.linger().await;
         }
@@ -35,7 +36,7 @@ impl Supervisor {
             match tokio::time::timeout_at(limit, self.words.recv()).await {
                 Ok(Some(word)) => self.journal_said(word),
                 Ok(None) => return,
-                Err(_) => return self.telemetry.emit(&Notice::RowsLost { rows: self.ledger.unwritten }),
+                Err(_) => return self.telemetry.emit(&Notice::RowsLost { rows: self.job_log.unwritten }),
             }
         }
     }

@@ -2,12 +2,14 @@
 
 use super::workers::Workers;
 use super::{Supervisor, runner};
+use crate::domain::death::Space;
 use crate::domain::event::Exit;
 use crate::domain::ladder::{LAST_WORDS, Rung};
 use crate::domain::lifecycle::Input;
 use crate::sys::below::{self, Whom};
 use crate::sys::child::{Heard, Listener};
 use crate::sys::clerk::PATIENCE;
+use crate::sys::prober::Answer;
 use crate::sys::runner_file;
 use crate::sys::worker::Watch;
 use tokio::sync::oneshot;
@@ -31,19 +33,44 @@ pub(super) struct Gone {
     looks: Option<oneshot::Receiver<bool>>,
     looked_by: Instant,
     configured: bool,
+    /// What the jobs' disk has left, looked at since the exit, while the pipes are read.
+    space: Answer<Option<Space>>,
 }
 
-/// Its last word has been heard, or had its time, and its directory has been looked at. Cancel-safe; never, if it is not gone.
-pub(super) async fn over(gone: Option<&mut Gone>) {
-    let Some(gone) = gone else { return std::future::pending().await };
-    if gone.open_pipes > 0 {
-        tokio::time::sleep_until(gone.until).await;
+impl Gone {
+    /// Its pipes are closed, or have had their time; then what was seen since, or had its time too. Cancel-safe.
+    async fn seen(&mut self) -> Option<Space> {
+        if self.open_pipes > 0 {
+            tokio::time::sleep_until(self.until).await;
+        }
+        if let Some(answer) = &mut self.looks {
+            // Where the disk does not say, nothing is changed at GitHub: it is launched again.
+            let answer = timeout_at(self.looked_by, answer).await;
+            self.configured = answer.ok().and_then(Result::ok).unwrap_or(true);
+            self.looks = None;
+        }
+        self.space.get().await.flatten()
     }
-    if let Some(answer) = &mut gone.looks {
-        // Where the disk does not say, nothing is changed at GitHub: it is launched again.
-        let answer = timeout_at(gone.looked_by, answer).await;
-        gone.configured = answer.ok().and_then(Result::ok).unwrap_or(true);
-        gone.looks = None;
+}
+
+/// How far the listener's end is.
+pub(super) enum End {
+    /// It has exited; its pipes are still read.
+    Exited(std::io::Result<Exit>),
+    /// It has said all it will; what the jobs' disk has left, where that can be seen.
+    Silent(Option<Space>),
+}
+
+impl Listening {
+    /// The next step of its end; never, if there is no listener. Cancel-safe.
+    pub(super) async fn next(&mut self) -> End {
+        if let Some(gone) = &mut self.gone {
+            return End::Silent(gone.seen().await);
+        }
+        match &mut self.listener {
+            Some(listener) => End::Exited(listener.wait().await),
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -107,17 +134,16 @@ impl Supervisor {
         let looks = Some(self.files.clerk.send(move || runner_file::is_configured(&dir)));
         let now = Instant::now();
         let (until, looked_by) = (now + LAST_WORDS, now + PATIENCE);
-        self.listening.gone = Some(Gone { exit, open_pipes, until, looks, looked_by, configured: true });
+        let space = self.sampler.free_space();
+        let gone = Gone { exit, open_pipes, until, looks, looked_by, configured: true, space };
+        self.listening.gone = Some(gone);
     }
 
-    pub(super) fn listener_is_gone(&mut self) {
-        if self.listening.gone.is_none() {
-            return;
-        }
+    pub(super) fn listener_is_gone(&mut self, space: Option<Space>) {
         self.look();
         let Some(Gone { exit, configured, .. }) = self.listening.gone.take() else { return };
         let configured = configured || runner::has_jit(&self.launch, exit);
-        let cause = self.cause(exit);
+        let cause = self.sampler.cause(exit, space, self.clock.now().up);
         self.feed(Input::Exited { exit, configured, cause });
         self.listening.listener = None;
     }

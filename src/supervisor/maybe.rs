@@ -1,16 +1,7 @@
 //! What may not be there is waited for without end: the arms of the loop's `select!`.
 
-use crate::domain::event::Exit;
-use crate::sys::child::Listener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
-
-pub(super) async fn wait(listener: Option<&mut Listener>) -> std::io::Result<Exit> {
-    match listener {
-        Some(listener) => listener.wait().await,
-        None => std::future::pending().await,
-    }
-}
 
 /// The updater's marker was seen; `false` if it cannot be watched for, then the deadline decides.
 pub(super) async fn updated(task: Option<&mut JoinHandle<std::io::Result<bool>>>) -> bool {

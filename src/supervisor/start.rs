@@ -5,12 +5,12 @@ use super::closing::Closing;
 use super::engine::EngineWatch;
 use super::fault::StartError;
 use super::hall::Hall;
-use super::ledger::Ledger;
+use super::job_hooks::JobHooks;
+use super::job_log::JobLog;
 use super::listening::Listening;
 use super::preparation::Preparation;
-use super::reports::Reports;
 use super::runner;
-use super::scene::Scene;
+use super::sampler::Sampler;
 use super::sweeping::Sweeper;
 use super::traced::Traced;
 use super::workers::Workers;
@@ -18,13 +18,13 @@ use super::{Clock, Supervisor, utc_now};
 use crate::config::{Config, Credential, Environment, Lookup as _, vars};
 use crate::domain::event::Now;
 use crate::domain::identity::Identity;
+use crate::domain::job::jobs::Jobs;
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
 use crate::http::middleware::Names;
 use crate::http::{self, Scrapes, View, page, server};
 use crate::sys::child::Output;
-use crate::sys::disk::Lowest;
 use crate::sys::journal;
 use crate::sys::outlet::Outlet;
 use crate::sys::run_dir;
@@ -94,9 +94,8 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
     let os = |what| move |source| StartError::Os { what, source };
     let signals = Signals::catch().map_err(os("the signal handlers"))?;
     let (mut launch, work_dir, files) = runner::launch(&config, environment)?;
-    let reports = Reports::open(&config, &mut launch, &files.dir);
-    let clock = Clock { start: Instant::now() };
-    let now = clock.now();
+    let job_hooks = JobHooks::open(&config, &mut launch, &files.dir);
+    let (clock, now) = clock();
 
     let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
     let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
@@ -116,17 +115,18 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
         Opened::Unusable(detail) => (None, Err(detail)),
     };
     let scribe = Scribe::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
-    let space = Arc::new(Lowest::of(work_dir.clone()));
+    let sampler = Sampler::start(&config, work_dir.clone()).map_err(os("threads for the disk"))?;
     let mut supervisor = Supervisor {
         life,
         clock,
         signals,
         sweeper: Sweeper::start(&config, &launch, &files.dir, &work_dir),
         engine: EngineWatch::start(&config, &launch, &files.dir),
-        scene: Scene::new(Arc::clone(&space)),
         preparation,
-        reports,
-        caches: CacheWatch::begin(&config.metrics.cache_types, &files.dir, space, &telemetry),
+        job_hooks,
+        jobs: Jobs::default(),
+        caches: CacheWatch::begin(&config.metrics.cache_types, &files.dir, sampler.space(), &telemetry),
+        sampler,
         traced: Traced::default(),
         launch,
         files,
@@ -138,7 +138,7 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
         output: Output { outlets, lines: Arc::default() },
         heard: mpsc::channel(SENTENCES),
         scribe: Some(scribe),
-        ledger: Ledger::new(&config),
+        job_log: JobLog::new(&config),
         deployments: config.deployments,
         words,
         telemetry,
@@ -146,14 +146,18 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
         registrar: registrar.map(Arc::new),
         errands: JoinSet::new(),
         shown,
-        sample_every: config.metrics.update_interval,
         linger: config.metrics.linger,
         wrap_up_limit: config.lifecycle.budget.wrap_up,
         leaving: None,
     };
     supervisor.opened(found);
-    supervisor.sample();
+    supervisor.sample(supervisor.sampler.space().now());
     Ok(supervisor)
+}
+
+fn clock() -> (Clock, Now) {
+    let clock = Clock { start: Instant::now() };
+    (clock, clock.now())
 }
 
 fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::Settings {

@@ -15,6 +15,7 @@ mod connection;
 mod death;
 mod gaps;
 mod health;
+mod hung;
 mod journal;
 mod names;
 mod secrets;

@@ -46,11 +46,6 @@ impl JobHistory {
         &self.totals
     }
 
-    /// What the log says of the job that began last and runs.
-    pub fn begun(&self) -> Option<&JobRecord> {
-        self.totals.open.last()
-    }
-
     /// The last finished jobs, newest last.
     pub fn recent(&self) -> Arc<[JobRecord]> {
         self.recent.iter().cloned().collect()

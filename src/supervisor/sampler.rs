@@ -1,0 +1,164 @@
+//! Samples what the container uses, before and after a job too, and tells why a listener died. The disk is looked at by a
+//! thread of its own, for it may hang; everything else is the kernel's memory.
+
+use super::Supervisor;
+use crate::config::Config;
+use crate::domain::death::{self, Cause, OomWatch, Space};
+use crate::domain::event::{Exit, Stream};
+use crate::domain::job::usage::Meter;
+use crate::domain::notice::Notice;
+use crate::sys::cgroup::{Cgroup, JobPeak};
+use crate::sys::container::Container;
+use crate::sys::disk::Lowest;
+use crate::sys::prober::{Answer, Prober};
+use crate::sys::processes;
+use crate::telemetry::emit::{Resources, Sample};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior};
+
+/// A file system that takes longer to answer is not waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Looks at the container.
+pub(super) struct Sampler {
+    cgroup: Cgroup,
+    container: Container,
+    /// The container's cgroup; of another nothing is told.
+    used: Cgroup,
+    disk: Prober,
+    space: Arc<Lowest>,
+    ooms: OomWatch,
+    /// Of the open job.
+    peak: Option<JobPeak>,
+    /// Of the job that runs or ran last.
+    job_peak: Option<u64>,
+    due: Interval,
+    look: Option<Answer<Option<Space>>>,
+}
+
+impl Sampler {
+    /// Samples as often as is configured, and the file system where the jobs work.
+    ///
+    /// # Errors
+    /// If the operating system refuses a thread.
+    pub(super) fn start(config: &Config, work_dir: PathBuf) -> io::Result<Sampler> {
+        let mut due = tokio::time::interval(config.metrics.update_interval);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (cgroup, container) = (Cgroup::find(Path::new("/")), Container::find(Path::new("/")));
+        Ok(Sampler {
+            used: if container.cgroup { cgroup.clone() } else { Cgroup::default() },
+            cgroup,
+            container,
+            disk: Prober::start("disk")?,
+            space: Arc::new(Lowest::of(work_dir)),
+            ooms: OomWatch::default(),
+            peak: None,
+            job_peak: None,
+            due,
+            look: None,
+        })
+    }
+
+    /// What the disk has left, for whoever looks at it by himself.
+    pub(super) fn space(&self) -> Arc<Lowest> {
+        Arc::clone(&self.space)
+    }
+
+    /// A sample is due, and this is what the disk has left, if it says so in time. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<Space> {
+        if self.look.is_none() {
+            self.due.tick().await;
+            self.look = Some(self.free_space());
+        }
+        let space = match &mut self.look {
+            Some(look) => look.get().await.flatten(),
+            None => None,
+        };
+        self.look = None;
+        space
+    }
+
+    /// A job begins; what the container had used before.
+    pub(super) fn job_began(&mut self, up: Duration) -> Meter {
+        self.peak = Some(JobPeak::begin(self.used.peak_counter(), self.used.memory()));
+        self.space.begin();
+        self.meter(up)
+    }
+
+    /// It has ended; what the container has used until now.
+    pub(super) fn job_ended(&mut self, up: Duration) -> Meter {
+        let meter = self.meter(up);
+        self.peak = None;
+        meter
+    }
+
+    /// What the disk has left.
+    pub(super) fn free_space(&self) -> Answer<Option<Space>> {
+        let space = Arc::clone(&self.space);
+        self.disk.ask(PATIENCE, move || space.now())
+    }
+
+    /// The least it had since the job began.
+    pub(super) fn least_space(&self) -> Answer<Option<Space>> {
+        let space = Arc::clone(&self.space);
+        self.disk.ask(PATIENCE, move || space.look())
+    }
+
+    /// What ended the listener, now that the disk has so much left.
+    pub(super) fn cause(&mut self, exit: Exit, space: Option<Space>, up: Duration) -> Cause {
+        let before = self.ooms.before(up);
+        death::cause(exit, before, self.oom_kills(up), space)
+    }
+
+    /// Reads the count, and remembers when.
+    fn oom_kills(&mut self, up: Duration) -> Option<u64> {
+        let kills = self.cgroup.oom_kills()?;
+        self.ooms.note(up, kills);
+        Some(kills)
+    }
+
+    fn meter(&mut self, up: Duration) -> Meter {
+        self.look_at_job();
+        let peak_memory = self.peak.as_ref().and(self.job_peak);
+        Meter { cpu_time: self.used.cpu_time(), peak_memory, oom_kills: self.oom_kills(up) }
+    }
+
+    fn look_at_job(&mut self) {
+        if let Some(peak) = &mut self.peak {
+            peak.sample(self.used.memory());
+            self.job_peak = peak.read();
+        }
+    }
+
+    fn resources(&mut self, space: Option<Space>) -> Resources {
+        self.look_at_job();
+        Resources {
+            memory: self.used.memory(),
+            job_peak: self.job_peak,
+            cpu: self.used.cpu_time(),
+            pressure: self.used.pressure(),
+            free: space.map(|space| space.free),
+            zombies: self.container.processes.then(processes::zombies).flatten(),
+        }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn sample(&mut self, space: Option<Space>) {
+        let now = self.clock.now();
+        let lines = [0, 1].map(|i| self.output.lines[i].load(Ordering::Relaxed));
+        for (outlet, stream) in self.output.outlets.iter().zip(Stream::ALL) {
+            let lines = outlet.take_dropped();
+            if lines > 0 {
+                self.telemetry.emit(&Notice::OutputDropped { stream, lines });
+            }
+        }
+        let oom_kills = self.sampler.oom_kills(now.up);
+        let resources = self.sampler.resources(space);
+        self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines, oom_kills, resources });
+    }
+}
