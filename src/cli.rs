@@ -12,8 +12,8 @@ use crate::hook;
 use crate::http::client::{self, ProbeTarget};
 use crate::init;
 use crate::run::{complain, refused, run};
-use crate::sys::identity;
 use crate::sys::run_dir;
+use crate::sys::runner_user;
 use crate::sys::scribe::chain;
 use crate::telemetry::reference;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -166,7 +166,7 @@ fn health(ready: bool, url: Option<hyper::Uri>) -> i32 {
         let dir = Environment.get(vars::RUNNER_RUN_DIR.name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let dirs = run_dir::candidates(dir.as_deref());
         let sockets = dirs.iter().map(|dir| crate::http::server::socket_path(dir)).collect();
-        ProbeTarget::Sockets(sockets, identity::uid())
+        ProbeTarget::Sockets(sockets, runner_user::uid())
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -64,7 +64,7 @@ const ROOMS: &[Room] = &[
             "run",
             "hardening",
             "supervisor",
-            "sys::identity",
+            "sys::runner_user",
             "sys::run_dir",
             "sys::scribe",
             "telemetry::reference",
@@ -81,9 +81,9 @@ const ROOMS: &[Room] = &[
             "init",
             "hardening",
             "supervisor",
-            "sys::ancestry",
-            "sys::exposure",
-            "sys::identity",
+            "sys::parent_env",
+            "sys::startup_checks",
+            "sys::runner_user",
             "sys::outlet",
             "sys::scribe",
             "telemetry::log",
@@ -160,7 +160,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "http",
-        ours: &["domain", "telemetry::exporter", "config::Secret", "sys::one_shot", "sys::remove"],
+        ours: &["domain", "telemetry::exporter", "config::Secret", "sys::http_request", "sys::remove"],
         crates: &[
             "axum",
             "base64",
@@ -420,17 +420,17 @@ fn the_walls_stand() {
 
 /// Files that open others by themselves, and why what they open is not the runner's user's to choose.
 const OPENS: &[(&str, &str)] = &[
-    ("sys/ancestry.rs", "/proc"),
+    ("sys/parent_env.rs", "/proc"),
     ("sys/cgroup.rs", "the kernel's files"),
     ("sys/cgroup/peak.rs", "the kernel's files"),
     ("sys/door.rs", "the door itself"),
     ("sys/door/dir.rs", "the door itself"),
-    ("sys/exposure.rs", "our own program"),
+    ("sys/startup_checks.rs", "our own program"),
     ("sys/hooks/shims.rs", "makes new files in a directory of ours, without following"),
     ("sys/journal/files.rs", "makes new files, without following; a directory is synced"),
-    ("sys/keepsake.rs", "makes new files, without following"),
+    ("sys/state_file.rs", "makes new files, without following"),
     ("sys/processes.rs", "/proc"),
-    ("sys/sweep/leftovers.rs", "directories, one below the other, by their descriptors"),
+    ("sys/job_cleanup/leftovers.rs", "directories, one below the other, by their descriptors"),
 ];
 
 /// The ways to open a file.

@@ -15,7 +15,7 @@ use runner_init::domain::dora::{DeploymentRule, Matcher, StreamRule};
 use runner_init::domain::job::usage::Usage;
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::totals::{Bounds, Buckets, Totals};
-use runner_init::sys::journal::{Journal, Settings};
+use runner_init::sys::journal::{Journal, JournalSettings};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -112,9 +112,9 @@ fn write(path: &Path, max_records: usize, rows: impl IntoIterator<Item = JobReco
     }
 }
 
-fn settings(path: &Path, max_records: usize) -> Settings {
+fn settings(path: &Path, max_records: usize) -> JournalSettings {
     let bounds = Bounds::with_duration(vec![60.0]);
-    Settings { path: path.to_owned(), max_records, bounds, streams: StreamRule::default(), jobs: None }
+    JournalSettings { path: path.to_owned(), max_records, bounds, streams: StreamRule::default(), jobs: None }
 }
 
 #[track_caller]

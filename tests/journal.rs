@@ -7,7 +7,7 @@ use runner_init::domain::context::Context;
 use runner_init::domain::dora::StreamRule;
 use runner_init::domain::record::{FaultKind, HEADER, JobRecord, JobStatus, RowStatus};
 use runner_init::domain::totals::{Bounds, Totals, to_seconds, to_ticks};
-use runner_init::sys::journal::{AppendError, Fault, Journal, OpenError, Replay, Settings};
+use runner_init::sys::journal::{AppendError, Fault, Journal, JournalReplay, JournalSettings, OpenError};
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
@@ -22,8 +22,8 @@ fn bounds() -> Bounds {
     Bounds { queue_time: vec![5.0], ..Bounds::with_duration(BOUNDS.to_vec()) }
 }
 
-fn settings(path: &Path, max_records: usize) -> Settings {
-    Settings {
+fn settings(path: &Path, max_records: usize) -> JournalSettings {
+    JournalSettings {
         path: path.to_owned(),
         max_records,
         bounds: bounds(),
@@ -32,7 +32,7 @@ fn settings(path: &Path, max_records: usize) -> Settings {
     }
 }
 
-fn open(path: &Path) -> (Journal, Replay) {
+fn open(path: &Path) -> (Journal, JournalReplay) {
     Journal::open(settings(path, 10_000)).unwrap()
 }
 
@@ -80,7 +80,7 @@ fn write_behind(path: &Path, bytes: &[u8]) {
 }
 
 /// A log with these bytes is opened, gives these jobs and faults, is clean afterwards and takes a row.
-fn opens_as(bytes: &[u8], jobs: &[u64], faults: &[(FaultKind, u64)], aside: &[u8]) -> Replay {
+fn opens_as(bytes: &[u8], jobs: &[u64], faults: &[(FaultKind, u64)], aside: &[u8]) -> JournalReplay {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("jobs.log");
     fs::write(&path, bytes).unwrap();
@@ -308,8 +308,10 @@ fn other_bounds_keep_count_and_sum() {
         journal.compact_if_due().unwrap();
     }
     drop(journal);
-    let other =
-        Settings { bounds: Bounds { duration: vec![1.0, 2.0, 1000.0], ..bounds() }, ..settings(&path, 2) };
+    let other = JournalSettings {
+        bounds: Bounds { duration: vec![1.0, 2.0, 1000.0], ..bounds() },
+        ..settings(&path, 2)
+    };
     let (_, replay) = Journal::open(other).unwrap();
     let expected = totals((0..100).map(job)).duration;
     assert_eq!(replay.totals.duration.bounds, [1.0, 2.0, 1000.0]);

@@ -67,7 +67,11 @@ pub fn ended(first: &[Process], second: &[Process]) -> BTreeSet<Vec<u8>> {
 }
 
 /// Who is to go: those of the ended jobs, but for `us` and our ancestors.
-pub fn condemned<'a>(processes: &'a [Process], ended: &BTreeSet<Vec<u8>>, us: i32) -> Vec<&'a Process> {
+pub fn processes_to_kill<'a>(
+    processes: &'a [Process],
+    ended: &BTreeSet<Vec<u8>>,
+    us: i32,
+) -> Vec<&'a Process> {
     let ours = with_ancestors(processes, us);
     let is_condemned =
         |process: &&Process| id(process).is_some_and(|id| ended.contains(id)) && !ours.contains(&process.pid);
@@ -124,7 +128,10 @@ mod tests {
             ours.iter().chain(others).map(|&(p, q, s, r)| process(p, q, s, r)).collect()
         };
         let (first, second) = (look(first), look(second));
-        condemned(&second, &ended(&first, &second), US).into_iter().map(|process| process.pid).collect()
+        processes_to_kill(&second, &ended(&first, &second), US)
+            .into_iter()
+            .map(|process| process.pid)
+            .collect()
     }
 
     fn swept(both: &[Row]) -> Vec<i32> {
@@ -161,10 +168,14 @@ mod tests {
     #[test]
     fn we_and_who_started_us_are_spared() {
         let all = [process(1, 0, 1, "a"), process(2, 1, 2, "a"), process(5, 1, 3, "a")];
-        let found: Vec<i32> = condemned(&all, &ended(&all, &all), US).iter().map(|p| p.pid).collect();
+        let found: Vec<i32> = processes_to_kill(&all, &ended(&all, &all), US).iter().map(|p| p.pid).collect();
         assert_eq!(found, [5]);
         let ring = [process(2, 7, 1, "a"), process(7, 2, 1, "a")];
-        assert_eq!(condemned(&ring, &ended(&ring, &ring), US), Vec::<&Process>::new(), "ends even then");
+        assert_eq!(
+            processes_to_kill(&ring, &ended(&ring, &ring), US),
+            Vec::<&Process>::new(),
+            "ends even then"
+        );
     }
 
     #[test]

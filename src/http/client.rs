@@ -2,7 +2,7 @@
 
 use crate::domain::status::Verdict;
 use crate::domain::text::spelt;
-use crate::sys::one_shot::{self, Question, Silence};
+use crate::sys::http_request::{self, HttpFault, HttpRequest};
 use hyper::{StatusCode, Uri};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -103,10 +103,10 @@ async fn get(
     path: &str,
     token: Option<&str>,
 ) -> Result<Verdict, AskError> {
-    let question = Question { method: "GET", path, host, token, most: MAX_BODY };
-    let answer = one_shot::ask(stream, question).await.map_err(|silence| match silence {
-        Silence::Http(error) => AskError::Http(place.to_owned(), error),
-        Silence::Question(_) => AskError::Url,
+    let question = HttpRequest { method: "GET", path, host, token, most: MAX_BODY };
+    let answer = http_request::send(stream, question).await.map_err(|silence| match silence {
+        HttpFault::Http(error) => AskError::Http(place.to_owned(), error),
+        HttpFault::Request(_) => AskError::Url,
     })?;
     let text = String::from_utf8_lossy(answer.body.as_deref().unwrap_or_default()).into_owned();
     // Somebody else's page is no reason.

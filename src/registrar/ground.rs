@@ -5,8 +5,8 @@
 
 use crate::domain::registration::Found;
 use crate::sys::door::Odd;
-use crate::sys::keepsake;
 use crate::sys::programs::{self, Programs};
+use crate::sys::state_file;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +55,7 @@ impl Ground {
         let now = self.look().await;
         let place = programs::place(&self.dir).unwrap_or_default();
         let before: Option<Found> =
-            keepsake::read(&self.file, &self.odd).filter(|found: &Found| found.place == place);
+            state_file::read(&self.file, &self.odd).filter(|found: &Found| found.place == place);
         let worked = before.as_ref().is_some_and(|found| found.worked) || programs::have_worked(&self.dir);
         let print = if worked {
             before.filter(|_| self.apart).and_then(|found| found.print)
@@ -80,6 +80,6 @@ impl Ground {
 
     /// Where that cannot be written, only this start knows; the job log tells of it.
     fn remember(&self, found: &Found) {
-        let _ = keepsake::write(&self.file, found);
+        let _ = state_file::write(&self.file, found);
     }
 }

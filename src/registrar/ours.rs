@@ -7,9 +7,9 @@ use crate::domain::registration::{Remembered, Trace};
 use crate::github::{ApiError, Client, Runner};
 use crate::sys::clerk::Clerk;
 use crate::sys::door::Odd;
-use crate::sys::keepsake;
 use crate::sys::remove::remove;
 use crate::sys::runner_file::RunnerFile;
+use crate::sys::state_file;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -37,7 +37,7 @@ pub(crate) struct Identity {
 impl Identity {
     /// As a predecessor has left it.
     pub(crate) fn open(memory: Memory, url: &str, name: &str, odd: &Odd) -> Identity {
-        let left: Option<Remembered> = keepsake::read(&memory.file, odd);
+        let left: Option<Remembered> = state_file::read(&memory.file, odd);
         let now = left.map(|left| left.heeded(url, name, memory.jobs_can_write)).unwrap_or_default();
         Identity { memory, url: url.to_owned(), now: Mutex::new(now) }
     }
@@ -53,7 +53,7 @@ impl Identity {
         let write = move || match trace {
             Trace::None => remove(&file).map(drop),
             Trace::Named | Trace::Enrolled | Trace::Made { .. } => {
-                keepsake::write(&file, &Remembered { url, trace })
+                state_file::write(&file, &Remembered { url, trace })
             }
         };
         let _ = self.memory.clerk.ask(write).await;

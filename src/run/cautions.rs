@@ -1,7 +1,7 @@
 //! What is legal and probably not meant: each is a warning that names a variable, and none stops the start.
 
 use crate::config::{self, Config, Lookup, is_secret, vars};
-use crate::sys::{ancestry, exposure, identity};
+use crate::sys::{parent_env, runner_user, startup_checks};
 use std::ffi::OsString;
 
 /// A secret of ours that jobs can read, though not from us: docker's `--init` is given the whole environment too.
@@ -10,7 +10,7 @@ pub(crate) fn exposed(config: &Config, lookup: &impl Lookup) -> Option<config::W
         let own = || lookup.get(&String::from_utf8_lossy(name));
         !value.is_empty() && is_secret(name) && own().is_some_and(|own| own.as_encoded_bytes() == value)
     };
-    let (pid, var) = ancestry::exposed(config.runner.user.is_some(), is_ours)?;
+    let (pid, var) = parent_env::leaked_secret(config.runner.user.is_some(), is_ours)?;
     let says = format!(
         "stands in the environment of process {pid} too, where every job can read it: start without --init (init: true in \
          compose), with runner-init as PID 1"
@@ -21,7 +21,7 @@ pub(crate) fn exposed(config: &Config, lookup: &impl Lookup) -> Option<config::W
 /// A secret in the environment of every process of this container, our health checks among them, and our program can be
 /// read: whoever is of our user may look into such a process until it has hidden itself.
 pub(crate) fn readable(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
-    if config.runner.user.is_some() || identity::is_root() {
+    if config.runner.user.is_some() || runner_user::is_root() {
         return None;
     }
     let is_given = |name: &OsString| {
@@ -29,7 +29,7 @@ pub(crate) fn readable(config: &Config, lookup: &impl Lookup) -> Option<config::
         name.is_some_and(|name| lookup.get(name).is_some_and(|value| !value.is_empty()))
     };
     let var = lookup.names().into_iter().find(is_given)?.into_string().ok()?;
-    let program = exposure::readable()?;
+    let program = startup_checks::readable()?;
     let says = format!(
         "is in the environment of each health check too, and a job that can read {0} can look into it: chmod 0711 {0}, owner root",
         program.display()
@@ -40,7 +40,7 @@ pub(crate) fn readable(config: &Config, lookup: &impl Lookup) -> Option<config::
 /// What a start as this user would refuse; a check may be made elsewhere, so here it is a warning.
 pub(crate) fn refuses_root(config: &Config) -> Option<config::Warning> {
     let runs_as_us = config.runner.user.is_none() && !config.runner.allow_root;
-    (runs_as_us && identity::is_root()).then(|| config::Warning {
+    (runs_as_us && runner_user::is_root()).then(|| config::Warning {
         var: vars::RUNNER_ALLOW_RUNASROOT.name.to_owned(),
         says: "a start as root, as this check is made, is refused: set RUNNER_USER, or allow it".to_owned(),
     })

@@ -6,7 +6,7 @@ use crate::domain::engine::EngineNews;
 use crate::domain::notice::Notice;
 use crate::sys::child::Launch;
 use crate::sys::door::Dir;
-use crate::sys::engine::{Plan, Sweep, Word};
+use crate::sys::engine::{EnginePlan, EngineThread, Word};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -18,8 +18,8 @@ const LAST: Duration = Duration::from_secs(2);
 /// The engine of the jobs, if they can have one.
 pub(super) struct EngineWatch {
     /// `None`: nothing is swept (`RUNNER_SWEEP`).
-    plan: Option<Plan>,
-    sweep: Option<Sweep>,
+    plan: Option<EnginePlan>,
+    sweep: Option<EngineThread>,
     words: (mpsc::UnboundedSender<Word>, mpsc::UnboundedReceiver<Word>),
     /// Ends of jobs that the thread has not dealt with.
     open: usize,
@@ -35,7 +35,8 @@ impl EngineWatch {
     pub(super) fn start(config: &Config, launch: &Launch, runner: &Dir) -> EngineWatch {
         let mut memory = config.job_log.path.clone().into_os_string();
         memory.push(".engine");
-        let plan = || Plan::new(&launch.env, runner.clone(), launch.user.clone(), memory.into(), utc_now);
+        let plan =
+            || EnginePlan::new(&launch.env, runner.clone(), launch.user.clone(), memory.into(), utc_now);
         let budget = config.lifecycle.budget;
         let mut watch = EngineWatch {
             plan: config.runner.sweep.then(plan),
@@ -46,17 +47,17 @@ impl EngineWatch {
             budget: budget.total().saturating_sub(budget.sweep),
             asked_at: None,
         };
-        if watch.plan.as_ref().is_some_and(Plan::is_remembered) {
+        if watch.plan.as_ref().is_some_and(EnginePlan::is_remembered) {
             watch.job_ended(false);
         }
         watch
     }
 
     /// The thread; where it is refused, the next job is another chance.
-    fn sweep(&mut self) -> Option<&Sweep> {
+    fn sweep(&mut self) -> Option<&EngineThread> {
         if self.sweep.is_none() {
             let plan = self.plan.as_ref().filter(|plan| plan.has_engine() || plan.is_remembered())?;
-            self.sweep = Sweep::start(plan.clone(), self.words.0.clone()).ok();
+            self.sweep = EngineThread::start(plan.clone(), self.words.0.clone()).ok();
         }
         self.sweep.as_ref()
     }

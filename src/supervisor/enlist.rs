@@ -8,8 +8,8 @@ use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Proxies, RetryPolicy, Roots};
 use crate::registrar::{Access, Ground, Identity, Memory, Registrar, Seen};
 use crate::sys::child::Launch;
-use crate::sys::identity;
 use crate::sys::outlet::Outlet;
+use crate::sys::runner_user;
 use crate::telemetry::emit::ApiMeter;
 use chrono::Utc;
 use std::ffi::OsString;
@@ -132,7 +132,7 @@ fn beside_the_job_log(config: &Config, ending: &str) -> PathBuf {
 fn ground(config: &Config, launch: &Launch, files: &Files) -> Ground {
     let user = launch.user.as_ref().map(|user| user.uid);
     let (file, dir) = (beside_the_job_log(config, ".programs"), launch.dir.clone());
-    Ground::new(file, files.dir.odd().clone(), dir, user.unwrap_or_else(identity::our_uid), user.is_some())
+    Ground::new(file, files.dir.odd().clone(), dir, user.unwrap_or_else(runner_user::our_uid), user.is_some())
 }
 
 fn identity(config: &Config, target: &Target, launch: &Launch, files: &Files) -> Identity {

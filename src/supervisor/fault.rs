@@ -3,9 +3,9 @@
 use crate::config::vars;
 use crate::exit_code::ExitCode;
 use crate::github::{KeyFault, ProxyFault, SetupError};
-use crate::sys::identity::IdentityFault;
 use crate::sys::journal::OpenError;
 use crate::sys::ownership::Unwritable;
+use crate::sys::runner_user::RunnerUserFault;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ pub(crate) enum StartError {
     },
     /// The runner cannot be who it is to be.
     #[error("{}", vars::RUNNER_USER.name)]
-    User(#[source] IdentityFault),
+    User(#[source] RunnerUserFault),
     /// Every job would be root, and nobody has said that it may.
     #[error(
         "{}: expected true, since the runner and every job would run as root here: set {}, or allow it",

@@ -7,7 +7,7 @@ use crate::domain::odd_file::{OddFile, Told};
 use crate::domain::restart::UPDATE_WAIT;
 use crate::sys::clerk::Clerk;
 use crate::sys::door::{Dir, Odd};
-use crate::sys::update;
+use crate::sys::updater;
 use std::path::Path;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -41,7 +41,7 @@ impl Files {
     /// Waits for the self-updater's marker, beside the loop.
     pub(super) fn watch_update(&self) -> JoinHandle<std::io::Result<bool>> {
         let dir = self.dir.clone();
-        tokio::task::spawn_blocking(move || update::finished(&dir, UPDATE_WAIT))
+        tokio::task::spawn_blocking(move || updater::wait(&dir, UPDATE_WAIT))
     }
 }
 

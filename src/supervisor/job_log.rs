@@ -11,7 +11,7 @@ use crate::domain::notice::Notice;
 use crate::domain::queue::Question;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
 use crate::domain::totals::{Bounds, Totals};
-use crate::sys::journal::Replay;
+use crate::sys::journal::JournalReplay;
 use crate::sys::scribe::Word;
 
 /// What is known of the rows.
@@ -101,7 +101,7 @@ impl Supervisor {
     }
 
     /// The log was opened, or why it could not be.
-    pub(super) fn opened(&mut self, found: Result<Box<Replay>, String>) {
+    pub(super) fn opened(&mut self, found: Result<Box<JournalReplay>, String>) {
         match found {
             Ok(replay) => self.replayed(*replay),
             Err(detail) => {
@@ -111,7 +111,7 @@ impl Supervisor {
     }
 
     /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.
-    pub(super) fn replayed(&mut self, replay: Replay) {
+    pub(super) fn replayed(&mut self, replay: JournalReplay) {
         self.job_log.history.precede(&replay.totals, replay.recent);
         self.hall.recent = self.job_log.history.recent();
         self.telemetry.restore(&replay.totals, self.job_log.history.totals().dora.newest);

@@ -10,10 +10,10 @@ use crate::github::{Code, Endpoint, Observe};
 use crate::http::server::socket_path;
 use crate::registrar::Access;
 use crate::sys::door::Dir;
-use crate::sys::engine::Place;
-use crate::sys::identity::{self, Identity};
+use crate::sys::engine::EngineAddress;
+use crate::sys::runner_user::{self, RunnerUser};
 use crate::sys::scribe::chain;
-use crate::sys::{exposure, ownership, run_dir, runner_file};
+use crate::sys::{ownership, run_dir, runner_file, startup_checks};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Observe for Unheard {
 pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Finding> {
     let mut findings = program(config);
     let user = match runner::user(config, environment) {
-        Ok(None) if identity::is_root() && !config.runner.allow_root => {
+        Ok(None) if runner_user::is_root() && !config.runner.allow_root => {
             findings.push(Finding::of(vars::RUNNER_ALLOW_RUNASROOT.name, Err(StartError::Root)));
             None
         }
@@ -82,7 +82,8 @@ pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Find
     let runner = Dir::open(&config.runner.dir).ok().map(|runner| runner.with_linked_diag(None));
     let work = runner.as_ref().and_then(runner_file::work_folder);
     let work = work.unwrap_or_else(|| config.runner.work_dir.clone());
-    let left = runner.filter(|_| config.runner.ephemeral).and_then(|runner| exposure::used(&runner, &work));
+    let left =
+        runner.filter(|_| config.runner.ephemeral).and_then(|runner| startup_checks::used(&runner, &work));
     if let Some(trace) = left {
         findings.push(Finding::of(vars::RUNNER_EPHEMERAL.name, Err(StartError::Used { trace })));
     }
@@ -94,7 +95,7 @@ pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Find
     findings
 }
 
-fn shown(user: Option<&Identity>) -> String {
+fn shown(user: Option<&RunnerUser>) -> String {
     match user {
         Some(user) => {
             format!("{}: uid {}, gid {}, groups {:?}", user.name, user.ids.uid, user.ids.gid, user.ids.groups)
@@ -120,9 +121,9 @@ fn program(config: &Config) -> Vec<Finding> {
     vec![program, registration]
 }
 
-fn directories(config: &Config, user: Option<&Identity>, work: &Path) -> Vec<Finding> {
+fn directories(config: &Config, user: Option<&RunnerUser>, work: &Path) -> Vec<Finding> {
     let dir = &config.runner.dir;
-    let can_write = |variable: &'static str, path: &Path, user: Option<&Identity>| {
+    let can_write = |variable: &'static str, path: &Path, user: Option<&RunnerUser>| {
         let seen = || {
             format!(
                 "{} can be written by the {}",
@@ -180,19 +181,19 @@ async fn is_running(config: &Config) -> bool {
     false
 }
 
-fn docker(environment: &Environment, user: Option<&Identity>) -> Vec<Finding> {
+fn docker(environment: &Environment, user: Option<&RunnerUser>) -> Vec<Finding> {
     let look = |(index, socket): (usize, PathBuf)| {
         let shown = socket.display();
         if let Some(why) = user.and_then(|user| runner::withheld(&socket, index > 0, user)) {
             return Finding::bad("docker socket", ExitCode::Done, format!("{shown}: {why}"));
         }
-        let seen = match identity::docker_group(&socket) {
+        let seen = match runner_user::docker_group(&socket) {
             Some(group) => format!("{shown}, group {group}"),
             None => format!("{shown} is not there: no containers in jobs"),
         };
         Finding::good("docker socket", seen)
     };
-    Place::sockets(environment).into_iter().enumerate().map(look).collect()
+    EngineAddress::sockets(environment).into_iter().enumerate().map(look).collect()
 }
 
 /// The name of the API's host, and its answer to the credential.

@@ -10,7 +10,7 @@ use crate::domain::notice::Notice;
 use crate::registrar::Registrar;
 use crate::sys::child::{Launch, Output};
 use crate::sys::outlet::Outlet;
-use crate::sys::prepare::{self, Wishes};
+use crate::sys::prelaunch::{self, PrelaunchSteps};
 use crate::telemetry::emit::ApiMeter;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ type Renew = Box<dyn FnOnce(&Launch, &Files, &Output) -> Option<Registrar>>;
 
 /// What is to be done, and the news of it.
 pub(super) struct Preparation {
-    wishes: Wishes,
+    steps: PrelaunchSteps,
     told: Option<mpsc::UnboundedReceiver<Notice>>,
     renew: Option<Renew>,
 }
@@ -34,12 +34,12 @@ impl Preparation {
         outlets: &[Outlet; 2],
         meter: &ApiMeter,
     ) -> Result<(Preparation, Option<Registrar>), StartError> {
-        let wishes = Wishes {
+        let steps = PrelaunchSteps {
             wait_for_docker: config.runner.wait_for_docker,
             update_certificates: config.runner.update_ca_certs,
         };
         let registrar = enlist::registrar(config, launch, files, outlets, meter.clone())?;
-        let renew = wishes.update_certificates.then(|| {
+        let renew = steps.update_certificates.then(|| {
             let (config, meter) = (config.clone(), meter.clone());
             let renew: Renew = Box::new(move |launch, files, output| {
                 // It was possible a moment ago.
@@ -47,18 +47,18 @@ impl Preparation {
             });
             renew
         });
-        Ok((Preparation { wishes, told: None, renew }, registrar))
+        Ok((Preparation { steps, told: None, renew }, registrar))
     }
 
     /// Whether there is anything to do.
     pub(super) fn is_needed(&self) -> bool {
-        self.wishes.any()
+        self.steps.any()
     }
 
     pub(super) fn begin(&mut self, launch: &Launch, output: &Output) {
         let (tell, told) = mpsc::unbounded_channel();
-        let (wishes, environment) = (self.wishes.clone(), launch.env.clone());
-        tokio::spawn(prepare::run(wishes, environment, output.outlets.clone(), tell));
+        let (steps, environment) = (self.steps.clone(), launch.env.clone());
+        tokio::spawn(prelaunch::run(steps, environment, output.outlets.clone(), tell));
         self.told = Some(told);
     }
 

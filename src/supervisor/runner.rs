@@ -6,9 +6,9 @@ use super::files::Files;
 use crate::config::{Config, Flavour, vars};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
-use crate::sys::engine::Place;
-use crate::sys::identity::{self, Identity};
-use crate::sys::{diag, disk, exposure, oom, ownership, runner_file};
+use crate::sys::engine::EngineAddress;
+use crate::sys::runner_user::{self, RunnerUser};
+use crate::sys::{diag, disk, oom_score, ownership, runner_file, startup_checks};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub(super) fn launch(
         return Err(StartError::NotConfigured { dir });
     }
     let user = user(config, &environment)?;
-    if user.is_none() && !config.runner.allow_root && identity::is_root() {
+    if user.is_none() && !config.runner.allow_root && runner_user::is_root() {
         return Err(StartError::Root);
     }
     warn_of_little_shared_memory(&config.runner.flavour);
@@ -40,7 +40,7 @@ pub(super) fn launch(
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
     warn_of_a_path_of_jobs(&environment, user.as_ref());
     warn_of_updates_that_cannot_be(config, &dir, user.as_ref());
-    if let Some(trace) = exposure::used(&files.dir, &work_dir).filter(|_| config.runner.ephemeral) {
+    if let Some(trace) = startup_checks::used(&files.dir, &work_dir).filter(|_| config.runner.ephemeral) {
         return Err(StartError::Used { trace });
     }
     if !config.registration.skip {
@@ -54,10 +54,10 @@ pub(super) fn launch(
         tracing::debug!(event = "pages_not_made", error = %error);
     }
     if let Some(user) = &user {
-        user.dress(&mut environment);
+        user.set_env(&mut environment);
     }
     environment.extend(enlist::given_jit(config));
-    oom::tell(&mut environment);
+    oom_score::set_for_steps(&mut environment);
     let user = user.map(|user| user.ids);
     let launch =
         Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment, user };
@@ -74,10 +74,10 @@ pub(super) fn has_jit(launch: &Launch, exit: Exit) -> bool {
 pub(super) fn user(
     config: &Config,
     environment: &[(OsString, OsString)],
-) -> Result<Option<Identity>, StartError> {
+) -> Result<Option<RunnerUser>, StartError> {
     let spec = config.runner.user.as_ref().map(ToString::to_string);
-    let sockets = Place::sockets(environment);
-    let user = identity::resolve(spec.as_deref(), &sockets).map_err(StartError::User)?;
+    let sockets = EngineAddress::sockets(environment);
+    let user = runner_user::resolve(spec.as_deref(), &sockets).map_err(StartError::User)?;
     if let Some(user) = &user {
         let (uid, gid, groups) = (user.ids.uid, user.ids.gid, format!("{:?}", user.ids.groups));
         tracing::info!(event = "runner_user", name = user.name, uid, gid, groups);
@@ -91,8 +91,8 @@ pub(super) fn user(
 }
 
 /// Why the runner does not get the group of this socket; one that was asked for should be there.
-pub(super) fn withheld(socket: &Path, asked_for: bool, user: &Identity) -> Option<&'static str> {
-    match identity::docker_group(socket) {
+pub(super) fn withheld(socket: &Path, asked_for: bool, user: &RunnerUser) -> Option<&'static str> {
+    match runner_user::docker_group(socket) {
         Some(group) if user.ids.groups.contains(&group) => None,
         Some(_) => Some(
             "the socket's group is not given to the runner, it is root's: give the socket a group of its own",
@@ -105,11 +105,11 @@ pub(super) fn withheld(socket: &Path, asked_for: bool, user: &Identity) -> Optio
 }
 
 /// A health check or an administrator that calls a program by its name alone would run what a job has put there.
-fn warn_of_a_path_of_jobs(environment: &[(OsString, OsString)], user: Option<&Identity>) {
+fn warn_of_a_path_of_jobs(environment: &[(OsString, OsString)], user: Option<&RunnerUser>) {
     let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_os_str());
     // A job that is root needs no such way.
-    let path = path.filter(|_| user.is_some() || !identity::is_root());
-    if let Some(dir) = path.and_then(|path| exposure::planted_first(path, user)) {
+    let path = path.filter(|_| user.is_some() || !runner_user::is_root());
+    if let Some(dir) = path.and_then(|path| startup_checks::planted_first(path, user)) {
         let says = "jobs can put programs there, in the place of those that are called by their name alone: \
                     put it at the end of PATH, and call /usr/local/bin/runner-init by its whole path";
         tracing::warn!(event = "path_of_jobs", dir = %dir.display(), says);
@@ -117,7 +117,7 @@ fn warn_of_a_path_of_jobs(environment: &[(OsString, OsString)], user: Option<&Id
 }
 
 /// An update puts other programs in the place of those that are there, which are not the runner's in our images.
-fn warn_of_updates_that_cannot_be(config: &Config, dir: &Path, user: Option<&Identity>) {
+fn warn_of_updates_that_cannot_be(config: &Config, dir: &Path, user: Option<&RunnerUser>) {
     if !config.registration.skip
         && !config.registration.disable_update
         && let Ok(Err(why)) = ownership::check(&dir.join("bin"), user)
@@ -136,7 +136,7 @@ fn warn_of_little_shared_memory(flavour: &Flavour) {
     }
 }
 
-pub(super) fn check(variable: &'static str, dir: &Path, user: Option<&Identity>) -> Result<(), StartError> {
+pub(super) fn check(variable: &'static str, dir: &Path, user: Option<&RunnerUser>) -> Result<(), StartError> {
     let what = "to look with the rights of the runner's user";
     let answer = ownership::check(dir, user).map_err(|source| StartError::Os { what, source })?;
     answer.map_err(|source| StartError::Unwritable { variable, source })

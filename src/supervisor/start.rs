@@ -160,8 +160,8 @@ fn clock() -> (Clock, Now) {
     (clock, clock.now())
 }
 
-fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::Settings {
-    journal::Settings {
+fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::JournalSettings {
+    journal::JournalSettings {
         path: config.job_log.path.clone(),
         max_records: config.job_log.max_records,
         bounds: Bounds::with_duration(config.metrics.buckets.clone()),

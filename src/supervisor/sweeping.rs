@@ -6,8 +6,8 @@ use crate::domain::notice::Notice;
 use crate::domain::sweep::Swept;
 use crate::sys::child::Launch;
 use crate::sys::door::{self, Dir};
+use crate::sys::job_cleanup::{CleanupPlan, CleanupThread};
 use crate::sys::processes::TRACKING_ID;
-use crate::sys::sweep::{Plan, Sweep};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// What is to be swept, and the sweep under way.
 pub(super) struct Sweeper {
-    plan: Plan,
-    sweep: Option<Sweep>,
+    plan: CleanupPlan,
+    sweep: Option<CleanupThread>,
     under_way: Option<UnderWay>,
     /// A job has ended during it.
     again: bool,
@@ -40,7 +40,7 @@ impl Sweeper {
     pub(super) fn start(config: &Config, launch: &Launch, runner: &Dir, work_dir: &Path) -> Sweeper {
         let most = u64::try_from(config.runner.diag_max_mb).unwrap_or(u64::MAX);
         let inherited = launch.env.iter().find(|(name, _)| name == TRACKING_ID);
-        let plan = Plan {
+        let plan = CleanupPlan {
             runner: runner.clone(),
             work_dir: door::settled(work_dir),
             user: launch.user.clone(),
@@ -54,7 +54,7 @@ impl Sweeper {
     }
 
     /// Whose jobs are ours.
-    pub(super) fn plan(&self) -> Plan {
+    pub(super) fn plan(&self) -> CleanupPlan {
         self.plan.clone()
     }
 
@@ -65,7 +65,7 @@ impl Sweeper {
             return;
         }
         if self.sweep.is_none() {
-            self.sweep = Sweep::start(self.plan.clone()).ok();
+            self.sweep = CleanupThread::start(self.plan.clone()).ok();
         }
         let job_began = Arc::new(AtomicBool::new(false));
         self.under_way = self.sweep.as_ref().map(|sweep| {

@@ -3,18 +3,18 @@
 use crate::domain::lifecycle::Input;
 use crate::domain::polls::TraceWord;
 use crate::sys::door::Dir;
-use crate::sys::trace::Follower;
+use crate::sys::listener_trace::TraceTailer;
 use tokio::sync::mpsc;
 
 /// What follows the trace, if it is followed.
 #[derive(Default)]
 pub(super) struct Traced {
-    follower: Option<(Follower, mpsc::Receiver<TraceWord>)>,
+    follower: Option<(TraceTailer, mpsc::Receiver<TraceWord>)>,
 }
 
 impl Traced {
     pub(super) fn follow(&mut self, runner: &Dir) -> Option<Input> {
-        match Follower::start(runner.clone()) {
+        match TraceTailer::start(runner.clone()) {
             Ok(follower) => self.follower = Some(follower),
             Err(error) => {
                 tracing::debug!(event = "trace_not_followed", error = %error);

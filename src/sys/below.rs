@@ -2,8 +2,8 @@
 //!
 //! Another's environment may only be read with that user's rights, and reading it may take for ever: so it is read second.
 
+use super::job_cleanup::{CleanupPlan, become_on_disk};
 use super::processes::{self, glance, look};
-use super::sweep::{Plan, become_on_disk};
 use crate::domain::below::below;
 use crate::domain::ladder::Rung;
 use crate::domain::sweep::Process;
@@ -31,7 +31,7 @@ pub enum Whom {
 
 /// Tells them in the background; what was done is answered, if anybody is there. Where a thread is refused, only the
 /// descendants are told.
-pub fn tell(plan: Plan, listener: u32, whom: Whom, rung: Rung, answer: mpsc::UnboundedSender<Told>) {
+pub fn tell(plan: CleanupPlan, listener: u32, whom: Whom, rung: Rung, answer: mpsc::UnboundedSender<Told>) {
     let Ok(listener) = i32::try_from(listener) else { return };
     let work = move |may_take_long: bool| {
         let mut told = BTreeSet::new();

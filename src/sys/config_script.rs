@@ -15,7 +15,7 @@ const WIDTH: usize = 400;
 
 /// How it ended and what it said.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ScriptOutcome {
     /// Its end.
     pub exit: Exit,
     /// The last lines of stdout, then those of stderr.
@@ -23,9 +23,9 @@ pub struct Outcome {
 }
 
 /// Kills the group unless its end was awaited.
-struct Leash(Option<Pid>);
+struct KillOnDrop(Option<Pid>);
 
-impl Drop for Leash {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
             // The leader has not been waited for, so the number is still its own.
@@ -41,16 +41,16 @@ impl Drop for Leash {
 ///
 /// # Panics
 /// Never: a fresh child has the pipes that were asked for.
-pub async fn run(command: &Launch, outlets: &[Outlet; 2]) -> io::Result<Outcome> {
+pub async fn run(command: &Launch, outlets: &[Outlet; 2]) -> io::Result<ScriptOutcome> {
     let mut child = command.command().kill_on_drop(true).spawn()?;
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
-    let mut leash = Leash(group);
+    let mut leash = KillOnDrop(group);
     let stdout = listen(child.stdout.take().expect("it was piped"), &outlets[Stream::Stdout as usize]);
     let stderr = listen(child.stderr.take().expect("it was piped"), &outlets[Stream::Stderr as usize]);
     let (out, err) = tokio::join!(stdout, stderr);
     let status = child.wait().await?;
     leash.0 = None;
-    Ok(Outcome { exit: exit_of(status), lines: [out, err].concat() })
+    Ok(ScriptOutcome { exit: exit_of(status), lines: [out, err].concat() })
 }
 
 async fn listen(mut pipe: impl AsyncRead + Unpin, outlet: &Outlet) -> Vec<String> {

@@ -9,7 +9,7 @@ mod pages;
 use super::disk::Lowest;
 use super::door::Dir;
 use crate::domain::cache::CacheEvent;
-use crate::sys::identity::Identity;
+use crate::sys::runner_user::RunnerUser;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -55,11 +55,11 @@ pub struct Follower {
 ///
 /// # Errors
 /// What the system says; the worker makes the directory itself then.
-pub fn prepare(runner_dir: &Path, who: Option<&Identity>) -> io::Result<()> {
+pub fn prepare(runner_dir: &Path, who: Option<&RunnerUser>) -> io::Result<()> {
     let pages = runner_dir.join(PAGES);
     let make = || std::fs::create_dir_all(&pages);
     match who {
-        Some(identity) => identity.act(make)?,
+        Some(identity) => identity.run_as(make)?,
         None => make(),
     }
 }

@@ -12,7 +12,7 @@ use super::door::Dir;
 use super::processes;
 use crate::child_setup::Ids;
 use crate::domain::engine::{EngineNews, Found, Kind, Mark};
-use calls::{Engine, Fate, Unheard};
+use calls::{Engine, EngineFault, RemovalResult};
 use chrono::{DateTime, Utc};
 use memory::Memory;
 use std::ffi::OsString;
@@ -36,25 +36,25 @@ const MOST_MARKS: usize = 8;
 
 /// Where docker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum EngineAddress {
     /// A path.
     Socket(PathBuf),
     /// `host:port`
     Tcp(String),
 }
 
-impl Place {
+impl EngineAddress {
     /// What `DOCKER_HOST` says; without it where docker's client looks.
     ///
     /// # Errors
     /// If it is no address that can be connected to.
-    pub fn of(host: Option<&str>) -> Result<Place, String> {
+    pub fn of(host: Option<&str>) -> Result<EngineAddress, String> {
         match host.filter(|host| !host.is_empty()) {
-            None => Ok(Place::Socket(super::identity::DOCKER_SOCKET.into())),
+            None => Ok(EngineAddress::Socket(super::runner_user::DOCKER_SOCKET.into())),
             Some(host) => match host.split_once("://") {
-                Some(("unix", path)) => Ok(Place::Socket(path.into())),
+                Some(("unix", path)) => Ok(EngineAddress::Socket(path.into())),
                 Some(("tcp" | "http" | "https", address)) => {
-                    Ok(Place::Tcp(address.trim_end_matches('/').to_owned()))
+                    Ok(EngineAddress::Tcp(address.trim_end_matches('/').to_owned()))
                 }
                 Some(_) | None => Err("DOCKER_HOST names neither a unix socket nor a TCP address".to_owned()),
             },
@@ -64,9 +64,9 @@ impl Place {
     /// What its jobs' docker may open: what `DOCKER_HOST` says, if that is a path, and where its client looks without.
     pub fn sockets(environment: &[(OsString, OsString)]) -> Vec<PathBuf> {
         let host = environment.iter().rev().find(|(known, _)| known == "DOCKER_HOST");
-        let told = Place::of(host.and_then(|(_, value)| value.to_str()));
-        let mut sockets = vec![PathBuf::from(super::identity::DOCKER_SOCKET)];
-        if let Ok(Place::Socket(path)) = told
+        let told = EngineAddress::of(host.and_then(|(_, value)| value.to_str()));
+        let mut sockets = vec![PathBuf::from(super::runner_user::DOCKER_SOCKET)];
+        if let Ok(EngineAddress::Socket(path)) = told
             && path != sockets[0]
         {
             sockets.push(path);
@@ -75,34 +75,36 @@ impl Place {
     }
 
     /// Where the engine of a child with this environment can be spoken to.
-    fn spoken(environment: &[(OsString, OsString)]) -> Result<Place, String> {
+    fn spoken(environment: &[(OsString, OsString)]) -> Result<EngineAddress, String> {
         let value = |name: &str| {
             let found = environment.iter().rev().find(|(known, _)| known == name);
             found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty())
         };
         let host = value("DOCKER_HOST");
-        let place = Place::of(host)?;
+        let place = EngineAddress::of(host)?;
         let has_tls =
             value("DOCKER_TLS_VERIFY").is_some() || host.is_some_and(|host| host.starts_with("https:"));
         match place {
-            Place::Tcp(_) if has_tls => Err("the engine is behind TLS, which is not spoken here".to_owned()),
-            Place::Tcp(_) | Place::Socket(_) => Ok(place),
+            EngineAddress::Tcp(_) if has_tls => {
+                Err("the engine is behind TLS, which is not spoken here".to_owned())
+            }
+            EngineAddress::Tcp(_) | EngineAddress::Socket(_) => Ok(place),
         }
     }
 
     /// Whether somebody could listen there.
     fn exists(&self) -> bool {
         match self {
-            Place::Socket(path) => path.exists(),
-            Place::Tcp(_) => true,
+            EngineAddress::Socket(path) => path.exists(),
+            EngineAddress::Tcp(_) => true,
         }
     }
 }
 
 /// Where and for whom to sweep.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    place: Result<Place, String>,
+pub struct EnginePlan {
+    place: Result<EngineAddress, String>,
     runner: Dir,
     user: Option<Ids>,
     memory: PathBuf,
@@ -119,12 +121,12 @@ pub enum Word {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Errand {
+enum EngineTask {
     Began(DateTime<Utc>),
     Ended { leaving: bool },
 }
 
-impl Plan {
+impl EnginePlan {
     /// For this runner, whose jobs are `user`'s and have this environment. The memory is a file of this path.
     pub fn new(
         environment: &[(OsString, OsString)],
@@ -132,13 +134,13 @@ impl Plan {
         user: Option<Ids>,
         memory: PathBuf,
         clock: fn() -> DateTime<Utc>,
-    ) -> Plan {
-        Plan { place: Place::spoken(environment), runner, user, memory, clock }
+    ) -> EnginePlan {
+        EnginePlan { place: EngineAddress::spoken(environment), runner, user, memory, clock }
     }
 
     /// Whether jobs could have an engine, as far as can be told without asking it.
     pub fn has_engine(&self) -> bool {
-        self.place.as_ref().is_ok_and(Place::exists) || self.place.is_err()
+        self.place.as_ref().is_ok_and(EngineAddress::exists) || self.place.is_err()
     }
 
     /// Whether a predecessor has left something to be swept.
@@ -149,34 +151,34 @@ impl Plan {
 
 /// The supervisor's end.
 #[derive(Debug)]
-pub struct Sweep {
-    errands: UnboundedSender<Errand>,
+pub struct EngineThread {
+    errands: UnboundedSender<EngineTask>,
 }
 
-impl Sweep {
+impl EngineThread {
     /// Starts the thread, which says what it does.
     ///
     /// # Errors
     /// If the operating system refuses a thread or its loop.
-    pub fn start(plan: Plan, words: UnboundedSender<Word>) -> io::Result<Sweep> {
+    pub fn start(plan: EnginePlan, words: UnboundedSender<Word>) -> io::Result<EngineThread> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (errands, inbox) = unbounded_channel();
         let memory = Memory::open(plan.memory.clone(), plan.runner.odd());
-        let mut desk = Desk { plan, memory, words, due: None, owed: 0 };
+        let mut desk = EngineLoop { plan, memory, words, due: None, owed: 0 };
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || runtime.block_on(desk.work(inbox)))?;
-        Ok(Sweep { errands })
+        Ok(EngineThread { errands })
     }
 
     /// A job has begun: what is made from now on is its.
     pub fn began(&self, at: DateTime<Utc>) {
-        let _ = self.errands.send(Errand::Began(at));
+        let _ = self.errands.send(EngineTask::Began(at));
     }
 
     /// The job has ended; a [`Word::Done`] comes. If we are `leaving`, its worker is not waited for.
     pub fn ended(&self, leaving: bool) {
-        let _ = self.errands.send(Errand::Ended { leaving });
+        let _ = self.errands.send(EngineTask::Ended { leaving });
     }
 }
 
@@ -189,15 +191,18 @@ struct Due {
 }
 
 /// The next errand, or that nobody has one any more; `None` if `pause` is over before.
-async fn next(inbox: &mut UnboundedReceiver<Errand>, pause: Option<Duration>) -> Option<Option<Errand>> {
+async fn next(
+    inbox: &mut UnboundedReceiver<EngineTask>,
+    pause: Option<Duration>,
+) -> Option<Option<EngineTask>> {
     match pause {
         Some(pause) => tokio::time::timeout(pause, inbox.recv()).await.ok(),
         None => Some(inbox.recv().await),
     }
 }
 
-struct Desk {
-    plan: Plan,
+struct EngineLoop {
+    plan: EnginePlan,
     memory: Memory,
     words: UnboundedSender<Word>,
     due: Option<Due>,
@@ -205,8 +210,8 @@ struct Desk {
     owed: usize,
 }
 
-impl Desk {
-    async fn work(&mut self, mut inbox: UnboundedReceiver<Errand>) {
+impl EngineLoop {
+    async fn work(&mut self, mut inbox: UnboundedReceiver<EngineTask>) {
         loop {
             let pause = self.due.map(|due| due.pause);
             let Some(errand) = next(&mut inbox, pause).await else {
@@ -215,12 +220,12 @@ impl Desk {
             };
             match errand {
                 None => return,
-                Some(Errand::Began(at)) => {
+                Some(EngineTask::Began(at)) => {
                     // What the last job left is swept with this one's, or by its worker.
                     self.settle();
                     self.began(at);
                 }
-                Some(Errand::Ended { leaving }) => {
+                Some(EngineTask::Ended { leaving }) => {
                     self.owed += 1;
                     self.due = Some(Due { leaving, pause: Duration::ZERO });
                 }
@@ -263,7 +268,7 @@ impl Desk {
         if self.memory.marks.is_empty() {
             return true;
         }
-        let Plan { place, user, clock, .. } = self.plan.clone();
+        let EnginePlan { place, user, clock, .. } = self.plan.clone();
         let engine = match place {
             Ok(place) => Engine { place, user, clock },
             Err(says) => {
@@ -274,8 +279,8 @@ impl Desk {
         let limit = Instant::now() + LIMIT;
         let mut found = match engine.look(&self.memory.marks, limit).await {
             Ok(found) => found,
-            Err(Unheard::NoEngine) => return true,
-            Err(Unheard::Unusable(says)) => {
+            Err(EngineFault::NoEngine) => return true,
+            Err(EngineFault::Unusable(says)) => {
                 self.say(Word::News(EngineNews::Unusable { says }));
                 return true;
             }
@@ -318,12 +323,12 @@ impl Desk {
     }
 
     /// Whether it is gone.
-    fn tell(&self, Found { kind, name, id, .. }: Found, fate: Fate) -> bool {
+    fn tell(&self, Found { kind, name, id, .. }: Found, fate: RemovalResult) -> bool {
         let name = if name.is_empty() { id } else { name };
         match fate {
-            Fate::Removed => self.say(Word::News(EngineNews::Swept { kind, name })),
-            Fate::Gone => {}
-            Fate::Stays(says) => {
+            RemovalResult::Removed => self.say(Word::News(EngineNews::Swept { kind, name })),
+            RemovalResult::Gone => {}
+            RemovalResult::Stays(says) => {
                 self.say(Word::News(EngineNews::Left { kind, name, says }));
                 return false;
             }

@@ -3,28 +3,28 @@
 //! Beside the log at `PATH` lie `PATH.lock` (one writer), `PATH.snapshot` (what compacted rows have said),
 //! `PATH.foreign` (what was found in the log and is no row), and for moments `PATH.new` and `PATH.snapshot.new`.
 //! Counters are snapshot + rows, always. A compaction replaces two files; between the two renames the snapshot says
-//! which beginning of the old log it has counted (`Covers`). Nothing here waits but for the disk, and for that it
+//! which beginning of the old log it has counted (`Coverage`). Nothing here waits but for the disk, and for that it
 //! may: it runs on a thread of its own.
 
 mod files;
 mod rewrite;
+mod scan;
 mod snapshot;
-mod survey;
 mod types;
 
-pub use types::{AppendError, Compaction, Fault, OpenError, Replay, Settings};
+pub use types::{AppendError, Compaction, Fault, JournalReplay, JournalSettings, OpenError};
 
 use crate::domain::record::{FaultKind, HEADER, JobRecord};
 use crate::domain::totals::Totals;
 use files::Paths;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use snapshot::Covers;
+use scan::{FoldPoint, RECENT, Scan};
+use snapshot::Coverage;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use survey::{Mark, RECENT, Survey};
 
 /// Rows a compaction keeps even if they are more than half: 50 finished jobs of up to four rows each, and the open one's.
 const RECENT_ROWS: u64 = 4 * RECENT as u64 + 2;
@@ -32,7 +32,7 @@ const RECENT_ROWS: u64 = 4 * RECENT as u64 + 2;
 /// The job log, open for its one writer.
 #[derive(Debug)]
 pub struct Journal {
-    settings: Settings,
+    settings: JournalSettings,
     paths: Paths,
     log: File,
     /// What the snapshot says.
@@ -55,7 +55,7 @@ impl Journal {
     ///
     /// # Errors
     /// `Locked` if another process has it; `Unusable` if it cannot be read, or opened for writing.
-    pub fn open(settings: Settings) -> Result<(Journal, Replay), OpenError> {
+    pub fn open(settings: JournalSettings) -> Result<(Journal, JournalReplay), OpenError> {
         let paths = Paths::new(&settings.path);
         let path = settings.path.clone();
         let unusable = |source| OpenError::Unusable { path: path.clone(), source };
@@ -103,15 +103,15 @@ impl Journal {
             return Ok(None);
         }
         let compacted = self
-            .settle()
+            .finish_pending()
             .and_then(|()| self.survey(self.rows))
-            .and_then(|survey| self.tidy(survey, self.rows));
+            .and_then(|survey| self.repair(survey, self.rows));
         compacted.map_err(|source| AppendError::Compact { path: self.settings.path.clone(), source })
     }
 
     fn write_row(&mut self, record: &JobRecord) -> io::Result<()> {
         self.follow_path()?;
-        self.settle()?;
+        self.finish_pending()?;
         let len = self.log.metadata()?.len();
         let mut row = record.to_csv_row();
         if len == 0 {
@@ -123,7 +123,7 @@ impl Journal {
         if let Err(error) = files::write_once(&self.log, &row).and_then(|()| files::sync(&self.log)) {
             self.cut_to = Some(len);
             // If this fails as well, `settle` tries again before the next row.
-            let _ = self.settle();
+            let _ = self.finish_pending();
             return Err(error);
         }
         self.rows += 1;
@@ -143,7 +143,7 @@ impl Journal {
     }
 
     /// Does what an earlier failure left undone.
-    fn settle(&mut self) -> io::Result<()> {
+    fn finish_pending(&mut self) -> io::Result<()> {
         if let Some(len) = self.cut_to {
             files::truncate(&self.log, len)?;
             self.cut_to = None;
@@ -162,9 +162,9 @@ impl Journal {
     }
 
     /// `stale`: the snapshot still speaks of a log that is gone.
-    fn replay(&mut self, stale: bool, mut faults: Vec<Fault>) -> io::Result<Replay> {
+    fn replay(&mut self, stale: bool, mut faults: Vec<Fault>) -> io::Result<JournalReplay> {
         // Where a compaction will cut is only known from the number of rows; in a clean log that is the lines.
-        let lines = survey::count_lines(&self.log, self.covered)?;
+        let lines = scan::count_lines(&self.log, self.covered)?;
         let guess = if self.covered > 0 { lines } else { lines.saturating_sub(1) };
         let mut survey = self.survey(guess)?;
         self.rows = survey.rows;
@@ -172,7 +172,7 @@ impl Journal {
         if let Some(at) = survey.torn_at {
             self.cut_tail(at, &mut faults);
         }
-        let replay = Replay {
+        let replay = JournalReplay {
             totals: survey.totals.clone(),
             recent: std::mem::take(&mut survey.recent).into(),
             unclosed: survey.totals.open.clone(),
@@ -180,11 +180,11 @@ impl Journal {
             rows: survey.rows,
             predecessor: survey.old_rows > 0,
         };
-        let tidied = self.settle().and_then(|()| if stale { self.write_base(None) } else { Ok(()) });
-        if let Err(error) = tidied.and_then(|()| self.tidy(survey, guess)) {
+        let done = self.finish_pending().and_then(|()| if stale { self.write_base(None) } else { Ok(()) });
+        if let Err(error) = done.and_then(|()| self.repair(survey, guess)) {
             faults.push(write_failed(&error));
         }
-        Ok(Replay { faults, ..replay })
+        Ok(JournalReplay { faults, ..replay })
     }
 
     /// A row without its end was never acknowledged. It is cut even if it cannot be kept.
@@ -201,8 +201,8 @@ impl Journal {
     }
 
     /// Reads the log behind `covered`; `rows` is how many are expected.
-    fn survey(&self, rows: u64) -> io::Result<Survey> {
-        Survey::read(&self.log, self.covered, &self.base, self.fold_after(rows))
+    fn survey(&self, rows: u64) -> io::Result<Scan> {
+        Scan::read(&self.log, self.covered, &self.base, self.fold_after(rows))
     }
 
     /// How many of so many rows a compaction folds; `None` if it is not due.
@@ -214,7 +214,7 @@ impl Journal {
 
     /// Rewrites a log that is not clean or half compacted, then compacts it if due. `guess` is how many rows the survey
     /// was told to expect.
-    fn tidy(&mut self, mut survey: Survey, guess: u64) -> io::Result<Option<Compaction>> {
+    fn repair(&mut self, mut survey: Scan, guess: u64) -> io::Result<Option<Compaction>> {
         let rewrite = survey.unclean() || self.covered > 0;
         if rewrite {
             let new = rewrite::prepare(&self.paths, &self.log, self.covered)?;
@@ -231,9 +231,9 @@ impl Journal {
     }
 
     /// Both new files are complete on disk before the first rename, so a full disk cannot stop it half-way.
-    fn compact(&mut self, mark: Mark) -> io::Result<Compaction> {
+    fn compact(&mut self, mark: FoldPoint) -> io::Result<Compaction> {
         let new = rewrite::prepare(&self.paths, &self.log, mark.offset)?;
-        let covers = Covers::of(&self.log, mark.offset)?;
+        let covers = Coverage::of(&self.log, mark.offset)?;
         snapshot::prepare(&self.paths, &mark.totals, Some(covers))?;
         snapshot::publish(&self.paths)?;
         let folded = self.fold_after(self.rows).unwrap_or(0);
@@ -252,11 +252,11 @@ impl Journal {
         self.log = new;
         self.dir_unsynced = true;
         let covered = std::mem::take(&mut self.covered);
-        self.settle()?;
+        self.finish_pending()?;
         if covered > 0 { self.write_base(None) } else { Ok(()) }
     }
 
-    fn write_base(&mut self, covers: Option<Covers>) -> io::Result<()> {
+    fn write_base(&mut self, covers: Option<Coverage>) -> io::Result<()> {
         snapshot::prepare(&self.paths, &self.base, covers)?;
         snapshot::publish(&self.paths)?;
         files::sync_dir(&self.paths.dir)
@@ -273,7 +273,7 @@ fn lock(paths: &Paths, path: &Path) -> Result<Flock<File>, OpenError> {
 }
 
 /// What the snapshot says, under today's settings. One that cannot be believed is kept aside.
-fn base(settings: &Settings, paths: &Paths, faults: &mut Vec<Fault>) -> (Totals, Option<Covers>) {
+fn base(settings: &JournalSettings, paths: &Paths, faults: &mut Vec<Fault>) -> (Totals, Option<Coverage>) {
     let fit = |totals: Totals| totals.rebucket(&settings.bounds).told_apart_by(&settings.streams);
     let zero = fit(Totals::new(&settings.bounds));
     match snapshot::load(paths) {
@@ -288,10 +288,10 @@ fn base(settings: &Settings, paths: &Paths, faults: &mut Vec<Fault>) -> (Totals,
     }
 }
 
-fn foreign_fault(survey: &Survey) -> Option<Fault> {
+fn foreign_fault(survey: &Scan) -> Option<Fault> {
     let (line, kind) = survey.first_foreign?;
     let detail = format!("line {line}: {kind}");
-    Some(Fault { kind: FaultKind::ForeignRow, count: survey.foreign, detail })
+    Some(Fault { kind: FaultKind::ForeignRow, count: survey.unparsable, detail })
 }
 
 fn write_failed(error: &io::Error) -> Fault {

@@ -1,7 +1,7 @@
 //! The end of a worker's log, read beside the loop: a disk that hangs costs the row its patience and no more.
 
 use super::door::Dir;
-use super::sweep;
+use super::job_cleanup;
 use crate::child_setup::Ids;
 use crate::domain::last_word::LastWord;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -18,7 +18,7 @@ pub fn read(runner: Dir, path: String, user: Option<Ids>) -> io::Result<oneshot:
     let (done, answer) = oneshot::channel();
     let work = move || {
         if let Some(ids) = &user {
-            sweep::become_on_disk(ids);
+            job_cleanup::become_on_disk(ids);
         }
         // What cannot be read says nothing; and nobody may want to know any more.
         let _ = done.send(tail(&runner, &path).map(|log| LastWord::read(&log)).unwrap_or_default());

@@ -1,6 +1,6 @@
 //! A directory the runner cannot write is found before it starts, and named with its owner and the command that mends it.
 
-use super::identity::Identity;
+use super::runner_user::RunnerUser;
 use crate::domain::text::spelt;
 use nix::errno::Errno;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, SYSFS_MAGIC, statfs};
@@ -64,7 +64,7 @@ fn shown(path: &Path) -> String {
 ///
 /// # Errors
 /// [`Unwritable`] inside, if it cannot; outside if the question cannot be asked.
-pub fn check(dir: &Path, who: Option<&Identity>) -> io::Result<Result<(), Unwritable>> {
+pub fn check(dir: &Path, who: Option<&RunnerUser>) -> io::Result<Result<(), Unwritable>> {
     let existing = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
     let refused = if existing != dir && existing.metadata().is_ok_and(|found| !found.is_dir()) {
         Some(Errno::ENOTDIR)
@@ -77,7 +77,7 @@ pub fn check(dir: &Path, who: Option<&Identity>) -> io::Result<Result<(), Unwrit
     let ask = || access(existing, AccessFlags::W_OK | search);
     let answer = match (refused, who) {
         (Some(error), _) => Err(error),
-        (None, Some(identity)) => identity.act(ask)?,
+        (None, Some(identity)) => identity.run_as(ask)?,
         (None, None) => ask(),
     };
     Ok(answer.map_err(|error| {

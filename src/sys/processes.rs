@@ -20,7 +20,7 @@ const WORKER: &[u8] = b"Runner.Worker";
 
 /// What tells our jobs' processes from others'.
 #[derive(Clone, Debug, Default)]
-pub struct Marks {
+pub struct JobMarkers {
     /// The id we were started with, if there is one: then it is a job that runs us.
     pub inherited: Option<Vec<u8>>,
     /// The device and inode of our jobs' temporary directory, where it exists: who has another one is another runner's.
@@ -107,7 +107,7 @@ pub fn zombies() -> Option<u64> {
 }
 
 /// Everybody who lives. Whose environment may not be read carries no id.
-pub fn look(marks: &Marks) -> Vec<Process> {
+pub fn look(marks: &JobMarkers) -> Vec<Process> {
     see(|pid| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         job(&environment, marks).map(<[u8]>::to_owned)
@@ -149,7 +149,7 @@ pub fn has_worker_of(runner_dir: &Path) -> bool {
 }
 
 /// The id of the job of ours that has this environment.
-fn job<'a>(environment: &'a [u8], marks: &Marks) -> Option<&'a [u8]> {
+fn job<'a>(environment: &'a [u8], marks: &JobMarkers) -> Option<&'a [u8]> {
     let value = |name: &str| {
         let variables = environment.split(|byte| *byte == 0);
         variables.into_iter().find_map(|text| text.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
@@ -212,7 +212,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (ours, other) = (dir.path().join("ours"), dir.path().join("other"));
         std::fs::create_dir(&ours).and_then(|()| std::fs::create_dir(&other)).unwrap();
-        let marks = Marks { inherited: Some(b"github_outer".to_vec()), temp: inode(&ours) };
+        let marks = JobMarkers { inherited: Some(b"github_outer".to_vec()), temp: inode(&ours) };
         let of = |text: &str| {
             let text = text.replace("OURS", ours.to_str().unwrap()).replace("OTHER", other.to_str().unwrap());
             job(text.replace(' ', "\0").as_bytes(), &marks).map(|id| String::from_utf8_lossy(id).into_owned())
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn we_see_ourselves_and_who_is_not_the_same_is_not_signalled() {
         let us = i32::try_from(std::process::id()).unwrap();
-        let seen = look(&Marks::default()).into_iter().find(|process| process.pid == us).unwrap();
+        let seen = look(&JobMarkers::default()).into_iter().find(|process| process.pid == us).unwrap();
         // SIGURG is ignored by default; SIGKILL would be the end of this test.
         assert!(signal(&seen, Signal::URG));
         assert!(!signal(&Process { start: seen.start + 1, ..seen }, Signal::KILL));

@@ -1,6 +1,6 @@
 //! The directory of our sockets: ours alone, and found by the health check without being told.
 
-use super::identity::uid;
+use super::runner_user::uid;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! What cannot be written now waits in memory and is tried again; its acknowledgement waits with it. A log that cannot even be
 //! opened makes the counters count in memory, from 0, as they will again after a restart: they never fall from a wrong height.
 
-use super::journal::{Journal, OpenError, Replay, Settings};
+use super::journal::{Journal, JournalReplay, JournalSettings, OpenError};
 use super::ownership;
 use crate::domain::record::{FaultKind, JobRecord};
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ pub enum Word {
         detail: String,
     },
     /// The log could be opened after all; what it held comes on top of what was counted.
-    Opened(Box<Replay>),
+    Opened(Box<JournalReplay>),
     /// Old rows were folded into the snapshot.
     Compacted {
         /// How many rows.
@@ -58,7 +58,7 @@ pub struct Scribe {
 #[derive(Debug)]
 pub enum Opened {
     /// Replayed and locked.
-    Log(Box<Journal>, Box<Replay>),
+    Log(Box<Journal>, Box<JournalReplay>),
     /// Not usable now.
     Unusable(String),
 }
@@ -67,7 +67,7 @@ pub enum Opened {
 ///
 /// # Errors
 /// If another supervisor holds it.
-pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
+pub fn open(settings: &JournalSettings) -> Result<Opened, OpenError> {
     match Journal::open(settings.clone()) {
         Ok((journal, replay)) => Ok(Opened::Log(Box::new(journal), Box::new(replay))),
         Err(locked @ OpenError::Locked { .. }) => Err(locked),
@@ -93,7 +93,7 @@ impl Scribe {
     /// If the operating system refuses a thread.
     pub fn start(
         journal: Option<Box<Journal>>,
-        settings: Settings,
+        settings: JournalSettings,
         words: mpsc::UnboundedSender<Word>,
     ) -> std::io::Result<Scribe> {
         let (rows, inbox) = channel();
@@ -117,7 +117,7 @@ struct Waiting {
 
 struct Desk {
     journal: Option<Box<Journal>>,
-    settings: Settings,
+    settings: JournalSettings,
     words: mpsc::UnboundedSender<Word>,
     waiting: VecDeque<Waiting>,
     in_trouble: bool,

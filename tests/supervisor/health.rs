@@ -4,7 +4,7 @@ use crate::supervised::{PATIENCE, Supervised, job, plan, runner};
 use crate::{ns, require};
 use nix::sys::signal::Signal::SIGTERM;
 use runner_init::child_setup::Ids;
-use runner_init::sys::identity::Identity;
+use runner_init::sys::runner_user::RunnerUser;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
@@ -142,9 +142,9 @@ fn an_answer_of_somebody_else_is_not_believed() {
         std::fs::set_permissions(dir.path(), open).expect("ours");
         // The system notes who listens, on whichever thread.
         let ids = Ids { uid, gid: uid, groups: vec![uid] };
-        let liar = Identity { ids, home: "/".into(), name: uid.to_string() };
+        let liar = RunnerUser { ids, home: "/".into(), name: uid.to_string() };
         let socket = dir.path().join("http.sock");
-        let door = liar.act(|| UnixListener::bind(&socket)).expect("root may").expect("a socket");
+        let door = liar.run_as(|| UnixListener::bind(&socket)).expect("root may").expect("a socket");
         let says = std::thread::spawn(move || {
             let (mut guest, _) = door.accept().expect("a guest");
             let _ = guest.read(&mut [0; 4096]);

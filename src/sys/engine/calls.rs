@@ -1,10 +1,10 @@
 //! The engine's API, as little as a sweep needs: two lists and two removals, each bounded in time and size.
 
-use super::Place;
+use super::EngineAddress;
 use crate::child_setup::Ids;
 use crate::domain::engine::{self, Found, Kind, Mark, Verdict};
-use crate::sys::identity;
-use crate::sys::one_shot::{self, Answer, Question};
+use crate::sys::http_request::{self, HttpRequest, HttpResponse};
+use crate::sys::runner_user;
 use chrono::{DateTime, Utc};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use std::io;
@@ -25,14 +25,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// An engine, and with whose rights it is spoken to: what the runner's user may not, its jobs have not done.
 #[derive(Clone, Debug)]
 pub(super) struct Engine {
-    pub(super) place: Place,
+    pub(super) place: EngineAddress,
     pub(super) user: Option<Ids>,
     pub(super) clock: fn() -> DateTime<Utc>,
 }
 
 /// Why there is no list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unheard {
+pub(super) enum EngineFault {
     /// There is no engine, so nothing is on it.
     NoEngine,
     /// There is, and this is wrong.
@@ -41,7 +41,7 @@ pub(super) enum Unheard {
 
 /// What became of something that was to be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum RemovalResult {
     Removed,
     /// Somebody else had removed it.
     Gone,
@@ -50,7 +50,7 @@ pub(super) enum Fate {
 
 impl Engine {
     /// What these jobs have left.
-    pub(super) async fn look(&self, marks: &[Mark], limit: Instant) -> Result<Vec<Found>, Unheard> {
+    pub(super) async fn look(&self, marks: &[Mark], limit: Instant) -> Result<Vec<Found>, EngineFault> {
         let mut ours: Vec<Found> = Vec::new();
         for mark in marks {
             for label in &mark.labels {
@@ -71,7 +71,7 @@ impl Engine {
         label: &str,
         mark: &Mark,
         limit: Instant,
-    ) -> Result<Vec<Found>, Unheard> {
+    ) -> Result<Vec<Found>, EngineFault> {
         let path = match kind {
             Kind::Container => "/containers/json?all=1&filters=",
             Kind::Network => "/networks?filters=",
@@ -81,23 +81,26 @@ impl Engine {
         let limit = limit.min(Instant::now() + ONE_ANSWER);
         let answer = match timeout_at(limit, self.ask("GET", &path)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Err(Unheard::NoEngine),
-            Ok(Err(error)) => return Err(Unheard::Unusable(error.to_string())),
-            Err(_) => return Err(Unheard::Unusable(format!("no answer within {} s", ONE_ANSWER.as_secs()))),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Err(EngineFault::NoEngine),
+            Ok(Err(error)) => return Err(EngineFault::Unusable(error.to_string())),
+            Err(_) => {
+                return Err(EngineFault::Unusable(format!("no answer within {} s", ONE_ANSWER.as_secs())));
+            }
         };
-        let body =
-            answer.body.ok_or_else(|| Unheard::Unusable("its answer is too long or broken".to_owned()))?;
+        let body = answer
+            .body
+            .ok_or_else(|| EngineFault::Unusable("its answer is too long or broken".to_owned()))?;
         if answer.status != 200 {
-            return Err(Unheard::Unusable(engine::refusal(answer.status, &body)));
+            return Err(EngineFault::Unusable(engine::refusal(answer.status, &body)));
         }
         let ours = (self.clock)();
         let ahead = engine::ahead(answer.date.unwrap_or(ours), ours);
-        let found = engine::listing(kind, &body).map_err(Unheard::Unusable)?;
+        let found = engine::listing(kind, &body).map_err(EngineFault::Unusable)?;
         Ok(found.into_iter().filter(|found| engine::verdict(found, mark, ahead) == Verdict::Ours).collect())
     }
 
     /// Removes it by force, a container with its anonymous volumes; again and again until it is gone, or `limit`.
-    pub(super) async fn remove(&self, found: &Found, limit: Instant) -> Fate {
+    pub(super) async fn remove(&self, found: &Found, limit: Instant) -> RemovalResult {
         let path = match found.kind {
             Kind::Container => format!("/containers/{}?force=1&v=1", found.id),
             Kind::Network => format!("/networks/{}", found.id),
@@ -105,31 +108,35 @@ impl Engine {
         let mut says = None;
         loop {
             let refused = match timeout_at(limit, self.ask("DELETE", &path)).await {
-                Ok(Ok(Answer { status: 200..=204, .. })) => return Fate::Removed,
-                Ok(Ok(Answer { status: 404, .. })) if says.is_none() => return Fate::Gone,
-                Ok(Ok(Answer { status: 404, .. })) => return Fate::Removed,
+                Ok(Ok(HttpResponse { status: 200..=204, .. })) => return RemovalResult::Removed,
+                Ok(Ok(HttpResponse { status: 404, .. })) if says.is_none() => return RemovalResult::Gone,
+                Ok(Ok(HttpResponse { status: 404, .. })) => return RemovalResult::Removed,
                 Ok(Ok(answer)) => engine::refusal(answer.status, &answer.body.unwrap_or_default()),
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => return Fate::Stays(says.unwrap_or_else(|| "no answer in time".to_owned())),
+                Err(_) => {
+                    return RemovalResult::Stays(says.unwrap_or_else(|| "no answer in time".to_owned()));
+                }
             };
             if Instant::now() + PAUSE >= limit {
-                return Fate::Stays(refused);
+                return RemovalResult::Stays(refused);
             }
             says = Some(refused);
             sleep(PAUSE).await;
         }
     }
 
-    async fn ask(&self, method: &str, path: &str) -> io::Result<Answer> {
-        let question = Question { method, path, host: "docker", token: None, most: MOST };
+    async fn ask(&self, method: &str, path: &str) -> io::Result<HttpResponse> {
+        let question = HttpRequest { method, path, host: "docker", token: None, most: MOST };
         let answer = match &self.place {
-            Place::Socket(socket) => one_shot::ask(self.connect(socket)?, question).await,
-            Place::Tcp(address) => one_shot::ask(TcpStream::connect(address).await?, question).await,
+            EngineAddress::Socket(socket) => http_request::send(self.connect(socket)?, question).await,
+            EngineAddress::Tcp(address) => {
+                http_request::send(TcpStream::connect(address).await?, question).await
+            }
         };
         answer.map_err(|silence| {
             let place = match &self.place {
-                Place::Socket(path) => path.display().to_string(),
-                Place::Tcp(address) => address.clone(),
+                EngineAddress::Socket(path) => path.display().to_string(),
+                EngineAddress::Tcp(address) => address.clone(),
             };
             io::Error::other(format!("no answer from {place}: {silence}"))
         })
@@ -144,7 +151,7 @@ impl Engine {
             Ok(socket.into())
         };
         let opened = match &self.user {
-            Some(user) => identity::act_as(user, open).and_then(std::convert::identity),
+            Some(user) => runner_user::run_as_ids(user, open).and_then(std::convert::identity),
             None => open(),
         };
         let named = |error: io::Error| {

@@ -3,7 +3,7 @@
 use crate::domain::engine::{Mark, label, spellings};
 use crate::sys::door::{Dir, Odd};
 use crate::sys::remove::remove;
-use crate::sys::{keepsake, runner_file};
+use crate::sys::{runner_file, state_file};
 use ring::digest::{SHA256, digest};
 use std::path::{Path, PathBuf};
 
@@ -35,14 +35,14 @@ impl Memory {
         // A state directory that cannot be written is told of by the job log.
         let _ = match &self.marks[..] {
             [] => remove(&self.path).map(drop),
-            marks => keepsake::write(&self.path, &marks),
+            marks => state_file::write(&self.path, &marks),
         };
     }
 }
 
 /// A label is a digest: what is not one is nobody's word of ours.
 fn read(path: &Path, odd: &Odd) -> Option<Vec<Mark>> {
-    let marks: Vec<Mark> = keepsake::read(path, odd)?;
+    let marks: Vec<Mark> = state_file::read(path, odd)?;
     let is_label = |label: &String| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_hexdigit());
     Some(marks.into_iter().filter(|mark| mark.labels.iter().all(is_label)).collect())
 }

@@ -53,10 +53,10 @@ fn fake(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> Fake {
 }
 
 impl Fake {
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> EnginePlan {
         let environment =
             [("DOCKER_HOST".into(), format!("unix://{}/docker.sock", self.dir.path().display()).into())];
-        Plan::new(&environment, Dir::open(self.dir.path()).unwrap(), None, self.memory(), utc_now)
+        EnginePlan::new(&environment, Dir::open(self.dir.path()).unwrap(), None, self.memory(), utc_now)
     }
 
     fn memory(&self) -> PathBuf {
@@ -66,7 +66,7 @@ impl Fake {
     /// One job, from its beginning to the last word about it.
     fn job(&self) -> Vec<Word> {
         let (words, mut said) = unbounded_channel();
-        let sweep = Sweep::start(self.plan(), words).unwrap();
+        let sweep = EngineThread::start(self.plan(), words).unwrap();
         sweep.began(utc_now());
         sweep.ended(false);
         all(&mut said)
@@ -235,7 +235,7 @@ fn nobody_who_listens_and_tls_are_named() {
     let plan = |environment: &[(&str, String)]| {
         let environment: Vec<_> =
             environment.iter().map(|(name, value)| ((*name).into(), value.into())).collect();
-        Plan::new(&environment, Dir::open(engine.dir.path()).unwrap(), None, engine.memory(), utc_now)
+        EnginePlan::new(&environment, Dir::open(engine.dir.path()).unwrap(), None, engine.memory(), utc_now)
     };
     for (plan, says) in [
         (plan(&[("DOCKER_HOST", format!("unix://{}", path.display()))]), "closed.sock: Connection refused"),
@@ -247,7 +247,7 @@ fn nobody_who_listens_and_tls_are_named() {
     ] {
         assert!(plan.has_engine());
         let (words, mut said) = unbounded_channel();
-        let sweep = Sweep::start(plan, words).unwrap();
+        let sweep = EngineThread::start(plan, words).unwrap();
         sweep.began(utc_now());
         sweep.ended(false);
         let words = all(&mut said);
@@ -260,19 +260,22 @@ fn nobody_who_listens_and_tls_are_named() {
 
 #[test]
 fn docker_is_where_its_client_would_look() {
-    let socket = |path: &str| Ok(Place::Socket(path.into()));
-    assert_eq!(Place::of(None), socket("/var/run/docker.sock"));
-    assert_eq!(Place::of(Some("")), socket("/var/run/docker.sock"));
-    assert_eq!(Place::of(Some("unix:///run/user/1001/docker.sock")), socket("/run/user/1001/docker.sock"));
-    assert_eq!(Place::of(Some("tcp://docker:2376")), Ok(Place::Tcp("docker:2376".into())));
-    assert!(Place::of(Some("ssh://me@there")).is_err() && Place::of(Some("there")).is_err());
+    let socket = |path: &str| Ok(EngineAddress::Socket(path.into()));
+    assert_eq!(EngineAddress::of(None), socket("/var/run/docker.sock"));
+    assert_eq!(EngineAddress::of(Some("")), socket("/var/run/docker.sock"));
+    assert_eq!(
+        EngineAddress::of(Some("unix:///run/user/1001/docker.sock")),
+        socket("/run/user/1001/docker.sock")
+    );
+    assert_eq!(EngineAddress::of(Some("tcp://docker:2376")), Ok(EngineAddress::Tcp("docker:2376".into())));
+    assert!(EngineAddress::of(Some("ssh://me@there")).is_err() && EngineAddress::of(Some("there")).is_err());
 }
 
 #[test]
 fn a_successor_goes_on_where_its_predecessor_was_killed_whatever_its_registration() {
     let engine = fake(|line| lists(line, &[container("0a", &our_label(), 0)], &[]).or_else(|| http(204, "")));
     let (words, _said) = unbounded_channel();
-    let killed = Sweep::start(engine.plan(), words).unwrap();
+    let killed = EngineThread::start(engine.plan(), words).unwrap();
     killed.began(utc_now());
     while !engine.plan().is_remembered() {
         std::thread::yield_now();
@@ -281,7 +284,7 @@ fn a_successor_goes_on_where_its_predecessor_was_killed_whatever_its_registratio
     assert_eq!(mode(&engine.memory()), 0o600);
     std::fs::write(engine.dir.path().join(".runner"), "{}").unwrap();
     let (words, mut said) = unbounded_channel();
-    let next = Sweep::start(engine.plan(), words).unwrap();
+    let next = EngineThread::start(engine.plan(), words).unwrap();
     next.ended(false);
     assert_eq!(all(&mut said), [swept(Kind::Container, "job".into())]);
     assert!(!engine.plan().is_remembered());
@@ -318,7 +321,7 @@ fn while_its_worker_lives_a_job_keeps_everything() {
     std::fs::copy("/bin/sleep", &program).unwrap();
     let mut worker = std::process::Command::new(&program).arg("600").spawn().unwrap();
     let (words, mut said) = unbounded_channel();
-    let sweep = Sweep::start(engine.plan(), words).unwrap();
+    let sweep = EngineThread::start(engine.plan(), words).unwrap();
     sweep.began(utc_now());
     sweep.ended(false);
     // Four requests a sweep or two: seen twice, the list was made anew.
@@ -342,7 +345,7 @@ fn at_the_end_the_worker_is_not_waited_for() {
     std::fs::copy("/bin/sleep", &program).unwrap();
     let mut worker = std::process::Command::new(&program).arg("600").spawn().unwrap();
     let (words, mut said) = unbounded_channel();
-    let sweep = Sweep::start(engine.plan(), words).unwrap();
+    let sweep = EngineThread::start(engine.plan(), words).unwrap();
     sweep.began(utc_now());
     sweep.ended(true);
     assert_eq!(all(&mut said), [swept(Kind::Container, "job".into())]);
@@ -364,7 +367,7 @@ fn another_user_s_socket_is_refused_though_we_may() {
     let job = |groups: &[u32]| {
         let user = Some(Ids { uid: 1001, gid: 1001, groups: groups.to_vec() });
         let (words, mut said) = unbounded_channel();
-        let sweep = Sweep::start(Plan { user, ..engine.plan() }, words).unwrap();
+        let sweep = EngineThread::start(EnginePlan { user, ..engine.plan() }, words).unwrap();
         sweep.began(utc_now());
         sweep.ended(false);
         all(&mut said)

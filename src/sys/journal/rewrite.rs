@@ -1,7 +1,7 @@
 //! A rewrite keeps every row and throws nothing away: what is no row is on disk beside the log before it leaves the log.
 
 use super::files::{self, Paths};
-use super::survey::{Classifier, Line, Piece, read_pieces};
+use super::scan::{Classifier, JournalLine, Piece, read_pieces};
 use crate::domain::record::HEADER;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -12,14 +12,14 @@ use std::path::Path;
 pub(super) fn prepare(paths: &Paths, log: &File, from: u64) -> io::Result<File> {
     let new = files::create_like(&paths.log_new, &paths.log)?;
     let mut out = BufWriter::new(&new);
-    let mut aside = Aside::new(&paths.foreign);
+    let mut aside = Quarantine::new(&paths.foreign);
     let mut classifier = Classifier::new();
     writeln!(out, "{HEADER}")?;
     let copied = read_pieces(log, from, |piece, start, _| match piece {
         Piece::Line(line) => match classifier.classify(line, start == 0) {
-            Line::Header(_) | Line::Blank => Ok(()),
-            Line::Row(_) => out.write_all(&classifier.record.to_csv_row()),
-            Line::Foreign(_) => aside.put(line).and_then(|()| aside.put(b"\n")),
+            JournalLine::Header(_) | JournalLine::Blank => Ok(()),
+            JournalLine::Row(_) => out.write_all(&classifier.record.to_csv_row()),
+            JournalLine::Foreign(_) => aside.put(line).and_then(|()| aside.put(b"\n")),
         },
         Piece::Long(bytes) | Piece::LongEnd(bytes) => aside.put(bytes),
         Piece::Torn(bytes) => aside.put(bytes).and_then(|()| aside.put(b"\n")),
@@ -33,21 +33,21 @@ pub(super) fn prepare(paths: &Paths, log: &File, from: u64) -> io::Result<File> 
 
 /// Copies the log from byte `from` on aside, and ends the line there.
 pub(super) fn keep_aside(paths: &Paths, mut log: &File, from: u64) -> io::Result<()> {
-    let mut aside = Aside::new(&paths.foreign);
+    let mut aside = Quarantine::new(&paths.foreign);
     log.seek(SeekFrom::Start(from))?;
     let copied = io::copy(&mut log, &mut aside).and_then(|_| aside.put(b"\n"));
     aside.finish(copied, &paths.dir)
 }
 
 /// The file of foreign lines, opened when the first comes. A failure leaves it as it was.
-struct Aside<'a> {
+struct Quarantine<'a> {
     path: &'a Path,
     open: Option<(BufWriter<File>, u64)>,
 }
 
-impl Aside<'_> {
-    fn new(path: &Path) -> Aside<'_> {
-        Aside { path, open: None }
+impl Quarantine<'_> {
+    fn new(path: &Path) -> Quarantine<'_> {
+        Quarantine { path, open: None }
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -67,7 +67,7 @@ impl Aside<'_> {
     }
 }
 
-impl Write for Aside<'_> {
+impl Write for Quarantine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (out, _) = match &mut self.open {
             Some(open) => open,

@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// The beginning of the log that the snapshot has folded in. It stands there until the new log has replaced the old one,
 /// and tells after a crash which of the two is in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Covers {
+pub(super) struct Coverage {
     /// Bytes of the old log that are counted.
     len: u64,
     /// Their CRC-32.
@@ -23,10 +23,10 @@ pub(super) struct Covers {
     log_len: u64,
 }
 
-impl Covers {
+impl Coverage {
     /// Describes the first `len` bytes of a log.
-    pub(super) fn of(log: &File, len: u64) -> io::Result<Covers> {
-        Ok(Covers { len, crc32: crc_of(log, len)?, log_len: log.metadata()?.len() })
+    pub(super) fn of(log: &File, len: u64) -> io::Result<Coverage> {
+        Ok(Coverage { len, crc32: crc_of(log, len)?, log_len: log.metadata()?.len() })
     }
 
     /// How many bytes of this log are counted already: all it covers if it is the old log, else none.
@@ -52,7 +52,7 @@ fn crc_of(mut log: &File, len: u64) -> io::Result<u32> {
 
 #[derive(Serialize, Deserialize)]
 struct Body {
-    covers: Option<Covers>,
+    covers: Option<Coverage>,
     totals: Totals,
 }
 
@@ -65,7 +65,7 @@ struct Snapshot {
 }
 
 /// Writes the snapshot beside its place and syncs it; [`publish`] puts it there.
-pub(super) fn prepare(paths: &Paths, totals: &Totals, covers: Option<Covers>) -> io::Result<()> {
+pub(super) fn prepare(paths: &Paths, totals: &Totals, covers: Option<Coverage>) -> io::Result<()> {
     let body = Body { covers, totals: totals.clone() };
     let crc32 = crc32fast::hash(&serde_json::to_vec(&body)?);
     let mut bytes = serde_json::to_vec(&Snapshot { version: VERSION, crc32, body })?;
@@ -84,7 +84,7 @@ pub(super) fn publish(paths: &Paths) -> io::Result<()> {
 ///
 /// # Errors
 /// `InvalidData` if it cannot be believed, or the error of reading it.
-pub(super) fn load(paths: &Paths) -> io::Result<Option<(Totals, Option<Covers>)>> {
+pub(super) fn load(paths: &Paths) -> io::Result<Option<(Totals, Option<Coverage>)>> {
     let file = match door::open(&paths.snapshot) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -16,8 +16,8 @@ fn bounds() -> Bounds {
     Bounds { queue_time: vec![1.0, 5.0], ..Bounds::with_duration(vec![10.0, 60.0, 300.0]) }
 }
 
-fn settings(dir: &TempDir, max_records: usize) -> Settings {
-    Settings {
+fn settings(dir: &TempDir, max_records: usize) -> JournalSettings {
+    JournalSettings {
         path: dir.path().join("jobs.log"),
         max_records,
         bounds: bounds(),
@@ -212,10 +212,10 @@ proptest! {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         let (mut seen, mut starts) = (Vec::new(), vec![]);
-        survey::read_pieces(&file, 0, |piece, start, end| {
+        scan::read_pieces(&file, 0, |piece, start, end| {
             match piece {
-                survey::Piece::Line(line) => seen.extend([line, b"\n"].concat()),
-                survey::Piece::Long(part) | survey::Piece::LongEnd(part) | survey::Piece::Torn(part) => seen.extend(part),
+                scan::Piece::Line(line) => seen.extend([line, b"\n"].concat()),
+                scan::Piece::Long(part) | scan::Piece::LongEnd(part) | scan::Piece::Torn(part) => seen.extend(part),
             }
             assert_eq!(seen.len() as u64, end);
             starts.push(start);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// How a journal is kept.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct JournalSettings {
     /// The job log. Its directory is made if missing.
     pub path: PathBuf,
     /// More rows than this are compacted; at least 1.
@@ -74,7 +74,7 @@ pub struct Fault {
 
 /// What the log said when it was opened.
 #[derive(Clone, Debug)]
-pub struct Replay {
+pub struct JournalReplay {
     /// Snapshot and rows.
     pub totals: Totals,
     /// The newest finished jobs, newest last, at most 50.

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct HttpRequest<'a> {
     /// `GET`, `DELETE`
     pub method: &'a str,
     /// Path and query.
@@ -25,7 +25,7 @@ pub struct Question<'a> {
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     /// HTTP status.
     pub status: u16,
     /// The other side's clock.
@@ -36,10 +36,10 @@ pub struct Answer {
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
-pub enum Silence {
+pub enum HttpFault {
     /// What was to be asked is no request.
     #[error(transparent)]
-    Question(#[from] hyper::http::Error),
+    Request(#[from] hyper::http::Error),
     /// The other side does not speak HTTP, or left.
     #[error("no answer")]
     Http(#[from] hyper::Error),
@@ -49,11 +49,11 @@ pub enum Silence {
 ///
 /// # Errors
 /// If there is no answer.
-pub async fn ask(
+pub async fn send(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    question: Question<'_>,
-) -> Result<Answer, Silence> {
-    let Question { method, path, host, token, most } = question;
+    question: HttpRequest<'_>,
+) -> Result<HttpResponse, HttpFault> {
+    let HttpRequest { method, path, host, token, most } = question;
     let method = Method::from_bytes(method.as_bytes()).map_err(hyper::http::Error::from)?;
     let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
     if let Some(token) = token {
@@ -69,5 +69,5 @@ pub async fn ask(
     let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map(|date| date.to_utc());
     let body = Limited::new(response.into_body(), most).collect().await;
-    Ok(Answer { status, date, body: body.ok().map(http_body_util::Collected::to_bytes) })
+    Ok(HttpResponse { status, date, body: body.ok().map(http_body_util::Collected::to_bytes) })
 }

@@ -27,28 +27,28 @@ const LOOKED_AT: usize = 4096;
 
 /// Follows the trace on a thread of its own, until it is dropped.
 #[derive(Debug)]
-pub struct Follower {
+pub struct TraceTailer {
     stop: Arc<EventFd>,
 }
 
-impl Follower {
+impl TraceTailer {
     /// Begins with the last lines of the newest trace. The channel ends when there is none, or it can be followed no longer.
     ///
     /// # Errors
     /// If the system refuses a thread.
-    pub fn start(runner: Dir) -> io::Result<(Follower, mpsc::Receiver<TraceWord>)> {
+    pub fn start(runner: Dir) -> io::Result<(TraceTailer, mpsc::Receiver<TraceWord>)> {
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (words, heard) = mpsc::channel(WORDS);
         let told = Arc::clone(&stop);
         std::thread::Builder::new().name("trace".to_owned()).stack_size(STACK).spawn(move || {
             // The channel's end says that there is nothing more to tell.
-            let _ = Trace::open(runner, told, words).and_then(Trace::follow);
+            let _ = TraceTail::open(runner, told, words).and_then(TraceTail::follow);
         })?;
-        Ok((Follower { stop }, heard))
+        Ok((TraceTailer { stop }, heard))
     }
 }
 
-impl Drop for Follower {
+impl Drop for TraceTailer {
     fn drop(&mut self) {
         let _ = self.stop.write(1);
     }
@@ -72,21 +72,21 @@ fn is_trace(name: &str) -> bool {
     name.strip_prefix("Runner_").and_then(|rest| rest.strip_suffix(".log")).is_some()
 }
 
-struct Trace {
+struct TraceTail {
     inotify: Inotify,
     stop: Arc<EventFd>,
     runner: Dir,
-    log: Log,
+    log: TraceLog,
     words: mpsc::Sender<TraceWord>,
 }
 
-impl Trace {
-    fn open(runner: Dir, stop: Arc<EventFd>, words: mpsc::Sender<TraceWord>) -> io::Result<Trace> {
+impl TraceTail {
+    fn open(runner: Dir, stop: Arc<EventFd>, words: mpsc::Sender<TraceWord>) -> io::Result<TraceTail> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         runner.watch(&inotify, DIAG, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_ONLYDIR)?;
         let name = newest(&runner)?.ok_or(io::ErrorKind::NotFound)?;
-        let log = Log::open(&inotify, &runner, name, true)?;
-        Ok(Trace { inotify, stop, runner, log, words })
+        let log = TraceLog::open(&inotify, &runner, name, true)?;
+        Ok(TraceTail { inotify, stop, runner, log, words })
     }
 
     fn follow(mut self) -> io::Result<()> {
@@ -108,7 +108,7 @@ impl Trace {
     /// It goes on in this one, if that is a file.
     fn turn(&mut self, name: String) -> io::Result<()> {
         self.log.catch_up(&self.words)?;
-        if let Ok(next) = Log::open(&self.inotify, &self.runner, name, false) {
+        if let Ok(next) = TraceLog::open(&self.inotify, &self.runner, name, false) {
             let before = std::mem::replace(&mut self.log, next);
             // It may be gone, and its watch with it.
             let _ = self.inotify.rm_watch(before.watch);
@@ -117,7 +117,7 @@ impl Trace {
     }
 }
 
-struct Log {
+struct TraceLog {
     name: String,
     file: File,
     watch: WatchDescriptor,
@@ -127,8 +127,8 @@ struct Log {
     cut: bool,
 }
 
-impl Log {
-    fn open(inotify: &Inotify, runner: &Dir, name: String, tail: bool) -> io::Result<Log> {
+impl TraceLog {
+    fn open(inotify: &Inotify, runner: &Dir, name: String, tail: bool) -> io::Result<TraceLog> {
         let path = below(&name);
         let mut file = runner.file(&path)?;
         let found = file.metadata()?;
@@ -138,7 +138,7 @@ impl Log {
         if cut {
             file.seek(SeekFrom::Start(from))?;
         }
-        Ok(Log { name, file, watch, line: Vec::new(), cut })
+        Ok(TraceLog { name, file, watch, line: Vec::new(), cut })
     }
 
     /// Reads what has been written since the last time.
@@ -201,7 +201,7 @@ mod tests {
         dir: TempDir,
         heard: mpsc::Receiver<TraceWord>,
         #[expect(dead_code, reason = "it is kept")]
-        follower: Follower,
+        follower: TraceTailer,
     }
 
     impl Stage {
@@ -211,7 +211,8 @@ mod tests {
             for (name, text) in files {
                 std::fs::write(dir.path().join("_diag").join(name), text).expect("it is ours");
             }
-            let (follower, heard) = Follower::start(Dir::open(dir.path()).expect("ours")).expect("a thread");
+            let (follower, heard) =
+                TraceTailer::start(Dir::open(dir.path()).expect("ours")).expect("a thread");
             Stage { dir, heard, follower }
         }
 

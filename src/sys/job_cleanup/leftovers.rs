@@ -12,10 +12,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const DEEPEST: usize = 100;
 
 /// A moment in the file systems' own time, which lags behind the wall clock by up to a tick.
-pub(super) type Moment = (i64, u64);
+pub(super) type FileTime = (i64, u64);
 
 /// Now: whatever is made or changed from here on is not older.
-pub(super) fn moment() -> Moment {
+pub(super) fn moment() -> FileTime {
     let now = clock_gettime(ClockId::RealtimeCoarse);
     (now.tv_sec, now.tv_nsec.cast_unsigned())
 }
@@ -25,12 +25,12 @@ pub(super) fn moment() -> Moment {
 pub(super) fn empty(
     base: BorrowedFd<'_>,
     steps: &[&str],
-    before: Moment,
+    before: FileTime,
     may: &mut dyn FnMut() -> bool,
 ) -> u64 {
     let dir = base.try_clone_to_owned().map_err(|_| Errno::MFILE);
     let dir = steps.iter().fold(dir, |dir, step| dir.and_then(|dir| inner(dir.as_fd(), *step)));
-    dir.map_or(0, |dir| Broom { before, may, removed: 0, stopped: false }.sweep(&dir, DEEPEST))
+    dir.map_or(0, |dir| Cleaner { before, may, removed: 0, stopped: false }.sweep(&dir, DEEPEST))
 }
 
 /// Opens a directory in `dir` that is neither a link nor another file system mounted there.
@@ -44,14 +44,14 @@ fn inner(dir: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy) -> Result<Own
     }
 }
 
-struct Broom<'a> {
-    before: Moment,
+struct Cleaner<'a> {
+    before: FileTime,
     may: &'a mut dyn FnMut() -> bool,
     removed: u64,
     stopped: bool,
 }
 
-impl Broom<'_> {
+impl Cleaner<'_> {
     fn sweep(mut self, dir: &OwnedFd, depth: usize) -> u64 {
         self.contents(dir, depth);
         self.removed
@@ -92,7 +92,7 @@ impl Broom<'_> {
 }
 
 /// When its inode last changed, which nobody can set.
-fn changed(found: &Stat) -> Moment {
+fn changed(found: &Stat) -> FileTime {
     (found.st_ctime, found.st_ctime_nsec)
 }
 
@@ -104,7 +104,7 @@ mod tests {
     use tempfile::TempDir;
 
     /// In every moment to come this is older than a file made now.
-    const LATER: Moment = (i64::MAX, 0);
+    const LATER: FileTime = (i64::MAX, 0);
 
     fn tree() -> TempDir {
         let root = tempfile::tempdir().unwrap();

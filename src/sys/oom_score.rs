@@ -14,7 +14,7 @@ const DEFAULT: i32 = 500;
 const HIGHEST: i32 = 1000;
 
 /// Tells the runner in `environment` what score its steps get, unless somebody has, or its own default is right.
-pub fn tell(environment: &mut Vec<(OsString, OsString)>) {
+pub fn set_for_steps(environment: &mut Vec<(OsString, OsString)>) {
     let told = environment.iter().any(|(name, _)| name == STEPS);
     if let Some(score) = hardening::inherited().score().and_then(step_score).filter(|_| !told) {
         environment.push((STEPS.into(), score.to_string().into()));

@@ -13,7 +13,10 @@ const SEARCHED: usize = 128 * 1024;
 /// The nearest process above us in whose environment there is a variable that `is_secret(name, value)`, and that variable's
 /// name; PID 1 if it is an init that was put in front of us. `None` if there is none that we may look into: what we may not,
 /// a job of our user may not either. Nor may one of another user than root, which is what `runs_as_another` is about.
-pub fn exposed(runs_as_another: bool, is_secret: impl Fn(&[u8], &[u8]) -> bool) -> Option<(i32, String)> {
+pub fn leaked_secret(
+    runs_as_another: bool,
+    is_secret: impl Fn(&[u8], &[u8]) -> bool,
+) -> Option<(i32, String)> {
     if runs_as_another && geteuid().is_root() {
         return None;
     }
@@ -46,8 +49,8 @@ mod tests {
     #[test]
     fn who_has_started_us_is_looked_into() {
         // Whatever runs the tests has a PATH, and so have we.
-        let found = exposed(false, |name, value| name == b"PATH" && !value.is_empty());
+        let found = leaked_secret(false, |name, value| name == b"PATH" && !value.is_empty());
         assert_eq!(found.map(|(pid, name)| (pid > 0, name)), Some((true, "PATH".to_owned())));
-        assert_eq!(exposed(false, |name, _| name == b"RUNNER_INIT_NO_SUCH_VARIABLE"), None);
+        assert_eq!(leaked_secret(false, |name, _| name == b"RUNNER_INIT_NO_SUCH_VARIABLE"), None);
     }
 }

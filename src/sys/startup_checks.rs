@@ -2,8 +2,8 @@
 //! read, the leavings of an earlier job.
 
 use super::door::Dir;
-use super::identity::Identity;
 use super::ownership;
+use super::runner_user::RunnerUser;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ const OURS: &str = "/proc/self/exe";
 
 /// A directory of this `PATH` that the runner's user can write, or make, and that comes before the one our program is in.
 /// Whatever is called by its name alone, a health check say, is that user's to choose.
-pub fn planted_first(path: &OsStr, who: Option<&Identity>) -> Option<PathBuf> {
+pub fn planted_first(path: &OsStr, who: Option<&RunnerUser>) -> Option<PathBuf> {
     let ours = std::fs::read_link(OURS).ok().and_then(|program| program.parent().map(Path::to_owned));
     let before = std::env::split_paths(path).take_while(|dir| Some(dir) != ours.as_ref());
     before.into_iter().find(|dir| matches!(ownership::check(dir, who), Ok(Ok(()))))

@@ -16,7 +16,7 @@ const NEEDED: [(u32, &str); 3] = [(5, "KILL"), (6, "SETGID"), (7, "SETUID")];
 
 /// A user of this system.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct RunnerUser {
     /// User and groups.
     pub ids: Ids,
     /// `HOME`
@@ -27,7 +27,7 @@ pub struct Identity {
 
 /// Why the runner cannot be who it is to be. Each text goes behind the name of the variable.
 #[derive(Debug, thiserror::Error)]
-pub enum IdentityFault {
+pub enum RunnerUserFault {
     /// Not one of the forms.
     #[error("expected NAME, UID, UID:GID or NAME:GROUP")]
     Form,
@@ -74,7 +74,10 @@ pub enum IdentityFault {
 ///
 /// # Errors
 /// If there is no such user, or we may not become it.
-pub fn resolve(spec: Option<&str>, docker_sockets: &[PathBuf]) -> Result<Option<Identity>, IdentityFault> {
+pub fn resolve(
+    spec: Option<&str>,
+    docker_sockets: &[PathBuf],
+) -> Result<Option<RunnerUser>, RunnerUserFault> {
     let Some(spec) = spec else { return Ok(None) };
     let mut identity = look_up(spec)?;
     let (wanted, ours) = (identity.ids.uid, geteuid().as_raw());
@@ -82,10 +85,10 @@ pub fn resolve(spec: Option<&str>, docker_sockets: &[PathBuf]) -> Result<Option<
         return Ok(None);
     }
     if ours != 0 {
-        return Err(IdentityFault::NotRoot { wanted, ours });
+        return Err(RunnerUserFault::NotRoot { wanted, ours });
     }
     if let Some(missing) = missing_capability() {
-        return Err(IdentityFault::Capability { uid: wanted, missing });
+        return Err(RunnerUserFault::Capability { uid: wanted, missing });
     }
     let granted = docker_sockets.iter().filter_map(|socket| docker_group(socket));
     identity.ids.groups.extend(granted.filter(|gid| *gid != 0));
@@ -115,42 +118,42 @@ pub fn docker_group(socket: &Path) -> Option<u32> {
     found.file_type().is_socket().then(|| found.gid())
 }
 
-fn look_up(spec: &str) -> Result<Identity, IdentityFault> {
+fn look_up(spec: &str) -> Result<RunnerUser, RunnerUserFault> {
     let (user, group) = spec.split_once(':').map_or((spec, None), |(user, group)| (user, Some(group)));
     if user.is_empty() || group.is_some_and(|group| group.is_empty() || group.contains(':')) {
-        return Err(IdentityFault::Form);
+        return Err(RunnerUserFault::Form);
     }
     let gid = group.map(find_group).transpose()?;
     let (uid, entry) = find_user(user)?;
     let Some(entry) = entry else {
-        let gid = gid.ok_or(IdentityFault::NoEntry(uid))?;
+        let gid = gid.ok_or(RunnerUserFault::NoEntry(uid))?;
         // As docker does for a number nobody has a name for.
-        return Ok(Identity {
+        return Ok(RunnerUser {
             ids: Ids { uid, gid, groups: vec![gid] },
             home: PathBuf::from("/"),
             name: uid.to_string(),
         });
     };
     let gid = gid.unwrap_or(entry.gid.as_raw());
-    let name = CString::new(entry.name.as_str()).map_err(|_| IdentityFault::Form)?;
+    let name = CString::new(entry.name.as_str()).map_err(|_| RunnerUserFault::Form)?;
     let groups = getgrouplist(&name, Gid::from_raw(gid)).map_err(refused)?;
     let groups = groups.into_iter().map(Gid::as_raw).collect();
-    Ok(Identity { ids: Ids { uid, gid, groups }, home: entry.dir, name: entry.name })
+    Ok(RunnerUser { ids: Ids { uid, gid, groups }, home: entry.dir, name: entry.name })
 }
 
 /// A name before a number, as chown reads it.
-fn find_user(user: &str) -> Result<(u32, Option<User>), IdentityFault> {
+fn find_user(user: &str) -> Result<(u32, Option<User>), RunnerUserFault> {
     if let Some(entry) = User::from_name(user).map_err(refused)? {
         return Ok((entry.uid.as_raw(), Some(entry)));
     }
-    let uid: u32 = number(user).ok_or_else(|| IdentityFault::NoUser(user.to_owned()))?;
+    let uid: u32 = number(user).ok_or_else(|| RunnerUserFault::NoUser(user.to_owned()))?;
     Ok((uid, User::from_uid(Uid::from_raw(uid)).map_err(refused)?))
 }
 
-fn find_group(group: &str) -> Result<u32, IdentityFault> {
+fn find_group(group: &str) -> Result<u32, RunnerUserFault> {
     match Group::from_name(group).map_err(refused)? {
         Some(entry) => Ok(entry.gid.as_raw()),
-        None => number(group).ok_or_else(|| IdentityFault::NoGroup(group.to_owned())),
+        None => number(group).ok_or_else(|| RunnerUserFault::NoGroup(group.to_owned())),
     }
 }
 
@@ -160,8 +163,8 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number| digits && *number != u32::MAX)
 }
 
-fn refused(error: Errno) -> IdentityFault {
-    IdentityFault::Lookup(error.into())
+fn refused(error: Errno) -> RunnerUserFault {
+    RunnerUserFault::Lookup(error.into())
 }
 
 /// Unknown is no reason to refuse: then the spawn will tell.
@@ -170,9 +173,9 @@ fn missing_capability() -> Option<&'static str> {
     NEEDED.iter().find(|(bit, _)| effective & (1 << bit) == 0).map(|(_, name)| *name)
 }
 
-impl Identity {
+impl RunnerUser {
     /// Puts `HOME`, `USER` and `LOGNAME` into an environment, in place of ours.
-    pub fn dress(&self, environment: &mut Vec<(OsString, OsString)>) {
+    pub fn set_env(&self, environment: &mut Vec<(OsString, OsString)>) {
         let own = [
             ("HOME", OsString::from(&self.home)),
             ("USER", (&self.name).into()),
@@ -186,16 +189,16 @@ impl Identity {
     ///
     /// # Errors
     /// If the system refuses the thread or the switch.
-    pub fn act<T: Send>(&self, deed: impl FnOnce() -> T + Send) -> io::Result<T> {
-        act_as(&self.ids, deed)
+    pub fn run_as<T: Send>(&self, deed: impl FnOnce() -> T + Send) -> io::Result<T> {
+        run_as_ids(&self.ids, deed)
     }
 }
 
-/// [`Identity::act`] for a user of whom only the numbers are known.
+/// [`RunnerUser::run_as`] for a user of whom only the numbers are known.
 ///
 /// # Errors
 /// If the system refuses the thread or the switch.
-pub fn act_as<T: Send>(ids: &Ids, deed: impl FnOnce() -> T + Send) -> io::Result<T> {
+pub fn run_as_ids<T: Send>(ids: &Ids, deed: impl FnOnce() -> T + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         let act = || child_setup::take_ids(ids).map(|()| deed());
         let thread = std::thread::Builder::new().name("as-runner".to_owned()).spawn_scoped(scope, act)?;
@@ -262,7 +265,7 @@ mod tests {
     #[test]
     fn the_environment_is_the_users_own() {
         let mut environment = vec![("HOME".into(), "/root".into()), ("PATH".into(), "/bin".into())];
-        look_up("4242:4343").unwrap().dress(&mut environment);
+        look_up("4242:4343").unwrap().set_env(&mut environment);
         let want: Vec<(OsString, OsString)> =
             [("PATH", "/bin"), ("HOME", "/"), ("USER", "4242"), ("LOGNAME", "4242")]
                 .map(|(name, value)| (name.into(), value.into()))

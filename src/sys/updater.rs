@@ -13,7 +13,7 @@ const MARKER: &str = "update.finished";
 ///
 /// # Errors
 /// If the directory cannot be watched or the marker not deleted.
-pub fn finished(runner: &Dir, at_most: Duration) -> io::Result<bool> {
+pub fn wait(runner: &Dir, at_most: Duration) -> io::Result<bool> {
     // The watch comes before the look, so that a marker set in between is not missed.
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
     let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;

@@ -82,7 +82,7 @@ pub(super) fn count_lines(mut file: &File, from: u64) -> io::Result<u64> {
 
 /// What a line is.
 #[derive(Clone, Copy)]
-pub(super) enum Line {
+pub(super) enum JournalLine {
     /// Ours, or the predecessor's (`false`).
     Header(bool),
     /// Nothing on it.
@@ -106,24 +106,24 @@ impl Classifier {
     }
 
     /// `first` is whether the line opens the file: only there can be a header, and a byte order mark before it.
-    pub(super) fn classify(&mut self, line: &[u8], first: bool) -> Line {
+    pub(super) fn classify(&mut self, line: &[u8], first: bool) -> JournalLine {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = if first { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
         if line.is_empty() {
-            return Line::Blank;
+            return JournalLine::Blank;
         }
         if first && known_header(line) {
-            return Line::Header(line == HEADER.as_bytes());
+            return JournalLine::Header(line == HEADER.as_bytes());
         }
         match self.reader.read(line, &mut self.record) {
-            Ok(columns) => Line::Row(columns),
-            Err(fault) => Line::Foreign(fault.kind),
+            Ok(columns) => JournalLine::Row(columns),
+            Err(fault) => JournalLine::Foreign(fault.kind),
         }
     }
 }
 
 /// Where a compaction may cut: after so many rows.
-pub(super) struct Mark {
+pub(super) struct FoldPoint {
     /// The offset behind the last row to fold.
     pub(super) offset: u64,
     /// Everything up to there.
@@ -131,7 +131,7 @@ pub(super) struct Mark {
 }
 
 /// What the log holds.
-pub(super) struct Survey {
+pub(super) struct Scan {
     /// The base and every row.
     pub(super) totals: Totals,
     /// The newest finished jobs, newest last.
@@ -141,26 +141,26 @@ pub(super) struct Survey {
     /// Rows of the predecessor's five columns among them.
     pub(super) old_rows: u64,
     /// Lines that are no rows.
-    pub(super) foreign: u64,
+    pub(super) unparsable: u64,
     /// The first of them: its line's number, counted from where reading began, and what was wrong.
     pub(super) first_foreign: Option<(u64, RowFaultKind)>,
     /// Where a torn tail begins.
     pub(super) torn_at: Option<u64>,
     /// Set if so many rows were there.
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<FoldPoint>,
     headed: bool,
     lines: u64,
 }
 
-impl Survey {
+impl Scan {
     /// Reads the log from byte `from` on; `base` is what came before. `mark_after`: rows up to a possible cut.
-    pub(super) fn read(file: &File, from: u64, base: &Totals, mark_after: Option<u64>) -> io::Result<Survey> {
-        let mut survey = Survey {
+    pub(super) fn read(file: &File, from: u64, base: &Totals, mark_after: Option<u64>) -> io::Result<Scan> {
+        let mut survey = Scan {
             totals: base.clone(),
             recent: VecDeque::with_capacity(RECENT),
             rows: 0,
             old_rows: 0,
-            foreign: 0,
+            unparsable: 0,
             first_foreign: None,
             torn_at: None,
             mark: None,
@@ -178,7 +178,7 @@ impl Survey {
                 Piece::Long(_) => {}
                 Piece::LongEnd(_) => {
                     survey.lines += 1;
-                    survey.foreign(RowFaultKind::TooLong);
+                    survey.unparsable(RowFaultKind::TooLong);
                 }
                 Piece::Torn(_) => survey.torn_at = Some(start),
             }
@@ -189,15 +189,15 @@ impl Survey {
 
     /// Whether the log must be rewritten: it holds what is no row, or old rows, or rows without our header.
     pub(super) fn unclean(&self) -> bool {
-        self.foreign > 0 || self.old_rows > 0 || (!self.headed && self.lines > 0)
+        self.unparsable > 0 || self.old_rows > 0 || (!self.headed && self.lines > 0)
     }
 
-    fn take(&mut self, line: Line, record: &mut JobRecord, end: u64, mark_after: Option<u64>) {
+    fn take(&mut self, line: JournalLine, record: &mut JobRecord, end: u64, mark_after: Option<u64>) {
         match line {
-            Line::Header(ours) => self.headed = ours,
-            Line::Blank => {}
-            Line::Foreign(kind) => self.foreign(kind),
-            Line::Row(columns) => {
+            JournalLine::Header(ours) => self.headed = ours,
+            JournalLine::Blank => {}
+            JournalLine::Foreign(kind) => self.unparsable(kind),
+            JournalLine::Row(columns) => {
                 self.old_rows += u64::from(columns == 5);
                 self.rows += 1;
                 self.totals.fold(record);
@@ -208,7 +208,7 @@ impl Survey {
                     self.keep(record);
                 }
                 if mark_after == Some(self.rows) {
-                    self.mark = Some(Mark { offset: end, totals: self.totals.clone() });
+                    self.mark = Some(FoldPoint { offset: end, totals: self.totals.clone() });
                 }
             }
         }
@@ -220,8 +220,8 @@ impl Survey {
         self.recent.push_back(std::mem::replace(record, spare.unwrap_or_else(JobRecord::blank)));
     }
 
-    fn foreign(&mut self, kind: RowFaultKind) {
-        self.foreign += 1;
+    fn unparsable(&mut self, kind: RowFaultKind) {
+        self.unparsable += 1;
         self.first_foreign.get_or_insert((self.lines, kind));
     }
 }

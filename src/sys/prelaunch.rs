@@ -5,10 +5,10 @@
 //! docker's own client is not needed, and both happen once, not before every launch.
 
 use super::child::Launch;
-use super::engine::Place;
-use super::one_shot::{self, Question};
+use super::engine::EngineAddress;
+use super::http_request::{self, HttpRequest};
 use super::outlet::Outlet;
-use super::{config_script, identity};
+use super::{config_script, runner_user};
 use crate::domain::event::Exit;
 use crate::domain::notice::Notice;
 use std::ffi::{OsStr, OsString};
@@ -30,38 +30,38 @@ const UPDATERS: [&str; 2] = ["update-ca-certificates", "update-ca-trust"];
 
 /// What is to be done before the first launch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct PrelaunchSteps {
     /// `RUNNER_WAIT_FOR_DOCKER_IN_SECONDS`; zero: not at all.
     pub wait_for_docker: Duration,
     /// `RUNNER_UPDATE_CA_CERTS` is set.
     pub update_certificates: bool,
 }
 
-impl Wishes {
+impl PrelaunchSteps {
     /// Whether there is anything to do.
     pub fn any(&self) -> bool {
         self.update_certificates || !self.wait_for_docker.is_zero()
     }
 }
 
-/// Fulfils them, telling each as it happens; over when `tell` is dropped. `environment` is that of the children.
+/// Takes them, telling each as it happens; over when `tell` is dropped. `environment` is that of the children.
 pub async fn run(
-    wishes: Wishes,
+    steps: PrelaunchSteps,
     environment: Vec<(OsString, OsString)>,
     outlets: [Outlet; 2],
     tell: UnboundedSender<Notice>,
 ) {
     // Nobody who listens is gone before us, but for the end of everything.
     let tell = |notice| drop(tell.send(notice));
-    if wishes.update_certificates {
+    if steps.update_certificates {
         tell(Notice::CertificatesUpdated {
             says: update_certificates(environment.clone(), &outlets).await.err(),
         });
     }
-    if !wishes.wait_for_docker.is_zero() {
-        let at_most = wishes.wait_for_docker;
+    if !steps.wait_for_docker.is_zero() {
+        let at_most = steps.wait_for_docker;
         tell(Notice::DockerAwaited { at_most });
-        let says = match Place::of(value(&environment, "DOCKER_HOST").and_then(OsStr::to_str)) {
+        let says = match EngineAddress::of(value(&environment, "DOCKER_HOST").and_then(OsStr::to_str)) {
             Ok(place) => wait_for(&place, at_most).await.err(),
             Err(says) => Some(says),
         };
@@ -73,7 +73,7 @@ fn value<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a 
     environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
 }
 
-async fn wait_for(place: &Place, at_most: Duration) -> Result<(), String> {
+async fn wait_for(place: &EngineAddress, at_most: Duration) -> Result<(), String> {
     let mut says = String::new();
     let attempts = async {
         loop {
@@ -91,18 +91,18 @@ async fn wait_for(place: &Place, at_most: Duration) -> Result<(), String> {
     }
 }
 
-async fn ask(place: &Place) -> io::Result<()> {
+async fn ask(place: &EngineAddress) -> io::Result<()> {
     match place {
-        Place::Socket(path) => ping(UnixStream::connect(path).await?).await,
+        EngineAddress::Socket(path) => ping(UnixStream::connect(path).await?).await,
         // Whether it speaks TLS is not known, so a connection is answer enough.
-        Place::Tcp(address) => TcpStream::connect(address).await.map(drop),
+        EngineAddress::Tcp(address) => TcpStream::connect(address).await.map(drop),
     }
 }
 
 /// `GET /_ping`, which every version of the engine's API answers without a version in its path.
 async fn ping(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<()> {
-    let question = Question { method: "GET", path: "/_ping", host: "docker", token: None, most: 1024 };
-    match one_shot::ask(stream, question).await.map_err(io::Error::other)?.status {
+    let question = HttpRequest { method: "GET", path: "/_ping", host: "docker", token: None, most: 1024 };
+    match http_request::send(stream, question).await.map_err(io::Error::other)?.status {
         200 => Ok(()),
         other => Err(io::Error::other(format!("it answers {other}"))),
     }
@@ -111,7 +111,7 @@ async fn ping(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> i
 /// Runs the system's own program; `Err` says why the store was not updated.
 async fn update_certificates(env: Vec<(OsString, OsString)>, outlets: &[Outlet; 2]) -> Result<(), String> {
     let path = value(&env, "PATH").unwrap_or_default().to_owned();
-    let root = identity::is_root().then_some(0);
+    let root = runner_user::is_root().then_some(0);
     let (program, args) = command(&path, root)?;
     let launch = Launch { program, args, dir: "/".into(), env, user: None };
     match tokio::time::timeout(CERTIFICATES, config_script::run(&launch, outlets)).await {
@@ -164,7 +164,7 @@ mod tests {
     fn certificates_are_updated_by_the_first_program_there_is() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().as_os_str();
-        let root = Some(identity::uid());
+        let root = Some(runner_user::uid());
         assert_eq!(
             command(path, root).unwrap_err(),
             "found neither update-ca-certificates nor update-ca-trust"
@@ -195,7 +195,7 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
         let path = std::env::join_paths([&open_bin, own.path()]).unwrap();
-        let found = || command(&path, Some(identity::uid())).unwrap().0;
+        let found = || command(&path, Some(runner_user::uid())).unwrap().0;
         assert!(found().starts_with(&open_bin));
         // The directory, then one above it, then the program itself.
         let planted = open_bin.join("update-ca-certificates");
@@ -205,7 +205,7 @@ mod tests {
             std::fs::set_permissions(loose, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
         // A link of theirs into it leads to what is ours, or is passed over.
-        if identity::is_root() {
+        if runner_user::is_root() {
             std::os::unix::fs::chown(&open_bin, Some(4711), Some(4711)).unwrap();
             assert!(found().starts_with(own.path()), "another's directory");
         }
@@ -235,7 +235,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("docker.sock");
             let listener = UnixListener::bind(&path).unwrap();
-            let place = Place::Socket(path);
+            let place = EngineAddress::Socket(path);
             let waiting = wait_for(&place, Duration::from_secs(30));
             let (answer, ()) = tokio::join!(waiting, engine(listener, &[STARTING, OK]));
             assert_eq!(answer, Ok(()));
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn what_was_wrong_at_last_is_told() {
         block_on(async {
-            let place = Place::Socket("/nonexistent/docker.sock".into());
+            let place = EngineAddress::Socket("/nonexistent/docker.sock".into());
             let says = wait_for(&place, Duration::from_millis(50)).await.unwrap_err();
             assert_eq!(says, "docker did not answer within 0 s: No such file or directory (os error 2)");
         });

@@ -9,9 +9,9 @@ mod leftovers;
 mod logs;
 
 use super::door::{self, Dir};
-use super::processes::{self, Marks};
+use super::processes::{self, JobMarkers};
 use crate::child_setup::Ids;
-use crate::domain::sweep::{Process, Swept, condemned, ended, has_job, has_worker};
+use crate::domain::sweep::{Process, Swept, ended, has_job, has_worker, processes_to_kill};
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Where and how to sweep.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct CleanupPlan {
     /// The runner's directory.
     pub runner: Dir,
     /// Where its jobs work, as it was meant at the start.
@@ -52,26 +52,26 @@ pub struct Plan {
     pub logs: Option<u64>,
 }
 
-impl Plan {
+impl CleanupPlan {
     /// What tells this runner's jobs from others'.
-    pub(super) fn marks(&self) -> Marks {
-        Marks { inherited: self.inherited.clone(), temp: processes::inode(&self.work_dir.join("_temp")) }
+    pub(super) fn marks(&self) -> JobMarkers {
+        JobMarkers { inherited: self.inherited.clone(), temp: processes::inode(&self.work_dir.join("_temp")) }
     }
 }
 
 /// The thread that sweeps, which waits until it is asked to.
 #[derive(Debug)]
-pub struct Sweep {
-    asks: mpsc::Sender<Ask>,
+pub struct CleanupThread {
+    asks: mpsc::Sender<CleanupOrder>,
 }
 
-type Ask = (Arc<AtomicBool>, oneshot::Sender<Swept>);
+type CleanupOrder = (Arc<AtomicBool>, oneshot::Sender<Swept>);
 
-impl Sweep {
+impl CleanupThread {
     /// # Errors
     /// If the operating system refuses a thread.
-    pub fn start(plan: Plan) -> io::Result<Sweep> {
-        let (asks, asked) = mpsc::channel::<Ask>();
+    pub fn start(plan: CleanupPlan) -> io::Result<CleanupThread> {
+        let (asks, asked) = mpsc::channel::<CleanupOrder>();
         let work = move || {
             if let Some(ids) = &plan.user {
                 become_on_disk(ids);
@@ -82,7 +82,7 @@ impl Sweep {
             }
         };
         std::thread::Builder::new().name("sweep".to_owned()).spawn(work)?;
-        Ok(Sweep { asks })
+        Ok(CleanupThread { asks })
     }
 
     /// Sweeps in the background; the answer is what was done. Files stay once `job_began` is true.
@@ -100,7 +100,7 @@ pub(super) fn become_on_disk(ids: &Ids) {
     setfsuid(Uid::from_raw(ids.uid));
 }
 
-fn sweep(plan: &Plan, job_began: &AtomicBool) -> Swept {
+fn sweep(plan: &CleanupPlan, job_began: &AtomicBool) -> Swept {
     let mut swept = Swept::default();
     if plan.leftovers {
         let marks = plan.marks();
@@ -112,7 +112,7 @@ fn sweep(plan: &Plan, job_began: &AtomicBool) -> Swept {
 }
 
 /// How many were told to end, and how many of them did not.
-fn end_processes(marks: &Marks) -> (u64, u64) {
+fn end_processes(marks: &JobMarkers) -> (u64, u64) {
     let first = processes::look(marks);
     if !has_job(&first) {
         return (0, 0);
@@ -129,12 +129,17 @@ fn end_processes(marks: &Marks) -> (u64, u64) {
 }
 
 /// Signals everybody of these jobs until nobody is left, or the time is over; how many are left then.
-fn end_all(marks: &Marks, ended: &BTreeSet<Vec<u8>>, with: Signal, told: &mut BTreeSet<(i32, u64)>) -> u64 {
+fn end_all(
+    marks: &JobMarkers,
+    ended: &BTreeSet<Vec<u8>>,
+    with: Signal,
+    told: &mut BTreeSet<(i32, u64)>,
+) -> u64 {
     let (deadline, mut pause) = (now() + PATIENCE, PAUSES.0);
     let mut heard = BTreeSet::new();
     loop {
         let all = processes::look(marks);
-        let left = condemned(&all, ended, std::process::id().cast_signed());
+        let left = processes_to_kill(&all, ended, std::process::id().cast_signed());
         for process in &left {
             let Process { pid, start, .. } = **process;
             if heard.insert((pid, start)) && processes::signal(process, with) {
@@ -152,7 +157,7 @@ fn end_all(marks: &Marks, ended: &BTreeSet<Vec<u8>>, with: Signal, told: &mut BT
 }
 
 /// Empties the directories of a job, which its worker empties itself unless it was killed.
-fn remove_files(plan: &Plan, marks: &Marks, job_began: &AtomicBool) -> u64 {
+fn remove_files(plan: &CleanupPlan, marks: &JobMarkers, job_began: &AtomicBool) -> u64 {
     // What the worker wrote last is older than the moment after this.
     std::thread::sleep(TICK);
     // The moment comes before the look: whoever begins to work after the look writes after the moment.
