@@ -20,7 +20,7 @@ mod hardening;
 mod hook;
 pub mod http;
 mod init;
-mod registrar;
+mod registration;
 mod run;
 mod supervisor;
 pub mod sys;

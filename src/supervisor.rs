@@ -35,7 +35,7 @@ use crate::domain::notice::Notice;
 use crate::domain::polls::TraceWord;
 use crate::domain::status::Status;
 use crate::domain::sweep::Swept;
-use crate::registrar::Registrar;
+use crate::registration::Registrar;
 use crate::sys::below::{Told, Whom};
 use crate::sys::child::{Heard, Launch, Listener, Output};
 use crate::sys::diag::Batch;
@@ -255,7 +255,7 @@ impl Supervisor {
                 self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) });
             }
             Action::AbortRegistration => self.errands.abort_all(),
-            Action::Ask => self.send(|registrar| async move { Done::Asked(registrar.standing().await) }),
+            Action::Ask => self.send(|registrar| async move { Done::Asked(registrar.runner_status().await) }),
             Action::Unlabel => {
                 self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) });
             }

@@ -113,12 +113,12 @@ const ROOMS: &[Room] = &[
     Room { name: "child_setup", ours: &["hardening"], crates: &["nix"], never: &[] },
     Room {
         name: "supervisor",
-        ours: &["config", "domain", "exit_code", "github", "http", "registrar", "sys", "telemetry"],
+        ours: &["config", "domain", "exit_code", "github", "http", "registration", "sys", "telemetry"],
         crates: &["chrono", "metrics_exporter_prometheus", "thiserror", "tokio", "tracing"],
         never: &["std::fs", "std::env::var"],
     },
     Room {
-        name: "registrar",
+        name: "registration",
         ours: &["config::Secret", "domain", "github", "sys"],
         crates: &["tokio"],
         never: &["std::fs", "std::net", "std::process", "std::thread", "std::env::var"],
@@ -453,7 +453,7 @@ fn opens(source: &Source) -> Option<&'static str> {
 
 #[test]
 fn what_a_job_may_have_put_there_is_opened_by_the_door() {
-    let hands = ["sys", "supervisor", "registrar"];
+    let hands = ["sys", "supervisor", "registration"];
     let sources = sources();
     let mut files: Vec<&Source> =
         sources.iter().filter(|s| hands.iter().any(|hand| s.path.starts_with(hand))).collect();

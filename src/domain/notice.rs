@@ -10,7 +10,7 @@ use super::ladder::Rung;
 use super::odd_file::OddFile;
 use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
-use super::registration::{Recovery, Registered, RegistrationFault, Removal, Standing};
+use super::registration::{Recovery, Registered, RegistrationFault, Removal, RunnerStatus};
 use super::restart::{RestartReason, StopReason};
 use super::sweep::Swept;
 use super::totals::Delta;
@@ -135,7 +135,7 @@ pub enum Notice {
     /// The custom labels were taken away, so that no further job comes while draining; or why not.
     Unlabelled(Result<(), String>),
     /// We believe that we are idle and online; GitHub says otherwise.
-    StandingDisagreed(Standing),
+    StandingDisagreed(RunnerStatus),
     /// The registration is being removed.
     DeregistrationStarted,
     /// What became of it.

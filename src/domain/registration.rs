@@ -86,7 +86,7 @@ pub struct RegistrationFault {
 
 /// What GitHub says of our own runner when it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum RunnerStatus {
     /// It is online there.
     Online,
     /// It is known and offline.
@@ -95,13 +95,13 @@ pub enum Standing {
     Unknown,
 }
 
-impl Standing {
+impl RunnerStatus {
     /// The word for log lines.
     pub fn as_str(self) -> &'static str {
         match self {
-            Standing::Online => "online",
-            Standing::Offline => "offline",
-            Standing::Unknown => "unknown",
+            RunnerStatus::Online => "online",
+            RunnerStatus::Offline => "offline",
+            RunnerStatus::Unknown => "unknown",
         }
     }
 }

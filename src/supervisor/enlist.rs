@@ -6,7 +6,7 @@ use crate::config::{Config, Credential, vars};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Proxies, RetryPolicy, Roots};
-use crate::registrar::{Access, Ground, Identity, Memory, Registrar, Seen};
+use crate::registration::{Access, Ground, JobListCache, KnownRunner, Memory, Registrar};
 use crate::sys::child::Launch;
 use crate::sys::outlet::Outlet;
 use crate::sys::runner_user;
@@ -55,7 +55,7 @@ pub(super) fn registrar(
         access,
         identity: identity(config, target, launch, files),
         ground: ground(config, launch, files),
-        seen: Seen::default(),
+        seen: JobListCache::default(),
     }))
 }
 
@@ -135,10 +135,10 @@ fn ground(config: &Config, launch: &Launch, files: &Files) -> Ground {
     Ground::new(file, files.dir.odd().clone(), dir, user.unwrap_or_else(runner_user::our_uid), user.is_some())
 }
 
-fn identity(config: &Config, target: &Target, launch: &Launch, files: &Files) -> Identity {
+fn identity(config: &Config, target: &Target, launch: &Launch, files: &Files) -> KnownRunner {
     let file = beside_the_job_log(config, ".registration");
     let memory = Memory { file, clerk: files.clerk.clone(), jobs_can_write: launch.user.is_none() };
-    Identity::open(memory, &target.runner_url(&config.host), &config.runner.name, files.dir.odd())
+    KnownRunner::open(memory, &target.runner_url(&config.host), &config.runner.name, files.dir.odd())
 }
 
 fn text(path: &Path) -> String {

@@ -5,8 +5,8 @@ use crate::config::vars;
 use crate::domain::job::jobs::{JobNumber, QueueAnswer};
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
-use crate::domain::registration::{Removal, Standing};
-use crate::registrar::{Enrolled, Registrar};
+use crate::domain::registration::{Removal, RunnerStatus};
+use crate::registration::{Enrolled, Registrar};
 use std::sync::Arc;
 
 /// How an errand to GitHub ended.
@@ -14,7 +14,7 @@ pub(super) enum Done {
     Enrolled(Enrolled),
     Unlabelled(Result<(), String>),
     Removed(Removal),
-    Asked(Option<Standing>),
+    Asked(Option<RunnerStatus>),
     Listed(QueueAnswer),
     Concluded(JobNumber, Option<&'static str>),
 }

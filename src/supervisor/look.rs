@@ -8,7 +8,7 @@ use crate::config::{Config, vars};
 use crate::exit_code::ExitCode;
 use crate::github::{Code, Endpoint, Observe};
 use crate::http::server::socket_path;
-use crate::registrar::Access;
+use crate::registration::Access;
 use crate::sys::door::Dir;
 use crate::sys::engine::EngineAddress;
 use crate::sys::runner_user::{self, RunnerUser};

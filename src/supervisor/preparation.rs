@@ -7,7 +7,7 @@ use super::files::Files;
 use crate::config::Config;
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
-use crate::registrar::Registrar;
+use crate::registration::Registrar;
 use crate::sys::child::{Launch, Output};
 use crate::sys::outlet::Outlet;
 use crate::sys::prelaunch::{self, PrelaunchSteps};

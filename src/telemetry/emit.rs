@@ -16,7 +16,7 @@ use crate::domain::identity::Identity;
 use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
 use crate::domain::record::FaultKind;
-use crate::domain::registration::{Recovery, Removal, Standing};
+use crate::domain::registration::{Recovery, Removal, RunnerStatus};
 use crate::domain::restart::RestartReason;
 use crate::domain::status::{State, Status};
 use chrono::{DateTime, Utc};
@@ -180,7 +180,7 @@ fn listener_started(pid: u32, restart: Option<RestartReason>) {
     info!(event = "listener_started", pid, reason = restart.map_or("first", RestartReason::as_str));
 }
 
-fn standing_disagreed(standing: Standing) {
+fn standing_disagreed(standing: RunnerStatus) {
     counter!(c::DISAGREEMENTS.name).increment(1);
     warn!(event = "standing_disagreed", github_says = standing.as_str());
 }

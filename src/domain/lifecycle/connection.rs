@@ -5,7 +5,7 @@ use super::{Action, Lifecycle, Phase};
 use crate::domain::event::Now;
 use crate::domain::notice::Notice;
 use crate::domain::polls::{Polls, TraceWord};
-use crate::domain::registration::{Recovery, Standing};
+use crate::domain::registration::{Recovery, RunnerStatus};
 use crate::domain::restart::{RestartReason, StopReason};
 use std::time::Duration;
 
@@ -209,21 +209,21 @@ impl Lifecycle {
     }
 
     /// Neither side is trusted alone (actions/runner#3458, #3448): only without a job, and only the second time in a row.
-    pub(super) fn asked(&mut self, standing: Standing, now: Now) -> Vec<Action> {
+    pub(super) fn asked(&mut self, standing: RunnerStatus, now: Now) -> Vec<Action> {
         if self.jobs.taken().is_some() || self.ghost.is_some() {
             self.disagreements = 0;
             return Vec::new();
         }
         match (self.connection.session, standing) {
-            (Session::Starting, Standing::Online | Standing::Offline | Standing::Unknown)
-            | (Session::Live, Standing::Online)
-            | (Session::Disconnected(_), Standing::Offline) => {
+            (Session::Starting, RunnerStatus::Online | RunnerStatus::Offline | RunnerStatus::Unknown)
+            | (Session::Live, RunnerStatus::Online)
+            | (Session::Disconnected(_), RunnerStatus::Offline) => {
                 self.disagreements = 0;
                 Vec::new()
             }
-            (Session::Disconnected(since), Standing::Online) => self.called_online(since, now),
-            (Session::Live, Standing::Offline | Standing::Unknown)
-            | (Session::Disconnected(_), Standing::Unknown) => self.called_gone(standing, now),
+            (Session::Disconnected(since), RunnerStatus::Online) => self.called_online(since, now),
+            (Session::Live, RunnerStatus::Offline | RunnerStatus::Unknown)
+            | (Session::Disconnected(_), RunnerStatus::Unknown) => self.called_gone(standing, now),
         }
     }
 
@@ -237,12 +237,12 @@ impl Lifecycle {
         known.then(|| Action::Notify(self.reconnected(Recovery::Github, now))).into_iter().collect()
     }
 
-    fn called_gone(&mut self, standing: Standing, now: Now) -> Vec<Action> {
+    fn called_gone(&mut self, standing: RunnerStatus, now: Now) -> Vec<Action> {
         let mut actions = vec![Action::Notify(Notice::StandingDisagreed(standing))];
         self.disagreements += 1;
         if self.disagreements >= 2 {
             self.disagreements = 0;
-            let unknown = standing == Standing::Unknown;
+            let unknown = standing == RunnerStatus::Unknown;
             self.leaving = Some(if unknown { StopReason::Ghost } else { StopReason::Disagreed });
             actions.extend(self.interrupt(now));
         }

@@ -7,7 +7,7 @@ use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;
 use crate::domain::polls::TraceWord;
 use crate::domain::record::JobRecord;
-use crate::domain::registration::{Registered, RegistrationFault, Removal, Standing};
+use crate::domain::registration::{Registered, RegistrationFault, Removal, RunnerStatus};
 use std::time::Duration;
 
 /// What the table needs to know of the configuration.
@@ -87,7 +87,7 @@ pub enum Input {
     /// The removal has ended.
     Deregistered(Removal),
     /// GitHub was asked what it thinks of us.
-    Asked(Standing),
+    Asked(RunnerStatus),
     /// `Lifecycle::next_deadline` has passed.
     Deadline,
 }

@@ -821,7 +821,7 @@ fn an_idle_runner_is_asked_about_as_often_as_is_wished() {
 
 #[test]
 fn an_idle_runner_that_github_calls_offline_twice_is_launched_again() {
-    use crate::domain::registration::Standing::{Offline, Online, Unknown};
+    use crate::domain::registration::RunnerStatus::{Offline, Online, Unknown};
     let mut stage = registered();
     assert_eq!(stage.deeds(Input::Asked(Offline), 10), []);
     assert_eq!(stage.deeds(Input::Asked(Online), 20), []);

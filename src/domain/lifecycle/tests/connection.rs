@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::polls::read;
-use crate::domain::registration::Standing::{Offline, Online, Unknown};
+use crate::domain::registration::RunnerStatus::{Offline, Online, Unknown};
 use crate::domain::restart::RestartReason;
 use std::collections::VecDeque;
 

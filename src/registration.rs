@@ -1,15 +1,15 @@
 //! The registration's life on GitHub: each errand takes a deadline, cleans up after itself, and ends with one answer.
 
 mod ground;
-mod jobs;
 mod just_in_time;
-mod leaving;
 mod ours;
-mod standing;
+mod queue_time;
+mod removal;
+mod runner_status;
 
 pub(crate) use ground::Ground;
-pub(crate) use jobs::Seen;
-pub(crate) use ours::{Identity, Memory};
+pub(crate) use ours::{KnownRunner, Memory};
+pub(crate) use queue_time::JobListCache;
 
 use crate::config::Secret;
 use crate::domain::configure::{Registration, TOKEN, fault};
@@ -62,11 +62,11 @@ pub(crate) struct Registrar {
     /// As whom.
     pub access: Access,
     /// Who we are there.
-    pub identity: Identity,
+    pub identity: KnownRunner,
     /// What jobs may have changed.
     pub ground: Ground,
     /// The jobs that were listed last.
-    pub seen: Seen,
+    pub seen: JobListCache,
 }
 
 /// How registering ended.

@@ -13,7 +13,7 @@ const FLOOR: u64 = 100;
 
 /// The list that GitHub need not send again while it is the same.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<Option<List>>);
+pub(crate) struct JobListCache(Mutex<Option<List>>);
 
 #[derive(Clone, Debug)]
 struct List {

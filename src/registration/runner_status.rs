@@ -1,18 +1,18 @@
 //! How GitHub sees this runner, and what it may give it: looked at and changed while the runner runs.
 
 use super::{Access, LOOK_LIMIT, Registrar};
-use crate::domain::registration::Standing;
-use crate::registrar::ours::Unproven;
+use crate::domain::registration::RunnerStatus;
+use crate::registration::ours::Unproven;
 use tokio::time::Instant;
 
 impl Registrar {
     /// Asks GitHub what it thinks of this runner; `None` if it could not be asked.
-    pub(crate) async fn standing(&self) -> Option<Standing> {
+    pub(crate) async fn runner_status(&self) -> Option<RunnerStatus> {
         let Access::Api(client) = &self.access else { return None };
         match self.ours(client, Instant::now() + LOOK_LIMIT).await {
-            Ok(runner) if runner.status == "online" => Some(Standing::Online),
-            Ok(_) => Some(Standing::Offline),
-            Err(Unproven::Gone) => Some(Standing::Unknown),
+            Ok(runner) if runner.status == "online" => Some(RunnerStatus::Online),
+            Ok(_) => Some(RunnerStatus::Offline),
+            Err(Unproven::Gone) => Some(RunnerStatus::Unknown),
             Err(Unproven::Nobody | Unproven::Foreign(_) | Unproven::Unasked(_)) => None,
         }
     }

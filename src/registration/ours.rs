@@ -28,18 +28,18 @@ pub(crate) struct Memory {
 
 /// The runner that is ours, as far as it is known.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(crate) struct KnownRunner {
     memory: Memory,
     url: String,
     now: Mutex<Trace>,
 }
 
-impl Identity {
+impl KnownRunner {
     /// As a predecessor has left it.
-    pub(crate) fn open(memory: Memory, url: &str, name: &str, odd: &Odd) -> Identity {
+    pub(crate) fn open(memory: Memory, url: &str, name: &str, odd: &Odd) -> KnownRunner {
         let left: Option<Remembered> = state_file::read(&memory.file, odd);
         let now = left.map(|left| left.heeded(url, name, memory.jobs_can_write)).unwrap_or_default();
-        Identity { memory, url: url.to_owned(), now: Mutex::new(now) }
+        KnownRunner { memory, url: url.to_owned(), now: Mutex::new(now) }
     }
 
     pub(super) fn get(&self) -> Trace {
