@@ -70,9 +70,9 @@ pub struct Config {
     /// Which of them follow one another.
     pub streams: StreamRule,
     /// What is kept on disk.
-    pub job_log: JobLog,
+    pub job_log: JobLogOptions,
     /// Our own log.
-    pub log: Log,
+    pub log: LogOptions,
     /// Where the supervisor's sockets are; `None` leaves the choice to the supervisor.
     pub run_dir: Option<PathBuf>,
 }
@@ -109,7 +109,7 @@ pub struct Metrics {
 
 /// What is kept on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobLog {
+pub struct JobLogOptions {
     /// What survives a restart.
     pub state_dir: PathBuf,
     /// The job log's file.
@@ -120,7 +120,7 @@ pub struct JobLog {
 
 /// Our own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
+pub struct LogOptions {
     /// How a line looks.
     pub format: LogFormat,
     /// Which lines appear.
@@ -209,12 +209,12 @@ fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
             branch: resolved.get(&vars::DORA_BRANCH_MATCH),
         },
         streams: resolved.get(&vars::DORA_STREAM).unwrap_or_default(),
-        job_log: JobLog {
+        job_log: JobLogOptions {
             state_dir: resolved.get(&vars::RUNNER_STATE_DIR)?,
             path: resolved.get(&vars::JOBS_LOG)?,
             max_records: resolved.get(&vars::JOBS_LOG_MAX_RECORDS)?,
         },
-        log: Log { format: resolved.get(&vars::LOG_FORMAT)?, level: resolved.get(&vars::LOG_LEVEL)? },
+        log: LogOptions { format: resolved.get(&vars::LOG_FORMAT)?, level: resolved.get(&vars::LOG_LEVEL)? },
         run_dir: resolved.get(&vars::RUNNER_RUN_DIR),
     })
 }

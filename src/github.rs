@@ -17,7 +17,7 @@ mod transport;
 mod trust;
 
 pub use auth::{ApiCredential, App};
-pub use calls::{Deletion, Jobs, NewRunner};
+pub use calls::{Deletion, JobList, NewRunner};
 pub use client::{Client, ClientConfig, WallClock};
 pub use endpoint::{Code, Endpoint, Observe};
 pub use error::{ApiError, ErrorKind, NetworkKind};

@@ -46,14 +46,14 @@ use crate::sys::signals::{Asked, Signals};
 use crate::telemetry::emit::Telemetry;
 use caches::CacheWatch;
 use chrono::{DateTime, Utc};
-use closing::{Closing, Found};
+use closing::{Closing, JobEnding};
 use engine::EngineWatch;
 use errands::Done;
 use files::Files;
 use hall::Hall;
 use job_hooks::JobHooks;
 use job_log::JobLog;
-use listening::{End, Listening};
+use listening::{ListenerEnd, Listening};
 use maybe::{next_done, until, updated};
 use preparation::Preparation;
 use sampler::Sampler;
@@ -140,10 +140,10 @@ enum Happened {
     Asked(Asked),
     Heard(Heard),
     Word(Word),
-    Listener(End),
+    Listener(ListenerEnd),
     Odd(crate::domain::odd_file::OddFile),
     WorkerEnded,
-    Closed(Found),
+    Closed(JobEnding),
     LookDue,
     Deadline,
     Sample(Option<Space>),
@@ -207,10 +207,10 @@ impl Supervisor {
             Happened::Asked(Asked::Nothing(signal)) => self.telemetry.emit(&Notice::Ignored { signal }),
             Happened::Heard(heard) => self.hear(heard),
             Happened::Word(word) => self.journal_said(word),
-            Happened::Listener(End::Exited(exit)) => self.exit_taken(exit),
+            Happened::Listener(ListenerEnd::Exited(exit)) => self.exit_taken(exit),
             Happened::WorkerEnded | Happened::LookDue => self.look(),
             Happened::Closed(found) => self.closed(found),
-            Happened::Listener(End::Silent(space)) => self.listener_is_gone(space),
+            Happened::Listener(ListenerEnd::Silent(space)) => self.listener_is_gone(space),
             Happened::Odd(odd) => self.odd_file(odd),
             Happened::Deadline => self.feed(Input::Deadline),
             Happened::Sample(space) => self.sample(space),

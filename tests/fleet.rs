@@ -393,7 +393,7 @@ fn what_is_scraped_is_the_catalogue(prometheus: &Prometheus) {
     assert_eq!(scraped, known.iter().map(|metric| metric.name).collect());
     for metric in known {
         assert_eq!(metadata[metric.name][0]["type"], metric.kind.as_str(), "{}", metric.name);
-        let suffix = if metric.kind == catalog::Kind::Histogram { "_bucket" } else { "" };
+        let suffix = if metric.kind == catalog::MetricKind::Histogram { "_bucket" } else { "" };
         let mut labels: BTreeSet<&str> = ["__name__", "instance", "job", "runner_name", "runner_type"].into();
         labels.extend(metric.labels.iter().map(|label| label.name));
         labels.extend((!suffix.is_empty()).then_some("le"));

@@ -13,7 +13,7 @@ use github::{APP_KEY, Fake, Play, Shape, app, bare};
 use runner_init::config::Secret;
 use runner_init::domain::target::{Host, Target};
 use runner_init::github::{
-    ApiCredential, ApiError, AppKey, Client, ClientConfig, Code, Deletion, Endpoint, ErrorKind, Jobs,
+    ApiCredential, ApiError, AppKey, Client, ClientConfig, Code, Deletion, Endpoint, ErrorKind, JobList,
     KeyFault, LabelKind, NetworkKind, NewRunner, Observe, Proxies, RetryPolicy, Roots, SetupError,
 };
 use serde_json::{Value, json};
@@ -180,8 +180,10 @@ impl Call {
             Call::SetLabels => names(client.set_custom_labels(id, &["draining".into()], deadline).await?),
             Call::RemoveLabels => names(client.remove_custom_labels(id, deadline).await?),
             Call::Jobs => match client.jobs(repository, 42, 3, None, deadline).await? {
-                Jobs::Listed { jobs, .. } => jobs.into_iter().map(|job| job.runner_name.unwrap()).collect(),
-                Jobs::Unchanged => "unchanged".into(),
+                JobList::Listed { jobs, .. } => {
+                    jobs.into_iter().map(|job| job.runner_name.unwrap()).collect()
+                }
+                JobList::Unchanged => "unchanged".into(),
             },
         })
     }
@@ -594,15 +596,16 @@ async fn jobs_are_listed_over_all_pages_and_not_again_when_nothing_changed() {
     let repository = "x/y";
     let job = |n: u64| json!({"id": n, "created_at": "2026-01-02T03:04:05Z", "started_at": null, "runner_name": null});
     fake.set_jobs(vec![job(1), job(2)]);
-    let Jobs::Listed { jobs, etag: Some(etag) } = client.jobs(repository, 9, 1, None, soon()).await.unwrap()
+    let JobList::Listed { jobs, etag: Some(etag) } =
+        client.jobs(repository, 9, 1, None, soon()).await.unwrap()
     else {
         panic!("a list with a tag")
     };
     assert_eq!(jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [1, 2]);
     assert!(jobs[0].created_at.is_some() && jobs[0].started_at.is_none() && jobs[0].runner_name.is_none());
-    assert_eq!(client.jobs(repository, 9, 1, Some(&etag), soon()).await.unwrap(), Jobs::Unchanged);
+    assert_eq!(client.jobs(repository, 9, 1, Some(&etag), soon()).await.unwrap(), JobList::Unchanged);
     fake.set_jobs((0..250).map(job).collect());
-    let Jobs::Listed { jobs, etag } = client.jobs(repository, 9, 1, Some(&etag), soon()).await.unwrap()
+    let JobList::Listed { jobs, etag } = client.jobs(repository, 9, 1, Some(&etag), soon()).await.unwrap()
     else {
         panic!("a list")
     };

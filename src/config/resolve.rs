@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 /// Every variable of the table, read: its value, where that came from, and what was wrong.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
-    values: BTreeMap<&'static str, Held>,
+    values: BTreeMap<&'static str, Value>,
     /// What was set and won, in table order.
     pub(super) sources: Vec<Source>,
     /// What is probably not meant so.
@@ -26,16 +26,16 @@ pub(super) struct Resolved {
 
 /// A value that holds. A [`Var`] alone puts it in and takes it out, so that it is of its type.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Value {
     value: Box<dyn Any>,
     shown: String,
     /// The variable that decided it, as that was set.
     origin: Option<String>,
 }
 
-impl Held {
-    fn of<T: Shown>(value: T) -> Held {
-        Held { shown: printable(&value.shown()), value: Box::new(value), origin: None }
+impl Value {
+    fn of<T: Shown>(value: T) -> Value {
+        Value { shown: printable(&value.shown()), value: Box::new(value), origin: None }
     }
 
     fn get<T: Shown>(&self) -> Option<&T> {
@@ -49,33 +49,33 @@ impl Held {
 }
 
 /// A variable whose type is of no interest: a row of the table.
-pub(super) trait Row: Sync {
+pub(super) trait VarRow: Sync {
     /// All that is known of it without its type.
     fn about(&self) -> &Variable;
 
     /// The value, or what was expected.
-    fn parse(&self, text: &str) -> Parsed<Held>;
+    fn parse(&self, text: &str) -> Parsed<Value>;
 
     /// Whether two names say the same.
-    fn is_same(&self, one: &Held, other: &Held) -> bool;
+    fn is_same(&self, one: &Value, other: &Value) -> bool;
 }
 
-impl<T: Shown> Row for Var<T> {
+impl<T: Shown> VarRow for Var<T> {
     fn about(&self) -> &Variable {
         self
     }
 
-    fn parse(&self, text: &str) -> Parsed<Held> {
-        (self.parse)(text).map(Held::of)
+    fn parse(&self, text: &str) -> Parsed<Value> {
+        (self.parse)(text).map(Value::of)
     }
 
-    fn is_same(&self, one: &Held, other: &Held) -> bool {
+    fn is_same(&self, one: &Value, other: &Value) -> bool {
         one.get::<T>() == other.get::<T>()
     }
 }
 
 /// What holds of a variable that is not set; `None` if that is nothing, or depends on others.
-fn when_unset(row: &dyn Row) -> Option<Held> {
+fn when_unset(row: &dyn VarRow) -> Option<Value> {
     let Fallback::Value(text) = row.about().fallback else { return None };
     Some(row.parse(text).expect("a test parses every default"))
 }
@@ -119,18 +119,18 @@ impl Resolved {
 
     /// What `check` shows for this variable.
     pub(super) fn shown(&self, var: &Variable) -> Option<&str> {
-        self.values.get(var.name).map(Held::shown)
+        self.values.get(var.name).map(Value::shown)
     }
 
     /// Fills in what depends on other variables.
     pub(super) fn derive<T: Shown>(&mut self, var: &Var<T>, value: T) {
-        self.values.insert(var.name, Held::of(value));
+        self.values.insert(var.name, Value::of(value));
     }
 
     /// As [`Resolved::derive`], and `check` says from which variable it was.
     pub(super) fn derive_from<T: Shown>(&mut self, var: &Var<T>, value: T, from: &Variable) {
         let origin = Some(self.as_set(from).to_owned());
-        self.values.insert(var.name, Held { origin, ..Held::of(value) });
+        self.values.insert(var.name, Value { origin, ..Value::of(value) });
     }
 
     /// Takes a value away that has no meaning here.
@@ -196,7 +196,7 @@ impl Resolved {
 }
 
 /// Reads every name of one variable: the name as it was set, `_FILE` included, and what it says. `Ok(None)` if none is set.
-fn winner(row: &dyn Row, lookup: &dyn Lookup) -> Result<Option<(String, Held)>, Vec<Fault>> {
+fn winner(row: &dyn VarRow, lookup: &dyn Lookup) -> Result<Option<(String, Value)>, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut candidates = Vec::new();
     for name in row.about().names() {
@@ -216,7 +216,7 @@ fn winner(row: &dyn Row, lookup: &dyn Lookup) -> Result<Option<(String, Held)>, 
     if faults.is_empty() { Ok(first) } else { Err(faults) }
 }
 
-fn candidate(row: &dyn Row, name: &str, lookup: &dyn Lookup) -> Result<Option<(String, Held)>, Fault> {
+fn candidate(row: &dyn VarRow, name: &str, lookup: &dyn Lookup) -> Result<Option<(String, Value)>, Fault> {
     let set = text(name, lookup)?;
     let is_secret = row.about().secret;
     let set = if is_secret { from_file(name, set, lookup)? } else { set.map(|t| (name.to_owned(), t)) };

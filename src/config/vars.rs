@@ -14,7 +14,7 @@ use super::parsers::{
     repository, run_as, stream, token, url_path,
 };
 use super::registration::RunAs;
-use super::resolve::Row;
+use super::resolve::VarRow;
 use super::secret::Secret;
 use super::var::{Group, Reach, Var, Variable, alias};
 use super::words::{LogFormat, LogLevel, ScopeWord};
@@ -56,7 +56,7 @@ macro_rules! vars {
         )+)+
 
         /// Every variable, in table order.
-        pub(super) static TABLE: &[&dyn Row] = &[$($(&$name),+),+];
+        pub(super) static TABLE: &[&dyn VarRow] = &[$($(&$name),+),+];
     };
 }
 

@@ -39,7 +39,7 @@ pub enum Deletion {
 
 /// The jobs of one attempt of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Jobs {
+pub enum JobList {
     /// Nothing has changed since the tag was given.
     Unchanged,
     /// All of them.
@@ -204,7 +204,7 @@ impl Client {
         attempt: u32,
         etag: Option<&str>,
         deadline: Instant,
-    ) -> Result<Jobs, ApiError> {
+    ) -> Result<JobList, ApiError> {
         let path = format!("/repos/{repository}/actions/runs/{run}/attempts/{attempt}/jobs");
         let wanted = format!("list the jobs of run {run}, attempt {attempt}, of repository {repository}");
         let mut request = Request::new(Endpoint::Jobs, Method::GET, path, wanted);
@@ -214,17 +214,17 @@ impl Client {
             turn(&mut request, page);
             let response = self.call(&request, deadline).await?;
             if response.unchanged {
-                return Ok(Jobs::Unchanged);
+                return Ok(JobList::Unchanged);
             }
             request.etag = None;
             let JobPage { jobs } = parse(self, &request, &response)?;
             let full = jobs.len() >= PAGE;
             all.extend(jobs);
             if !full {
-                return Ok(Jobs::Listed { jobs: all, etag: response.etag.filter(|_| page == 1) });
+                return Ok(JobList::Listed { jobs: all, etag: response.etag.filter(|_| page == 1) });
             }
         }
-        Ok(Jobs::Listed { jobs: all, etag: None })
+        Ok(JobList::Listed { jobs: all, etag: None })
     }
 
     fn runners(&self, rest: &str) -> String {

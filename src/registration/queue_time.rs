@@ -3,7 +3,7 @@
 use super::{Access, LOOK_LIMIT, Registrar};
 use crate::domain::queue::{Listed, Ours, Question, QueueFault, conclusion, queue_time};
 use crate::domain::registration::Trace;
-use crate::github::{Jobs, WorkflowJob};
+use crate::github::{JobList, WorkflowJob};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -62,15 +62,15 @@ impl Registrar {
         let etag = seen.as_ref().map(|seen| seen.etag.as_str());
         let answer = client.jobs(repository, *run, *attempt, etag, Instant::now() + LOOK_LIMIT).await;
         match (answer, seen) {
-            (Ok(Jobs::Unchanged), Some(seen)) => Ok(seen.jobs),
-            (Ok(Jobs::Listed { jobs, etag }), _) => {
+            (Ok(JobList::Unchanged), Some(seen)) => Ok(seen.jobs),
+            (Ok(JobList::Listed { jobs, etag }), _) => {
                 let jobs: Vec<Listed> = jobs.into_iter().map(listed).collect();
                 let list = etag.map(|etag| List { run: *run, attempt: *attempt, etag, jobs: jobs.clone() });
                 *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = list;
                 Ok(jobs)
             }
             // The call is counted by its status.
-            (Ok(Jobs::Unchanged) | Err(_), _) => Err(QueueFault::Unavailable),
+            (Ok(JobList::Unchanged) | Err(_), _) => Err(QueueFault::Unavailable),
         }
     }
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
 /// What was found of a job that is over.
-pub(super) type Found = (LastWord, Option<Space>);
+pub(super) type JobEnding = (LastWord, Option<Space>);
 
 /// Jobs that are to be closed, in the order of their ends.
 #[derive(Default)]
@@ -36,12 +36,12 @@ struct Pending {
     word: Option<oneshot::Receiver<LastWord>>,
     until: Instant,
     space: Option<Answer<Option<Space>>>,
-    found: Found,
+    found: JobEnding,
 }
 
 impl Pending {
     /// Cancel-safe.
-    async fn found(&mut self) -> Found {
+    async fn found(&mut self) -> JobEnding {
         if let Some(answer) = &mut self.word {
             let word = tokio::time::timeout_at(self.until, answer).await;
             self.found.0 = word.ok().and_then(Result::ok).unwrap_or_default();
@@ -57,7 +57,7 @@ impl Pending {
 
 impl Closing {
     /// What was found of the first. Cancel-safe; never, if nothing is to be closed.
-    pub(super) async fn next(&mut self) -> Found {
+    pub(super) async fn next(&mut self) -> JobEnding {
         match self.pending.front_mut() {
             Some(first) => first.found().await,
             None => std::future::pending().await,
@@ -80,14 +80,14 @@ impl Supervisor {
         let word = log.and_then(read);
         let space = failed.then(|| self.sampler.least_space());
         let is_known = self.closing.is_empty() && word.is_none() && space.is_none();
-        let (until, found) = (Instant::now() + PATIENCE, Found::default());
+        let (until, found) = (Instant::now() + PATIENCE, JobEnding::default());
         self.closing.pending.push_back(Pending { word, until, space, found });
         if is_known {
             self.closed(found);
         }
     }
 
-    pub(super) fn closed(&mut self, (word, space): Found) {
+    pub(super) fn closed(&mut self, (word, space): JobEnding) {
         self.closing.pending.pop_front();
         let steps = self.jobs.closed(word, space);
         self.work(steps);

@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 pub(super) type Environment = Vec<(OsString, OsString)>;
 
-struct Meter(ApiMeter);
+struct CallMeter(ApiMeter);
 
-impl Observe for Meter {
+impl Observe for CallMeter {
     fn call(&self, endpoint: Endpoint, code: Code, rate_limit_remaining: Option<u64>) {
         self.0.call(endpoint.as_str(), code.as_str(), rate_limit_remaining);
     }
@@ -40,7 +40,7 @@ pub(super) fn registrar(
     else {
         return Ok(None);
     };
-    let Some(access) = access(config, credential, target, environment, Arc::new(Meter(meter)))? else {
+    let Some(access) = access(config, credential, target, environment, Arc::new(CallMeter(meter)))? else {
         return Ok(None);
     };
     Ok(Some(Registrar {

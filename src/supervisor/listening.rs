@@ -54,7 +54,7 @@ impl Gone {
 }
 
 /// How far the listener's end is.
-pub(super) enum End {
+pub(super) enum ListenerEnd {
     /// It has exited; its pipes are still read.
     Exited(std::io::Result<Exit>),
     /// It has said all it will; what the jobs' disk has left, where that can be seen.
@@ -63,12 +63,12 @@ pub(super) enum End {
 
 impl Listening {
     /// The next step of its end; never, if there is no listener. Cancel-safe.
-    pub(super) async fn next(&mut self) -> End {
+    pub(super) async fn next(&mut self) -> ListenerEnd {
         if let Some(gone) = &mut self.gone {
-            return End::Silent(gone.seen().await);
+            return ListenerEnd::Silent(gone.seen().await);
         }
         match &mut self.listener {
-            Some(listener) => End::Exited(listener.wait().await),
+            Some(listener) => ListenerEnd::Exited(listener.wait().await),
             None => std::future::pending().await,
         }
     }

@@ -13,12 +13,12 @@ use tokio::time::{Instant, timeout_at};
 const MOST: usize = 8;
 const STACK: usize = 128 * 1024;
 
-type Look = Box<dyn FnOnce() + Send>;
+type ProbeTask = Box<dyn FnOnce() + Send>;
 
 /// One such thread.
 #[derive(Debug)]
 pub struct Prober {
-    looks: Sender<Look>,
+    looks: Sender<ProbeTask>,
     /// Looks that have not come back.
     behind: Arc<AtomicUsize>,
 }
@@ -29,7 +29,7 @@ impl Prober {
     /// # Errors
     /// If the operating system refuses one.
     pub fn start(name: &str) -> io::Result<Prober> {
-        let (looks, inbox): (Sender<Look>, Receiver<Look>) = channel();
+        let (looks, inbox): (Sender<ProbeTask>, Receiver<ProbeTask>) = channel();
         let work = move || inbox.iter().for_each(|look| look());
         std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work)?;
         Ok(Prober { looks, behind: Arc::default() })

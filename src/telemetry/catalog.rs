@@ -2,7 +2,7 @@
 
 /// How a family behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only grows; falls only when the process starts anew.
     Counter,
     /// Grows like a counter but in fractions, which the recorder only stores as a gauge.
@@ -15,13 +15,13 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     /// The word in a `# TYPE` line.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Counter | Kind::FloatCounter | Kind::SampledCounter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter | MetricKind::FloatCounter | MetricKind::SampledCounter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         }
     }
 }
@@ -32,9 +32,9 @@ pub struct Metric {
     /// The full name.
     pub name: &'static str,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Labels besides `runner_name` and `runner_type`; empty if none.
-    pub labels: &'static [Label],
+    pub labels: &'static [MetricLabel],
     /// What it says and, where that is not plain, when it is absent.
     pub help: &'static str,
     /// What to ask of it; a test runs every expression against a real Prometheus.
@@ -52,7 +52,7 @@ pub struct Example {
 
 /// One label and how its values are bounded.
 #[derive(Clone, Copy, Debug)]
-pub struct Label {
+pub struct MetricLabel {
     /// The label's name.
     pub name: &'static str,
     /// Its possible values; empty where configuration or build decide (never a job's text).
@@ -94,8 +94,8 @@ macro_rules! metrics {
     ($($ident:ident = $name:literal, $kind:ident, [$($label:literal: $values:expr),*],
         {$($asks:literal => $promql:literal),+}, $help:literal;)*) => {
         $(#[doc = concat!("`", $name, "`")] pub static $ident: Metric = Metric {
-            name: $name, kind: Kind::$kind, help: $help,
-            labels: &[$(Label { name: $label, values: $values }),*],
+            name: $name, kind: MetricKind::$kind, help: $help,
+            labels: &[$(MetricLabel { name: $label, values: $values }),*],
             examples: &[$(Example { asks: $asks, promql: $promql }),+],
         };)*
         /// Every family of ours, in the order of the reference.
@@ -270,7 +270,7 @@ pub static PROCESS: &[&Metric] = &[&PROCESS_CPU];
 /// Total user and system CPU time of the supervisor.
 pub static PROCESS_CPU: Metric = Metric {
     name: "process_cpu_seconds_total",
-    kind: Kind::FloatCounter,
+    kind: MetricKind::FloatCounter,
     labels: &[],
     help: "Total user and system CPU time spent in seconds.",
     examples: &[],

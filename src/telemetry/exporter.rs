@@ -1,6 +1,6 @@
 //! The registry becomes a page: families sorted, absent things absent, the same bytes until something happens.
 
-use super::catalog::{self, Kind, Metric};
+use super::catalog::{self, Metric, MetricKind};
 use crate::domain::identity::Identity;
 use crate::domain::totals::Bounds;
 use flate2::Compression;
@@ -183,22 +183,29 @@ fn compress(page: &[u8]) -> Arc<[u8]> {
 /// An unseeded counter hides its first increment from `increase()`.
 fn seed(metric: &'static Metric) {
     match metric.kind {
-        Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
-        Kind::Gauge | Kind::FloatCounter | Kind::SampledCounter => {
+        MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+        MetricKind::Gauge | MetricKind::FloatCounter | MetricKind::SampledCounter => {
             metrics::describe_gauge!(metric.name, metric.help);
         }
-        Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+        MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
     }
     match (metric.kind, metric.labels) {
-        (Kind::Counter, []) => metrics::counter!(metric.name).absolute(0),
-        (Kind::Counter, [label]) => {
+        (MetricKind::Counter, []) => metrics::counter!(metric.name).absolute(0),
+        (MetricKind::Counter, [label]) => {
             for value in label.values {
                 metrics::counter!(metric.name, label.name => *value).absolute(0);
             }
         }
-        (Kind::Histogram, []) => drop(metrics::histogram!(metric.name)),
+        (MetricKind::Histogram, []) => drop(metrics::histogram!(metric.name)),
         // A gauge is unknown until it is known; more than one label is never all combinations.
-        (Kind::Counter | Kind::Histogram | Kind::Gauge | Kind::FloatCounter | Kind::SampledCounter, _) => {}
+        (
+            MetricKind::Counter
+            | MetricKind::Histogram
+            | MetricKind::Gauge
+            | MetricKind::FloatCounter
+            | MetricKind::SampledCounter,
+            _,
+        ) => {}
     }
 }
 

@@ -45,7 +45,7 @@ where
         let now = chrono::Utc::now();
         let ts = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         let level = event.metadata().level().as_str().to_ascii_lowercase();
-        let mut line = Line { format: self.0, text: String::with_capacity(160) };
+        let mut line = LogLine { format: self.0, text: String::with_capacity(160) };
         line.field("ts", &ts, true);
         line.field("level", &level, true);
         event.record(&mut line);
@@ -54,12 +54,12 @@ where
     }
 }
 
-struct Line {
+struct LogLine {
     format: LogFormat,
     text: String,
 }
 
-impl Line {
+impl LogLine {
     fn field(&mut self, name: &str, value: &str, is_text: bool) {
         match self.format {
             LogFormat::Json => {
@@ -78,7 +78,7 @@ impl Line {
     }
 }
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.field(field.name(), value, true);
     }

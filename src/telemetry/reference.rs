@@ -1,6 +1,6 @@
 //! The catalogue as a document: what it says of a metric is what the registry says.
 
-use super::catalog::{ALL, Example, Label, Metric};
+use super::catalog::{ALL, Example, Metric, MetricLabel};
 use std::fmt::Write as _;
 
 /// `docs/PROMETHEUS_METRICS_REFERENCE.md`, whole.
@@ -37,7 +37,7 @@ pub fn markdown() -> String {
 }
 
 fn labels(metric: &Metric) -> String {
-    let label = |label: &Label| match label.values {
+    let label = |label: &MetricLabel| match label.values {
         [] => format!("`{}`", label.name),
         values => format!("`{}` = {}", label.name, values.join(", ")),
     };

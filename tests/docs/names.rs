@@ -120,8 +120,10 @@ fn variables_that_exist_are_mentioned() {
 /// A metric's own name, without what a histogram adds.
 fn family(name: &str) -> &str {
     let base = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| name.strip_suffix(suffix));
-    base.filter(|base| catalog::ALL.iter().any(|m| m.name == *base && m.kind == catalog::Kind::Histogram))
-        .unwrap_or(name)
+    base.filter(|base| {
+        catalog::ALL.iter().any(|m| m.name == *base && m.kind == catalog::MetricKind::Histogram)
+    })
+    .unwrap_or(name)
 }
 
 /// Series that the rules record.

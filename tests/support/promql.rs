@@ -7,7 +7,7 @@
     reason = "each test file is a crate of its own and uses the part it needs"
 )]
 
-use runner_init::telemetry::catalog::{self, Kind};
+use runner_init::telemetry::catalog::{self, MetricKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The labels a scrape adds.
@@ -69,11 +69,11 @@ pub fn unknown(expression: &str, besides: &BTreeSet<&str>) -> Vec<String> {
 fn catalogued(metric: &str) -> Option<Labels> {
     let parts = ["_bucket", "_sum", "_count"];
     let (family, bucket) = catalog::ALL.iter().find_map(|family| match family.kind {
-        Kind::Histogram => {
+        MetricKind::Histogram => {
             let part = metric.strip_prefix(family.name)?;
             parts.contains(&part).then_some((family, part == "_bucket"))
         }
-        Kind::Counter | Kind::FloatCounter | Kind::SampledCounter | Kind::Gauge => {
+        MetricKind::Counter | MetricKind::FloatCounter | MetricKind::SampledCounter | MetricKind::Gauge => {
             (family.name == metric).then_some((family, false))
         }
     })?;

@@ -12,7 +12,7 @@ use runner_init::domain::dora::Outcome;
 use runner_init::domain::record::JobStatus;
 use runner_init::domain::status::State;
 use runner_init::domain::totals::{Buckets, Totals};
-use runner_init::telemetry::catalog::{self as c, Kind, Metric};
+use runner_init::telemetry::catalog::{self as c, Metric, MetricKind};
 
 /// A supervisor has just started: everything bounded is there at 0, what the job log knows is restored.
 pub fn start(board: &mut Board, at: f64, totals: &Totals, caches: &Caches, versions: [&str; 2]) {
@@ -36,11 +36,11 @@ pub fn start(board: &mut Board, at: f64, totals: &Totals, caches: &Caches, versi
 }
 
 fn seed(board: &mut Board, metric: &Metric) {
-    if let (Kind::Counter, [label]) = (metric.kind, metric.labels) {
+    if let (MetricKind::Counter, [label]) = (metric.kind, metric.labels) {
         for value in label.values {
             board.set(metric.name, &[(label.name, value)], 0.0);
         }
-    } else if let (Kind::Counter, []) = (metric.kind, metric.labels) {
+    } else if let (MetricKind::Counter, []) = (metric.kind, metric.labels) {
         board.set(metric.name, &[], 0.0);
     }
 }

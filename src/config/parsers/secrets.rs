@@ -44,14 +44,14 @@ fn packed(text: &str) -> Zeroizing<String> {
 
 /// The files a just-in-time configuration holds, the one without secrets alone.
 #[derive(Deserialize)]
-struct Files<'a> {
+struct JitFiles<'a> {
     #[serde(rename = ".runner", borrow)]
     runner: Option<Cow<'a, str>>,
 }
 
 /// The part of `.runner` that is told here.
 #[derive(Deserialize)]
-struct Settings {
+struct JitRunnerFile {
     #[serde(rename = "agentName", alias = "AgentName")]
     name: Option<String>,
 }
@@ -60,17 +60,17 @@ struct Settings {
 pub(in crate::config) fn jit(text: &str) -> Parsed<Secret> {
     let text = text.trim();
     let bytes = STANDARD.decode(text).map(Zeroizing::new).ok();
-    let is_object = bytes.is_some_and(|bytes| serde_json::from_slice::<Files<'_>>(&bytes).is_ok());
+    let is_object = bytes.is_some_and(|bytes| serde_json::from_slice::<JitFiles<'_>>(&bytes).is_ok());
     or(is_object.then(|| Secret::new(text.to_owned())), "expected base64 of a just-in-time configuration")
 }
 
 /// The runner's name in a just-in-time configuration, if it is told and could be one.
 pub(in crate::config) fn jit_name(config: &Secret, max: usize) -> Option<String> {
     let bytes = Zeroizing::new(STANDARD.decode(config.expose()).ok()?);
-    let files: Files<'_> = serde_json::from_slice(&bytes).ok()?;
+    let files: JitFiles<'_> = serde_json::from_slice(&bytes).ok()?;
     let runner = STANDARD.decode(files.runner?.as_bytes()).ok()?;
     let runner = runner.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&runner);
-    line(&serde_json::from_slice::<Settings>(runner).ok()?.name?, max).ok()
+    line(&serde_json::from_slice::<JitRunnerFile>(runner).ok()?.name?, max).ok()
 }
 
 #[cfg(test)]

@@ -27,42 +27,42 @@ pub(in crate::config) struct Place {
 
 /// What `RUNNER_SCOPE` can mean.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
+enum TargetKind {
     Repository,
     Organization,
     Enterprise,
 }
 
-impl Scope {
-    fn of(word: ScopeWord) -> Scope {
+impl TargetKind {
+    fn of(word: ScopeWord) -> TargetKind {
         match word {
-            ScopeWord::Repo | ScopeWord::Repository => Scope::Repository,
-            ScopeWord::Org | ScopeWord::Organization | ScopeWord::Organisation => Scope::Organization,
-            ScopeWord::Enterprise | ScopeWord::Ent => Scope::Enterprise,
+            ScopeWord::Repo | ScopeWord::Repository => TargetKind::Repository,
+            ScopeWord::Org | ScopeWord::Organization | ScopeWord::Organisation => TargetKind::Organization,
+            ScopeWord::Enterprise | ScopeWord::Ent => TargetKind::Enterprise,
         }
     }
 
-    fn of_target(target: &Target) -> Scope {
+    fn of_target(target: &Target) -> TargetKind {
         match target {
-            Target::Repository { .. } => Scope::Repository,
-            Target::Organization(_) => Scope::Organization,
-            Target::Enterprise(_) => Scope::Enterprise,
+            Target::Repository { .. } => TargetKind::Repository,
+            Target::Organization(_) => TargetKind::Organization,
+            Target::Enterprise(_) => TargetKind::Enterprise,
         }
     }
 
     fn noun(self) -> &'static str {
         match self {
-            Scope::Repository => "a repository",
-            Scope::Organization => "an organisation",
-            Scope::Enterprise => "an enterprise",
+            TargetKind::Repository => "a repository",
+            TargetKind::Organization => "an organisation",
+            TargetKind::Enterprise => "an enterprise",
         }
     }
 
     fn variable(self) -> &'static Variable {
         match self {
-            Scope::Repository => &vars::GITHUB_REPOSITORY,
-            Scope::Organization => &vars::ORG_NAME,
-            Scope::Enterprise => &vars::ENTERPRISE_NAME,
+            TargetKind::Repository => &vars::GITHUB_REPOSITORY,
+            TargetKind::Organization => &vars::ORG_NAME,
+            TargetKind::Enterprise => &vars::ENTERPRISE_NAME,
         }
     }
 }
@@ -117,7 +117,7 @@ fn target(resolved: &mut Resolved, from_url: Option<Target>) -> Option<Target> {
     let scope = scope(resolved);
     let mut candidates = candidates(resolved, from_url);
     if let Some(scope) = scope {
-        let (meant, others) = candidates.into_iter().partition(|(_, at)| Scope::of_target(at) == scope);
+        let (meant, others) = candidates.into_iter().partition(|(_, at)| TargetKind::of_target(at) == scope);
         candidates = meant;
         let others: Vec<Candidate> = others;
         for (var, _) in others {
@@ -143,7 +143,7 @@ fn target(resolved: &mut Resolved, from_url: Option<Target>) -> Option<Target> {
 }
 
 /// Says what is missing, unless it cannot be known whether anything is.
-fn refuse_missing(resolved: &mut Resolved, scope: Option<Scope>) {
+fn refuse_missing(resolved: &mut Resolved, scope: Option<TargetKind>) {
     if resolved.get(&vars::RUNNER_SKIP_REGISTRATION) != Some(false) || resolved.is_faulty(&vars::RUNNER_SCOPE)
     {
         return;
@@ -161,16 +161,16 @@ fn refuse_missing(resolved: &mut Resolved, scope: Option<Scope>) {
     }
 }
 
-fn scope(resolved: &mut Resolved) -> Option<Scope> {
-    let scope = resolved.get(&vars::RUNNER_SCOPE).map(Scope::of);
+fn scope(resolved: &mut Resolved) -> Option<TargetKind> {
+    let scope = resolved.get(&vars::RUNNER_SCOPE).map(TargetKind::of);
     if !resolved.is_on(&vars::ORG_RUNNER) {
         return scope;
     }
-    if scope.is_some_and(|scope| scope != Scope::Organization) {
+    if scope.is_some_and(|scope| scope != TargetKind::Organization) {
         resolved.refuse(&vars::ORG_RUNNER, "contradicts RUNNER_SCOPE: keep one");
         return None;
     }
-    Some(Scope::Organization)
+    Some(TargetKind::Organization)
 }
 
 /// Every target that is named, in the table's order; an owner alone counts where nothing else does.
