@@ -13,6 +13,7 @@
 //! resume its child: what the terminal stops (^Z) goes on at once, and a child that is stopped otherwise goes on when it
 //! is asked to end, without which it would not hear that.
 
+mod directory;
 mod options;
 mod raw;
 mod report;
@@ -24,9 +25,10 @@ use crate::child_setup::{self, ProcessGroup};
 use crate::exit_code::ExitCode;
 use crate::hardening;
 use child_setup::StartStep;
+use directory::Home;
 use nix::libc::{self, c_int, pid_t};
 use nix::sys::signal::{Signal, raise};
-use nix::unistd::{chdir, getpgrp};
+use nix::unistd::getpgrp;
 pub(crate) use options::{InitOptions, Rewrite, rewrite, signal};
 use raw::{Progress, Waited};
 use report::say;
@@ -141,14 +143,18 @@ impl Init<'_> {
         child_setup::set_mask(u64::MAX);
         let foreground = terminal::foreground();
         let place = if foreground == Some(getpgrp()) { ProcessGroup::Foreground } else { ProcessGroup::Own };
+        let home = Home::leave(&mut command);
         let progress = Progress::of(&mut command, place);
         // Not by the command: it would copy the whole environment, secrets and all, to where nothing wipes it.
         hardening::forget(|name| HANDED.iter().any(|handed| handed.as_bytes() == name));
-        let child = command.spawn().map_err(|error| (progress.step(), error))?.id().cast_signed();
+        let spawned = command.spawn().map_err(|error| {
+            home.back();
+            (progress.step(), error)
+        });
+        let child = spawned?.id().cast_signed();
         // It has its own copy, and who only forwards and reaps needs none.
         hardening::wipe_environment(|_| true);
-        // The child has the caller's directory; ours would only keep a mount busy. If `/` is refused, it does.
-        let _ = chdir("/");
+        home.left();
         Ok(Init {
             child,
             role,

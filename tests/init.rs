@@ -6,6 +6,8 @@
 mod faults;
 #[path = "support/ns.rs"]
 mod ns;
+#[path = "init/peers.rs"]
+mod peers;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
@@ -322,18 +324,58 @@ fn closed_standard_descriptors_become_dev_null() {
 }
 
 #[test]
-fn the_child_keeps_the_directory_and_init_sits_in_the_root() {
+fn the_child_keeps_the_directory_and_init_sits_in_the_root_before_it_runs() {
     // Nobody but root looks into a non-dumpable process.
     require!("namespace", "root");
     let dir = tempfile::tempdir().unwrap();
+    let look = "readlink /proc/$PPID/cwd; readlink /proc/$$/cwd";
+    let told = format!("/\n{}\n", dir.path().canonicalize().unwrap().display());
     for role in ROLES {
-        let mut command = role.command(&["--", "sleep", "1000"]);
-        let tree = Tree::spawn(command.current_dir(dir.path()));
-        let (init, child) = role.pids(&tree);
-        let directory = |pid: i32| fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
-        assert_eq!(directory(child), dir.path().canonicalize().unwrap());
-        wait_until(SOON, "init moved to the root", || directory(init) == Path::new("/"));
+        // Whoever goes later is seen at the first or second look.
+        for _ in 0..20 {
+            let mut command = role.command(&["--", "sh", "-c", look]);
+            let output = command.current_dir(dir.path()).output().unwrap();
+            assert_eq!(text(&output.stdout), told, "{role:?}");
+        }
+        // Without a descriptor to spare init goes later.
+        let few = ["-c", "ulimit -n 5; exec \"$@\"", "sh", BIN, "--", "sh", "-c", "readlink /proc/$$/cwd"];
+        let output = Command::new("sh").args(few).current_dir(dir.path()).output().unwrap();
+        assert_eq!(text(&output.stdout), told[2..]);
     }
+}
+
+#[test]
+fn a_program_is_looked_for_where_init_was_called() {
+    require!("namespace");
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("bin")).unwrap();
+    for (name, mode) in [("bin/runs", 0o755), ("bin/does-not", 0o644)] {
+        fs::write(dir.path().join(name), "#!/bin/sh\nexit 7\n").unwrap();
+        fs::set_permissions(dir.path().join(name), Permissions::from_mode(mode)).unwrap();
+    }
+    for role in ROLES {
+        // The last is found by looking again, after the start was refused.
+        for (program, code) in
+            [("bin/runs", 7), ("bin/none", 127), ("bin/does-not", 126), ("runs", 7), ("does-not", 126)]
+        {
+            let mut command = role.command(&["--", program]);
+            let path = format!("bin:{}", std::env::var("PATH").unwrap());
+            let output = command.current_dir(dir.path()).env("PATH", path).output().unwrap();
+            assert_code(&output, code);
+        }
+    }
+}
+
+#[test]
+fn who_may_not_enter_its_directory_stays_there() {
+    require!("root", "setpriv");
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--clear-groups", BIN, "--", "sh", "-c", "readlink /proc/$$/cwd; exit 7"]);
+    let output = command.current_dir(dir.path()).output().unwrap();
+    assert_code(&output, 7);
+    assert_eq!(text(&output.stdout), format!("{}\n", dir.path().canonicalize().unwrap().display()));
 }
 
 #[test]
