@@ -1,12 +1,16 @@
 //! Checklist points 9–14: the Worker's log, workspace, hooks, steps, log files, exit codes and signals.
 
-use crate::harness::{Listener, Root, alive, children, names, poll, shape};
+use crate::harness::{Listener, Root, alive, children, names, poll, shape, wait};
 use nix::sys::signal::Signal::{self, SIGINT, SIGKILL, SIGTERM};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use runner_sim::tether;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// A root with one job at speed 20.
@@ -405,4 +409,19 @@ fn the_server_kills_a_worker_that_does_not_stop() {
     let mut listener = run_once(&root, &[]);
     listener.until("completed with result: Canceled");
     assert!(root.texts("_diag", "Runner_").contains("Code: -1\n"), "killed, not ended");
+}
+
+#[test]
+fn a_worker_ends_with_the_owner_of_its_runner_though_nobody_tells_it_to() {
+    let root = job(&json!({}));
+    let owner = tether::own(&root.path("")).unwrap();
+    let mut command = root.command("/bin/sh");
+    command.args(["-c", "exec ./Runner.Worker spawnclient 3 4 3<&0 4>&1"]).current_dir(root.path("bin"));
+    let mut worker = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // Kept open: a Worker whose listener is gone may leave for that.
+    let mut commands = worker.stdin.take().unwrap();
+    commands.write_all(b"\"StandIn\"\n{\"Step\":{\"stubborn\":false}}\n").unwrap();
+    poll("its step", || !children(worker.id()).is_empty());
+    drop(owner);
+    assert_eq!(wait(&mut worker).signal(), Some(9));
 }
