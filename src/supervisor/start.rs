@@ -98,7 +98,10 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
     let (clock, now) = clock();
 
     let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
-    let opened = scribe::open(&settings).map_err(StartError::JobLog)?;
+    let (journal, found) = match scribe::open(&settings).map_err(StartError::JobLog)? {
+        Opened::Log(journal, replay) => (Some(journal), Ok(replay)),
+        Opened::Unusable(detail) => (None, Err(detail)),
+    };
     let identity = Arc::new(identity(&config, now.utc));
     let exporter = Exporter::install(&identity, &settings.bounds).map_err(StartError::Registry)?;
     let telemetry = Telemetry::new(exporter.clone(), Arc::clone(&identity));
@@ -110,10 +113,6 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), identity);
 
     let (words_in, words) = mpsc::unbounded_channel();
-    let (journal, found) = match opened {
-        Opened::Log(journal, replay) => (Some(journal), Ok(replay)),
-        Opened::Unusable(detail) => (None, Err(detail)),
-    };
     let scribe = Scribe::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
     let sampler = Sampler::start(&config, work_dir.clone()).map_err(os("threads for the disk"))?;
     let mut supervisor = Supervisor {
