@@ -1,12 +1,11 @@
 //! We sit in the root before the child runs, which starts where we were called: ours would only keep a mount busy.
 
+use super::raw;
 use nix::fcntl::{OFlag, open};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::Mode;
 use nix::unistd::{chdir, fchdir};
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -32,12 +31,7 @@ impl Home {
         if chdir("/").is_err() {
             return Home(None);
         }
-        let there = Arc::clone(&home);
-        // SAFETY: runs in the forked child; one bare system call on a descriptor that lives as long as the command.
-        #[expect(unsafe_code, reason = "the only way to act between fork and exec")]
-        unsafe {
-            command.pre_exec(move || fchdir(there.as_fd()).map_err(io::Error::from));
-        }
+        raw::start_in(command, Arc::clone(&home));
         Home(Some(home))
     }
 

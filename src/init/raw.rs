@@ -6,10 +6,13 @@
 
 use crate::child_setup::{self, ProcessGroup, StartStep};
 use nix::libc::{self, c_int, c_ulong, pid_t};
+use nix::unistd::fchdir;
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -108,6 +111,15 @@ pub(super) fn die_with_parent(signal: c_int) -> io::Result<()> {
     #[expect(unsafe_code, reason = "nix cannot name a real-time signal")]
     let done = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has `command` start its child in this directory.
+pub(super) fn start_in(command: &mut Command, directory: Arc<OwnedFd>) {
+    // SAFETY: runs in the forked child; one bare system call on a descriptor that lives as long as the command.
+    #[expect(unsafe_code, reason = "the only way to act between fork and exec")]
+    unsafe {
+        command.pre_exec(move || fchdir(directory.as_fd()).map_err(io::Error::from));
+    }
 }
 
 /// Where a child leaves how far it came, for its parent to look up if it never became the program: std tells the error of
