@@ -62,7 +62,7 @@ pub struct Config {
     /// The runner itself.
     pub runner: Runner,
     /// Stop and restart.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: LifecycleOptions,
     /// The HTTP endpoint.
     pub metrics: Metrics,
     /// Which jobs are deployments.
@@ -79,7 +79,7 @@ pub struct Config {
 
 /// Stop and restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lifecycle {
+pub struct LifecycleOptions {
     /// How long each phase of a stop may take.
     pub budget: Budget,
     /// Consecutive restarts without a session before giving up; `None` never gives up.
@@ -193,7 +193,7 @@ fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
         api_url: place.api_url,
         registration: Registration::of(resolved, can_ask)?,
         runner: Runner::of(resolved)?,
-        lifecycle: Lifecycle { budget, max_restarts: resolved.get(&vars::RUNNER_MAX_RESTARTS)? },
+        lifecycle: LifecycleOptions { budget, max_restarts: resolved.get(&vars::RUNNER_MAX_RESTARTS)? },
         metrics: Metrics {
             enabled: resolved.get(&vars::METRICS_ENABLED)?,
             bind: resolved.get(&vars::METRICS_BIND)?,

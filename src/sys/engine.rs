@@ -184,7 +184,7 @@ impl EngineThread {
 
 /// A sweep that is to be made.
 #[derive(Clone, Copy, Debug)]
-struct Due {
+struct PendingSweep {
     leaving: bool,
     /// Until the next attempt.
     pause: Duration,
@@ -205,7 +205,7 @@ struct EngineLoop {
     plan: EnginePlan,
     memory: Memory,
     words: UnboundedSender<Word>,
-    due: Option<Due>,
+    due: Option<PendingSweep>,
     /// Ends of jobs that have not been answered.
     owed: usize,
 }
@@ -227,7 +227,7 @@ impl EngineLoop {
                 }
                 Some(EngineTask::Ended { leaving }) => {
                     self.owed += 1;
-                    self.due = Some(Due { leaving, pause: Duration::ZERO });
+                    self.due = Some(PendingSweep { leaving, pause: Duration::ZERO });
                 }
             }
         }
@@ -259,7 +259,7 @@ impl EngineLoop {
             self.settle();
         } else {
             let pause = (due.pause * 2).clamp(PAUSES.0, PAUSES.1);
-            self.due = Some(Due { pause, ..due });
+            self.due = Some(PendingSweep { pause, ..due });
         }
     }
 
