@@ -1,4 +1,5 @@
-//! A child starts as if nobody had been there before it: default signals, an empty mask, no descriptor but 0, 1 and 2.
+//! Process setup between fork and exec, and in PID 1. A child starts as if nobody had been there before it: default
+//! signals, an empty mask, no descriptor but 0, 1 and 2.
 //!
 //! Whoever starts a process hands its own signal mask, its ignored signals and every inheritable descriptor on,
 //! together with what it was handed itself. std resets SIGPIPE and nothing more. [`reset`] clears the rest between

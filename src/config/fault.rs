@@ -1,4 +1,5 @@
-//! What was wrong is told by name: a fault or warning names the variable and what was expected, never the value.
+//! Configuration faults and warnings. What was wrong is told by name: a fault or warning names the variable and what
+//! was expected, never the value.
 
 use crate::domain::text::{escape, spelt};
 use std::fmt;

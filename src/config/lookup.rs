@@ -1,5 +1,5 @@
-//! The outside reaches the configuration through [`Lookup`] alone: [`Environment`] is the only door to the process's
-//! own variables, a [`MapLookup`] stands in for it in tests and in the demo.
+//! The source of environment variables. The outside reaches the configuration through [`Lookup`] alone: [`Environment`]
+//! is the only door to the process's own variables, a [`MapLookup`] stands in for it in tests and in the demo.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

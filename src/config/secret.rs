@@ -1,4 +1,5 @@
-//! A secret is seen only by who asks for it by name: it has no `Display`, its `Debug` is blank, its memory is wiped.
+//! The secret string. A secret is seen only by who asks for it by name: it has no `Display`, its `Debug` is blank, its
+//! memory is wiped.
 
 use std::fmt;
 use subtle::ConstantTimeEq;

@@ -1,5 +1,5 @@
-//! A variable that is nearly one of ours is a slip worth a warning: by name only, and never about a name that has a
-//! meaning of its own.
+//! Detection of misspelt variables. A variable that is nearly one of ours is a slip worth a warning: by name only, and
+//! never about a name that has a meaning of its own.
 
 use super::fault::{Warning, printable};
 use super::lookup::Lookup;

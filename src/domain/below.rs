@@ -1,4 +1,5 @@
-//! Whoever works for a job is below its Worker, in whatever session and group; Worker, listener and we are not.
+//! The descendants of a job's Worker. Whoever works for a job is below its Worker, in whatever session and group;
+//! Worker, listener and we are not.
 //!
 //! Below are the descendants of a living Worker that is the listener's child, and who carries its job's id: a daemon whose
 //! parent has ended has another parent now, but the runner makes that id up anew for each job. The id is the job's if a

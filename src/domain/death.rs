@@ -1,4 +1,5 @@
-//! Why a listener died, or a job failed, is told from facts: how it ended, whether the kernel killed for memory meanwhile, what the disk has left.
+//! Failure causes, of listeners and of jobs. Why a listener died, or a job failed, is told from facts: how it ended,
+//! whether the kernel killed for memory meanwhile, what the disk has left.
 
 use super::event::Exit;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A sentence that the runner prints twice is heard once.
+//! Deduplication of lines. A sentence that the runner prints twice is heard once.
 //!
 //! With its trace on stdout every terminal line comes twice: `[RUNNER … Terminal] WRITE LINE: X`, then X bare, and the two may
 //! swap places between the pipes. Either alone is enough: the bare one can be glued behind another record's head.

@@ -1,4 +1,5 @@
-//! What a worker made on the Docker Engine is a job's leftover by its label and its age; nothing else there is ours.
+//! Leftovers of jobs on the Docker Engine. What a worker made on the Docker Engine is a job's leftover by its label and
+//! its age; nothing else there is ours.
 //!
 //! The worker of `actions/runner` labels its containers and networks with the first six hex digits of a SHA-256 of `.runner`'s
 //! text (`DockerCommandManager.cs`), and names each network `github_network_…`. Another registration has another label; what

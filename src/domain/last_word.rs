@@ -1,4 +1,5 @@
-//! Whose word counts: GitHub has what the worker reported last; where its report went out, that is how the job ended.
+//! The result of a job: the listener's line against the worker's report. Whose word counts: GitHub has what the worker
+//! reported last; where its report went out, that is how the job ended.
 //!
 //! The listener's line has an opinion of its own: `Canceled` of a job that had succeeded when the server deleted its ephemeral
 //! runner, `Failed` of one whose report was refused. The worker's log has the result before it is reported, and what became of

@@ -1,4 +1,5 @@
-//! What stands where a file should be is told once for each job: a job can put it there again and again.
+//! Reports of unexpected files. What stands where a file should be is told once for each job: a job can put it there
+//! again and again.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Whether a listener that has lost GitHub polls again is read from its own trace: a poll that fails is told, one that is held is not.
+//! Long polls, read from the listener's trace. Whether a listener that has lost GitHub polls again is read from its own
+//! trace: a poll that fails is told, one that is held is not.
 //!
 //! Each failed try leaves a line, then how long it waits before the next; a poll that GitHub holds or answers leaves none. So
 //! silence for that wait and the client's time-out behind it means that a poll is held. Where a token was fetched first, the

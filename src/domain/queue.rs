@@ -1,4 +1,5 @@
-//! How long a job waited is what GitHub says of the job that this runner took, or it is unknown; it is never a made-up 0.
+//! The queue time. How long a job waited is what GitHub says of the job that this runner took, or it is unknown; it is
+//! never a made-up 0.
 
 use super::record::JobRecord;
 use chrono::{DateTime, TimeDelta, Utc};

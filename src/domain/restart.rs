@@ -1,4 +1,5 @@
-//! What follows a listener's exit is decided here, from its code, its last words and how often it failed in a row.
+//! The restart policy. What follows a listener's exit is decided here, from its code, its last words and how often it
+//! failed in a row.
 //!
 //! The codes are `Constants.Runner.ReturnCode` of `actions/runner`; the policy is that of its own service wrapper, made honest:
 //! back-off grows and is jittered, and a code nobody knows is a crash, not a success.

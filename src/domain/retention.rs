@@ -1,4 +1,5 @@
-//! Logs beyond the limit go, the oldest first; never one that may still be written, nor the last word of listener and worker.
+//! Log rotation in `_diag`. Logs beyond the limit go, the oldest first; never one that may still be written, nor the
+//! last word of listener and worker.
 //!
 //! `actions/runner` bounds its logs by age alone (`HostTraceListener.cs`).
 

@@ -1,4 +1,5 @@
-//! A process is swept if its job has ended: the job's id is carried by somebody who is older than every living worker.
+//! The rule for processes to kill after a job. A process is swept if its job has ended: the job's id is carried by
+//! somebody who is older than every living worker.
 //!
 //! The worker of `actions/runner` gives each job an id of its own (`JobExtension.cs`: `RUNNER_TRACKING_ID=github_GUID`),
 //! and everything a job starts inherits it. A persistent runner may have taken its next job by the time we look, so:

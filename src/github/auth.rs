@@ -1,4 +1,5 @@
-//! A credential becomes the bearer of one call: a PAT as it is, an App by way of a signed statement and a short-lived token.
+//! Authentication: a token as it is, or an App's JWT and its cached installation token. A credential becomes the bearer
+//! of one call: a PAT as it is, an App by way of a signed statement and a short-lived token.
 
 use super::client::Client;
 use super::endpoint::Endpoint;

@@ -1,4 +1,5 @@
-//! One question is asked until it is answered or its time is up; every attempt is bounded in time and bytes, and reported.
+//! One API request with its retries. One question is asked until it is answered or its time is up; every attempt is
+//! bounded in time and bytes, and reported.
 
 use super::client::Client;
 use super::endpoint::{Code, Endpoint};

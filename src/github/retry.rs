@@ -1,4 +1,5 @@
-//! Whether to ask again is decided here and nowhere else: a pure function of what was seen and what time is left.
+//! The retry policy. Whether to ask again is decided here and nowhere else: a pure function of what was seen and what
+//! time is left.
 //!
 //! GitHub's rules are in its documentation, "Best practices for using the REST API" and "Rate limits for the REST API".
 

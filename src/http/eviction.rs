@@ -1,4 +1,5 @@
-//! Who makes room when all seats are taken: of the address that holds most, whoever harms least by leaving.
+//! Connection eviction. Who makes room when all seats are taken: of the address that holds most, whoever harms least by
+//! leaving.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

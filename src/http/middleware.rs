@@ -1,4 +1,5 @@
-//! What no request may do: write, ramble, come without the token where one is set, or by a strange name where none is.
+//! Middleware: method, size limits, bearer token, host. What no request may do: write, ramble, come without the token
+//! where one is set, or by a strange name where none is.
 
 use crate::config::Secret;
 use axum::extract::{Request, State};

@@ -1,4 +1,5 @@
-//! A stream whose answers must be read: while one waits to be read nothing more is heard, and it may not wait for long.
+//! Write timeout of a connection. A stream whose answers must be read: while one waits to be read nothing more is
+//! heard, and it may not wait for long.
 
 use std::io;
 use std::pin::Pin;

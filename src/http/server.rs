@@ -1,4 +1,5 @@
-//! Bind early, serve late: each step is a type, and no client can keep another from being served.
+//! The HTTP servers: TCP and unix socket, with their connections. Bind early, serve late: each step is a type, and no
+//! client can keep another from being served.
 //!
 //! Every connection has a deadline for its request's head and for the reading of its answers, and is good for so many requests. Where
 //! all seats are taken, or those of one address, somebody makes room; so it is where the system has no descriptor left.

@@ -1,4 +1,5 @@
-//! A token is handed only to programs that no job can have changed: those that jobs cannot reach, or that are as they were before any.
+//! The check of the runner's programs before a token is handed to them. A token is handed only to programs that no job
+//! can have changed: those that jobs cannot reach, or that are as they were before any.
 //!
 //! What was there before the first job in this container is remembered beside the job log. Where that file is the jobs' as well
 //! (one user for all), it can tell that there was a job and not what the programs were.

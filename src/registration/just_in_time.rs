@@ -1,4 +1,5 @@
-//! A just-in-time configuration is a registration made by the API alone: its runner exists from the answer on, or before it.
+//! Registration through the API instead of `config.sh`: just-in-time configuration. A just-in-time configuration is a
+//! registration made by the API alone: its runner exists from the answer on, or before it.
 
 use super::{Access, Registrar, TOKEN_LIMIT, for_good, from_api};
 use crate::config::Secret;

@@ -1,4 +1,5 @@
-//! Who we are at GitHub is what GitHub has told us; it is kept in a file of ours, and before we act on an id GitHub says whose it is.
+//! Our registration at GitHub: its id and name, proven or unconfirmed. Who we are at GitHub is what GitHub has told us;
+//! it is kept in a file of ours, and before we act on an id GitHub says whose it is.
 //!
 //! `.runner` cannot tell it: any job can write there. It may only agree with what GitHub says of our name.
 

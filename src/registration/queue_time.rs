@@ -1,4 +1,5 @@
-//! How long our job waited: one look at the jobs of its run, spared where the credential has little left.
+//! Queue time and conclusion of a job, from a cached list of its run's jobs. How long our job waited: one look at the
+//! jobs of its run, spared where the credential has little left.
 
 use super::{Access, LOOK_LIMIT, Registrar};
 use crate::domain::queue::{Listed, Ours, Question, QueueFault, conclusion, queue_time};

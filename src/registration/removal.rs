@@ -1,4 +1,5 @@
-//! Leaving: by the API, so that no token is handed out once jobs have run; what cannot be proven ours is left behind and said.
+//! Deregistration. Leaving: by the API, so that no token is handed out once jobs have run; what cannot be proven ours
+//! is left behind and said.
 
 use super::ours::Unproven;
 use super::{Access, Registrar};

@@ -1,4 +1,5 @@
-//! How GitHub sees this runner, and what it may give it: looked at and changed while the runner runs.
+//! The runner's status and labels at GitHub. How GitHub sees this runner, and what it may give it: looked at and
+//! changed while the runner runs.
 
 use super::{Access, LOOK_LIMIT, Registrar};
 use crate::domain::registration::RunnerStatus;

@@ -1,4 +1,5 @@
-//! From the configuration to a registrar: who we are, where we register, and what the listener is given instead of a registration.
+//! Builds the registrar. From the configuration to a registrar: who we are, where we register, and what the listener is
+//! given instead of a registration.
 
 use super::fault::StartError;
 use super::files::Files;

@@ -1,4 +1,5 @@
-//! Errands to GitHub: sent when the lifecycle asks, their ends go back into it; nothing waits for them here.
+//! GitHub tasks. Errands to GitHub: sent when the lifecycle asks, their ends go back into it; nothing waits for them
+//! here.
 
 use super::Supervisor;
 use crate::config::vars;

@@ -1,4 +1,4 @@
-//! What the supervisor shares with its HTTP side, and how that side is closed.
+//! The handle of the HTTP side. What the supervisor shares with its HTTP side, and how that side is closed.
 
 use crate::domain::cache::CacheShare;
 use crate::domain::record::JobRecord;

@@ -1,4 +1,4 @@
-//! The end, step by step: the last rows, the last scrape, the last lines; each has its limit.
+//! Shutdown. The end, step by step: the last rows, the last scrape, the last lines; each has its limit.
 
 use super::Supervisor;
 use crate::domain::notice::Notice;

@@ -1,4 +1,5 @@
-//! The listener from its start to its last word: what it says is heard with the evidence of the moment, and its exit is not its end.
+//! The listener process: spawn, output, exit. The listener from its start to its last word: what it says is heard with
+//! the evidence of the moment, and its exit is not its end.
 
 use super::workers::Workers;
 use super::{Supervisor, runner};

@@ -1,4 +1,4 @@
-//! What may not be there is waited for without end: the arms of the loop's `select!`.
+//! Optional futures for `select!`. What may not be there is waited for without end: the arms of the loop's `select!`.
 
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;

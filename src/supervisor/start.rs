@@ -1,4 +1,4 @@
-//! The beginning, step by step: signals are caught and the port is bound before anything is spawned.
+//! Start-up. The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
 use super::caches::CacheWatch;
 use super::closing::Closing;

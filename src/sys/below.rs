@@ -1,4 +1,5 @@
-//! Signals for what is below the Worker, from a thread: who is a descendant is told first, by its parents alone.
+//! Signals to a Worker's descendants. Signals for what is below the Worker, from a thread: who is a descendant is told
+//! first, by its parents alone.
 //!
 //! Another's environment may only be read with that user's rights, and reading it may take for ever: so it is read second.
 

@@ -1,5 +1,5 @@
-//! What an errand reads and writes on the disk is done in its order on one thread, and waited for only so long: a disk that
-//! hangs costs an answer, and nobody else's time.
+//! A thread for blocking file access. What an errand reads and writes on the disk is done in its order on one thread,
+//! and waited for only so long: a disk that hangs costs an answer, and nobody else's time.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The job's own log is read from the side: nothing is written there, nothing on the job's path waits for us.
+//! Tails the job's log in `_diag/pages`. The job's own log is read from the side: nothing is written there, nothing on
+//! the job's path waits for us.
 //!
 //! The worker keeps one log per step and one for the whole job in `_diag/pages`, and deletes each file up to a second after
 //! it was closed. A file is opened as it is made and its descriptor kept, so that no deletion matters; it is read when it or

@@ -1,4 +1,5 @@
-//! Files that the runner's user can write are opened here: no link is followed, nothing waits, a regular file only, of bounded size.
+//! Safe opening of files that others can write. Files that the runner's user can write are opened here: no link is
+//! followed, nothing waits, a regular file only, of bounded size.
 
 mod dir;
 

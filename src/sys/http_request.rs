@@ -1,4 +1,5 @@
-//! One request on a connection of its own, one answer of bounded size; whoever asks says for how long.
+//! A one-shot HTTP request. One request on a connection of its own, one answer of bounded size; whoever asks says for
+//! how long.
 
 use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt as _, Empty, Limited};

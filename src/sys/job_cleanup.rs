@@ -1,4 +1,5 @@
-//! After a job its leftovers go: processes first (TERM, then KILL), then files, then old logs, on a thread that ends in time.
+//! Clean-up after a job. After a job its leftovers go: processes first (TERM, then KILL), then files, then old logs, on
+//! a thread that ends in time.
 //!
 //! The thread reads and removes with the rights of the runner's user: not even root may read another user's environment
 //! without `CAP_SYS_PTRACE`, and nothing a job may have put in our way can lead us to what the job itself could not reach.

@@ -1,4 +1,5 @@
-//! The end of a worker's log, read beside the loop: a disk that hangs costs the row its patience and no more.
+//! Reads the end of a worker's log. The end of a worker's log, read beside the loop: a disk that hangs costs the row
+//! its patience and no more.
 
 use super::door::Dir;
 use super::job_cleanup;

@@ -1,4 +1,5 @@
-//! The listener's own trace is read from its last lines on, as it is written: nothing is waited for, no link is followed.
+//! Tails the listener's trace log. The listener's own trace is read from its last lines on, as it is written: nothing
+//! is waited for, no link is followed.
 //!
 //! The listener writes `_diag/Runner_TIME-utc.log` and goes on in a further one when that has grown. Jobs can write there too:
 //! what is no file is not opened, and a line is cut where no line of ours would go on.

@@ -1,4 +1,5 @@
-//! The runner's steps are to be killed for memory before the listener is, whatever score the container was given.
+//! The `oom_score_adj` of the runner's steps. The runner's steps are to be killed for memory before the listener is,
+//! whatever score the container was given.
 //!
 //! The runner writes 500 for every step and leaves its Worker alone (`ProcessInvoker.cs`, `PIPELINE_JOB_OOMSCOREADJ`).
 //! In a Kubernetes pod that may burst the container begins with up to 999: there 500 would be less than the listener

@@ -1,5 +1,5 @@
-//! Our own stdout and stderr: whole lines go out through a thread of their own, so that a consumer who stands still can stop
-//! neither the runner nor us.
+//! Buffered writer of our stdout and stderr, a thread for each. Our own stdout and stderr: whole lines go out through a
+//! thread of their own, so that a consumer who stands still can stop neither the runner nor us.
 //!
 //! A slow consumer slows the runner down, as any pipe would. One that stands still does so for a second: after that what is
 //! written waits in memory, and when that is full, lines are let go and counted until the consumer has caught up.

@@ -1,4 +1,5 @@
-//! What stands in the environment of a process above us, a job of the same user can read there, however well we hide our own.
+//! Looks for our secrets in the environment of parent processes (docker's `--init`). What stands in the environment of
+//! a process above us, a job of the same user can read there, however well we hide our own.
 
 use super::processes::{Stat, stat_text};
 use nix::unistd::geteuid;

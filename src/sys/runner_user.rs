@@ -1,4 +1,5 @@
-//! Who the runner is when we are root: looked up once, and never given more than its own groups and docker's.
+//! The user the runner runs as. Who the runner is when we are root: looked up once, and never given more than its own
+//! groups and docker's.
 
 use crate::child_setup::{self, Ids};
 use nix::errno::Errno;

@@ -1,4 +1,5 @@
-//! The job log's own thread: a row is acknowledged when it is on disk, and a disk that hangs hangs nobody else.
+//! The job log's writer thread. The job log's own thread: a row is acknowledged when it is on disk, and a disk that
+//! hangs hangs nobody else.
 //!
 //! What cannot be written now waits in memory and is tried again; its acknowledgement waits with it. A log that cannot even be
 //! opened makes the counters count in memory, from 0, as they will again after a restart: they never fall from a wrong height.

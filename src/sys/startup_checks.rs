@@ -1,5 +1,5 @@
-//! What at the start already lets a job into the place of ours: a `PATH` that asks its directories first, a program it can
-//! read, the leavings of an earlier job.
+//! Checks at start-up of what jobs could have planted. What at the start already lets a job into the place of ours: a
+//! `PATH` that asks its directories first, a program it can read, the leavings of an earlier job.
 
 use super::door::Dir;
 use super::ownership;

@@ -1,4 +1,5 @@
-//! What the next supervisor must know lies in a small file of ours: replaced whole, closed to others, and believed only if it is ours.
+//! State files: small JSON, replaced atomically. What the next supervisor must know lies in a small file of ours:
+//! replaced whole, closed to others, and believed only if it is ours.
 
 use super::door::{self, Odd};
 use super::remove::remove;

@@ -1,4 +1,5 @@
-//! Evidence of the listener's workers, from places a job's name cannot write to: the process table and `_diag`.
+//! Probe of the listener's workers. Evidence of the listener's workers, from places a job's name cannot write to: the
+//! process table and `_diag`.
 
 use super::door::Dir;
 use super::processes::{self, Stat};

@@ -1,4 +1,5 @@
-//! A line belongs to the step whose header the runner printed last, and only that step is asked what it means.
+//! The reader of a job's log. A line belongs to the step whose header the runner printed last, and only that step is
+//! asked what it means.
 //!
 //! Two kinds of steps are believed: actions that ask GitHub's cache ([`Lookup`]), and scripts and build actions, whose tools
 //! say themselves what they had ([`Tools`]). A header is believed if it has the runner's shape to its end ([`Header`]). The

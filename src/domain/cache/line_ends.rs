@@ -1,4 +1,5 @@
-//! Line ends are found 64 bytes at a time: of a log that nobody waits for, this is nearly all that reading costs.
+//! A vectorised search for line ends. Line ends are found 64 bytes at a time: of a log that nobody waits for, this is
+//! nearly all that reading costs.
 
 #![expect(clippy::inline_always, reason = "a call per block costs as much as the block")]
 

@@ -1,4 +1,5 @@
-//! Most lines are passed over at the first four bytes of their text: which reader a line may be meant for is one look into a table.
+//! The table of line prefixes. Most lines are passed over at the first four bytes of their text: which reader a line
+//! may be meant for is one look into a table.
 
 use super::tools;
 

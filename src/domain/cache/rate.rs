@@ -1,4 +1,5 @@
-//! A hit rate is the share of full hits among the last hundred requests of its type; there is none before the first.
+//! The hit rate. A hit rate is the share of full hits among the last hundred requests of its type; there is none before
+//! the first.
 
 use super::{CacheEvent, CacheResult, CacheType, Tally};
 

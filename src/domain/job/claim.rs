@@ -1,4 +1,5 @@
-//! What was said and not believed is kept until it is proven, and believed then as if at the time it was said.
+//! Deferred lines: starts and ends of jobs that contradicted the worker's state. What was said and not believed is kept
+//! until it is proven, and believed then as if at the time it was said.
 
 use super::open::same_name;
 use crate::domain::event::{Now, RunnerEvent, TaskResult};

@@ -1,4 +1,5 @@
-//! Whose worker is whose: the listener's workers come one after the other, as its jobs do, so the next job has the next worker.
+//! The listener's workers, matched to jobs. Whose worker is whose: the listener's workers come one after the other, as
+//! its jobs do, so the next job has the next worker.
 //!
 //! A worker is a process below our listener (its number and its start), or a log in `_diag` that was not there when the job
 //! began; with both it is one worker. It is over once it is gone, or once the listener has begun the next one: a worker that

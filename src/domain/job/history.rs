@@ -1,4 +1,5 @@
-//! The jobs of this runner that the log holds: each row is counted once, whether it was just written or is read again.
+//! The job history. The jobs of this runner that the log holds: each row is counted once, whether it was just written
+//! or is read again.
 
 use crate::domain::notice::Notice;
 use crate::domain::record::{JobRecord, RowStatus};

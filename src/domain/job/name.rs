@@ -1,4 +1,5 @@
-//! A name with newlines is told twice, at the job's start and at its end, in the same words: what is repeated is the name.
+//! Multi-line job names, recognised so that none of their lines is taken for an event. A name with newlines is told
+//! twice, at the job's start and at its end, in the same words: what is repeated is the name.
 //!
 //! So the end of such a name is found without knowing where the name ended the first time: after `Job FIRST LINE`, sentences
 //! that repeat what followed `Running job: FIRST LINE` are the name, and the first other line with a result behind it is its

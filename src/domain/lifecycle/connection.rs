@@ -1,4 +1,5 @@
-//! Connected is what is known: a loss is what the listener noticed, and its end is found, whether the listener tells it or not.
+//! The state of the connection to GitHub. Connected is what is known: a loss is what the listener noticed, and its end
+//! is found, whether the listener tells it or not.
 
 use super::mute::Mute;
 use super::{Action, Lifecycle, Phase};

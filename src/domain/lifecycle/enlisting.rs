@@ -1,4 +1,5 @@
-//! The steps between the decision to launch and the launch: preparing and registering.
+//! Registration, as steps of the lifecycle. The steps between the decision to launch and the launch: preparing and
+//! registering.
 
 use super::{Action, Lifecycle, Phase};
 use crate::domain::event::{Exit, Now};

@@ -1,4 +1,5 @@
-//! The way out: the listener is interrupted, what is left of a job climbs its ladder, the registration goes, and we leave.
+//! Shutdown, as steps of the lifecycle. The way out: the listener is interrupted, what is left of a job climbs its
+//! ladder, the registration goes, and we leave.
 
 use super::session::was_told;
 use super::{Action, Lifecycle, OneJob, Phase};

@@ -1,4 +1,5 @@
-//! A listener that has closed its output and lives on takes jobs that nobody sees: it is launched again, but never under a worker.
+//! A listener that has closed its output. A listener that has closed its output and lives on takes jobs that nobody
+//! sees: it is launched again, but never under a worker.
 
 use super::{Action, Lifecycle, Phase};
 use crate::domain::event::Now;

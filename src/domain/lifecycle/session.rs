@@ -1,4 +1,5 @@
-//! What the listener says changes the session and the job here; what the world may see is drawn from both.
+//! The listener's session and its job. What the listener says changes the session and the job here; what the world may
+//! see is drawn from both.
 
 use super::connection::Session;
 use super::{Action, Lifecycle, Phase};

@@ -1,4 +1,4 @@
-//! The steps the table calls: each leaves the old phase, enters the next and says what must be done.
+//! State transitions. The steps the table calls: each leaves the old phase, enters the next and says what must be done.
 
 use super::{Action, Lifecycle, Phase};
 use crate::domain::death::Cause;

@@ -1,4 +1,4 @@
-//! What goes into the table and what comes out of it: data only.
+//! Inputs and actions of the state machine. What goes into the table and what comes out of it: data only.
 
 use crate::domain::death::Cause;
 use crate::domain::event::{Exit, StopKind, Worker};

@@ -1,4 +1,5 @@
-//! What the listener says on stderr, in the words of every version: what the next one says otherwise is one more row here.
+//! Known messages of the listener on stderr. What the listener says on stderr, in the words of every version: what the
+//! next one says otherwise is one more row here.
 //!
 //! Seen on the real 2.330.0 and 2.336.0, and read in the releases between and around them (from 2.329 on, the oldest that
 //! GitHub still serves). A sentence without a version is in all of them.

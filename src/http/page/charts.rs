@@ -1,4 +1,5 @@
-//! Durations drawn: each job a stroke, each bucket a bar; what a picture shows its text alternative says.
+//! Charts of the status page. Durations drawn: each job a stroke, each bucket a bar; what a picture shows its text
+//! alternative says.
 
 use super::time::{bound, span};
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};

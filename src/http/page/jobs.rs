@@ -1,4 +1,5 @@
-//! What the runner has done: how much of it succeeded, what its caches had, and the last jobs one by one.
+//! The jobs section of the status page. What the runner has done: how much of it succeeded, what its caches had, and
+//! the last jobs one by one.
 
 use super::sanitize::{NAME, OTHER, unknown, untrusted};
 use super::state::moment;

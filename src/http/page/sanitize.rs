@@ -1,4 +1,5 @@
-//! A name from outside is shown as what it is: shortened where all can see, and nothing in it is invisible or turns the text around.
+//! Sanitiser of untrusted text. A name from outside is shown as what it is: shortened where all can see, and nothing in
+//! it is invisible or turns the text around.
 
 use crate::domain::text::is_seen;
 use maud::{Markup, html};

@@ -1,4 +1,5 @@
-//! What the runner is and does at this moment: who, in which state, why, since when, with which verdicts and which job.
+//! The state section of the status page. What the runner is and does at this moment: who, in which state, why, since
+//! when, with which verdicts and which job.
 
 use super::PageInput;
 use super::sanitize::{NAME, OTHER, untrusted};

@@ -1,4 +1,5 @@
-//! Which of the files is the job's, and what has been read of it; only one job is followed at a time.
+//! The log pages of a job. Which of the files is the job's, and what has been read of it; only one job is followed at a
+//! time.
 //!
 //! A file is `TIMELINE_RECORD_N.log`; neither its name nor the order of making tells a job from a step (the worker writes a
 //! line to the step's log first). But the job's log stays open while steps come and go: of the first two, the one that is

@@ -1,4 +1,5 @@
-//! A directory is opened once, as its operator names it; what is in it is reached from there, and no link leads on the way.
+//! A directory handle. A directory is opened once, as its operator names it; what is in it is reached from there, and
+//! no link leads on the way.
 
 use super::{DIRECTORY, Odd, beneath, or_here, regular, said, split, whole};
 use nix::sys::inotify::{AddWatchFlags, Inotify, WatchDescriptor};

@@ -1,4 +1,5 @@
-//! The way in: a script per hook that calls us, which can neither fail nor wait, and then becomes the user's own hook.
+//! The two hook scripts: each reports to us, then executes the user's hook. The way in: a script per hook that calls
+//! us, which can neither fail nor wait, and then becomes the user's own hook.
 //!
 //! The runner runs a hook by its extension and without quotes: `.sh` as `bash -e PATH`, else `sh -e PATH`; bash is looked
 //! up in a `PATH` whose first entries may be the job's (`ScriptHandler.cs`). So nothing here is looked up, and what is

@@ -1,4 +1,5 @@
-//! What a killed worker left is removed while no worker lives: nothing through a link or a mount, nothing younger than the look.
+//! Removal of a job's files. What a killed worker left is removed while no worker lives: nothing through a link or a
+//! mount, nothing younger than the look.
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2, statat, unlinkat,

@@ -1,4 +1,5 @@
-//! Every change of the disk passes through here, one function per system call, so that a test can fail each of them.
+//! File operations of the journal. Every change of the disk passes through here, one function per system call, so that
+//! a test can fail each of them.
 
 use crate::sys::door;
 use std::ffi::OsString;

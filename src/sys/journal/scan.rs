@@ -1,4 +1,4 @@
-//! The log is read as a stream of lines, in memory that does not grow with it.
+//! Scan of the job log. The log is read as a stream of lines, in memory that does not grow with it.
 
 use crate::domain::record::{HEADER, JobRecord, MAX_ROW, RowFaultKind, RowReader, RowStatus, known_header};
 use crate::domain::totals::Totals;

@@ -1,4 +1,5 @@
-//! What the system around the runner did: log lines, most of whose metrics are moved elsewhere.
+//! Log lines for Docker, certificates and the listener's exit. What the system around the runner did: log lines, most
+//! of whose metrics are moved elsewhere.
 
 use crate::domain::death::Cause;
 use crate::domain::event::Exit;

@@ -1,4 +1,5 @@
-//! What the job log says, told as it is written and restored as it was: the same counters either way.
+//! Metrics and log lines of jobs. What the job log says, told as it is written and restored as it was: the same
+//! counters either way.
 
 use super::{Telemetry, resources, seconds};
 use crate::domain::context::{Context, ReportFault};

@@ -1,4 +1,4 @@
-//! Every call of GitHub's API is counted where it is made, which may be any task.
+//! The counter of API calls. Every call of GitHub's API is counted where it is made, which may be any task.
 
 use crate::telemetry::catalog as c;
 use crate::telemetry::exporter::Exporter;
