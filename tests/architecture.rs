@@ -5,6 +5,7 @@
 mod source;
 
 use source::Source;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One room of `src/` and what it may see.
@@ -465,6 +466,68 @@ fn what_a_job_may_have_put_there_is_opened_by_the_door() {
     assert!(faults.is_empty(), "use sys::door: {faults:?}");
     assert_eq!(known.len(), OPENS.len(), "a file that opens nothing needs no leave");
     assert!(known.iter().all(|source| opens(source).is_some()), "a file that opens nothing needs no leave");
+}
+
+/// Types of which several rooms have one, and why each keeps its name.
+const SHARED: &[(&str, &str)] = &[
+    ("Connection", "the runner's to GitHub, a client's to us; neither leaves its room"),
+    ("Container", "the engine's, and the one around us"),
+    ("Environment", "the door to our variables, and a child's list of them"),
+    ("Fault", "the configuration's, and the journal's"),
+    ("Files", "the runner's directory, and a cgroup's files; neither leaves its room"),
+    ("Job", "the open one, and one whose log is read; neither leaves its room"),
+    ("JobLog", "of one job, and of all jobs; neither leaves its room"),
+    ("Lookup", "of variables, and in a cache"),
+    ("Memory", "what survives a restart; neither leaves its room"),
+    ("Place", "of a target, of a demo, of a deployment; none leaves its room"),
+    ("Registration", "the settings, and the arguments made of them"),
+    ("Runner", "the settings, and GitHub's model of one"),
+    ("Task", "a task runner's, and a thread's; neither leaves its room"),
+    ("Told", "what was said already; private to each"),
+];
+
+/// Each type that a file declares at its top level, and in which rooms. The double is a package of its own.
+fn declared(sources: &[Source]) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for source in sources {
+        let room = source.path.split(['/', '.']).next().unwrap_or_default();
+        let mut depth = 0_u32;
+        for pair in source.tokens.windows(2) {
+            match pair[0].as_str() {
+                "{" => depth += 1,
+                "}" => depth -= 1,
+                "struct" | "enum" | "trait" | "union" | "type"
+                    if depth == 0 && room != DOUBLE && !is_test(&source.path) =>
+                {
+                    found.entry(&pair[1]).or_default().insert(room);
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Types that several rooms declare and no exception names.
+fn ambiguous(sources: &[Source]) -> Vec<String> {
+    let several = declared(sources).into_iter().filter(|(_, rooms)| rooms.len() > 1);
+    let strange = several.filter(|(name, _)| !SHARED.iter().any(|(shared, _)| shared == name));
+    strange.map(|(name, rooms)| format!("{name} in {rooms:?}")).collect()
+}
+
+#[test]
+fn a_types_name_is_declared_in_one_room() {
+    let mut sources = sources();
+    assert_eq!(ambiguous(&sources), Vec::<String>::new(), "one name, one meaning");
+    let types = declared(&sources);
+    for (name, _) in SHARED {
+        assert!(types.get(name).is_some_and(|rooms| rooms.len() > 1), "{name} is declared in one room");
+    }
+    assert!(SHARED.len() * 20 <= types.len(), "{} of {} are exceptions", SHARED.len(), types.len());
+    let law = "//! A law.\npub(crate) struct Lifecycle<T>(T);\n";
+    let own = "impl Iterator for X { type Notice = (); }\n#[cfg(test)]\nmod tests { struct JobRecord; }\n";
+    sources.push(Source::new("sys/x.rs", &format!("{law}{own}")));
+    assert_eq!(ambiguous(&sources), [r#"Lifecycle in {"domain", "sys"}"#]);
 }
 
 #[test]
