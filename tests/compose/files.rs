@@ -136,8 +136,8 @@ fn every_file_resolves_with_every_env_example_and_every_overlay_with_what_it_dem
             }
         }
     }
-    // And base.yml, and the two of `monitoring`.
-    let known = FILES.len() + OVERLAYS.len() + 3;
+    // And base.yml, the two of `monitoring`, and the two of `swarm`.
+    let known = FILES.len() + OVERLAYS.len() + 5;
     assert_eq!(texts(".yml").len(), known, "a file that no test knows: {:?}", texts(".yml").keys());
     for (overlay, demanded) in OVERLAYS {
         assert_eq!(services(&resolve_overlay(overlay, demanded)).count(), 3, "{overlay}");
@@ -429,6 +429,28 @@ fn an_ephemeral_runner_finds_nothing_of_another_and_does_not_come_back() {
         let mounts = mounts(service);
         assert_eq!(mounts.len(), 3, "{name}: {mounts:?}");
         assert!(mounts.values().all(Option::is_none), "{name} keeps a volume by its name: {mounts:?}");
+    }
+}
+
+#[test]
+fn a_stack_is_of_this_version_and_says_nothing_that_nobody_reads() {
+    let text = std::fs::read_to_string(compose("swarm.yml")).unwrap();
+    let image =
+        format!("image: ${{STANDARD_IMAGE:-localhost/runner-init/standard:{}}}", env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&image), "{text}");
+    docker!("compose");
+    let files = ["swarm", "swarm-ephemeral"].map(|file| compose(&format!("{file}.yml")));
+    let [plain, over] = files.each_ref().map(|file| file.to_str().unwrap());
+    for files in [&["-f", plain][..], &["-f", plain, "-f", over]] {
+        let project = resolve(files, &[("RUNNER_STOP_GRACE", "90s")]);
+        let service = &project["services"]["standard"];
+        assert_eq!(unread(environment(service)), [""; 0]);
+        assert_eq!(service["stop_grace_period"], "1m30s");
+        assert_eq!(service["environment"]["RUNNER_STOP_GRACE"], "90s");
+        assert_eq!(service["deploy"]["update_config"]["order"], "stop-first");
+        let mounts = mounts(service);
+        assert_eq!(mounts["/var/lib/runner-init-root"], Some("state"));
+        assert_eq!(mounts["/home/runner/_work"], (files.len() == 2).then_some("work"));
     }
 }
 
