@@ -18,11 +18,11 @@ use crate::domain::registration::{Registered, RegistrationFault, Trace};
 use crate::domain::target::{Host, Target};
 use crate::github::{ApiError, Client, ErrorKind};
 use crate::sys::child::Launch;
-use crate::sys::clerk::Clerk;
 use crate::sys::config_script;
+use crate::sys::disk_thread::DiskThread;
 use crate::sys::door::Dir;
-use crate::sys::outlet::Outlet;
 use crate::sys::runner_file::{self, RunnerFile};
+use crate::sys::stdio::OutputWriter;
 use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
@@ -46,11 +46,11 @@ pub(crate) struct Registrar {
     /// The runner's directory.
     pub dir: Dir,
     /// Reads and writes there.
-    pub clerk: Clerk,
+    pub clerk: DiskThread,
     /// `config.sh`, without arguments and token.
     pub script: Launch,
     /// Where its output goes.
-    pub outlets: [Outlet; 2],
+    pub outlets: [OutputWriter; 2],
     /// How the runner is to be registered.
     pub wish: Registration,
     /// Ask GitHub for a just-in-time configuration instead of running `config.sh`.

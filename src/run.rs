@@ -8,8 +8,8 @@ use crate::exit_code::ExitCode;
 use crate::hardening;
 use crate::init;
 use crate::supervisor::{self, Setup, StartError, Tcp};
-use crate::sys::outlet::Outlet;
-use crate::sys::scribe::chain;
+use crate::sys::journal_writer::chain;
+use crate::sys::stdio::OutputWriter;
 use crate::telemetry::log;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) fn supervise(
     bind: impl FnOnce(&Config) -> Result<Tcp, StartError>,
     announce: impl FnOnce(&Tcp),
 ) -> i32 {
-    let outlets = match (Outlet::start(Stream::Stdout), Outlet::start(Stream::Stderr)) {
+    let outlets = match (OutputWriter::start(Stream::Stdout), OutputWriter::start(Stream::Stderr)) {
         (Ok(stdout), Ok(stderr)) => [stdout, stderr],
         (Err(error), _) | (_, Err(error)) => return refused("cannot write to stdout and stderr", &error),
     };
@@ -73,7 +73,7 @@ pub(crate) fn supervise(
     })
 }
 
-fn install_log(config: &Config, stderr: Outlet) {
+fn install_log(config: &Config, stderr: OutputWriter) {
     let format = match config.log.format {
         config::LogFormat::Logfmt => log::LogFormat::Logfmt,
         config::LogFormat::Json => log::LogFormat::Json,

@@ -38,10 +38,10 @@ use crate::domain::sweep::Swept;
 use crate::registration::Registrar;
 use crate::sys::below::{Told, Whom};
 use crate::sys::child::{Heard, Launch, Listener, Output};
-use crate::sys::diag::Batch;
 use crate::sys::engine::Word as EngineWord;
 use crate::sys::hooks::Received;
-use crate::sys::scribe::{Scribe, Word};
+use crate::sys::job_log_tail::Batch;
+use crate::sys::journal_writer::{JournalEvent, JournalWriter};
 use crate::sys::signals::{Asked, Signals};
 use crate::telemetry::emit::Telemetry;
 use caches::CacheWatch;
@@ -121,9 +121,9 @@ struct Supervisor {
     update: Option<JoinHandle<std::io::Result<bool>>>,
     output: Output,
     heard: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
-    scribe: Option<Scribe>,
+    scribe: Option<JournalWriter>,
     deployments: DeploymentRule,
-    words: mpsc::UnboundedReceiver<Word>,
+    words: mpsc::UnboundedReceiver<JournalEvent>,
     telemetry: Telemetry,
     hall: Hall,
     registrar: Option<Arc<Registrar>>,
@@ -139,7 +139,7 @@ struct Supervisor {
 enum Happened {
     Asked(Asked),
     Heard(Heard),
-    Word(Word),
+    Word(JournalEvent),
     Listener(ListenerEnd),
     Odd(crate::domain::odd_file::OddFile),
     WorkerEnded,

@@ -3,8 +3,8 @@
 
 use nix::sys::stat::Mode;
 use runner_init::domain::cache::CacheResult;
-use runner_init::sys::diag::{self, Batch, Follower};
 use runner_init::sys::door::Dir;
+use runner_init::sys::job_log_tail::{self, Batch, Follower};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ struct Stage {
 impl Stage {
     fn new() -> Stage {
         let dir = TempDir::new().expect("a directory");
-        diag::prepare(dir.path(), None).expect("it is ours");
+        job_log_tail::prepare(dir.path(), None).expect("it is ours");
         Stage::in_dir(dir)
     }
 

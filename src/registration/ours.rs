@@ -6,7 +6,7 @@
 use super::Registrar;
 use crate::domain::registration::{Remembered, Trace};
 use crate::github::{ApiError, Client, Runner};
-use crate::sys::clerk::Clerk;
+use crate::sys::disk_thread::DiskThread;
 use crate::sys::door::Odd;
 use crate::sys::remove::remove;
 use crate::sys::runner_file::RunnerFile;
@@ -22,7 +22,7 @@ pub(crate) struct Memory {
     /// The file.
     pub file: PathBuf,
     /// Writes it.
-    pub clerk: Clerk,
+    pub clerk: DiskThread,
     /// The runner's user is ours, and so that file is theirs as well.
     pub jobs_can_write: bool,
 }

@@ -7,8 +7,8 @@ use crate::domain::death::Space;
 use crate::domain::job::jobs::JobNumber;
 use crate::domain::last_word::LastWord;
 use crate::domain::queue::Question;
-use crate::sys::last_word;
 use crate::sys::prober::Answer;
+use crate::sys::worker_log_end;
 use chrono::{DateTime, Utc};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Supervisor {
         let log = began.and_then(|began| self.workers.crew.log(began));
         let read = |name| {
             let (runner, user) = (self.files.dir.clone(), self.launch.user.clone());
-            last_word::read(runner, format!("_diag/{name}"), user).ok()
+            worker_log_end::read(runner, format!("_diag/{name}"), user).ok()
         };
         let word = log.and_then(read);
         let space = failed.then(|| self.sampler.least_space());

@@ -9,8 +9,8 @@ use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Proxies, RetryPolicy, Roots};
 use crate::registration::{Access, Ground, JobListCache, KnownRunner, Memory, Registrar};
 use crate::sys::child::Launch;
-use crate::sys::outlet::Outlet;
 use crate::sys::runner_user;
+use crate::sys::stdio::OutputWriter;
 use crate::telemetry::emit::ApiMeter;
 use chrono::Utc;
 use std::ffi::OsString;
@@ -32,7 +32,7 @@ pub(super) fn registrar(
     config: &Config,
     launch: &Launch,
     files: &Files,
-    outlets: &[Outlet; 2],
+    outlets: &[OutputWriter; 2],
     meter: ApiMeter,
 ) -> Result<Option<Registrar>, StartError> {
     let environment = &launch.env;

@@ -5,7 +5,7 @@ use super::fault::StartError;
 use crate::domain::notice::Notice;
 use crate::domain::odd_file::{OddFile, Told};
 use crate::domain::restart::UPDATE_WAIT;
-use crate::sys::clerk::Clerk;
+use crate::sys::disk_thread::DiskThread;
 use crate::sys::door::{Dir, Odd};
 use crate::sys::updater;
 use std::path::Path;
@@ -18,7 +18,7 @@ const WAITING: usize = 32;
 /// How what the runner's user can write is reached.
 pub(super) struct Files {
     pub(super) dir: Dir,
-    pub(super) clerk: Clerk,
+    pub(super) clerk: DiskThread,
     pub(super) odd: mpsc::Receiver<OddFile>,
     told: Told,
 }
@@ -29,7 +29,7 @@ impl Files {
         let os = |what| move |source| StartError::Os { what, source };
         let (heard, odd) = mpsc::channel(WAITING);
         let dir = Dir::open(path).map_err(os("the runner's directory"))?.telling(Odd::to(heard));
-        let clerk = Clerk::start().map_err(os("a thread for the runner's files"))?;
+        let clerk = DiskThread::start().map_err(os("a thread for the runner's files"))?;
         Ok(Files { dir, clerk, odd, told: Told::default() })
     }
 

@@ -12,7 +12,7 @@ use crate::domain::queue::Question;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
 use crate::domain::totals::{Bounds, Totals};
 use crate::sys::journal::JournalReplay;
-use crate::sys::scribe::Word;
+use crate::sys::journal_writer::JournalEvent;
 
 /// What is known of the rows.
 pub(super) struct JobLog {
@@ -82,19 +82,19 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn journal_said(&mut self, word: Word) {
-        self.job_log.unwritten -= u64::from(matches!(word, Word::Written(_)));
+    pub(super) fn journal_said(&mut self, word: JournalEvent) {
+        self.job_log.unwritten -= u64::from(matches!(word, JournalEvent::Written(_)));
         let notice = match word {
-            Word::Written(row) => {
+            JournalEvent::Written(row) => {
                 let notice = self.job_log.history.written(*row);
                 self.hall.recent = self.job_log.history.recent();
                 notice
             }
-            Word::Fault { kind, detail } => Notice::JournalFault { kind, detail },
-            Word::Opened(replay) => return self.replayed(*replay),
-            Word::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept },
-            Word::Ended { unwritten: 0 } => return,
-            Word::Ended { unwritten } => Notice::RowsLost { rows: unwritten as u64 },
+            JournalEvent::Fault { kind, detail } => Notice::JournalFault { kind, detail },
+            JournalEvent::Opened(replay) => return self.replayed(*replay),
+            JournalEvent::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept },
+            JournalEvent::Ended { unwritten: 0 } => return,
+            JournalEvent::Ended { unwritten } => Notice::RowsLost { rows: unwritten as u64 },
         };
         self.telemetry.emit(&notice);
         self.show();

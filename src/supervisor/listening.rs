@@ -9,10 +9,10 @@ use crate::domain::ladder::{LAST_WORDS, Rung};
 use crate::domain::lifecycle::Input;
 use crate::sys::below::{self, Whom};
 use crate::sys::child::{Heard, Listener};
-use crate::sys::clerk::PATIENCE;
+use crate::sys::disk_thread::PATIENCE;
 use crate::sys::prober::Answer;
 use crate::sys::runner_file;
-use crate::sys::worker::Watch;
+use crate::sys::worker_probe::Watch;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 

@@ -9,8 +9,8 @@ use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
 use crate::registration::Registrar;
 use crate::sys::child::{Launch, Output};
-use crate::sys::outlet::Outlet;
 use crate::sys::prelaunch::{self, PrelaunchSteps};
+use crate::sys::stdio::OutputWriter;
 use crate::telemetry::emit::ApiMeter;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -31,7 +31,7 @@ impl Preparation {
         config: &Config,
         launch: &Launch,
         files: &Files,
-        outlets: &[Outlet; 2],
+        outlets: &[OutputWriter; 2],
         meter: &ApiMeter,
     ) -> Result<(Preparation, Option<Registrar>), StartError> {
         let steps = PrelaunchSteps {

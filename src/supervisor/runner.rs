@@ -8,7 +8,7 @@ use crate::domain::event::Exit;
 use crate::sys::child::Launch;
 use crate::sys::engine::EngineAddress;
 use crate::sys::runner_user::{self, RunnerUser};
-use crate::sys::{diag, disk, oom_score, ownership, runner_file, startup_checks};
+use crate::sys::{disk, job_log_tail, oom_score, ownership, runner_file, startup_checks};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ pub(super) fn launch(
     }
     check(vars::RUNNER_DIR.name, &diag, user.as_ref())?;
     check(vars::RUNNER_WORK_DIR.name, &work_dir, user.as_ref())?;
-    if let Err(error) = diag::prepare(&dir, user.as_ref()) {
+    if let Err(error) = job_log_tail::prepare(&dir, user.as_ref()) {
         // The worker makes it too, and it is watched from then on.
         tracing::debug!(event = "pages_not_made", error = %error);
     }

@@ -26,10 +26,10 @@ use crate::http::middleware::Names;
 use crate::http::{self, Scrapes, View, page, server};
 use crate::sys::child::Output;
 use crate::sys::journal;
-use crate::sys::outlet::Outlet;
+use crate::sys::journal_writer::{self, JournalWriter, Opened};
 use crate::sys::run_dir;
-use crate::sys::scribe::{self, Opened, Scribe};
 use crate::sys::signals::Signals;
+use crate::sys::stdio::OutputWriter;
 use crate::telemetry::emit::{ApiMeter, Telemetry};
 use crate::telemetry::exporter::Exporter;
 use chrono::{DateTime, Utc};
@@ -87,7 +87,7 @@ pub(crate) struct Setup {
     /// The door.
     pub tcp: Tcp,
     /// Our stdout and stderr.
-    pub outlets: [Outlet; 2],
+    pub outlets: [OutputWriter; 2],
 }
 
 pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Result<Supervisor, StartError> {
@@ -98,7 +98,7 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
     let (clock, now) = clock();
 
     let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
-    let (journal, found) = match scribe::open(&settings).map_err(StartError::JobLog)? {
+    let (journal, found) = match journal_writer::open(&settings).map_err(StartError::JobLog)? {
         Opened::Log(journal, replay) => (Some(journal), Ok(replay)),
         Opened::Unusable(detail) => (None, Err(detail)),
     };
@@ -113,7 +113,7 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
     let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), identity);
 
     let (words_in, words) = mpsc::unbounded_channel();
-    let scribe = Scribe::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
+    let scribe = JournalWriter::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
     let sampler = Sampler::start(&config, work_dir.clone()).map_err(os("threads for the disk"))?;
     let mut supervisor = Supervisor {
         life,

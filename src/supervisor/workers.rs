@@ -7,7 +7,7 @@ use crate::domain::event::{RunnerEvent, Worker};
 use crate::domain::job::crew::{Crew, Id};
 use crate::domain::lifecycle::Input;
 use crate::domain::parse::Reading;
-use crate::sys::worker::Watch;
+use crate::sys::worker_probe::Watch;
 
 /// The workers of the listener that runs, or ran last.
 #[derive(Default)]

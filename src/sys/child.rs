@@ -2,7 +2,7 @@
 //!
 //! Everything it writes is passed on, byte for byte and in whole lines; what it means travels to the supervisor.
 
-use super::outlet::{Outlet, widen};
+use super::stdio::{OutputWriter, widen};
 use crate::child_setup::{self, Ids};
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
@@ -64,7 +64,7 @@ impl Launch {
 #[derive(Clone)]
 pub struct Output {
     /// Our stdout and stderr, in the order of [`Stream::ALL`].
-    pub outlets: [Outlet; 2],
+    pub outlets: [OutputWriter; 2],
     /// Lines heard, in the same order.
     pub lines: Arc<[AtomicU64; 2]>,
 }
@@ -204,7 +204,7 @@ async fn hear(
 }
 
 /// Hands whole lines to the outlet, or everything if `all` or if one line fills the buffer; returns what remains.
-pub(super) async fn pass(outlet: &Outlet, mut buffer: Vec<u8>, all: bool) -> Vec<u8> {
+pub(super) async fn pass(outlet: &OutputWriter, mut buffer: Vec<u8>, all: bool) -> Vec<u8> {
     let end = memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1);
     let end = if all || (end == 0 && buffer.len() >= CHUNK) { buffer.len() } else { end };
     if end == 0 {
@@ -212,7 +212,7 @@ pub(super) async fn pass(outlet: &Outlet, mut buffer: Vec<u8>, all: bool) -> Vec
     }
     let rest = buffer[end..].to_vec();
     buffer.truncate(end);
-    let mut next = outlet.pass(buffer).await;
+    let mut next = outlet.write(buffer).await;
     next.reserve(CHUNK.max(rest.len()));
     next.extend_from_slice(&rest);
     next

@@ -1,7 +1,7 @@
 //! Runs `config.sh`: what it prints is passed on and remembered; if nobody wants its end any more, its whole group is killed.
 
 use super::child::{Launch, exit_of, pass};
-use super::outlet::Outlet;
+use super::stdio::OutputWriter;
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
 use nix::sys::signal::{Signal, killpg};
@@ -41,7 +41,7 @@ impl Drop for KillOnDrop {
 ///
 /// # Panics
 /// Never: a fresh child has the pipes that were asked for.
-pub async fn run(command: &Launch, outlets: &[Outlet; 2]) -> io::Result<ScriptOutcome> {
+pub async fn run(command: &Launch, outlets: &[OutputWriter; 2]) -> io::Result<ScriptOutcome> {
     let mut child = command.command().kill_on_drop(true).spawn()?;
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
     let mut leash = KillOnDrop(group);
@@ -53,7 +53,7 @@ pub async fn run(command: &Launch, outlets: &[Outlet; 2]) -> io::Result<ScriptOu
     Ok(ScriptOutcome { exit: exit_of(status), lines: [out, err].concat() })
 }
 
-async fn listen(mut pipe: impl AsyncRead + Unpin, outlet: &Outlet) -> Vec<String> {
+async fn listen(mut pipe: impl AsyncRead + Unpin, outlet: &OutputWriter) -> Vec<String> {
     let mut decoder = LineDecoder::default();
     let mut lines: Vec<String> = Vec::new();
     let mut keep = |line: &[u8]| {

@@ -4,8 +4,8 @@
 //! The listener writes `_diag/Runner_TIME-utc.log` and goes on in a further one when that has grown. Jobs can write there too:
 //! what is no file is not opened, and a line is cut where no line of ours would go on.
 
-use super::diag::{events, wait};
 use super::door::{self, Dir};
+use super::job_log_tail::{events, wait};
 use crate::domain::polls::{TraceWord, read};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};

@@ -7,7 +7,7 @@
 use super::child::Launch;
 use super::engine::EngineAddress;
 use super::http_request::{self, HttpRequest};
-use super::outlet::Outlet;
+use super::stdio::OutputWriter;
 use super::{config_script, runner_user};
 use crate::domain::event::Exit;
 use crate::domain::notice::Notice;
@@ -48,7 +48,7 @@ impl PrelaunchSteps {
 pub async fn run(
     steps: PrelaunchSteps,
     environment: Vec<(OsString, OsString)>,
-    outlets: [Outlet; 2],
+    outlets: [OutputWriter; 2],
     tell: UnboundedSender<Notice>,
 ) {
     // Nobody who listens is gone before us, but for the end of everything.
@@ -109,7 +109,10 @@ async fn ping(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> i
 }
 
 /// Runs the system's own program; `Err` says why the store was not updated.
-async fn update_certificates(env: Vec<(OsString, OsString)>, outlets: &[Outlet; 2]) -> Result<(), String> {
+async fn update_certificates(
+    env: Vec<(OsString, OsString)>,
+    outlets: &[OutputWriter; 2],
+) -> Result<(), String> {
     let path = value(&env, "PATH").unwrap_or_default().to_owned();
     let root = runner_user::is_root().then_some(0);
     let (program, args) = command(&path, root)?;

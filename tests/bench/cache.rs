@@ -2,8 +2,8 @@
 
 use super::report::{Report, Target, median, number, table};
 use super::{Plan, process};
-use runner_init::sys::diag::{self, Follower};
 use runner_init::sys::door::Dir;
+use runner_init::sys::job_log_tail::{self, Follower};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -98,7 +98,7 @@ struct Stage {
 impl Stage {
     fn new(pages: usize) -> Stage {
         let dir = TempDir::new().expect("a temporary directory");
-        diag::prepare(dir.path(), None).expect("ours");
+        job_log_tail::prepare(dir.path(), None).expect("ours");
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.arg("follow").arg(dir.path()).arg(pages.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");

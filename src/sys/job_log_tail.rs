@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
-use pages::Pages;
+use pages::LogPages;
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::os::fd::AsFd;
@@ -74,7 +74,7 @@ impl Follower {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (sender, batches) = mpsc::channel(BATCHES);
-        let pages = Pages::new(runner, sender);
+        let pages = LogPages::new(runner, sender);
         let mut watcher =
             Watcher { inotify, stop: Arc::clone(&stop), here: None, above: None, pages, space, looked: None };
         watcher.aim(false)?;
@@ -124,7 +124,7 @@ struct Watcher {
     here: Option<WatchDescriptor>,
     /// The watch on what is above it, until it is there.
     above: Option<WatchDescriptor>,
-    pages: Pages,
+    pages: LogPages,
     /// A step that fails for want of space fails while a page grows or as it is closed.
     space: Arc<Lowest>,
     looked: Option<Duration>,

@@ -19,26 +19,26 @@ type Task = Box<dyn FnOnce() + Send>;
 
 /// The way to the thread, which ends with the last of them.
 #[derive(Clone, Debug)]
-pub struct Clerk {
+pub struct DiskThread {
     tasks: Sender<Task>,
     is_late: Arc<AtomicBool>,
     patience: Duration,
 }
 
-impl Clerk {
+impl DiskThread {
     /// Begins now: later there may be no process left to be had.
     ///
     /// # Errors
     /// If the operating system refuses a thread.
-    pub fn start() -> io::Result<Clerk> {
-        Clerk::with(PATIENCE)
+    pub fn start() -> io::Result<DiskThread> {
+        DiskThread::with(PATIENCE)
     }
 
-    fn with(patience: Duration) -> io::Result<Clerk> {
+    fn with(patience: Duration) -> io::Result<DiskThread> {
         let (tasks, inbox) = channel::<Task>();
         let work = move || inbox.into_iter().for_each(|task| task());
         std::thread::Builder::new().name("clerk".to_owned()).stack_size(STACK).spawn(work)?;
-        Ok(Clerk { tasks, is_late: Arc::default(), patience })
+        Ok(DiskThread { tasks, is_late: Arc::default(), patience })
     }
 
     /// Hands it over; it is done behind those before it, whether the answer is waited for or not.
@@ -52,7 +52,7 @@ impl Clerk {
         answer
     }
 
-    /// [`Clerk::send`], and its answer; `None` if it does not come in time.
+    /// [`DiskThread::send`], and its answer; `None` if it does not come in time.
     pub async fn ask<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let answer = self.send(task);
         let is_late = self.is_late.load(Ordering::Relaxed);
@@ -70,7 +70,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_hangs_is_not_waited_for_and_what_comes_behind_it_is_done_in_order() {
-        let clerk = Clerk::with(IMPATIENCE * 3).expect("a thread");
+        let clerk = DiskThread::with(IMPATIENCE * 3).expect("a thread");
         assert_eq!(clerk.ask(|| 1).await, Some(1));
         let (go, hangs) = mpsc::channel::<()>();
         assert_eq!(clerk.ask(move || hangs.recv().is_ok()).await, None);

@@ -29,7 +29,7 @@ const STACK: usize = 64 * 1024;
 
 /// One of our two output streams. Clones share it.
 #[derive(Clone)]
-pub struct Outlet {
+pub struct OutputWriter {
     shared: Arc<Shared>,
 }
 
@@ -48,34 +48,34 @@ struct Queue {
     writing: bool,
     /// The writer waits for `filled`; a call that wakes nobody still costs a system call.
     idle: bool,
-    pace: Pace,
+    pace: Backpressure,
     dropped: u64,
 }
 
 /// What becomes of more lines than the consumer takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Pace {
+enum Backpressure {
     /// Over [`HIGH`] their writer waits.
     #[default]
-    Wait,
+    Block,
     /// The consumer stands still: they fill the [`ROOM`].
-    Fill,
+    Buffer,
     /// It is full: they are let go until half of it is free.
     Drop,
 }
 
-impl Outlet {
+impl OutputWriter {
     /// Starts the writer of one stream on a duplicate of our descriptor.
     ///
     /// # Errors
     /// If the descriptor cannot be duplicated or the thread not started.
-    pub fn start(stream: Stream) -> io::Result<Outlet> {
+    pub fn start(stream: Stream) -> io::Result<OutputWriter> {
         let fd = match stream {
             Stream::Stdout => io::stdout().as_fd().try_clone_to_owned()?,
             Stream::Stderr => io::stderr().as_fd().try_clone_to_owned()?,
         };
         widen(fd.as_fd());
-        let outlet = Outlet {
+        let outlet = OutputWriter {
             shared: Arc::new(Shared {
                 queue: Mutex::default(),
                 filled: Condvar::new(),
@@ -92,23 +92,23 @@ impl Outlet {
     }
 
     /// Passes whole lines on, waiting for room while the consumer moves. Returns an empty buffer to fill next.
-    pub async fn pass(&self, lines: Vec<u8>) -> Vec<u8> {
-        let mut ahead = self.ahead();
-        while ahead > HIGH && tokio::time::timeout(PATIENCE, self.room()).await.is_err() {
-            let before = std::mem::replace(&mut ahead, self.ahead());
+    pub async fn write(&self, lines: Vec<u8>) -> Vec<u8> {
+        let mut ahead = self.queued();
+        while ahead > HIGH && tokio::time::timeout(PATIENCE, self.wait_capacity()).await.is_err() {
+            let before = std::mem::replace(&mut ahead, self.queued());
             if ahead >= before {
-                self.lock().pace = Pace::Fill;
+                self.lock().pace = Backpressure::Buffer;
                 break;
             }
         }
-        self.offer(lines)
+        self.try_write(lines)
     }
 
     /// Passes whole lines on, or lets them go at once if there is no room.
-    pub fn offer(&self, mut lines: Vec<u8>) -> Vec<u8> {
+    pub fn try_write(&self, mut lines: Vec<u8>) -> Vec<u8> {
         let mut queue = self.lock();
-        if queue.pace == Pace::Drop || queue.bytes + lines.len() > ROOM {
-            queue.pace = Pace::Drop;
+        if queue.pace == Backpressure::Drop || queue.bytes + lines.len() > ROOM {
+            queue.pace = Backpressure::Drop;
             queue.dropped += memchr::memchr_iter(b'\n', &lines).count() as u64;
             lines.clear();
             return lines;
@@ -138,13 +138,13 @@ impl Outlet {
     }
 
     /// Bytes the consumer has still to take, if it is waited for.
-    fn ahead(&self) -> usize {
+    fn queued(&self) -> usize {
         let queue = self.lock();
-        if queue.pace == Pace::Wait { queue.bytes } else { 0 }
+        if queue.pace == Backpressure::Block { queue.bytes } else { 0 }
     }
 
-    async fn room(&self) {
-        while self.ahead() > LOW {
+    async fn wait_capacity(&self) {
+        while self.queued() > LOW {
             self.shared.room.notified().await;
         }
         // An earlier launch's pipe may wait as well.
@@ -156,10 +156,10 @@ impl Outlet {
     }
 }
 
-impl Write for Outlet {
+impl Write for OutputWriter {
     /// A log line, whole; never waits.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.offer(line.to_vec());
+        self.try_write(line.to_vec());
         Ok(line.len())
     }
 
@@ -177,7 +177,7 @@ impl Shared {
                 if let Some(chunk) = queue.chunks.pop_front() {
                     break chunk;
                 }
-                queue.pace = Pace::Wait;
+                queue.pace = Backpressure::Block;
                 queue.idle = true;
                 self.emptied.notify_all();
                 queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -195,9 +195,9 @@ impl Shared {
                 queue.spares.push(chunk);
             }
             queue.pace = match queue.pace {
-                Pace::Drop if queue.bytes <= ROOM / 2 => Pace::Fill,
-                Pace::Fill if queue.bytes <= LOW => Pace::Wait,
-                same @ (Pace::Wait | Pace::Fill | Pace::Drop) => same,
+                Backpressure::Drop if queue.bytes <= ROOM / 2 => Backpressure::Buffer,
+                Backpressure::Buffer if queue.bytes <= LOW => Backpressure::Block,
+                same @ (Backpressure::Block | Backpressure::Buffer | Backpressure::Drop) => same,
             };
             if queue.bytes <= LOW && queue.bytes + written > LOW {
                 self.room.notify_one();

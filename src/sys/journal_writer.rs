@@ -22,7 +22,7 @@ const MOST_WAITING: usize = 10_000;
 
 /// What the thread says.
 #[derive(Debug)]
-pub enum Word {
+pub enum JournalEvent {
     /// The row is on disk (or, without a log, counted in memory).
     Written(Box<JobRecord>),
     /// Something is wrong with the job log.
@@ -50,7 +50,7 @@ pub enum Word {
 
 /// The supervisor's end.
 #[derive(Debug)]
-pub struct Scribe {
+pub struct JournalWriter {
     rows: Sender<JobRecord>,
     _thread: JoinHandle<()>,
 }
@@ -87,7 +87,7 @@ fn why(path: PathBuf, source: io::Error) -> String {
     chain(&OpenError::Unusable { path, source })
 }
 
-impl Scribe {
+impl JournalWriter {
     /// Starts the thread; `journal` is `None` if the log could not be opened.
     ///
     /// # Errors
@@ -95,36 +95,36 @@ impl Scribe {
     pub fn start(
         journal: Option<Box<Journal>>,
         settings: JournalSettings,
-        words: mpsc::UnboundedSender<Word>,
-    ) -> std::io::Result<Scribe> {
+        words: mpsc::UnboundedSender<JournalEvent>,
+    ) -> std::io::Result<JournalWriter> {
         let (rows, inbox) = channel();
-        let mut desk = Desk { journal, settings, words, waiting: VecDeque::new(), in_trouble: false };
+        let mut desk = WriterLoop { journal, settings, words, waiting: VecDeque::new(), in_trouble: false };
         let thread =
             std::thread::Builder::new().name("job-log".to_owned()).spawn(move || desk.work(&inbox))?;
-        Ok(Scribe { rows, _thread: thread })
+        Ok(JournalWriter { rows, _thread: thread })
     }
 
-    /// Hands a row over; its acknowledgement comes as a [`Word`].
+    /// Hands a row over; its acknowledgement comes as a [`JournalEvent`].
     pub fn write(&self, row: JobRecord) {
         // The thread lives as long as we do.
         let _ = self.rows.send(row);
     }
 }
 
-struct Waiting {
+struct PendingRow {
     row: JobRecord,
     counted: bool,
 }
 
-struct Desk {
+struct WriterLoop {
     journal: Option<Box<Journal>>,
     settings: JournalSettings,
-    words: mpsc::UnboundedSender<Word>,
-    waiting: VecDeque<Waiting>,
+    words: mpsc::UnboundedSender<JournalEvent>,
+    waiting: VecDeque<PendingRow>,
     in_trouble: bool,
 }
 
-impl Desk {
+impl WriterLoop {
     fn work(&mut self, inbox: &Receiver<JobRecord>) {
         loop {
             let idle = self.waiting.is_empty() && self.journal.is_some();
@@ -140,13 +140,13 @@ impl Desk {
             }
             self.write_waiting();
         }
-        self.say(Word::Ended { unwritten: self.waiting.len() });
+        self.say(JournalEvent::Ended { unwritten: self.waiting.len() });
     }
 
     fn take(&mut self, row: JobRecord) {
         let counted = self.journal.is_none();
         if counted {
-            self.say(Word::Written(Box::new(row.clone())));
+            self.say(JournalEvent::Written(Box::new(row.clone())));
         }
         if self.waiting.len() == MOST_WAITING {
             self.waiting.pop_front();
@@ -155,7 +155,7 @@ impl Desk {
                 "too many rows wait for the disk: the oldest was let go".to_owned(),
             );
         }
-        self.waiting.push_back(Waiting { row, counted });
+        self.waiting.push_back(PendingRow { row, counted });
     }
 
     fn reopen(&mut self) {
@@ -164,7 +164,7 @@ impl Desk {
         }
         if let Ok(Opened::Log(journal, replay)) = open(&self.settings) {
             self.journal = Some(journal);
-            self.say(Word::Opened(replay));
+            self.say(JournalEvent::Opened(replay));
         }
     }
 
@@ -178,8 +178,8 @@ impl Desk {
                 return;
             }
             self.in_trouble = false;
-            if let Some(Waiting { row, counted: false }) = self.waiting.pop_front() {
-                self.say(Word::Written(Box::new(row)));
+            if let Some(PendingRow { row, counted: false }) = self.waiting.pop_front() {
+                self.say(JournalEvent::Written(Box::new(row)));
             }
             self.compact();
         }
@@ -188,17 +188,17 @@ impl Desk {
     fn compact(&mut self) {
         let Some(journal) = self.journal.as_mut() else { return };
         match journal.compact_if_due() {
-            Ok(Some(done)) => self.say(Word::Compacted { folded: done.folded, kept: done.kept }),
+            Ok(Some(done)) => self.say(JournalEvent::Compacted { folded: done.folded, kept: done.kept }),
             Ok(None) => {}
             Err(error) => self.fault(FaultKind::WriteFailed, chain(&error)),
         }
     }
 
     fn fault(&self, kind: FaultKind, detail: String) {
-        self.say(Word::Fault { kind, detail });
+        self.say(JournalEvent::Fault { kind, detail });
     }
 
-    fn say(&self, word: Word) {
+    fn say(&self, word: JournalEvent) {
         // At the very end nobody may be listening any more.
         let _ = self.words.send(word);
     }

@@ -43,7 +43,7 @@ struct Job {
 
 /// What is known of the files.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(super) struct LogPages {
     runner: Dir,
     batches: mpsc::Sender<Batch>,
     job: Option<Job>,
@@ -52,9 +52,9 @@ pub(super) struct Pages {
     candidates: Vec<(String, Option<Page>)>,
 }
 
-impl Pages {
-    pub(super) fn new(runner: Dir, batches: mpsc::Sender<Batch>) -> Pages {
-        Pages { runner, batches, job: None, buffer: Vec::new(), candidates: Vec::new() }
+impl LogPages {
+    pub(super) fn new(runner: Dir, batches: mpsc::Sender<Batch>) -> LogPages {
+        LogPages { runner, batches, job: None, buffer: Vec::new(), candidates: Vec::new() }
     }
 
     pub(super) fn runner(&self) -> &Dir {
