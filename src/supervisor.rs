@@ -26,9 +26,9 @@ pub(crate) use fault::StartError;
 pub(crate) use look::{Finding, look};
 pub(crate) use start::{Setup, Tcp};
 
-use crate::domain::death::Space;
 use crate::domain::dora::DeploymentRule;
 use crate::domain::event::Now;
+use crate::domain::failure::Space;
 use crate::domain::job::jobs::Jobs;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;

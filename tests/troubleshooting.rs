@@ -18,7 +18,7 @@ const MADE: &[(&str, &str, &str)] = &[
     ("config/parsers/secrets.rs", "fn jit", "fn jit_name"),
     ("demo.rs", "fn run", "fn environment"),
     ("domain/configure.rs", "pub fn fault", ""),
-    ("domain/lifecycle/enlisting.rs", "fn registration_late", ""),
+    ("domain/lifecycle/registration.rs", "fn registration_late", ""),
     ("domain/lifecycle/leaving.rs", "fn removal_cut_short", ""),
     ("github/error.rs", "fn answer", "fn advice"),
     ("init.rs", "", ""),

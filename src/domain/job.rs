@@ -13,11 +13,11 @@
 //! Undecidable from the text, and left so: where neither `/proc` nor `_diag` can be read, every line is believed; and a job whose
 //! end is read before its worker is known to be gone while the runner also prints its trace waits for the next whole line.
 
-mod claim;
 pub mod crew;
+mod deferred;
 pub mod history;
 pub mod jobs;
-mod name;
+mod multiline_name;
 mod open;
 #[cfg(test)]
 mod tests;
@@ -29,8 +29,8 @@ use super::event::{Now, RunnerEvent, TaskResult, Worker};
 use super::parse::Reading;
 use super::record::{JobRecord, JobStatus, RowStatus};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use claim::{Claim, Claims};
-use name::{Part, Told, can_be_in_a_name};
+use deferred::{DeferredLine, DeferredLines};
+use multiline_name::{Part, SeenLines, can_be_in_a_name};
 use open::same_name;
 use std::time::Duration;
 
@@ -115,9 +115,9 @@ pub struct JobTracker {
     last_start: Option<DateTime<Utc>>,
     last_look: Duration,
     /// The name of the job that ended last: its other voice may follow.
-    ended: Told,
+    ended: SeenLines,
     /// Lines of a name whose first line has not been heard: the trace's was damaged, the terminal's will follow.
-    ahead: Told,
+    ahead: SeenLines,
     tracing: bool,
 }
 
@@ -240,11 +240,11 @@ impl JobTracker {
         let Some(job) = self.open.as_mut().filter(|job| job.seen) else { return Vec::new() };
         let mut claims = job.claims.after(&job.name);
         let ended = match claims.next() {
-            Some(Claim::Completed { result, at, .. }) => {
+            Some(DeferredLine::Completed { result, at, .. }) => {
                 let elapsed = job.elapsed(at);
                 self.close(status_of(result), Some(elapsed), Unborn::Completed, at)
             }
-            Some(start @ Claim::Started { at, .. }) => {
+            Some(start @ DeferredLine::Started { at, .. }) => {
                 claims.put_back(start);
                 self.close(JobStatus::Abandoned, None, Unborn::NextJob, at)
             }
@@ -333,14 +333,14 @@ impl JobTracker {
     }
 
     /// Does what a claim said, at its time.
-    fn grant(&mut self, claim: Claim) -> Vec<JobChange> {
+    fn grant(&mut self, claim: DeferredLine) -> Vec<JobChange> {
         match claim {
-            Claim::Started { name, stamp, at } => {
+            DeferredLine::Started { name, stamp, at } => {
                 let ended = self.close(JobStatus::Abandoned, None, Unborn::NextJob, at);
                 self.claim(&name, stamp.as_deref(), at);
                 ended.into_iter().chain(self.confirm()).collect()
             }
-            Claim::Completed { name, result, at } => {
+            DeferredLine::Completed { name, result, at } => {
                 let open = self.open.as_ref().filter(|job| same_name(&job.name, &name));
                 let elapsed = open.map(|job| job.elapsed(at));
                 elapsed
@@ -366,10 +366,10 @@ impl JobTracker {
             seen: false,
             gone: None,
             stamp: stamp.map(str::to_owned),
-            told: Told::default(),
-            claims: Claims::default(),
+            told: SeenLines::default(),
+            claims: DeferredLines::default(),
         });
-        (self.ended, self.dropped, self.last_look) = (Told::default(), None, now.up);
+        (self.ended, self.dropped, self.last_look) = (SeenLines::default(), None, now.up);
     }
 
     /// The open job is over; a claim was none, for that reason. If the listener has said what came then, that is the next claim.
@@ -388,9 +388,9 @@ impl JobTracker {
     }
 
     /// What the listener has said since the end that was just settled: its next start is the next claim, and the rest its.
-    fn go_on(&mut self, mut claims: Claims) {
+    fn go_on(&mut self, mut claims: DeferredLines) {
         while let Some(claim) = claims.next() {
-            if let Claim::Started { name, stamp, at } = claim {
+            if let DeferredLine::Started { name, stamp, at } = claim {
                 self.claim(&name, stamp.as_deref(), at);
                 self.open.iter_mut().for_each(|job| job.claims = std::mem::take(&mut claims));
             }

@@ -5,8 +5,8 @@
 //! runner, `Failed` of one whose report was refused. The worker's log has the result before it is reported, and what became of
 //! the report.
 
-use super::death::Cause;
 use super::event::TaskResult;
+use super::failure::Cause;
 use super::job::status_of;
 use super::record::{JobRecord, JobStatus, RowStatus};
 

@@ -1,18 +1,18 @@
 //! One table says what the supervisor does: `match (phase, input)`, time in as an argument, deadline out as a value.
 
 mod connection;
-mod enlisting;
 mod leaving;
+mod messages;
 mod mute;
+mod registration;
 mod session;
-mod steps;
-mod terms;
 #[cfg(test)]
 mod tests;
+mod transitions;
 
-pub use terms::{Action, Input, Settings};
+pub use messages::{Action, Input, Settings};
 
-use super::echo::EchoFilter;
+use super::dedup::DedupFilter;
 use super::event::{GhostCause, Now, StopKind};
 use super::job::JobTracker;
 use super::ladder::Climb;
@@ -81,7 +81,7 @@ pub struct Lifecycle {
     /// When GitHub is asked next, if no job is open then.
     ask_at: Option<Duration>,
     jobs: JobTracker,
-    echo: EchoFilter,
+    echo: DedupFilter,
     version: Option<String>,
     rng: fastrand::Rng,
     shown: (State, Now),
@@ -112,7 +112,7 @@ impl Lifecycle {
             disagreements: 0,
             ask_at: None,
             jobs: JobTracker::default(),
-            echo: EchoFilter::default(),
+            echo: DedupFilter::default(),
             version: None,
             rng: fastrand::Rng::with_seed(settings.seed),
             shown: (State::Starting, now),

@@ -2,9 +2,9 @@
 
 use super::cache::{CacheType, Tally};
 use super::context::ReportFault;
-use super::death::Cause;
 use super::engine::EngineNews;
 use super::event::{Exit, GhostCause, StopKind, Stream};
+use super::failure::Cause;
 use super::job::{Doubt, Unborn};
 use super::ladder::Rung;
 use super::odd_file::OddFile;

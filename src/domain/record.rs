@@ -90,7 +90,7 @@ pub struct JobRecord {
     pub lead_time: Option<Duration>,
     /// Open or over.
     pub status: RowStatus,
-    /// Why it was abandoned, or what the system saw when it failed: [`super::death::Cause`] in words.
+    /// Why it was abandoned, or what the system saw when it failed: [`super::failure::Cause`] in words.
     pub cause: Option<String>,
     /// What GitHub shows as the job's conclusion: differs from `status` where the runner tells GitHub another word than it prints.
     pub conclusion: Option<String>,

@@ -4,8 +4,8 @@
 //! The codes are `Constants.Runner.ReturnCode` of `actions/runner`; the policy is that of its own service wrapper, made honest:
 //! back-off grows and is jittered, and a code nobody knows is a crash, not a success.
 
-use super::death::Cause;
 use super::event::Exit;
+use super::failure::Cause;
 use std::time::Duration;
 
 /// Longest wait between two launches.

@@ -3,7 +3,7 @@
 
 use super::Supervisor;
 use super::errands::Done;
-use crate::domain::death::Space;
+use crate::domain::failure::Space;
 use crate::domain::job::jobs::JobNumber;
 use crate::domain::last_word::LastWord;
 use crate::domain::queue::Question;

@@ -4,7 +4,7 @@
 use super::errands::Done;
 use super::{Supervisor, utc_now};
 use crate::config::Config;
-use crate::domain::death::Cause;
+use crate::domain::failure::Cause;
 use crate::domain::job::history::JobHistory;
 use crate::domain::job::jobs::{JobNumber, JobStep, QueueAnswer};
 use crate::domain::notice::Notice;

@@ -3,8 +3,8 @@
 
 use super::workers::Workers;
 use super::{Supervisor, runner};
-use crate::domain::death::Space;
 use crate::domain::event::Exit;
+use crate::domain::failure::Space;
 use crate::domain::ladder::{LAST_WORDS, Rung};
 use crate::domain::lifecycle::Input;
 use crate::sys::below::{self, Whom};

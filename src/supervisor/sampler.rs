@@ -3,8 +3,8 @@
 
 use super::Supervisor;
 use crate::config::Config;
-use crate::domain::death::{self, Cause, OomWatch, Space};
 use crate::domain::event::{Exit, Stream};
+use crate::domain::failure::{self, Cause, OomWatch, Space};
 use crate::domain::job::usage::Meter;
 use crate::domain::notice::Notice;
 use crate::sys::cgroup::{Cgroup, JobPeak};
@@ -111,7 +111,7 @@ impl Sampler {
     /// What ended the listener, now that the disk has so much left.
     pub(super) fn cause(&mut self, exit: Exit, space: Option<Space>, up: Duration) -> Cause {
         let before = self.ooms.before(up);
-        death::cause(exit, before, self.oom_kills(up), space)
+        failure::cause(exit, before, self.oom_kills(up), space)
     }
 
     /// Reads the count, and remembers when.

@@ -1,6 +1,6 @@
 //! What the file system of a directory has left.
 
-use crate::domain::death::Space;
+use crate::domain::failure::Space;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 

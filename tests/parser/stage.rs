@@ -1,8 +1,8 @@
 //! A supervisor's mind behind two pipes: bytes, time and evidence go in, what it does is written down.
 
 use chrono::{DateTime, Utc};
-use runner_init::domain::death::cause;
 use runner_init::domain::event::{Exit, Now, Stream, Worker};
+use runner_init::domain::failure::cause;
 use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;

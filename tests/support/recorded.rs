@@ -2,8 +2,8 @@
 //! and did comes out. Nothing waits; an outage of twelve minutes takes a millisecond.
 
 use chrono::{DateTime, Utc};
-use runner_init::domain::death::cause;
 use runner_init::domain::event::{Exit, Now, RunnerEvent, StopKind, Stream, Worker};
+use runner_init::domain::failure::cause;
 use runner_init::domain::job::crew::{Crew, Id, Log, Look, Process};
 use runner_init::domain::ladder::Ladder;
 use runner_init::domain::last_word::{LastWord, settle};

@@ -5,7 +5,7 @@
 
 use super::usage::{Meter, Usage};
 use crate::domain::context::{Context, ReportFault};
-use crate::domain::death::{self, Cause, Space};
+use crate::domain::failure::{self, Cause, Space};
 use crate::domain::last_word::{LastWord, settle};
 use crate::domain::queue::{Question, QueueFault};
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
@@ -186,7 +186,7 @@ impl Jobs {
             return Vec::new();
         };
         if row.status == RowStatus::Finished(JobStatus::Failed) {
-            row.cause = death::of_failed_job(before, after, space).map(|cause| cause.to_string());
+            row.cause = failure::of_job(before, after, space).map(|cause| cause.to_string());
         }
         let (row, ask) = settle(row, word);
         if let Some((_, last)) = self.last.as_mut().filter(|(last, _)| *last == job) {

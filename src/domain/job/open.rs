@@ -1,8 +1,8 @@
 //! The open job: what is known of it, and whether a line can be true of it.
 
 use super::Doubt;
-use super::claim::Claims;
-use super::name::Told;
+use super::deferred::DeferredLines;
+use super::multiline_name::SeenLines;
 use crate::domain::event::{Now, RunnerEvent, Worker};
 use crate::domain::parse::{Reading, split_result};
 use crate::domain::record::{JobRecord, RowStatus};
@@ -34,8 +34,8 @@ pub struct OpenJob {
     /// When it was first known that its worker is gone.
     pub(super) gone: Option<Duration>,
     pub(super) stamp: Option<String>,
-    pub(super) told: Told,
-    pub(super) claims: Claims,
+    pub(super) told: SeenLines,
+    pub(super) claims: DeferredLines,
 }
 
 impl OpenJob {

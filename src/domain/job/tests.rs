@@ -395,7 +395,7 @@ fn what_is_remembered_of_a_job_is_bounded() {
     }
     let job = heard.0.open().expect("still the first");
     assert_eq!(job.told, {
-        let mut told = Told::default();
+        let mut told = SeenLines::default();
         for index in 0..128 {
             told.keep(&reading(&format!("{TS}: Running job: {index}")));
             told.keep(&reading(&format!("{index} completed with result: Failed")));

@@ -3,8 +3,8 @@
 
 use super::session::was_told;
 use super::{Action, Lifecycle, OneJob, Phase};
-use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
+use crate::domain::failure::Cause;
 use crate::domain::job::JobChange;
 use crate::domain::ladder::{Climb, Due};
 use crate::domain::notice::Notice;

@@ -3,8 +3,8 @@
 
 use super::connection::Session;
 use super::{Action, Lifecycle, Phase};
-use crate::domain::death::Cause;
 use crate::domain::event::{Now, RunnerEvent, StopKind, UpdateStep, Worker};
+use crate::domain::failure::Cause;
 use crate::domain::job::{JobChange, OpenJob};
 use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;

@@ -4,8 +4,8 @@ mod connection;
 
 use super::*;
 use crate::domain::budget::Budget;
-use crate::domain::death::Cause;
 use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
+use crate::domain::failure::Cause;
 use crate::domain::ladder::{Ladder, Rung};
 use crate::domain::parse::Reading;
 use crate::domain::parse::parse;

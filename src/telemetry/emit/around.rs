@@ -1,8 +1,8 @@
 //! Log lines for Docker, certificates and the listener's exit. What the system around the runner did: log lines, most
 //! of whose metrics are moved elsewhere.
 
-use crate::domain::death::Cause;
 use crate::domain::event::Exit;
+use crate::domain::failure::Cause;
 use crate::domain::odd_file::OddFile;
 use crate::domain::restart::RestartReason;
 use crate::telemetry::catalog as c;

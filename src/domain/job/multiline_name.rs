@@ -17,7 +17,7 @@ const MOST: usize = 256;
 
 /// What was said as the job started, and what of it has not been said again since its completion began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct SeenLines {
     voices: [Vec<u64>; 2],
     left: Option<[Vec<u64>; 2]>,
 }
@@ -33,7 +33,7 @@ pub(super) enum Part {
     Other,
 }
 
-impl Told {
+impl SeenLines {
     /// A sentence of the first telling.
     pub(super) fn keep(&mut self, reading: &Reading) {
         let voice = &mut self.voices[usize::from(reading.traced)];

@@ -14,11 +14,11 @@ const MOST: usize = 32;
 
 /// Remembers what was heard through one voice until the other has said it too.
 #[derive(Debug, Default)]
-pub struct EchoFilter {
+pub struct DedupFilter {
     waiting: VecDeque<(Duration, Reading)>,
 }
 
-impl EchoFilter {
+impl DedupFilter {
     /// `Some` the first time a sentence is heard, `None` for its echo. `up` is monotonic time.
     pub fn hear(&mut self, reading: Reading, up: Duration) -> Option<Reading> {
         // Half a sentence says nothing twice; which half counts is the tracker's to tell.
@@ -53,7 +53,7 @@ mod tests {
     use crate::domain::parse::parse;
 
     fn heard(lines: &[(u64, &str)]) -> usize {
-        let mut filter = EchoFilter::default();
+        let mut filter = DedupFilter::default();
         lines
             .iter()
             .filter_map(|(at, line)| {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn memory_stays_bounded() {
-        let mut filter = EchoFilter::default();
+        let mut filter = DedupFilter::default();
         for i in 0..10_000 {
             let line = format!("2026-08-17 13:15:44Z: Running job: {i}");
             let reading = parse(Stream::Stdout, line.as_bytes()).expect("a sentence");

@@ -1,8 +1,8 @@
 //! State transitions. The steps the table calls: each leaves the old phase, enters the next and says what must be done.
 
 use super::{Action, Lifecycle, Phase};
-use crate::domain::death::Cause;
 use crate::domain::event::{Exit, Now};
+use crate::domain::failure::Cause;
 use crate::domain::notice::Notice;
 use crate::domain::restart::{Decision, RestartReason, Situation, StopReason, UPDATE_WAIT, decide};
 use crate::exit_code::ExitCode;

@@ -124,7 +124,7 @@ pub fn cause(exit: Exit, before: Option<u64>, after: Option<u64>, space: Option<
 
 /// What may have made a job fail under a listener that lives: a kill for memory since its start, of a step or of its
 /// worker, or a full disk at its end. `None` if neither.
-pub fn of_failed_job(before: Option<u64>, after: Option<u64>, space: Option<Space>) -> Option<Cause> {
+pub fn of_job(before: Option<u64>, after: Option<u64>, space: Option<Space>) -> Option<Cause> {
     let full = space.is_some_and(Space::is_full);
     if rose(before, after) { Some(Cause::Oom) } else { full.then_some(Cause::DiskFull) }
 }
@@ -166,9 +166,9 @@ mod tests {
 
     #[test]
     fn a_failed_job_is_explained_by_memory_first() {
-        assert_eq!(of_failed_job(Some(1), Some(2), FULL), Some(Cause::Oom));
-        assert_eq!(of_failed_job(Some(2), Some(2), FULL), Some(Cause::DiskFull));
-        assert_eq!(of_failed_job(None, Some(2), ROOM), None);
+        assert_eq!(of_job(Some(1), Some(2), FULL), Some(Cause::Oom));
+        assert_eq!(of_job(Some(2), Some(2), FULL), Some(Cause::DiskFull));
+        assert_eq!(of_job(None, Some(2), ROOM), None);
     }
 
     #[test]

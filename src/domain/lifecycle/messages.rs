@@ -1,7 +1,7 @@
 //! Inputs and actions of the state machine. What goes into the table and what comes out of it: data only.
 
-use crate::domain::death::Cause;
 use crate::domain::event::{Exit, StopKind, Worker};
+use crate::domain::failure::Cause;
 use crate::domain::ladder::{Ladder, Rung};
 use crate::domain::notice::Notice;
 use crate::domain::parse::Reading;
