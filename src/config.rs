@@ -35,7 +35,7 @@ pub use secret::Secret;
 pub use shown::Shown;
 pub use var::{Alias, Fallback, Group, Reach, Var, Variable};
 pub use vars::describe;
-pub use words::{LogFormat, LogLevel, ScopeWord};
+pub use words::{LogFormat, LogLevel, ScopeWord, SweepScope};
 
 use crate::domain::budget::Budget;
 use crate::domain::dora::{DeploymentRule, StreamRule};

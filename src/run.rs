@@ -25,6 +25,7 @@ pub(crate) fn run() -> i32 {
             loaded.warnings.extend(cautions::exposed(&loaded.config, &lookup));
             loaded.warnings.extend(cautions::weak_token(&loaded.config));
             loaded.warnings.extend(cautions::readable(&loaded.config, &lookup));
+            loaded.warnings.extend(cautions::open_file(&loaded.config, &lookup));
             let environment = child_environment(&lookup);
             // Read once and needed no more; the supervisor has no other thread yet.
             hardening::wipe_environment(is_secret);

@@ -129,16 +129,18 @@ fn what_was_told_survives_every_death() {
     }
 }
 
-/// A job that leaves a daemon which says without end, of one job and another, that they have begun: finding 12.
+/// A job that leaves a daemon which says without end, once the next one is there, of one job and another that they have begun:
+/// finding 12.
 fn leaves_a_liar(dir: &std::path::Path) -> Value {
     let liar = r#"
         export GITHUB_REPOSITORY=o/other GITHUB_WORKFLOW="release production" GITHUB_ACTOR=somebody-else GITHUB_JOB=forged
         hook=$(sed -n 's/ hook started .*//p' "$ACTIONS_RUNNER_HOOK_JOB_STARTED")
         export RUNNER_TRACKING_ID=
-        setsid bash -c 'while :; do
+        setsid bash -c 'touch DIR/ready; until test -e DIR/next; do sleep 0.02; done; while :; do
             for run in 1005 1006; do GITHUB_RUN_ID=$run "$1" hook started; "$1" cache hit --type npm; done
             echo told >> DIR/told
         done' liar "$hook" </dev/null >/dev/null 2>&1 &
+        until test -e DIR/ready; do sleep 0.02; done
     "#;
     let liar = liar.replace("DIR", dir.to_str().unwrap());
     json!({ "job": { "name": "liar", "context": { "run_id": 41 }, "steps": [{ "run": liar }] } })
@@ -153,7 +155,7 @@ fn a_leftover_does_not_speak_for_the_next_job() {
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         // The next one lasts until it has been spoken for again and again.
         let waits =
-            "rm -f DIR/told; until test $(cat DIR/told 2>/dev/null | wc -l) -ge 5; do sleep 0.02; done";
+            "touch DIR/next; until test $(cat DIR/told 2>/dev/null | wc -l) -ge 5; do sleep 0.02; done";
         let waits = waits.replace("DIR", dir.path().to_str().unwrap());
         let next = json!({ "name": "unit tests", "context": { "run_id": 42 }, "steps": [{ "run": waits }] });
         let steps = [leaves_a_liar(dir.path()), json!({ "idle_ms": 50 }), json!({ "job": next })];

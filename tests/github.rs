@@ -81,7 +81,6 @@ const TARGETS: [(&str, &str); 3] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     RegistrationToken,
-    RemovalToken,
     JitConfig,
     Group,
     Find,
@@ -94,9 +93,8 @@ enum Call {
 }
 
 impl Call {
-    const ALL: [Call; 11] = [
+    const ALL: [Call; 10] = [
         Call::RegistrationToken,
-        Call::RemovalToken,
         Call::JitConfig,
         Call::Group,
         Call::Find,
@@ -111,7 +109,6 @@ impl Call {
     fn endpoint(self) -> Endpoint {
         match self {
             Call::RegistrationToken => Endpoint::RegistrationToken,
-            Call::RemovalToken => Endpoint::RemovalToken,
             Call::JitConfig => Endpoint::JitConfig,
             Call::Group => Endpoint::RunnerGroups,
             Call::Find => Endpoint::Runners,
@@ -127,7 +124,6 @@ impl Call {
         let runners = format!("{target}/actions/runners");
         match self {
             Call::RegistrationToken => format!("POST {runners}/registration-token"),
-            Call::RemovalToken => format!("POST {runners}/remove-token"),
             Call::JitConfig => format!("POST {runners}/generate-jitconfig"),
             Call::Group => format!("GET {target}/actions/runner-groups?per_page=100&page=1"),
             Call::Find => format!("GET {runners}?name=a+b%26c&per_page=100&page=1"),
@@ -163,7 +159,6 @@ impl Call {
         let repository = "x/y";
         Ok(match self {
             Call::RegistrationToken => client.registration_token(deadline).await?.token.expose()[..1].into(),
-            Call::RemovalToken => client.removal_token(deadline).await?.token.expose()[..1].into(),
             Call::JitConfig => {
                 let made = client.jit_config(&new, deadline).await?;
                 assert!(!made.encoded.expose().is_empty());
@@ -192,7 +187,6 @@ impl Call {
     fn outcome(self) -> &'static str {
         match self {
             Call::RegistrationToken => "R",
-            Call::RemovalToken => "D",
             Call::JitConfig => "jit-1",
             Call::Group => "Some(7)",
             Call::Find => "true",
@@ -479,11 +473,11 @@ async fn the_deadline_ends_everything_whatever_the_pace() {
     let fake = Fake::start(Shape::Dotcom, "/repos/o/r");
     let secret = token();
     fake.grant(&secret, Access::Full);
-    fake.script(Endpoint::RemovalToken, vec![Play::Hang; 3]);
+    fake.script(Endpoint::RegistrationToken, vec![Play::Hang; 3]);
     let client = client(&fake, "https://github.com/o/r", pat(&secret), QUICK);
     for budget in [0, 100] {
         let began = Instant::now();
-        let error = client.removal_token(began + Duration::from_millis(budget)).await.unwrap_err();
+        let error = client.registration_token(began + Duration::from_millis(budget)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Network(NetworkKind::Timeout));
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
@@ -811,7 +805,7 @@ async fn a_plain_base_goes_through_http_proxy_or_around_it() {
         (
             &named,
             vec![("HTTP_PROXY", through.as_str())],
-            Some("POST http://ghes.example.com/api/v3/repos/o/r/actions/runners/remove-token"),
+            Some("POST http://ghes.example.com/api/v3/repos/o/r/actions/runners/registration-token"),
         ),
         (
             &fake.api_url(),
@@ -823,7 +817,7 @@ async fn a_plain_base_goes_through_http_proxy_or_around_it() {
         let seen = proxy.lines().len();
         let mut setup = setup(base, "https://github.com/o/r", pat(&secret), QUICK);
         setup.proxies = proxies(&set);
-        Client::new(setup).unwrap().removal_token(soon()).await.unwrap();
+        Client::new(setup).unwrap().registration_token(soon()).await.unwrap();
         assert_eq!(proxy.lines().get(seen).map(String::as_str), line, "{set:?}");
     }
     assert_eq!(fake.violations(), Vec::<String>::new());
@@ -844,7 +838,7 @@ async fn a_proxy_that_refuses_is_blamed_and_its_password_not_shown() {
         let authority = write(&Authority::new(&NAMES).pem);
         setup.roots = Roots::File(authority.path().into());
         setup.proxies = proxies(&[("ALL_PROXY", &format!("http://user:hunter2@{place}"))]);
-        let error = Client::new(setup).unwrap().removal_token(soon()).await.unwrap_err();
+        let error = Client::new(setup).unwrap().registration_token(soon()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Network(NetworkKind::Proxy), "{error}");
         assert_presentable(&error, "hunter2");
         assert_presentable(&error, &secret);
@@ -859,7 +853,7 @@ async fn no_name_and_no_listener_are_told_apart() {
     let nowhere = format!("http://{}.test", "x".repeat(64));
     for (base, kind) in [(format!("http://{closed}"), NetworkKind::Connect), (nowhere, NetworkKind::Dns)] {
         let client = Client::new(setup(&base, "https://github.com/o/r", pat("x"), ONCE)).unwrap();
-        let error = client.removal_token(soon()).await.unwrap_err();
+        let error = client.registration_token(soon()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Network(kind), "{error}");
     }
 }
@@ -887,14 +881,14 @@ async fn every_attempt_is_reported() {
             Play::Cut,
         ],
     );
-    fake.script(Endpoint::RemovalToken, [Play::status(418, "teapot")]);
+    fake.script(Endpoint::Runners, [Play::status(418, "teapot")]);
     let recorder = Arc::new(Recorder::default());
     let mut setup = setup(&fake.api_url(), "https://github.com/o/r", pat(&secret), QUICK);
     setup.observe = Arc::clone(&recorder) as Arc<dyn Observe>;
     let client = Client::new(setup).unwrap();
     client.registration_token(soon()).await.unwrap();
-    client.removal_token(soon()).await.unwrap_err();
-    let (register, remove) = (Endpoint::RegistrationToken, Endpoint::RemovalToken);
+    client.find_runner("x", soon()).await.unwrap_err();
+    let (register, find) = (Endpoint::RegistrationToken, Endpoint::Runners);
     assert_eq!(
         *recorder.0.lock().unwrap(),
         [
@@ -903,7 +897,7 @@ async fn every_attempt_is_reported() {
             (register, "429", Some(0)),
             (register, "network", None),
             (register, "201", Some(4999)),
-            (remove, "other", Some(4999)),
+            (find, "other", Some(4999)),
         ]
     );
 }
@@ -1052,14 +1046,12 @@ async fn the_fake_refuses_a_token_that_is_older_than_an_hour() {
     fake.grant(&secret, Access::Full);
     let client = client(&fake, "https://github.com/o/r", pat(&secret), QUICK);
     let register = client.registration_token(soon()).await.unwrap().token;
-    let remove = client.removal_token(soon()).await.unwrap().token;
     let id = fake.register("x", &["gpu"], register.expose()).unwrap();
-    assert_eq!(fake.register("y", &[], remove.expose()), Err(404), "a removal token does not register");
     assert_eq!(client.find_runner("x", soon()).await.unwrap().unwrap().id, id);
     fake.advance(TimeDelta::minutes(61));
     assert_eq!(fake.register("y", &[], register.expose()), Err(404));
-    assert_eq!(fake.remove(remove.expose(), "x"), Err(404));
-    let fresh = client.removal_token(soon()).await.unwrap().token;
+    assert_eq!(fake.remove(register.expose(), "x"), Err(404));
+    let fresh = client.registration_token(soon()).await.unwrap().token;
     fake.change(id, |runner| runner.busy = true);
     assert_eq!(fake.remove(fresh.expose(), "x"), Err(422));
     fake.change(id, |runner| runner.busy = false);
@@ -1093,9 +1085,8 @@ async fn the_fake_has_a_side_door_for_config_sh() {
     assert_eq!(knock("register", body.clone()), 200);
     assert_eq!(knock("register", body), 409);
     assert!(fake.runners()[0].ephemeral && fake.runners()[0].labels == ["gpu"]);
-    let remove = client.removal_token(soon()).await.unwrap().token;
-    assert_eq!(knock("remove", json!({"token": "D-nobody-issued-it", "name": "x"})), 404);
-    assert_eq!(knock("remove", json!({"token": remove.expose(), "name": "x"})), 200);
+    assert_eq!(knock("remove", json!({"token": "R-nobody-issued-it", "name": "x"})), 404);
+    assert_eq!(knock("remove", json!({"token": register.expose(), "name": "x"})), 200);
     assert!(fake.runners().is_empty());
 }
 

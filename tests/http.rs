@@ -324,6 +324,14 @@ fn gzip_is_for_those_who_ask() {
         assert_eq!(reply.header("content-encoding"), None, "{refused:?}");
         assert!(reply.body == plain.body, "{refused:?}");
     }
+    for nothing in ["identity;q=0", "*;q=0"] {
+        let asked = format!("Accept-Encoding: {nothing}\r\n");
+        let reply = wire::get(s.address(), "/metrics", &asked).expect("an answer");
+        assert_eq!((reply.status, reply.text()), (406, "neither gzip nor identity is accepted\n".into()));
+        assert_eq!(reply.header("vary"), Some("accept-encoding"), "{nothing}");
+    }
+    let other = wire::get(s.address(), "/metrics", "Accept: application/x-nothing\r\n").expect("an answer");
+    assert!(other.status == 200 && other.body == plain.body, "there is one kind of page");
     let small = wire::get(s.address(), "/livez", "Accept-Encoding: gzip\r\n").expect("an answer");
     assert_eq!(small.header("content-encoding"), None, "not worth it");
 }

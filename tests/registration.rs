@@ -60,7 +60,7 @@ fn calls(s: &Supervised) -> Vec<Value> {
     lines(&s.path("runner/config-calls.jsonl"))
 }
 
-/// `R` for each call with a registration token, `D` for each with a removal token.
+/// `R` for each call with a registration token.
 fn kinds(s: &Supervised) -> String {
     calls(s).iter().map(|call| call["kind"].as_str().unwrap().to_owned()).collect()
 }

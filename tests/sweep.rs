@@ -51,7 +51,10 @@ fn results(s: &Supervised) -> Vec<String> {
 }
 
 fn until_jobs(s: &mut Supervised, count: usize) {
-    s.until(&format!("{count} jobs have ended"), |s| results(s).len() == count);
+    // They are many, one behind the other.
+    s.until_within(supervised::PATIENCE * 4, &format!("{count} jobs have ended"), |s| {
+        results(s).len() == count
+    });
 }
 
 /// How many there are with this command line.
@@ -221,6 +224,86 @@ fn with_no_process_to_be_had_it_sweeps_all_the_same() {
     s.until("its processes are gone", |s| count(s, "sleep 611") == 0);
     s.until("they are counted", |s| metric(s, "swept_processes_total") == Some(5.0));
     assert_eq!(s.stop(), 0);
+}
+
+/// The set-ups of the trust boundary: a supervisor of the job's own user, and a root with `RUNNER_USER`.
+const SET_UPS: [fn(Plan) -> Plan; 2] = [|plan| plan.owned_by(4321), |plan| plan.with_runner_user(4321)];
+
+#[test]
+fn asked_for_all_it_ends_whoever_came_with_a_job_and_nobody_from_outside() {
+    require!("namespace", "root", "bash", "setsid", "setpriv", "nsenter");
+    // Without an id, without an environment, deaf, with children.
+    let left = r#"
+        ( env -i setsid sleep 612 </dev/null >/dev/null 2>&1 & )
+        ( RUNNER_TRACKING_ID= setsid bash -c 'trap "" TERM; while :; do sleep 613; done' </dev/null >/dev/null 2>&1 & )
+        ( env -i bash -c 'sleep 614 & exec sleep 615' </dev/null >/dev/null 2>&1 & )
+        until test -s "$RUNNER_TEMP/../outside"; do sleep 0.02; done
+    "#;
+    for set_up in SET_UPS {
+        let next = job("next", 1000);
+        let mut s = set_up(runner(&[script(left), next])).env("RUNNER_SWEEP", "all").start();
+        s.until("the job runs", |s| count(s, "sleep 614") == 1);
+        // As `docker exec` does it.
+        let pid = s.pid().to_string();
+        let mut outside = std::process::Command::new("nsenter")
+            .args(["-t", &pid, "-p", "--", "bash", "-c", "sleep 616; exit 7"])
+            .spawn()
+            .expect("it is there");
+        let guests = |outside: &std::process::Child| {
+            let all = ns::descendants(outside.id().cast_signed());
+            all.iter()
+                .filter(|pid| {
+                    ns::read(Path::new(&format!("/proc/{pid}/cmdline"))).split('\0').eq(["sleep", "616", ""])
+                })
+                .count()
+        };
+        s.until("all are there, and somebody from outside", |s| {
+            guests(&outside) == 1
+                && ["612", "613", "615"].iter().all(|n| count(s, &format!("sleep {n}")) == 1)
+        });
+        std::fs::write(s.path("runner/_work/outside"), "there").expect("ours");
+        for gone in ["612", "613", "614", "615"] {
+            s.until(&format!("{gone} is gone"), |s| count(s, &format!("sleep {gone}")) == 0);
+        }
+        until_jobs(&mut s, 2);
+        assert_eq!(results(&s), ["Succeeded", "Succeeded"], "{}", s.log());
+        s.until("they are counted", |s| metric(s, "swept_processes_total") >= Some(5.0));
+        assert_eq!(guests(&outside), 1, "who is from outside stays");
+        assert_eq!(s.stop(), 0);
+        // The namespace has ended, and with it who was in it.
+        assert_ne!(outside.wait().expect("a child").code(), Some(7));
+    }
+}
+
+#[test]
+fn all_is_refused_where_others_live() {
+    require!("namespace");
+    // A shell in front is PID 1, as any init would be; and there is no namespace.
+    let behind = || runner(&[]).through(&["sh", "-c", "\"$@\"; exit $?", "sh"]);
+    for plan in [behind(), runner(&[]).without_namespace()] {
+        let mut s = plan.env("RUNNER_SWEEP", "all").start();
+        assert_eq!(s.exit_code(), 64, "{}", s.log());
+        assert!(s.log().contains("RUNNER_SWEEP: expected true or false"), "{}", s.log());
+    }
+}
+
+#[test]
+fn who_is_called_a_worker_keeps_nobody_from_being_swept() {
+    require!("namespace", "root", "bash", "setsid", "setpriv");
+    let named = r#"
+        cp "$(command -v sleep)" "$RUNNER_TEMP/../Runner.Worker"
+        RUNNER_TRACKING_ID= setsid "$RUNNER_TEMP/../Runner.Worker" 617 </dev/null >/dev/null 2>&1 &
+        until grep -qs Runner.Worker /proc/$!/comm; do sleep 0.02; done
+    "#;
+    let left = "( sleep 618 </dev/null >/dev/null 2>&1 & )";
+    for set_up in SET_UPS {
+        let mut s = set_up(runner(&[script(named), script(left)])).start();
+        until_jobs(&mut s, 2);
+        assert_eq!(results(&s), ["Succeeded", "Succeeded"], "{}", s.log());
+        s.until("it is counted", |s| metric(s, "swept_processes_total") == Some(1.0));
+        s.until("what has an id is gone", |s| count(s, "sleep 618") == 0);
+        assert_eq!(s.stop(), 0);
+    }
 }
 
 /// A field of the last row of the job log.

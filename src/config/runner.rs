@@ -2,13 +2,13 @@
 
 use super::registration::RunAs;
 use super::resolve::Resolved;
+use super::words::SweepScope;
 use super::{Flavour, vars};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The runner itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own that may be on or off")]
 pub struct Runner {
     /// Where it is installed and configured.
     pub dir: PathBuf,
@@ -28,8 +28,8 @@ pub struct Runner {
     pub wait_for_docker: Duration,
     /// Whether the system's certificate store is brought up to date before the first start.
     pub update_ca_certs: bool,
-    /// Whether what a job leaves behind is swept.
-    pub sweep: bool,
+    /// What of that which a job leaves behind is swept.
+    pub sweep: SweepScope,
     /// How many MiB of the runner's own logs may stay; 0 is any number.
     pub diag_max_mb: usize,
 }

@@ -17,7 +17,7 @@ use super::registration::RunAs;
 use super::resolve::VarRow;
 use super::secret::Secret;
 use super::var::{Group, Reach, Var, Variable, alias};
-use super::words::{LogFormat, LogLevel, ScopeWord};
+use super::words::{LogFormat, LogLevel, ScopeWord, SweepScope};
 use crate::domain::dora::{Matcher, StreamRule};
 use crate::domain::target::Host;
 use std::net::IpAddr;
@@ -170,8 +170,9 @@ vars! {
     RUNNER_PRINT_LOG: bool = flag, default("false");
     /// End the processes a job left behind once it has ended, and remove the temporary files of a killed
     /// worker and the containers and network it left on the Docker Engine. A step keeps a daemon by starting
-    /// it with RUNNER_TRACKING_ID="".
-    RUNNER_SWEEP: bool = flag, default("true");
+    /// it with RUNNER_TRACKING_ID="". all, for a container where runner-init is PID 1, ends whatever was started
+    /// since the runner was and is not the runner's, with an id or without.
+    RUNNER_SWEEP: SweepScope = SweepScope::parse, default("true");
     /// How many MiB of the runner's logs may stay in _diag, looked at after each job; the oldest go first. 0
     /// sets no limit.
     RUNNER_DIAG_MAX_MB: usize = |text| count(text, 0), default("256");

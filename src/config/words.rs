@@ -1,6 +1,6 @@
 //! Variables that take one of a few words: each is an enum whose words are its documentation too.
 
-use super::parsers::{Parsed, one_of};
+use super::parsers::{Parsed, flag, one_of};
 use super::shown::Shown;
 
 macro_rules! words {
@@ -67,5 +67,43 @@ words! {
         Info = "info",
         /// Why.
         Debug = "debug",
+    }
+}
+
+/// Whose processes are swept after a job: a flag with one word more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepScope {
+    /// Nobody's.
+    Off,
+    /// Those that carry the id of a job that has ended.
+    Jobs,
+    /// Those of everybody who is neither ours nor the listener's.
+    All,
+}
+
+impl SweepScope {
+    /// As a flag, or `all`.
+    pub(super) fn parse(text: &str) -> Parsed<SweepScope> {
+        if text.trim().eq_ignore_ascii_case("all") {
+            return Ok(SweepScope::All);
+        }
+        let is_on = flag(text).map_err(|problem| format!("{problem}, or all"))?;
+        Ok(if is_on { SweepScope::Jobs } else { SweepScope::Off })
+    }
+
+    /// Whether anything is swept.
+    pub fn is_on(self) -> bool {
+        self != SweepScope::Off
+    }
+}
+
+impl Shown for SweepScope {
+    fn shown(&self) -> String {
+        match self {
+            SweepScope::Off => "false",
+            SweepScope::Jobs => "true",
+            SweepScope::All => "all",
+        }
+        .to_owned()
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The ladder below the Worker ends after 9.5 s, the report takes a second or two; a session that cannot be deleted 30 s.
 const STOPPING: Duration = Duration::from_millis(34_500);
-/// One removal token and one removal, with a retry each.
+/// One look at whose the runner is and one removal, with a retry each.
 const DEREGISTRATION: Duration = Duration::from_secs(10);
 /// The least that one removal without a retry needs.
 const DEREGISTRATION_SHORT: Duration = Duration::from_secs(3);

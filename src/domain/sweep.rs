@@ -79,6 +79,71 @@ pub fn processes_to_kill<'a>(
     processes.iter().filter(is_condemned).collect()
 }
 
+/// Where nobody else's processes are, a worker is a child of the listener, which is our child; who is merely called so is none.
+pub fn keep_workers_of(processes: &mut [Process], us: i32) {
+    let listeners: BTreeSet<i32> = processes.iter().filter(|p| p.parent == us).map(|p| p.pid).collect();
+    for process in processes {
+        if process.role == Role::Worker && !listeners.contains(&process.parent) {
+            process.role = Role::Other;
+        }
+    }
+}
+
+/// Who is neither ours nor the listener's, in a PID namespace of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Strangers<'a> {
+    /// There is no listener, or another one: its updater may be an orphan by now, and cannot be told from one of a job.
+    Unclear,
+    /// These.
+    Are(Vec<&'a Process>),
+}
+
+/// Who is to go, told from two looks in a row: whoever has become a child of PID 1 since the runner was started, with what
+/// descends from it, and is older than every living worker.
+///
+/// Spared are who was there `before` the runner, we among them, and who descends from one of those but PID 1, which adopts
+/// everybody; and whoever came from outside (`docker exec`, a health check), whose parent is not in this namespace.
+pub fn strangers<'a>(
+    first: &[Process],
+    second: &'a [Process],
+    before: &BTreeSet<(i32, u64)>,
+    us: i32,
+) -> Strangers<'a> {
+    let listeners = |all: &[Process]| -> BTreeSet<(i32, u64)> {
+        all.iter().filter(|process| process.parent == us).map(key).collect()
+    };
+    let is_there = |all: &[Process], key_of: &(i32, u64)| all.iter().any(|process| key(process) == *key_of);
+    if listeners(first).intersection(&listeners(second)).next().is_none() {
+        return Strangers::Unclear;
+    }
+    let oldest = second.iter().filter(|p| p.role == Role::Worker).map(|worker| worker.start).min();
+    let goes = |process: &&Process| {
+        oldest.is_none_or(|worker| process.start < worker)
+            && is_there(first, &key(process))
+            && is_adopted(first, process.pid, before)
+            && is_adopted(second, process.pid, before)
+    };
+    Strangers::Are(second.iter().filter(goes).collect())
+}
+
+fn key(process: &Process) -> (i32, u64) {
+    (process.pid, process.start)
+}
+
+/// Whether its line ends at PID 1 before it comes to anybody who was there `before`. Whose line is broken is not said to be.
+fn is_adopted(processes: &[Process], pid: i32, before: &BTreeSet<(i32, u64)>) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = pid;
+    while seen.insert(next) {
+        let Some(process) = processes.iter().find(|process| process.pid == next) else { return false };
+        if process.pid == 1 || before.contains(&key(process)) {
+            return process.pid == 1 && pid != 1;
+        }
+        next = process.parent;
+    }
+    false
+}
+
 /// Whether a process of a job is among them.
 pub fn has_job(processes: &[Process]) -> bool {
     processes.iter().any(|process| id(process).is_some())
@@ -176,6 +241,64 @@ mod tests {
             processes_to_kill(&ring, &ended(&ring, &ring), US),
             Vec::<&Process>::new(),
             "ends even then"
+        );
+    }
+
+    /// Who goes after two looks like these, of all who are there beside init, supervisor and a service of before; `None`: unclear.
+    fn strange(first: &[Row], second: &[Row]) -> Option<Vec<i32>> {
+        let ours = [(1, 0, 1, ""), (2, 1, 2, ""), (4, 1, 1, "")];
+        let before = ours.iter().map(|&(pid, _, start, _)| (pid, start)).collect();
+        let look = |others: &[Row]| -> Vec<Process> {
+            let mut all: Vec<Process> =
+                ours.iter().chain(others).map(|&(p, q, s, r)| process(p, q, s, r)).collect();
+            keep_workers_of(&mut all, US);
+            all
+        };
+        let (first, second) = (look(first), look(second));
+        match strangers(&first, &second, &before, US) {
+            Strangers::Unclear => None,
+            Strangers::Are(found) => Some(found.into_iter().map(|process| process.pid).collect()),
+        }
+    }
+
+    const LISTENER: Row = (3, 2, 3, "");
+
+    #[test]
+    fn who_was_adopted_since_the_start_goes_with_or_without_an_id() {
+        let both = |rows: &[Row]| strange(rows, rows);
+        assert_eq!(both(&[LISTENER, (9, 1, 50, ""), (8, 9, 60, ""), (7, 1, 50, "a")]), Some(vec![9, 8, 7]));
+        assert_eq!(both(&[LISTENER, (10, 3, 50, ""), (11, 10, 51, "")]), Some(vec![]), "the listener's");
+        assert_eq!(both(&[LISTENER, (10, 4, 50, "")]), Some(vec![]), "of a service of before");
+        assert_eq!(both(&[LISTENER, (10, 0, 50, ""), (11, 10, 51, "")]), Some(vec![]), "docker exec");
+        assert_eq!(both(&[LISTENER, (11, 10, 51, "")]), Some(vec![]), "its parent has ended meanwhile");
+        assert_eq!(both(&[LISTENER, (10, 11, 50, ""), (11, 10, 50, "")]), Some(vec![]), "a ring ends too");
+    }
+
+    #[test]
+    fn the_next_job_s_orphans_stay_and_so_does_an_updater() {
+        let (old, worker) = ((9, 1, 50, ""), (20, 3, 70, "worker"));
+        let all = [LISTENER, old, worker, (21, 20, 71, ""), (22, 1, 72, ""), (23, 1, 70, "")];
+        assert_eq!(strange(&all, &all), Some(vec![9]));
+        assert_eq!(strange(&[LISTENER, old], &[LISTENER, old, (22, 1, 72, "")]), Some(vec![9]), "a newcomer");
+        let updater = |parent| (30, parent, 60, "");
+        assert_eq!(strange(&[LISTENER, updater(3)], &[updater(1)]), None, "the listener has left to it");
+        assert_eq!(strange(&[updater(1)], &[updater(1)]), None);
+        assert_eq!(strange(&[updater(1)], &[(5, 2, 90, ""), updater(1)]), None, "and another one came");
+        assert_eq!(strange(&[LISTENER, updater(3)], &[LISTENER, updater(1)]), Some(vec![]));
+    }
+
+    #[test]
+    fn who_is_merely_called_a_worker_keeps_nobody_from_going() {
+        let named = (8, 1, 40, "worker");
+        let all = [LISTENER, named, (9, 1, 50, "")];
+        assert_eq!(strange(&all, &all), Some(vec![8, 9]));
+        let mut all = [process(2, 1, 2, ""), process(3, 2, 3, ""), process(8, 1, 40, "worker")].to_vec();
+        all.extend([process(9, 1, 50, "a"), process(20, 3, 70, "worker"), process(21, 20, 71, "b")]);
+        assert_eq!(ended(&all, &all).len(), 0, "anybody's, where others are");
+        keep_workers_of(&mut all, US);
+        assert_eq!(
+            processes_to_kill(&all, &ended(&all, &all), US).iter().map(|p| p.pid).collect::<Vec<_>>(),
+            [9]
         );
     }
 

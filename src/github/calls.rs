@@ -65,15 +65,6 @@ impl Client {
         self.ask(Endpoint::RegistrationToken, Method::POST, "/registration-token", wanted, deadline).await
     }
 
-    /// A token for `config.sh remove`, valid for an hour.
-    ///
-    /// # Errors
-    /// See [`ErrorKind`].
-    pub async fn removal_token(&self, deadline: Instant) -> Result<RegistrationToken, ApiError> {
-        let wanted = format!("get a removal token for {}", self.target);
-        self.ask(Endpoint::RemovalToken, Method::POST, "/remove-token", wanted, deadline).await
-    }
-
     /// Makes a runner and its just-in-time configuration.
     ///
     /// # Errors

@@ -5,8 +5,6 @@
 pub enum Endpoint {
     /// `POST …/actions/runners/registration-token`
     RegistrationToken,
-    /// `POST …/actions/runners/remove-token`
-    RemovalToken,
     /// `POST …/actions/runners/generate-jitconfig`
     JitConfig,
     /// `GET …/actions/runners`
@@ -29,9 +27,8 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint, in label order.
-    pub const ALL: [Endpoint; 11] = [
+    pub const ALL: [Endpoint; 10] = [
         Endpoint::RegistrationToken,
-        Endpoint::RemovalToken,
         Endpoint::JitConfig,
         Endpoint::Runners,
         Endpoint::Runner,
@@ -47,7 +44,6 @@ impl Endpoint {
     pub fn as_str(self) -> &'static str {
         match self {
             Endpoint::RegistrationToken => "registration_token",
-            Endpoint::RemovalToken => "removal_token",
             Endpoint::JitConfig => "jitconfig",
             Endpoint::Runners => "runners",
             Endpoint::Runner => "runner",

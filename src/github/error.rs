@@ -256,7 +256,7 @@ mod tests {
                 "the scope repo (classic) or the repository permission Administration: write",
             ),
             (
-                Endpoint::RemovalToken,
+                Endpoint::RegistrationToken,
                 Scope::Organization,
                 Pat,
                 "the scope admin:org (classic) or the organization permission Self-hosted runners: write",

@@ -25,6 +25,12 @@ pub async fn limits(request: Request, next: Next) -> Response {
         Some(refusal) => refusal,
         None => next.run(request).await,
     };
+    if response.status() == StatusCode::NOT_ACCEPTABLE {
+        // Said by the layer that compresses, which leaves in it what was not to be had so.
+        let vary = [(header::VARY, "accept-encoding")];
+        response =
+            (StatusCode::NOT_ACCEPTABLE, vary, "neither gzip nor identity is accepted\n").into_response();
+    }
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

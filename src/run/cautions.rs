@@ -3,6 +3,7 @@
 use crate::config::{self, Config, Lookup, is_secret, vars};
 use crate::sys::{parent_env, runner_user, startup_checks};
 use std::ffi::OsString;
+use std::path::Path;
 
 /// A secret of ours that jobs can read, though not from us: docker's `--init` is given the whole environment too.
 pub(crate) fn exposed(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
@@ -35,6 +36,22 @@ pub(crate) fn readable(config: &Config, lookup: &impl Lookup) -> Option<config::
         program.display()
     );
     Some(config::Warning { var, says })
+}
+
+/// A secret's file that jobs can read, as any file that we read is where we are of one user.
+pub(crate) fn open_file(config: &Config, lookup: &impl Lookup) -> Option<config::Warning> {
+    let spec = config.runner.user.as_ref().map(ToString::to_string);
+    // Who cannot be told is refused soon.
+    let jobs = runner_user::resolve(spec.as_deref(), &[]).ok()?;
+    let is_open = |name: &OsString| {
+        let secret = name.to_str().and_then(|name| name.strip_suffix("_FILE"));
+        let is_one = secret.is_some_and(|secret| is_secret(secret.as_bytes()));
+        let path = name.to_str().filter(|_| is_one).and_then(|name| lookup.get(name));
+        path.is_some_and(|path| !path.is_empty() && startup_checks::opens(Path::new(&path), jobs.as_ref()))
+    };
+    let var = lookup.names().into_iter().find(is_open)?.into_string().ok()?;
+    let says = "names a file that jobs can read: start as root with RUNNER_USER, and make the file root's, of mode 0400";
+    Some(config::Warning { var, says: says.to_owned() })
 }
 
 /// What a start as this user would refuse; a check may be made elsewhere, so here it is a warning.

@@ -39,7 +39,7 @@ impl EngineWatch {
             || EnginePlan::new(&launch.env, runner.clone(), launch.user.clone(), memory.into(), utc_now);
         let budget = config.lifecycle.budget;
         let mut watch = EngineWatch {
-            plan: config.runner.sweep.then(plan),
+            plan: config.runner.sweep.is_on().then(plan),
             sweep: None,
             words: mpsc::unbounded_channel(),
             open: 0,

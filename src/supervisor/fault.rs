@@ -53,6 +53,13 @@ pub(crate) enum StartError {
         /// What it has left.
         trace: PathBuf,
     },
+    /// Others live here, whom a sweep of everybody would end.
+    #[error(
+        "{}: expected true or false, since all is for a PID namespace of our own: no other init, no shell in front of us, \
+         nobody else's processes",
+        vars::RUNNER_SWEEP.name
+    )]
+    NotAlone,
     /// The runner could not write where it must.
     #[error("{variable}")]
     Unwritable {
@@ -95,6 +102,7 @@ impl StartError {
             }
             StartError::User(_)
             | StartError::Root
+            | StartError::NotAlone
             | StartError::Used { .. }
             | StartError::Unwritable { .. } => ExitCode::Usage,
             StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => ExitCode::Usage,

@@ -3,12 +3,12 @@
 use super::enlist;
 use super::fault::StartError;
 use super::files::Files;
-use crate::config::{Config, Flavour, vars};
+use crate::config::{Config, Flavour, SweepScope, vars};
 use crate::domain::event::Exit;
 use crate::sys::child::Launch;
 use crate::sys::engine::EngineAddress;
 use crate::sys::runner_user::{self, RunnerUser};
-use crate::sys::{disk, job_log_tail, oom_score, ownership, runner_file, startup_checks};
+use crate::sys::{disk, job_log_tail, oom_score, ownership, processes, runner_file, startup_checks};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,9 @@ pub(super) fn launch(
     let user = user(config, &environment)?;
     if user.is_none() && !config.runner.allow_root && runner_user::is_root() {
         return Err(StartError::Root);
+    }
+    if config.runner.sweep == SweepScope::All && !processes::is_namespace_ours() {
+        return Err(StartError::NotAlone);
     }
     warn_of_little_shared_memory(&config.runner.flavour);
     files.dir = files.dir.with_linked_diag(user.as_ref().map(|user| user.ids.uid));

@@ -1,13 +1,13 @@
 //! Once a job has ended, and only then, its leftovers are swept, beside the loop; one sweep at a time.
 
 use super::Supervisor;
-use crate::config::Config;
+use crate::config::{Config, SweepScope};
 use crate::domain::notice::Notice;
 use crate::domain::sweep::Swept;
 use crate::sys::child::Launch;
 use crate::sys::door::{self, Dir};
-use crate::sys::job_cleanup::{CleanupPlan, CleanupThread};
-use crate::sys::processes::TRACKING_ID;
+use crate::sys::job_cleanup::{CleanupOutcome, CleanupPlan, CleanupThread};
+use crate::sys::processes::{self, TRACKING_ID};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,13 +26,13 @@ pub(super) struct Sweeper {
     under_way: Option<UnderWay>,
     /// A job has ended during it.
     again: bool,
-    /// When somebody was left.
+    /// When somebody was left, or may have been.
     retry: Option<Instant>,
 }
 
 struct UnderWay {
     job_began: Arc<AtomicBool>,
-    answer: oneshot::Receiver<Swept>,
+    answer: oneshot::Receiver<CleanupOutcome>,
 }
 
 impl Sweeper {
@@ -45,7 +45,9 @@ impl Sweeper {
             work_dir: door::settled(work_dir),
             user: launch.user.clone(),
             inherited: inherited.map(|(_, value)| value.as_bytes().to_owned()),
-            leftovers: config.runner.sweep,
+            leftovers: config.runner.sweep.is_on(),
+            is_alone: processes::is_namespace_ours(),
+            before: (config.runner.sweep == SweepScope::All).then(processes::present),
             logs: (most > 0).then(|| most.saturating_mul(1 << 20)),
         };
         let mut sweeper = Sweeper { plan, sweep: None, under_way: None, again: false, retry: None };
@@ -90,11 +92,11 @@ impl Sweeper {
             self.begin();
         }
         let Some(UnderWay { answer, .. }) = &mut self.under_way else { return Swept::default() };
-        let swept = answer.await.unwrap_or_default();
+        let CleanupOutcome { swept, again } = answer.await.unwrap_or_default();
         self.under_way = None;
         if self.again {
             self.begin();
-        } else if swept.left > 0 {
+        } else if again {
             self.retry = Some(Instant::now() + AGAIN);
         }
         swept

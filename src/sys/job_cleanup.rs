@@ -12,7 +12,9 @@ mod logs;
 use super::door::{self, Dir};
 use super::processes::{self, JobMarkers};
 use crate::child_setup::Ids;
-use crate::domain::sweep::{Process, Swept, ended, has_job, has_worker, processes_to_kill};
+use crate::domain::sweep::{
+    Process, Strangers, Swept, ended, has_job, has_worker, keep_workers_of, processes_to_kill, strangers,
+};
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -49,6 +51,10 @@ pub struct CleanupPlan {
     pub inherited: Option<Vec<u8>>,
     /// Whether what ended jobs left is swept.
     pub leftovers: bool,
+    /// Whether nobody else's processes are here: then only a child of our listener is a worker.
+    pub is_alone: bool,
+    /// Who was there before the runner, each with its start, where everybody who came later and is not the listener's goes.
+    pub before: Option<BTreeSet<(i32, u64)>>,
     /// How many bytes of logs may stay in `_diag`; `None`: any number.
     pub logs: Option<u64>,
 }
@@ -66,7 +72,16 @@ pub struct CleanupThread {
     asks: mpsc::Sender<CleanupOrder>,
 }
 
-type CleanupOrder = (Arc<AtomicBool>, oneshot::Sender<Swept>);
+/// What was done, and whether there may be more to do later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CleanupOutcome {
+    /// What.
+    pub swept: Swept,
+    /// Somebody was left, or could not be told from the listener's.
+    pub again: bool,
+}
+
+type CleanupOrder = (Arc<AtomicBool>, oneshot::Sender<CleanupOutcome>);
 
 impl CleanupThread {
     /// # Errors
@@ -87,7 +102,7 @@ impl CleanupThread {
     }
 
     /// Sweeps in the background; the answer is what was done. Files stay once `job_began` is true.
-    pub fn begin(&self, job_began: Arc<AtomicBool>) -> oneshot::Receiver<Swept> {
+    pub fn begin(&self, job_began: Arc<AtomicBool>) -> oneshot::Receiver<CleanupOutcome> {
         let (done, answer) = oneshot::channel();
         // Were the thread gone, so were the answer.
         let _ = self.asks.send((job_began, done));
@@ -101,48 +116,89 @@ pub(super) fn become_on_disk(ids: &Ids) {
     setfsuid(Uid::from_raw(ids.uid));
 }
 
-fn sweep(plan: &CleanupPlan, job_began: &AtomicBool) -> Swept {
-    let mut swept = Swept::default();
+fn sweep(plan: &CleanupPlan, job_began: &AtomicBool) -> CleanupOutcome {
+    let (mut swept, mut is_unclear) = (Swept::default(), false);
     if plan.leftovers {
         let marks = plan.marks();
-        (swept.processes, swept.left) = end_processes(&marks);
+        (swept.processes, swept.left) = end_processes(plan, &marks);
+        if let Some(before) = &plan.before {
+            let (told, left) = end_until(|| tell_strangers(before));
+            swept.processes += told;
+            swept.left += left.unwrap_or_default();
+            is_unclear = left.is_none();
+        }
         swept.files = remove_files(plan, &marks, job_began);
     }
     swept.files += plan.logs.map_or(0, |limit| logs::bound(plan.runner.readable("_diag"), limit));
-    swept
+    CleanupOutcome { swept, again: is_unclear || swept.left > 0 }
+}
+
+fn us() -> i32 {
+    std::process::id().cast_signed()
+}
+
+/// Everybody, and who works for a job.
+fn look(plan: &CleanupPlan, marks: &JobMarkers) -> Vec<Process> {
+    let mut seen = processes::look(marks);
+    if plan.is_alone {
+        keep_workers_of(&mut seen, us());
+    }
+    seen
 }
 
 /// How many were told to end, and how many of them did not.
-fn end_processes(marks: &JobMarkers) -> (u64, u64) {
-    let first = processes::look(marks);
+fn end_processes(plan: &CleanupPlan, marks: &JobMarkers) -> (u64, u64) {
+    let first = look(plan, marks);
     if !has_job(&first) {
         return (0, 0);
     }
-    let ended = ended(&first, &processes::look(marks));
-    let (mut told, mut left) = (BTreeSet::new(), 0);
+    let ended = ended(&first, &look(plan, marks));
+    let (told, left) = end_until(|| {
+        let all = look(plan, marks);
+        Some(processes_to_kill(&all, &ended, us()).into_iter().cloned().collect())
+    });
+    (told, left.unwrap_or_default())
+}
+
+/// Who is there that is neither ours nor the listener's; `None` while that cannot be told.
+fn tell_strangers(before: &BTreeSet<(i32, u64)>) -> Option<Vec<Process>> {
+    let [first, second] = [(), ()].map(|()| {
+        let mut seen = processes::glance();
+        keep_workers_of(&mut seen, us());
+        seen
+    });
+    match strangers(&first, &second, before, us()) {
+        Strangers::Unclear => None,
+        Strangers::Are(found) => Some(found.into_iter().cloned().collect()),
+    }
+}
+
+/// Tells everybody `who` names to end, with TERM, then KILL, each for a while, until it names nobody: how many were told, and how
+/// many are left. `None` is nobody, and ends it.
+fn end_until(who: impl Fn() -> Option<Vec<Process>>) -> (u64, Option<u64>) {
+    let mut told = BTreeSet::new();
+    let mut left = Some(0);
     for signal in [Signal::TERM, Signal::KILL] {
-        left = end_all(marks, &ended, signal, &mut told);
-        if left == 0 {
+        left = end_all(&who, signal, &mut told);
+        if left.is_none_or(|left| left == 0) {
             break;
         }
     }
     (told.len() as u64, left)
 }
 
-/// Signals everybody of these jobs until nobody is left, or the time is over; how many are left then.
+/// Signals everybody until nobody is left, or the time is over; how many are left then.
 fn end_all(
-    marks: &JobMarkers,
-    ended: &BTreeSet<Vec<u8>>,
+    who: &impl Fn() -> Option<Vec<Process>>,
     with: Signal,
     told: &mut BTreeSet<(i32, u64)>,
-) -> u64 {
+) -> Option<u64> {
     let (deadline, mut pause) = (now() + PATIENCE, PAUSES.0);
     let mut heard = BTreeSet::new();
     loop {
-        let all = processes::look(marks);
-        let left = processes_to_kill(&all, ended, std::process::id().cast_signed());
+        let left = who()?;
         for process in &left {
-            let Process { pid, start, .. } = **process;
+            let Process { pid, start, .. } = *process;
             if heard.insert((pid, start)) && processes::signal(process, with) {
                 told.insert((pid, start));
                 // Who is stopped hears nothing but KILL.
@@ -150,7 +206,7 @@ fn end_all(
             }
         }
         if left.is_empty() || now() >= deadline {
-            return left.len() as u64;
+            return Some(left.len() as u64);
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(PAUSES.1);
@@ -170,7 +226,7 @@ fn remove_files(plan: &CleanupPlan, marks: &JobMarkers, job_began: &AtomicBool) 
         is_over |= job_began.load(Ordering::Relaxed) || at >= deadline;
         if !is_over && looked.is_none_or(|last| at - last >= LOOK_EVERY) {
             looked = Some(at);
-            is_over = has_worker(&processes::look(marks));
+            is_over = has_worker(&look(plan, marks));
         }
         !is_over
     };

@@ -98,6 +98,13 @@ pub(super) fn start_of(pid: i32) -> Option<u64> {
     Some(Stat::parse(&stat_text(pid)?)?.start)
 }
 
+/// Whether we are the child of a PID 1 of ours, which has started us with its own arguments: nobody else's processes are here
+/// but those that somebody outside has brought in.
+pub fn is_namespace_ours() -> bool {
+    let line = |pid: &str| std::fs::read(format!("/proc/{pid}/cmdline")).ok();
+    std::os::unix::process::parent_id() == 1 && line("self").is_some_and(|ours| line("1") == Some(ours))
+}
+
 /// How many have ended and wait to be reaped; `None` where `/proc` cannot be read.
 pub fn zombies() -> Option<u64> {
     std::fs::metadata("/proc/self").ok()?;
@@ -117,6 +124,11 @@ pub fn look(marks: &JobMarkers) -> Vec<Process> {
 /// The same, but nobody's environment is read, which may take for ever: nobody carries an id.
 pub fn glance() -> Vec<Process> {
     see(|_| None)
+}
+
+/// Everybody who lives, with the start of each.
+pub fn present() -> BTreeSet<(i32, u64)> {
+    glance().into_iter().map(|process| (process.pid, process.start)).collect()
 }
 
 fn see(job: impl Fn(i32) -> Option<Vec<u8>>) -> Vec<Process> {

@@ -4,6 +4,7 @@
 use super::door::Dir;
 use super::ownership;
 use super::runner_user::RunnerUser;
+use rustix::fs::{Mode, OFlags};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,13 @@ pub fn planted_first(path: &OsStr, who: Option<&RunnerUser>) -> Option<PathBuf> 
 pub fn readable() -> Option<PathBuf> {
     File::open(OURS).ok()?;
     std::fs::read_link(OURS).ok()
+}
+
+/// Whether this user, or whoever runs as we do, may read this file.
+pub fn opens(path: &Path, who: Option<&RunnerUser>) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opens = || rustix::fs::open(path, flags, Mode::empty()).is_ok();
+    who.map_or_else(opens, |who| who.run_as(opens).unwrap_or_default())
 }
 
 /// What an earlier job has left, by the runner's own hand: a worker's log, or the map of workspaces. An image that was only

@@ -15,9 +15,7 @@ fn stuck(world: &World, grace: &str) -> Supervised {
     let env = [("RUNNER_STOP_GRACE", grace), if hangs { hang } else { ("LANG", "C.UTF-8") }];
     let mut s = world.start(&[launch(&[])], &env);
     world.phase(&mut s, "idle");
-    for endpoint in [Endpoint::RemovalToken, Endpoint::DeleteRunner] {
-        world.fake.script(endpoint, [Play::Hang, Play::Hang, Play::Hang]);
-    }
+    world.fake.script(Endpoint::DeleteRunner, [Play::Hang, Play::Hang, Play::Hang]);
     s
 }
 

@@ -199,7 +199,7 @@ pub fn docker_stop(s: &mut Supervised, grace: Duration) -> Duration {
     asked.elapsed()
 }
 
-/// Which calls of `config.sh` there were: `R` with a registration token, `D` with a removal token.
+/// Which calls of `config.sh` there were: `R` with a registration token.
 pub fn kinds(s: &Supervised) -> String {
     let text = ns::read(&s.path("runner/config-calls.jsonl"));
     let call = |line: &str| serde_json::from_str::<Value>(line).unwrap()["kind"].as_str().unwrap().to_owned();

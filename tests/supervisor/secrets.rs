@@ -77,3 +77,31 @@ fn an_init_before_us_that_can_be_read_is_told() {
         assert!(!told.contains("level=warn"), "{told}");
     }
 }
+
+type SetUp = fn(Plan) -> Plan;
+
+#[test]
+fn a_secret_s_file_that_jobs_can_read_is_told() {
+    require!("namespace", "root", "setpriv");
+    let says = "variable=METRICS_AUTH_TOKEN_FILE says=\"names a file that jobs can read";
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("token");
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("ours");
+    };
+    std::fs::write(&file, "a-token-of-sixteen-and-more").expect("ours");
+    mode(dir.path(), 0o755);
+    let set_ups: [(SetUp, u32, bool); 3] = [
+        (|plan| plan.owned_by(1001), 0o644, true),
+        (|plan| plan.with_runner_user(1001), 0o644, true),
+        (|plan| plan.with_runner_user(1001), 0o400, false),
+    ];
+    for (set_up, bits, is_told) in set_ups {
+        mode(&file, bits);
+        let path = file.to_str().expect("UTF-8");
+        let mut s = set_up(runner(&[])).env("METRICS_AUTH_TOKEN_FILE", path).start();
+        s.until_log("event=session_created");
+        assert_eq!(s.log().contains(says), is_told, "{bits:o}: {}", s.log());
+        assert_eq!(s.stop(), 0);
+    }
+}

@@ -105,7 +105,6 @@ impl State {
         let rest = at.map_or(&[][..], |at| &parts[at + 1..]);
         Some(match (method, rest, &parts[..]) {
             ("POST", ["registration-token"], _) => Endpoint::RegistrationToken,
-            ("POST", ["remove-token"], _) => Endpoint::RemovalToken,
             ("POST", ["generate-jitconfig"], _) => Endpoint::JitConfig,
             ("GET", [], [.., "runners"]) => Endpoint::Runners,
             ("GET", [_], _) => Endpoint::Runner,
@@ -164,7 +163,6 @@ impl State {
         let id = rest.split('/').nth(1).and_then(|id| id.parse().ok()).unwrap_or_default();
         match endpoint {
             Endpoint::RegistrationToken => self.issue("R"),
-            Endpoint::RemovalToken => self.issue("D"),
             Endpoint::JitConfig => self.jit(request.body.as_ref()),
             Endpoint::Runners => self.list(&request.query),
             Endpoint::Runner => self.runner(id).map_or_else(|| said(404, "Not Found"), |r| ok(200, show(r))),
@@ -276,7 +274,7 @@ impl State {
 
     /// A registration token removes too: `actions-runner-controller` stops its runners with it.
     pub fn remove(&mut self, token: &str, name: &str) -> Result<(), u16> {
-        let good = self.is_good(token, "D") || self.is_good(token, "R");
+        let good = self.is_good(token, "R");
         let runner = self.runners.iter().find(|runner| runner.name == name).filter(|_| good);
         match runner {
             None => Err(404),
