@@ -1,4 +1,4 @@
-//! Process hardening: non-dumpable, no core, a lower oom_score. A process of ours cannot be looked into, leaves no core
+//! Process hardening: non-dumpable, no core, a lower `oom_score`. A process of ours cannot be looked into, leaves no core
 //! and dies last; a child of ours gets back what we were given.
 //!
 //! | what | why | for our children |

@@ -27,7 +27,7 @@ pub(super) struct Resolved {
 /// A value that holds. A [`Var`] alone puts it in and takes it out, so that it is of its type.
 #[derive(Debug)]
 pub(super) struct Value {
-    value: Box<dyn Any>,
+    held: Box<dyn Any>,
     shown: String,
     /// The variable that decided it, as that was set.
     origin: Option<String>,
@@ -35,11 +35,11 @@ pub(super) struct Value {
 
 impl Value {
     fn of<T: Shown>(value: T) -> Value {
-        Value { shown: printable(&value.shown()), value: Box::new(value), origin: None }
+        Value { shown: printable(&value.shown()), held: Box::new(value), origin: None }
     }
 
     fn get<T: Shown>(&self) -> Option<&T> {
-        self.value.downcast_ref()
+        self.held.downcast_ref()
     }
 
     /// As `check` prints it.

@@ -19,7 +19,7 @@ pub(super) enum DeferredLine {
     Completed { name: String, result: TaskResult, at: Now },
 }
 
-/// DeferredLines since the open job's start, in the order they were made; and whether one is the listener's own, since names had
+/// `DeferredLines` since the open job's start, in the order they were made; and whether one is the listener's own, since names had
 /// been told by then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct DeferredLines(VecDeque<(DeferredLine, bool)>);
