@@ -1,6 +1,6 @@
 """Runs dumb-init's tests: `dumb_init.py SOURCE BIN NAME...`; a verdict a line on descriptor 3.
 
-None of the NAMEs is expected to pass, and they are not waited for; the others get the time that a busy machine needs, which
+None of the named tests is expected to pass, and they are not waited for; the others get the time that a busy machine needs, which
 theirs do not give.
 """
 
