@@ -54,28 +54,24 @@ pub enum JobChange {
 pub enum Unborn {
     /// No worker within 30 s.
     NoWorker,
-    /// The listener took another job.
-    NextJob,
+    /// The listener went on: to another job, or to a new session.
+    Superseded,
     /// It said that the job is over, and no worker had been there.
     Completed,
-    /// It began a new session.
-    NewSession,
     /// It ended.
     Exit,
 }
 
 impl Unborn {
     /// Every reason, in label order.
-    pub const ALL: [Unborn; 5] =
-        [Unborn::NoWorker, Unborn::NextJob, Unborn::Completed, Unborn::NewSession, Unborn::Exit];
+    pub const ALL: [Unborn; 4] = [Unborn::NoWorker, Unborn::Superseded, Unborn::Completed, Unborn::Exit];
 
     /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Unborn::NoWorker => "no_worker",
-            Unborn::NextJob => "next_job",
+            Unborn::Superseded => "superseded",
             Unborn::Completed => "completed",
-            Unborn::NewSession => "new_session",
             Unborn::Exit => "listener_exit",
         }
     }
@@ -246,7 +242,7 @@ impl JobTracker {
             }
             Some(start @ DeferredLine::Started { at, .. }) => {
                 claims.put_back(start);
-                self.close(JobStatus::Abandoned, None, Unborn::NextJob, at)
+                self.close(JobStatus::Abandoned, None, Unborn::Superseded, at)
             }
             None => return Vec::new(),
         };
@@ -283,7 +279,7 @@ impl JobTracker {
         if let RunnerEvent::JobStarted { name } = &reading.event {
             // The listener never runs two: the earlier one ended without a word, at a time nobody saw.
             let mut changes: Vec<JobChange> =
-                self.close(JobStatus::Abandoned, None, Unborn::NextJob, now).into_iter().collect();
+                self.close(JobStatus::Abandoned, None, Unborn::Superseded, now).into_iter().collect();
             self.claim(name, reading.stamp.as_deref(), now);
             // What was seen of the earlier one's worker says nothing of this one's.
             changes.extend((worker == Worker::Unknown).then(|| self.confirm()).flatten());
@@ -295,7 +291,7 @@ impl JobTracker {
             return self.complete(name, *result, now);
         }
         if reading.event == RunnerEvent::Listening {
-            return self.close(JobStatus::Abandoned, None, Unborn::NewSession, now).into_iter().collect();
+            return self.close(JobStatus::Abandoned, None, Unborn::Superseded, now).into_iter().collect();
         }
         Vec::new()
     }
@@ -336,7 +332,7 @@ impl JobTracker {
     fn grant(&mut self, claim: DeferredLine) -> Vec<JobChange> {
         match claim {
             DeferredLine::Started { name, stamp, at } => {
-                let ended = self.close(JobStatus::Abandoned, None, Unborn::NextJob, at);
+                let ended = self.close(JobStatus::Abandoned, None, Unborn::Superseded, at);
                 self.claim(&name, stamp.as_deref(), at);
                 ended.into_iter().chain(self.confirm()).collect()
             }

@@ -83,7 +83,7 @@ static OUTCOMES: [&str; 2] = ["success", "failed"];
 static FAULTS: [&str; 5] = ["torn_tail", "foreign_row", "snapshot_damaged", "write_failed", "unusable"];
 static ENGINE_KINDS: [&str; 2] = ["container", "network"];
 static QUEUE_FAULTS: [&str; 5] = ["missing", "negative", "absurd", "unavailable", "spared"];
-static UNBORN: [&str; 5] = ["no_worker", "next_job", "completed", "new_session", "listener_exit"];
+static UNBORN: [&str; 4] = ["no_worker", "superseded", "completed", "listener_exit"];
 static REPORT_FAULTS: [&str; 6] = ["oversized", "malformed", "foreign", "late", "duplicate", "unknown_type"];
 /// In the order in which they are measured.
 pub(super) static PRESSURES: [&str; 3] = ["cpu", "memory", "io"];
@@ -238,7 +238,7 @@ metrics! {
         "Containers and networks that a job had left on the Docker Engine and that were removed: a stopped or killed worker does not remove them itself (RUNNER_SWEEP).";
     ODD_FILES = "github_runner_odd_files_total", Counter, [],
         {"Runners where a job puts something else in the place of a file, over a day" =>
-            "sum by (runner_name) (increase(github_runner_odd_files_total[1d])) > 0"},
+            "sum by (runner_name) (increase(github_runner_odd_files_total[1d]))"},
         "Files of the runner or of ours in whose place something else stood (a link, a pipe, a device, a directory, a file far too long): not opened, and told once for each job.";
     API_REQUESTS = "github_runner_github_api_requests_total", Counter, ["endpoint": &[], "code": &[]],
         {"Share of the calls within the hour that were refused or not answered" =>

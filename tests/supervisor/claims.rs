@@ -52,7 +52,7 @@ fn what_is_invented_is_no_job_and_never_busy() {
     assert_eq!(s.results(), ["failed"], "{}", s.log());
     assert_eq!(s.metric("github_runner_jobs_started_total"), Some(1.0));
     let dropped = |reason| s.metric(&format!("github_runner_claims_dropped_total{{reason=\"{reason}\"}}"));
-    assert_eq!((dropped("next_job"), dropped("completed")), (Some(2.0), Some(1.0)), "{}", s.log());
+    assert_eq!((dropped("superseded"), dropped("completed")), (Some(2.0), Some(1.0)), "{}", s.log());
     assert_eq!(s.stop(), 0);
 }
 

@@ -127,7 +127,7 @@ fn a_completion_that_never_comes_leaves_the_worker_s_word() {
     all_are_counted_once(&mut s, &["success", "success"]);
     assert_eq!(s.table()[1].duration, "", "nobody saw its end");
     assert_eq!(
-        s.metric("github_runner_claims_dropped_total{reason=\"next_job\"}"),
+        s.metric("github_runner_claims_dropped_total{reason=\"superseded\"}"),
         Some(1.0),
         "it had no worker"
     );

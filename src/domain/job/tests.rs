@@ -240,8 +240,8 @@ fn a_claim_is_a_job_once_its_worker_is_seen() {
     claim()
         .line(600, Worker::NotSeen, "TS: Running job: b")
         .look(700, &[Worker::Alive])
-        .did(&["!next_job", "+b"]);
-    claim().line(600, Worker::NotSeen, "TS: Listening for Jobs").did(&["!new_session"]);
+        .did(&["!superseded", "+b"]);
+    claim().line(600, Worker::NotSeen, "TS: Listening for Jobs").did(&["!superseded"]);
     claim().line(600, Worker::NotSeen, "TS: Job a completed with result: Succeeded").did(&["!completed"]);
     claim().exit(600).did(&["!listener_exit"]);
     // The first renewal can take minutes.
