@@ -131,6 +131,7 @@ const ROOMS: &[Room] = &[
             "base64",
             "chrono",
             "fastrand",
+            "flate2",
             "hyper_util",
             "jsonwebtoken",
             "reqwest",

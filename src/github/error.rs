@@ -23,6 +23,20 @@ pub enum NetworkKind {
     Proxy,
 }
 
+impl NetworkKind {
+    /// Where the way to this host ended, through this proxy if there is one.
+    pub(super) fn in_words(self, host: &str, proxy: Option<&str>) -> String {
+        match (self, proxy) {
+            (NetworkKind::Dns, _) => format!("{host} does not resolve"),
+            (NetworkKind::Connect, _) => format!("no connection to {host}"),
+            (NetworkKind::Tls, _) => format!("no trusted TLS connection to {host}"),
+            (NetworkKind::Timeout, _) => format!("no answer from {host} in time"),
+            (NetworkKind::Proxy, Some(proxy)) => format!("no way to {host} through the proxy {proxy}"),
+            (NetworkKind::Proxy, None) => format!("a proxy refuses the way to {host}"),
+        }
+    }
+}
+
 /// What an operator must do differs by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -108,14 +122,7 @@ impl ApiError {
             ErrorKind::RateLimited { .. } => "GitHub's rate limit is reached".into(),
             ErrorKind::Server(status) | ErrorKind::Unexpected(status) => format!("{host} answered {status}"),
             ErrorKind::Malformed => format!("{host} gave an answer that is not GitHub's"),
-            ErrorKind::Network(NetworkKind::Dns) => format!("{host} does not resolve"),
-            ErrorKind::Network(NetworkKind::Connect) => format!("no connection to {host}"),
-            ErrorKind::Network(NetworkKind::Tls) => format!("no trusted TLS connection to {host}"),
-            ErrorKind::Network(NetworkKind::Timeout) => format!("no answer from {host} in time"),
-            ErrorKind::Network(NetworkKind::Proxy) => match &self.place.proxy {
-                Some(proxy) => format!("no way to {host} through the proxy {proxy}"),
-                None => format!("a proxy refuses the way to {host}"),
-            },
+            ErrorKind::Network(kind) => kind.in_words(host, self.place.proxy.as_deref()),
         }
     }
 

@@ -173,7 +173,9 @@ fn authorization(bearer: &Secret) -> HeaderValue {
     value
 }
 
-async fn read(incoming: &mut reqwest::Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqwest::Error> {
+pub(super) async fn read(
+    incoming: &mut reqwest::Response,
+) -> Result<Option<Zeroizing<Vec<u8>>>, reqwest::Error> {
     let mut body = Zeroizing::new(Vec::with_capacity(8 * 1024));
     while let Some(chunk) = incoming.chunk().await? {
         if body.len() + chunk.len() > MAX_BODY {
@@ -203,7 +205,7 @@ fn names_a_limit(message: &str) -> bool {
     message.contains("rate limit") || message.contains("abuse detection")
 }
 
-fn rate_limit(headers: &HeaderMap) -> RateLimit {
+pub(super) fn rate_limit(headers: &HeaderMap) -> RateLimit {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let date = |text: &str| DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc());
     let retry_after = |text: &str| {

@@ -43,6 +43,16 @@ pub enum RetryAfter {
     At(DateTime<Utc>),
 }
 
+impl RetryAfter {
+    /// How long that is from now; nobody waits for more than a day.
+    pub fn wait(self, now: DateTime<Utc>) -> Duration {
+        match self {
+            RetryAfter::Seconds(seconds) => Duration::from_secs(seconds).min(DAY),
+            RetryAfter::At(at) => until(at, now),
+        }
+    }
+}
+
 /// What an answer's headers say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimit {
@@ -145,10 +155,7 @@ fn rate_limit(status: u16, limits: &RateLimit, now: DateTime<Utc>, policy: &Retr
 }
 
 fn asked_wait(limits: &RateLimit, now: DateTime<Utc>) -> Option<Duration> {
-    match limits.retry_after? {
-        RetryAfter::Seconds(seconds) => Some(Duration::from_secs(seconds).min(DAY)),
-        RetryAfter::At(at) => Some(until(at, now)),
-    }
+    limits.retry_after.map(|after| after.wait(now))
 }
 
 fn until(at: DateTime<Utc>, now: DateTime<Utc>) -> Duration {

@@ -25,8 +25,8 @@ pub enum Roots {
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The API base is none.
-    #[error("the address of the API is no URL")]
+    /// The base is none.
+    #[error("the address is no URL")]
     Base(#[source] url::ParseError),
     /// Nobody is trusted, so nobody could be talked to.
     #[error("no certificate authority found: install ca-certificates or set SSL_CERT_FILE{cause}")]
@@ -56,13 +56,24 @@ pub(super) fn build(
     proxies: &Proxies,
     policy: &RetryPolicy,
 ) -> Result<Transport, SetupError> {
+    build_with(headers(), base, roots, proxies, policy.connect)
+}
+
+/// The same for any other place, with the headers it wants.
+pub(super) fn build_with(
+    headers: HeaderMap,
+    base: &Url,
+    roots: &Roots,
+    proxies: &Proxies,
+    connect: Duration,
+) -> Result<Transport, SetupError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
-        .default_headers(headers())
+        .default_headers(headers)
         .redirect(Policy::custom(same_origin))
         .referer(false)
         .http1_only()
-        .connect_timeout(policy.connect)
+        .connect_timeout(connect)
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(Duration::from_secs(30))
         .tls_backend_preconfigured(tls(base, roots)?)
