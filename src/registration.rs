@@ -46,7 +46,7 @@ pub(crate) struct Registrar {
     /// The runner's directory.
     pub dir: Dir,
     /// Reads and writes there.
-    pub clerk: DiskThread,
+    pub disk: DiskThread,
     /// `config.sh`, without arguments and token.
     pub script: Launch,
     /// Where its output goes.
@@ -107,13 +107,13 @@ impl Registrar {
     /// What `.runner` says; `None` if the disk did not answer in time.
     async fn local(&self) -> Option<Option<RunnerFile>> {
         let dir = self.dir.clone();
-        self.clerk.ask(move || runner_file::read(&dir)).await
+        self.disk.ask(move || runner_file::read(&dir)).take().await
     }
 
     /// Deletes the registration's files here; `None` if the disk did not answer in time.
     async fn forget(&self) -> Option<io::Result<()>> {
         let dir = self.dir.clone();
-        self.clerk.ask(move || runner_file::forget(&dir)).await
+        self.disk.ask(move || runner_file::forget(&dir)).take().await
     }
 
     fn hangs(&self) -> RegistrationFault {

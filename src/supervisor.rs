@@ -1,70 +1,63 @@
 //! One loop: what happens goes into the lifecycle, what it answers is done. No decision is taken here.
+//!
+//! Each component has its own state; `next` says what has happened to it, `handle` takes that in and answers with [`Effect`]s.
 
+mod aftermath;
 mod caches;
+mod cleanup;
+mod clock;
 mod closing;
+mod effect;
 mod engine;
-mod enlist;
-mod errands;
 mod fault;
 mod files;
-mod hall;
+mod github_tasks;
+mod http_handle;
 mod job_hooks;
+mod job_keeper;
 mod job_log;
-mod leave;
-mod listening;
+mod listener;
 mod look;
-mod maybe;
+mod odd_files;
 mod preparation;
+mod registrar_setup;
 mod runner;
 mod sampler;
-mod start;
-mod sweeping;
-mod traced;
+mod shutdown;
+mod startup;
+mod trace_watch;
 mod workers;
 
 pub(crate) use fault::StartError;
 pub(crate) use look::{Finding, look};
-pub(crate) use start::{Setup, Tcp};
+pub(crate) use startup::{Setup, Tcp};
 
-use crate::domain::dora::DeploymentRule;
-use crate::domain::event::Now;
+use crate::domain::context::ReportFault;
+use crate::domain::event::StopKind;
 use crate::domain::failure::Space;
-use crate::domain::job::jobs::Jobs;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::polls::TraceWord;
-use crate::domain::status::Status;
-use crate::domain::sweep::Swept;
-use crate::registration::Registrar;
-use crate::sys::below::{Told, Whom};
-use crate::sys::child::{Heard, Launch, Listener, Output};
-use crate::sys::engine::Word as EngineWord;
+use crate::domain::record::{JobRecord, RowStatus};
+use crate::sys::below::Whom;
 use crate::sys::hooks::Received;
-use crate::sys::job_log_tail::Batch;
-use crate::sys::journal_writer::{JournalEvent, JournalWriter};
 use crate::sys::signals::{Asked, Signals};
 use crate::telemetry::emit::Telemetry;
-use caches::CacheWatch;
+use aftermath::{Aftermath, AftermathEvent};
 use chrono::{DateTime, Utc};
-use closing::{Closing, JobEnding};
-use engine::EngineWatch;
-use errands::Done;
-use files::Files;
-use hall::Hall;
-use job_hooks::JobHooks;
-use job_log::JobLog;
-use listening::{ListenerEnd, Listening};
-use maybe::{next_done, until, updated};
+use clock::Clock;
+use effect::Effect;
+use files::RunnerFiles;
+use github_tasks::{GithubTasks, Reply};
+use http_handle::{HttpHandle, Pulse};
+use job_hooks::{JobHooks, Reception};
+use job_keeper::{JobEvent, JobKeeper};
+use listener::{LastSight, ListenerEvent, ListenerProcess};
 use preparation::Preparation;
 use sampler::Sampler;
+use shutdown::Limits;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
-use sweeping::Sweeper;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
-use traced::Traced;
+use trace_watch::TraceWatch;
 use workers::Workers;
 
 /// Runs the supervisor until the listener has ended for good; the container's exit code.
@@ -72,95 +65,51 @@ use workers::Workers;
 /// # Errors
 /// If it could not even begin; [`StartError::code`] is the exit code.
 pub(crate) async fn run(setup: Setup) -> Result<i32, StartError> {
-    let mut supervisor = start::begin(setup)?;
-    let code = supervisor.turn().await;
-    supervisor.wrap_up().await;
+    let mut supervisor = startup::begin(setup)?;
+    let code = supervisor.run_loop().await;
+    shutdown::wrap_up(&mut supervisor).await;
     Ok(code)
-}
-
-/// Reads both clocks.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    start: Instant,
-}
-
-impl Clock {
-    fn now(self) -> Now {
-        Now { up: self.start.elapsed(), utc: utc_now() }
-    }
-
-    fn at(self, up: Duration) -> Instant {
-        self.start + up
-    }
-}
-
-/// The wall clock.
-#[expect(clippy::disallowed_methods, reason = "the supervisor's clock")]
-fn utc_now() -> DateTime<Utc> {
-    Utc::now()
 }
 
 struct Supervisor {
     life: Lifecycle,
     clock: Clock,
     signals: Signals,
-    sampler: Sampler,
-    sweeper: Sweeper,
-    engine: EngineWatch,
-    preparation: Preparation,
-    job_hooks: JobHooks,
-    jobs: Jobs,
-    caches: CacheWatch,
-    traced: Traced,
-    launch: Launch,
-    files: Files,
-    listening: Listening,
+    listener: ListenerProcess,
     workers: Workers,
-    closing: Closing,
-    below: (mpsc::UnboundedSender<Told>, mpsc::UnboundedReceiver<Told>),
-    update: Option<JoinHandle<std::io::Result<bool>>>,
-    output: Output,
-    heard: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
-    scribe: Option<JournalWriter>,
-    deployments: DeploymentRule,
-    words: mpsc::UnboundedReceiver<JournalEvent>,
+    trace: TraceWatch,
+    jobs: JobKeeper,
+    job_hooks: JobHooks,
+    sampler: Sampler,
+    aftermath: Aftermath,
+    preparation: Preparation,
+    github: GithubTasks,
+    files: RunnerFiles,
     telemetry: Telemetry,
-    hall: Hall,
-    registrar: Option<Arc<Registrar>>,
-    errands: JoinSet<Done>,
-    job_log: JobLog,
-    shown: Arc<Status>,
-    linger: Duration,
-    wrap_up_limit: Duration,
+    http: HttpHandle,
+    limits: Limits,
     leaving: Option<i32>,
 }
 
 /// One thing that has happened.
 enum Happened {
     Asked(Asked),
-    Heard(Heard),
-    Word(JournalEvent),
-    Listener(ListenerEnd),
-    Odd(crate::domain::odd_file::OddFile),
+    Listener(ListenerEvent),
     WorkerEnded,
-    Closed(JobEnding),
     LookDue,
     Deadline,
-    Sample(Option<Space>),
-    Pulse(oneshot::Sender<()>),
-    Updated(bool),
-    Prepared(Option<Box<Notice>>),
-    Reported(std::io::Result<Box<Received>>),
-    CachesUsed(Batch),
     Traced(Option<TraceWord>),
-    Done(Done),
-    Swept(Swept),
-    Engine(EngineWord),
-    Told(Told),
+    Job(JobEvent),
+    Reported(Reception),
+    Sample(Option<Space>),
+    Aftermath(AftermathEvent),
+    Prepared(Option<Box<Notice>>),
+    Github(Reply),
+    Pulse(Pulse),
 }
 
 impl Supervisor {
-    async fn turn(&mut self) -> i32 {
+    async fn run_loop(&mut self) -> i32 {
         loop {
             let happened = self.next().await;
             self.handle(happened);
@@ -171,127 +120,180 @@ impl Supervisor {
     }
 
     async fn next(&mut self) -> Happened {
-        let deadline = self.life.next_deadline().map(|up| self.clock.at(up));
-        let look = self.life.next_look().map(|up| self.clock.at(up));
+        let (look, deadline) = (self.life.next_look(), self.life.next_deadline());
         tokio::select! {
             asked = self.signals.next() => Happened::Asked(asked),
-            Some(heard) = self.heard.1.recv() => Happened::Heard(heard),
-            Some(word) = self.words.recv() => Happened::Word(word),
-            end = self.listening.next() => Happened::Listener(end),
-            finished = updated(self.update.as_mut()) => Happened::Updated(finished),
+            event = self.listener.next() => Happened::Listener(event),
+            () = self.workers.next() => Happened::WorkerEnded,
+            () = self.clock.until(look) => Happened::LookDue,
+            () = self.clock.until(deadline) => Happened::Deadline,
+            word = self.trace.next() => Happened::Traced(word),
+            event = self.jobs.next() => Happened::Job(event),
             report = self.job_hooks.next() => Happened::Reported(report),
-            said = self.preparation.next() => Happened::Prepared(said),
-            batch = self.caches.next() => Happened::CachesUsed(batch),
-            () = self.workers.ended() => Happened::WorkerEnded,
-            found = self.closing.next() => Happened::Closed(found),
-            () = until(look) => Happened::LookDue,
-            word = self.traced.next() => Happened::Traced(word),
-            Some(odd) = self.files.odd.recv() => Happened::Odd(odd),
-            () = until(deadline) => Happened::Deadline,
             space = self.sampler.next() => Happened::Sample(space),
-            Some(reply) = self.hall.pulse.recv() => Happened::Pulse(reply),
-            done = next_done(&mut self.errands) => Happened::Done(done),
-            Some(told) = self.below.1.recv() => Happened::Told(told),
-            swept = self.sweeper.next() => Happened::Swept(swept),
-            word = self.engine.next() => Happened::Engine(word),
+            event = self.aftermath.next() => Happened::Aftermath(event),
+            notice = self.preparation.next() => Happened::Prepared(notice),
+            reply = self.github.next() => Happened::Github(reply),
+            pulse = self.http.next() => Happened::Pulse(pulse),
         }
     }
 
     fn handle(&mut self, happened: Happened) {
-        match happened {
-            Happened::Asked(Asked::Stop(kind)) => {
-                self.engine.stop_asked();
-                self.hear_all();
-                self.feed(Input::Stop(kind));
+        let effects = match happened {
+            Happened::Asked(Asked::Nothing(signal)) => vec![Notice::Ignored { signal }.into()],
+            Happened::Asked(Asked::Stop(kind)) => self.stop(kind),
+            Happened::Listener(event) => self.hear(event).into_iter().collect(),
+            Happened::WorkerEnded | Happened::LookDue => vec![Effect::Look],
+            Happened::Deadline => vec![Input::Deadline.into()],
+            Happened::Traced(word) => self.trace.handle(word),
+            Happened::Job(event) => self.jobs.handle(event, self.clock.now().utc),
+            Happened::Reported(received) => {
+                let Some(received) = self.job_hooks.handle(received) else { return };
+                let taken = self.take(&received);
+                self.job_hooks.answer(&received, taken)
             }
-            Happened::Asked(Asked::Nothing(signal)) => self.telemetry.emit(&Notice::Ignored { signal }),
-            Happened::Heard(heard) => self.hear(heard),
-            Happened::Word(word) => self.journal_said(word),
-            Happened::Listener(ListenerEnd::Exited(exit)) => self.exit_taken(exit),
-            Happened::WorkerEnded | Happened::LookDue => self.look(),
-            Happened::Closed(found) => self.closed(found),
-            Happened::Listener(ListenerEnd::Silent(space)) => self.listener_is_gone(space),
-            Happened::Odd(odd) => self.odd_file(odd),
-            Happened::Deadline => self.feed(Input::Deadline),
-            Happened::Sample(space) => self.sample(space),
-            Happened::Done(done) => self.errand_done(done),
-            Happened::Swept(swept) => self.swept(swept),
-            Happened::Engine(word) => self.engine_said(word),
-            Happened::Told(Told { processes: 0, .. }) => {}
-            Happened::Told(Told { rung, processes }) => {
-                self.telemetry.emit(&Notice::BelowSignalled { rung, processes });
+            Happened::Sample(space) => self.sampler.handle(space, self.clock.now(), self.listener.output()),
+            Happened::Aftermath(event) => self.aftermath.handle(event),
+            Happened::Prepared(notice) => {
+                let (renewed, effect) = self.preparation.handle(notice);
+                self.github.renew(renewed);
+                vec![effect]
             }
-            // Nobody waits for the answer any more: then it was not needed.
-            Happened::Pulse(reply) => drop(reply.send(())),
-            Happened::Prepared(Some(notice)) => self.telemetry.emit(&notice),
-            Happened::Prepared(None) => self.prepared(),
-            Happened::Reported(report) => self.reported(report),
-            Happened::CachesUsed(batch) => self.caches_used(batch),
-            Happened::Traced(word) => self.feed(Input::Traced(word)),
-            Happened::Updated(finished) => {
-                self.update = None;
-                if finished {
-                    self.feed(Input::UpdateFinished);
-                }
+            Happened::Github(reply) => self.github.handle(reply),
+            Happened::Pulse(pulse) => return HttpHandle::handle(pulse),
+        };
+        self.apply(effects);
+    }
+
+    /// Does all of it in its order, and what comes of each before the next; then the world is shown what is new.
+    fn apply<E: Into<Effect>>(&mut self, effects: impl IntoIterator<Item = E>) {
+        let mut effects: VecDeque<Effect> = effects.into_iter().map(Into::into).collect();
+        while let Some(effect) = effects.pop_front() {
+            for next in self.effect(effect).into_iter().rev() {
+                effects.push_front(next);
             }
+        }
+        let status = self.jobs.known(self.life.status(self.clock.now()));
+        if let Some(status) = self.http.publish(status) {
+            self.telemetry.show(&status);
         }
     }
 
-    /// Into the lifecycle, and what it answers is done; what comes of that goes in again.
-    fn feed(&mut self, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            for action in self.life.handle(input, self.clock.now()) {
-                inputs.extend(self.perform(action));
+    fn effect(&mut self, effect: Effect) -> Vec<Effect> {
+        match effect {
+            Effect::Input(input) => {
+                let actions = self.life.handle(input, self.clock.now());
+                return actions.into_iter().flat_map(|action| self.execute(action)).collect();
             }
+            Effect::Line(reading) => return workers::line(reading, self.life.subject().is_some()),
+            Effect::Said(reading, is_evident) => {
+                let evidence = self.workers.evidence(self.life.subject().filter(|_| is_evident));
+                return vec![Input::Said(reading, evidence).into()];
+            }
+            Effect::Look => {
+                self.workers.look(self.listener.is_exited(), self.clock.now());
+                return vec![Effect::Judge(None)];
+            }
+            Effect::Judge(before) => return self.workers.judge(self.life.subject(), before),
+            Effect::Gone(last) => return vec![Effect::Look, Effect::Exited(last)],
+            Effect::Exited(LastSight { exit, configured, space }) => {
+                self.listener.forget();
+                let cause = self.sampler.cause(exit, space, self.clock.now().up);
+                return vec![Input::Exited { exit, configured, cause }.into()];
+            }
+            Effect::Notice(notice) => self.telemetry.emit(&notice),
+            Effect::Sample(sample) => self.telemetry.sample(*sample),
+            Effect::Jit(jit) => self.listener.give(&jit),
+            Effect::Close { began, failed } => return self.close(began, failed),
+            Effect::AskQueueTime { job, question, again } => self.github.ask_queue_time(job, question, again),
+            Effect::AskConclusion { job, question } => {
+                self.github.ask_conclusion(job, question, self.life.was_asked());
+            }
+            Effect::QueueTime(answer) => return self.jobs.queue_time(answer),
+            Effect::Concluded(job, word) => return self.jobs.concluded(job, word),
         }
-        self.show();
+        Vec::new()
     }
 
-    fn perform(&mut self, action: Action) -> Option<Input> {
+    fn execute(&mut self, action: Action) -> Vec<Effect> {
         match action {
-            Action::Prepare => self.preparation.begin(&self.launch, &self.output),
-            Action::Register { anew } => {
-                self.send(move |registrar| async move { Done::Enrolled(registrar.register(anew).await) });
+            Action::Prepare => self.preparation.begin(self.listener.launch(), self.listener.output()),
+            Action::Register { anew } => self.github.register(anew),
+            Action::AbortRegistration => self.github.abort(),
+            Action::Ask => self.github.ask_status(),
+            Action::Unlabel => self.github.unlabel(),
+            Action::Deregister(limit) => self.github.remove(limit),
+            Action::LookForWork => {
+                self.workers.look(self.listener.is_exited(), self.clock.now());
+                return vec![Input::LookedForWork(self.workers.any_lives()).into()];
             }
-            Action::AbortRegistration => self.errands.abort_all(),
-            Action::Ask => self.send(|registrar| async move { Done::Asked(registrar.runner_status().await) }),
-            Action::Unlabel => {
-                self.send(|registrar| async move { Done::Unlabelled(registrar.unlabel().await) });
+            Action::FollowTrace => return self.trace.follow(&self.files.dir),
+            Action::LeaveTrace => self.trace.leave(),
+            Action::Spawn => {
+                let started = self.listener.spawn();
+                self.workers = Workers::of(started.as_ref().ok().copied(), &self.files.dir);
+                let input = started.map(|pid| Input::Started { pid });
+                return vec![input.unwrap_or_else(|error| Input::NotStarted { error }).into()];
             }
-            Action::Deregister(limit) => {
-                self.send(move |registrar| async move { Done::Removed(registrar.remove(limit).await) });
-            }
-            Action::LookForWork => return Some(self.looked_for_work()),
-            Action::FollowTrace => return self.traced.follow(&self.files.dir),
-            Action::LeaveTrace => self.traced.leave(),
-            Action::Spawn => return Some(self.spawn()),
-            Action::Interrupt => self.interrupt(),
-            Action::Below(rung) => self.tell_below(Whom::All, rung),
-            Action::KillGroup => self.listening.listener.iter().for_each(Listener::kill_group),
-            Action::WatchUpdate => self.update = Some(self.files.watch_update()),
-            Action::Append(row) => self.append(*row),
-            Action::Notify(notice) => self.telemetry.emit(&notice),
+            Action::Interrupt => self.listener.interrupt(self.aftermath.sweeper.plan()),
+            Action::Below(rung) => self.listener.signal_below(self.aftermath.sweeper.plan(), Whom::All, rung),
+            Action::KillGroup => self.listener.kill_group(),
+            Action::WatchUpdate => self.listener.watch_update(),
+            Action::Append(row) => return self.append(*row),
+            Action::Notify(notice) => return vec![notice.into()],
             Action::Leave(code) => self.leaving = Some(code),
         }
-        None
+        Vec::new()
     }
 
-    /// Tells HTTP and metrics, if there is anything new.
-    fn show(&mut self) {
-        let mut status = Status {
-            recent: Arc::clone(&self.hall.recent),
-            finished: self.job_log.history.totals().finished,
-            caches: Arc::clone(&self.hall.caches),
-            ..self.life.status(self.clock.now())
-        };
-        if let Some(context) = self.jobs.context() {
-            status.job = status.job.map(|job| job.known_by(context));
+    /// A job begins, or is over: everybody who has a part in that is told.
+    fn append(&mut self, row: JobRecord) -> Vec<Effect> {
+        let now = self.clock.now();
+        match row.status {
+            RowStatus::Running => {
+                self.aftermath.job_began(row.started_at.unwrap_or(now.utc));
+                self.github.job_began();
+                self.jobs.begin(row, self.sampler.job_began(now.up), now.up)
+            }
+            RowStatus::Finished(_) => {
+                self.aftermath.job_ended();
+                self.jobs.end(row, self.sampler.job_ended(now.up))
+            }
         }
-        if *self.shown != status {
-            self.shown = Arc::new(status);
-            self.telemetry.show(&self.shown);
-            self.hall.status.send_replace(Arc::clone(&self.shown));
+    }
+
+    fn close(&mut self, began: Option<DateTime<Utc>>, failed: bool) -> Vec<Effect> {
+        let log = began.and_then(|began| self.workers.log(began));
+        let word = log.map(|log| self.files.last_word(log, self.listener.launch()));
+        self.jobs.close(word, failed.then(|| self.sampler.least_space()))
+    }
+
+    /// What was said before now comes before what is asked now.
+    fn stop(&mut self, kind: StopKind) -> Vec<Effect> {
+        self.aftermath.engine.stop_asked();
+        let waiting = std::iter::from_fn(|| self.listener.waiting()).collect::<Vec<_>>();
+        let said = waiting.into_iter().filter_map(|event| self.hear(event));
+        said.chain([Input::Stop(kind).into()]).collect()
+    }
+
+    fn hear(&mut self, event: ListenerEvent) -> Option<Effect> {
+        self.listener.handle(event, || self.sampler.free_space())
+    }
+
+    /// Takes a report in, if its sender may speak for the job that runs: it lives below the worker that was born last. Whoever
+    /// reports has a worker: a job that has not been seen yet is looked for.
+    fn take(&mut self, received: &Received) -> Result<Vec<Effect>, ReportFault> {
+        let report = received.report.clone()?;
+        if !self.listener.is_running() {
+            return Err(ReportFault::Late);
         }
+        let worker = self.workers.speaker(received.pid)?;
+        if !self.workers.is_youngest(worker) || self.life.open_job().is_none() {
+            self.apply([Effect::Look]);
+        }
+        if !self.workers.is_youngest(worker) {
+            return Err(ReportFault::Foreign);
+        }
+        self.jobs.reported(report, self.life.open_job().is_some(), self.clock.now().up)
     }
 }

@@ -20,7 +20,6 @@ pub mod oom_score;
 pub mod ownership;
 pub mod parent_env;
 pub mod prelaunch;
-pub mod prober;
 pub mod processes;
 pub mod programs;
 pub mod remove;

@@ -475,7 +475,6 @@ const SHARED: &[(&str, &str)] = &[
     ("Container", "the engine's, and the one around us"),
     ("Environment", "the door to our variables, and a child's list of them"),
     ("Fault", "the configuration's, and the journal's"),
-    ("Files", "the runner's directory, and a cgroup's files; neither leaves its room"),
     ("Job", "the open one, and one whose log is read; neither leaves its room"),
     ("JobLog", "of one job, and of all jobs; neither leaves its room"),
     ("Lookup", "of variables, and in a cache"),
@@ -529,6 +528,96 @@ fn a_types_name_is_declared_in_one_room() {
     let own = "impl Iterator for X { type Notice = (); }\n#[cfg(test)]\nmod tests { struct JobRecord; }\n";
     sources.push(Source::new("sys/x.rs", &format!("{law}{own}")));
     assert_eq!(ambiguous(&sources), [r#"Lifecycle in {"domain", "sys"}"#]);
+}
+
+/// Types whose inherent `impl` stands in several files, and why.
+const SPREAD: &[(&str, &str)] = &[
+    ("Client", "a call of the API is a method of its client, and there are many"),
+    ("Lifecycle", "the one table, and beside it the parts of a phase's life that it calls"),
+    ("Registrar", "a step of registering or removing is a method of whoever registers"),
+    ("sim Listener", "the double is a script with one actor"),
+    ("sim Player", "the double is a script with one actor"),
+    ("sim WorkerRun", "the double is a script with one actor"),
+];
+
+/// In which files each type of a package has an inherent `impl`.
+fn implemented(sources: &[Source]) -> BTreeMap<String, BTreeSet<&str>> {
+    let mut found: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for source in sources.iter().filter(|source| !is_test(&source.path)) {
+        let is_double = source.path.starts_with(DOUBLE);
+        let mut depth = 0_u32;
+        for (at, token) in source.tokens.iter().enumerate() {
+            match token.as_str() {
+                "{" => depth += 1,
+                "}" => depth -= 1,
+                "impl" if depth == 0 && is_item(source.tokens[..at].last()) => {
+                    if let Some(name) = inherent(&source.tokens[at + 1..]) {
+                        let name = if is_double { format!("{DOUBLE} {name}") } else { name.to_owned() };
+                        found.entry(name).or_default().insert(&source.path);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Whether what follows this token is an item, not a type that a function takes or gives.
+fn is_item(before: Option<&String>) -> bool {
+    before.is_none_or(|token| ["}", ";", "]", "unsafe"].contains(&token.as_str()))
+}
+
+/// The type of an `impl`, unless it is one of a trait.
+fn inherent(tokens: &[String]) -> Option<&str> {
+    let head: Vec<&str> = tokens.iter().map(String::as_str).take_while(|token| *token != "{").collect();
+    let mut depth = 0;
+    let mut name = None;
+    for token in head {
+        match token {
+            "<" => depth += 1,
+            ">" => depth -= 1,
+            "for" if depth == 0 => return None,
+            "where" if depth == 0 => break,
+            name_of if depth == 0 && name_of != "::" && name_of != "-" => name = Some(name_of),
+            _ => {}
+        }
+    }
+    name
+}
+
+/// Types that are spread over several files, of those that share a name the ones of one room.
+fn spread(sources: &[Source]) -> Vec<String> {
+    let room = |path: &str| path.split(['/', '.']).next().map(str::to_owned);
+    let mut found = Vec::new();
+    for (name, files) in implemented(sources) {
+        let mut rooms: BTreeMap<Option<String>, Vec<&str>> = BTreeMap::new();
+        for file in files {
+            rooms.entry(room(file)).or_default().push(file);
+        }
+        found.extend(rooms.into_values().filter(|files| files.len() > 1).map(|f| format!("{name} in {f:?}")));
+    }
+    found
+}
+
+#[test]
+fn a_type_is_implemented_in_one_file() {
+    let mut sources = sources();
+    let is_known = |found: &str, name: &str| found.starts_with(&format!("{name} in "));
+    let found = spread(&sources);
+    let strange: Vec<_> =
+        found.iter().filter(|found| !SPREAD.iter().any(|(name, _)| is_known(found, name))).collect();
+    assert!(strange.is_empty(), "a file of its own for each part with its own state: {strange:#?}");
+    for (name, _) in SPREAD {
+        assert!(found.iter().any(|found| is_known(found, name)), "{name} is implemented in one file");
+    }
+    let law = "//! A law.\n";
+    let others = "impl<T: Into<u8>> From<T> for Supervisor {}\nfn f() { impl Clock {} }\n";
+    sources.push(Source::new("supervisor/x.rs", &format!("{law}{others}#[cfg(test)]\nimpl Clock {{}}\n")));
+    assert_eq!(spread(&sources).len(), found.len(), "neither a trait's, nor a test's");
+    sources.push(Source::new("supervisor/y.rs", &format!("{law}impl<'a> super::Supervisor {{}}\n")));
+    let planted: Vec<_> = spread(&sources).into_iter().filter(|now| !found.contains(now)).collect();
+    assert_eq!(planted, [r#"Supervisor in ["supervisor.rs", "supervisor/y.rs"]"#]);
 }
 
 #[test]

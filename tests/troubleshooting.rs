@@ -29,7 +29,7 @@ const MADE: &[(&str, &str, &str)] = &[
     ("registration/ours.rs", "", ""),
     ("run.rs", "", ""),
     ("supervisor/runner.rs", "fn check", ""),
-    ("supervisor/start.rs", "", ""),
+    ("supervisor/startup.rs", "", ""),
     ("sys/ownership.rs", "", ""),
 ];
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Streams remembered; a runner that deploys more forgets those that are worth least, see `Stream::worth`.
+/// Streams remembered; a runner that deploys more forgets those that are worth least, see `KnownStream::worth`.
 pub const MAX_STREAMS: usize = 64;
 /// Branches that stay: no crowd of others may push them out.
 const MAIN_LINES: [&str; 3] = ["main", "master", TAGS];
@@ -93,7 +93,7 @@ impl Place {
 
 /// What is remembered of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stream {
+struct KnownStream {
     place: Place,
     /// End of the newest deployment.
     newest: DateTime<Utc>,
@@ -101,7 +101,7 @@ struct Stream {
     failing_since: Option<DateTime<Utc>>,
 }
 
-impl Stream {
+impl KnownStream {
     /// What would be lost with it, the least first: of one that does not fail hardly anything, for its next failure begins
     /// it anew; a failure on a branch that may be gone is worth less than one on a main line; then the newer is worth more.
     fn worth(&self) -> (bool, bool, DateTime<Utc>) {
@@ -128,7 +128,7 @@ pub struct Dora {
     /// End of the newest deployment of each outcome.
     pub newest: [Option<DateTime<Utc>>; 2],
     /// In the order of their places.
-    streams: Vec<Stream>,
+    streams: Vec<KnownStream>,
     #[serde(skip)]
     rule: StreamRule,
 }
@@ -179,7 +179,7 @@ impl Dora {
         let at = match self.find(&place) {
             Ok(at) => at,
             Err(at) => {
-                self.streams.insert(at, Stream { place, newest: end, failing_since: None });
+                self.streams.insert(at, KnownStream { place, newest: end, failing_since: None });
                 at
             }
         };

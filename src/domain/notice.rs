@@ -13,7 +13,8 @@ use super::record::{FaultKind, JobRecord};
 use super::registration::{Recovery, Registered, RegistrationFault, Removal, RunnerStatus};
 use super::restart::{RestartReason, StopReason};
 use super::sweep::Swept;
-use super::totals::Delta;
+use super::totals::{Delta, Totals};
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// A happening. Texts in it may be untrusted; the log escapes them.
@@ -197,6 +198,13 @@ pub enum Notice {
         kind: FaultKind,
         /// Path and cause, fit to print.
         detail: String,
+    },
+    /// What an earlier supervisor's job log has counted, on top of what was counted since the start.
+    JobsRestored {
+        /// That.
+        totals: Box<Totals>,
+        /// The newest deployments of both.
+        newest: [Option<DateTime<Utc>>; 2],
     },
     /// The job log was replayed.
     JournalOpened {

@@ -22,7 +22,7 @@ pub(crate) struct Memory {
     /// The file.
     pub file: PathBuf,
     /// Writes it.
-    pub clerk: DiskThread,
+    pub disk: DiskThread,
     /// The runner's user is ours, and so that file is theirs as well.
     pub jobs_can_write: bool,
 }
@@ -57,7 +57,7 @@ impl KnownRunner {
                 state_file::write(&file, &Remembered { url, trace })
             }
         };
-        let _ = self.memory.clerk.ask(write).await;
+        let _ = self.memory.disk.ask(write).take().await;
     }
 }
 

@@ -1,24 +1,10 @@
-//! A job that is over is closed once its worker's last word is read and the disk is looked at, one after the other, or once
-//! their time is over; then GitHub is asked, if the two witnesses disagree.
+//! Jobs that are over and not yet closed: each waits until its worker's last word is read and the disk is looked at, one after
+//! the other, or until their time is over.
 
-use super::Supervisor;
-use super::errands::Done;
 use crate::domain::failure::Space;
-use crate::domain::job::jobs::JobNumber;
 use crate::domain::last_word::LastWord;
-use crate::domain::queue::Question;
-use crate::sys::prober::Answer;
-use crate::sys::worker_log_end;
-use chrono::{DateTime, Utc};
+use crate::sys::disk_thread::Answer;
 use std::collections::VecDeque;
-use std::time::Duration;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
-
-/// A word that takes longer is not waited for: the disk hangs.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a runner that leaves by itself waits for GitHub's record.
-pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
 /// What was found of a job that is over.
 pub(super) type JobEnding = (LastWord, Option<Space>);
@@ -27,41 +13,45 @@ pub(super) type JobEnding = (LastWord, Option<Space>);
 #[derive(Default)]
 pub(super) struct Closing {
     pending: VecDeque<Pending>,
-    /// GitHub has been asked how a job ended, and has not answered.
-    pub(super) asked: usize,
 }
 
-/// What is being looked for; what is found stays.
+/// What is being looked for.
 struct Pending {
-    word: Option<oneshot::Receiver<LastWord>>,
-    until: Instant,
+    word: Option<Answer<LastWord>>,
     space: Option<Answer<Option<Space>>>,
-    found: JobEnding,
-}
-
-impl Pending {
-    /// Cancel-safe.
-    async fn found(&mut self) -> JobEnding {
-        if let Some(answer) = &mut self.word {
-            let word = tokio::time::timeout_at(self.until, answer).await;
-            self.found.0 = word.ok().and_then(Result::ok).unwrap_or_default();
-            self.word = None;
-        }
-        if let Some(answer) = &mut self.space {
-            self.found.1 = answer.get().await.flatten();
-            self.space = None;
-        }
-        self.found
-    }
 }
 
 impl Closing {
+    /// One more job is over; what is to be found of it, if there is nothing to wait for.
+    pub(super) fn begin(
+        &mut self,
+        word: Option<Answer<LastWord>>,
+        space: Option<Answer<Option<Space>>>,
+    ) -> Option<JobEnding> {
+        let is_known = self.pending.is_empty() && word.is_none() && space.is_none();
+        self.pending.push_back(Pending { word, space });
+        is_known.then(JobEnding::default)
+    }
+
     /// What was found of the first. Cancel-safe; never, if nothing is to be closed.
     pub(super) async fn next(&mut self) -> JobEnding {
-        match self.pending.front_mut() {
-            Some(first) => first.found().await,
-            None => std::future::pending().await,
-        }
+        let Some(Pending { word, space }) = self.pending.front_mut() else {
+            return std::future::pending().await;
+        };
+        let word = match word {
+            Some(word) => word.get().await.copied().unwrap_or_default(),
+            None => LastWord::default(),
+        };
+        let space = match space {
+            Some(space) => space.get().await.copied().flatten(),
+            None => None,
+        };
+        (word, space)
+    }
+
+    /// The first is closed.
+    pub(super) fn handle(&mut self) {
+        self.pending.pop_front();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,62 +59,42 @@ impl Closing {
     }
 }
 
-impl Supervisor {
-    /// Looks for the last word of the worker of the job that began then, and at the disk, if it has `failed`.
-    pub(super) fn close(&mut self, began: Option<DateTime<Utc>>, failed: bool) {
-        let log = began.and_then(|began| self.workers.crew.log(began));
-        let read = |name| {
-            let (runner, user) = (self.files.dir.clone(), self.launch.user.clone());
-            worker_log_end::read(runner, format!("_diag/{name}"), user).ok()
-        };
-        let word = log.and_then(read);
-        let space = failed.then(|| self.sampler.least_space());
-        let is_known = self.closing.is_empty() && word.is_none() && space.is_none();
-        let (until, found) = (Instant::now() + PATIENCE, JobEnding::default());
-        self.closing.pending.push_back(Pending { word, until, space, found });
-        if is_known {
-            self.closed(found);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::disk_thread::DiskThread;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn jobs_are_closed_in_the_order_of_their_ends_whatever_is_found_first() {
+        let thread = DiskThread::start("test", Duration::from_secs(60)).expect("a thread");
+        let slow = DiskThread::start("slow", Duration::from_secs(60)).expect("a thread");
+        let (go, waits) = channel::<()>();
+        let space = |free| Some(Space { free, size: 9 });
+        let mut closing = Closing::default();
+        assert_eq!(closing.begin(None, None), Some(JobEnding::default()), "nothing is to be looked for");
+        closing.handle();
+        let late = slow.look(move || waits.recv().ok().and_then(|()| space(1)));
+        assert_eq!(closing.begin(None, Some(late)), None);
+        assert_eq!(closing.begin(None, Some(thread.look(move || space(2)))), None);
+        assert_eq!(closing.begin(None, None), None, "it is not before those that wait");
+        go.send(()).expect("it waits");
+        for found in [space(1), space(2), None] {
+            assert_eq!(closing.next().await, (LastWord::default(), found));
+            closing.handle();
         }
+        assert!(closing.is_empty());
     }
 
-    pub(super) fn closed(&mut self, (word, space): JobEnding) {
-        self.closing.pending.pop_front();
-        let steps = self.jobs.closed(word, space);
-        self.work(steps);
-    }
-
-    /// One call, and never in a stop's time.
-    pub(super) fn ask_how_it_ended(&mut self, job: JobNumber, question: Question) {
-        let can_ask = self.registrar.as_ref().is_some_and(|registrar| registrar.can_ask());
-        if can_ask && !self.life.was_asked() {
-            self.closing.asked += 1;
-            self.send(
-                move |registrar| async move { Done::Concluded(job, registrar.conclusion(&question).await) },
-            );
-        }
-    }
-
-    pub(super) fn concluded(&mut self, job: JobNumber, conclusion: Option<&'static str>) {
-        self.closing.asked = self.closing.asked.saturating_sub(1);
-        if let Some(conclusion) = conclusion {
-            let steps = self.jobs.concluded(job, conclusion);
-            self.work(steps);
-        }
-    }
-
-    /// Before the last rows are written: what waits for a word, and, if nobody waits for us, for GitHub's.
-    pub(super) async fn last_words(&mut self, limit: Instant) {
-        while !self.closing.is_empty() {
-            let found = tokio::time::timeout_at(limit, self.closing.next()).await;
-            self.closed(found.unwrap_or_default());
-        }
-        let limit = Instant::now() + ANSWER;
-        while self.closing.asked > 0 && !self.life.was_asked() {
-            tokio::select! {
-                Some(done) = self.errands.join_next() => done.into_iter().for_each(|done| self.errand_done(done)),
-                () = tokio::time::sleep_until(limit) => return,
-                _ = self.signals.next() => return,
-            }
-        }
+    #[tokio::test]
+    async fn a_disk_that_hangs_costs_a_job_its_last_word_and_nothing_else() {
+        let thread = DiskThread::start("test", Duration::ZERO).expect("a thread");
+        let (_go, hangs) = channel::<()>();
+        let mut closing = Closing::default();
+        let word =
+            thread.ask(move || hangs.recv().map_or_else(|_| LastWord::default(), |()| LastWord::default()));
+        assert_eq!(closing.begin(Some(word), None), None);
+        assert_eq!(closing.next().await, JobEnding::default());
     }
 }

@@ -1,6 +1,6 @@
 //! What jobs leave on the Docker Engine is swept beside the loop: told of each job, heard of each removal, never waited for.
 
-use super::{Supervisor, utc_now};
+use super::clock::utc_now;
 use crate::config::Config;
 use crate::domain::engine::EngineNews;
 use crate::domain::notice::Notice;
@@ -89,46 +89,67 @@ impl EngineWatch {
         }
     }
 
-    /// Until when the end may wait: what is left of the grace, if it runs, and never long.
-    fn last(&self) -> Instant {
+    pub(super) fn handle(&mut self, word: Word) -> Option<Notice> {
+        match word {
+            // Once, not after each job.
+            Word::News(EngineNews::Unusable { says }) if self.told.as_ref() == Some(&says) => None,
+            Word::News(news) => {
+                if let EngineNews::Unusable { says } = &news {
+                    self.told = Some(says.clone());
+                }
+                Some(Notice::Engine(news))
+            }
+            Word::Done => {
+                self.open = self.open.saturating_sub(1);
+                None
+            }
+        }
+    }
+
+    /// What the last job has left is to go as well; until when the end may wait for that: `limit`, or later if the grace has
+    /// room, and never long. `None`: there is nothing to wait for.
+    pub(super) fn begin_last(&mut self, limit: Instant) -> Option<Instant> {
+        self.sweep.as_ref()?;
+        self.job_ended(true);
         let last = Instant::now() + LAST;
-        self.asked_at.map_or(last, |asked_at| last.min(asked_at + self.budget))
+        Some(limit.max(self.asked_at.map_or(last, |asked_at| last.min(asked_at + self.budget))))
+    }
+
+    /// Everything that jobs have left is dealt with.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open == 0
     }
 }
 
-impl Supervisor {
-    pub(super) fn engine_said(&mut self, word: Word) {
-        match word {
-            // Once, not after each job.
-            Word::News(EngineNews::Unusable { says }) if self.engine.told.as_ref() == Some(&says) => {}
-            Word::News(news) => {
-                if let EngineNews::Unusable { says } = &news {
-                    self.engine.told = Some(says.clone());
-                }
-                self.telemetry.emit(&Notice::Engine(news));
-            }
-            Word::Done => self.engine.open = self.engine.open.saturating_sub(1),
-        }
-    }
+/// The time for the last of it was over.
+pub(super) fn out_of_time() -> Notice {
+    let says = "the time for it was over: the next start goes on".to_owned();
+    Notice::Engine(EngineNews::Unusable { says })
+}
 
-    /// What the last job left on the engine is gone, or the time is over: `limit`, or later if the grace has room.
-    /// A stop that was not asked for ends with the first signal.
-    pub(super) async fn last_engine(&mut self, limit: Instant) {
-        if self.engine.sweep.is_none() {
-            return;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_engine_is_told_once_and_each_end_is_dealt_with_once() {
+        let mut watch = EngineWatch {
+            plan: None,
+            sweep: None,
+            words: mpsc::unbounded_channel(),
+            open: 1,
+            told: None,
+            budget: Duration::ZERO,
+            asked_at: None,
+        };
+        let unusable = |says: &str| EngineNews::Unusable { says: says.to_owned() };
+        for (says, told) in [("gone", true), ("gone", false), ("back", true), ("gone", true)] {
+            let notice = watch.handle(Word::News(unusable(says)));
+            assert_eq!(notice, told.then(|| Notice::Engine(unusable(says))));
         }
-        self.engine.job_ended(true);
-        let until = limit.max(self.engine.last());
-        let was_asked = self.life.was_asked();
-        while self.engine.open > 0 {
-            tokio::select! {
-                word = self.engine.next() => self.engine_said(word),
-                () = tokio::time::sleep_until(until) => {
-                    let says = "the time for it was over: the next start goes on".to_owned();
-                    return self.telemetry.emit(&Notice::Engine(EngineNews::Unusable { says }));
-                }
-                _ = self.signals.next(), if !was_asked => return,
-            }
-        }
+        assert!(!watch.is_idle());
+        assert_eq!((watch.handle(Word::Done), watch.handle(Word::Done)), (None, None));
+        assert!(watch.is_idle());
+        assert_eq!(watch.begin_last(Instant::now()), None, "nothing was ever swept");
     }
 }

@@ -1,13 +1,13 @@
-//! The runner's directory as the start has found it, the thread that reads it for the loop, and what is odd there, told once a job.
+//! The runner's directory as the start has found it, and the thread that reads it for the loop.
 
-use super::Supervisor;
 use super::fault::StartError;
-use crate::domain::notice::Notice;
-use crate::domain::odd_file::{OddFile, Told};
+use crate::domain::last_word::LastWord;
+use crate::domain::odd_file::OddFile;
 use crate::domain::restart::UPDATE_WAIT;
-use crate::sys::disk_thread::DiskThread;
+use crate::sys::child::Launch;
+use crate::sys::disk_thread::{Answer, DiskThread, PATIENCE};
 use crate::sys::door::{Dir, Odd};
-use crate::sys::updater;
+use crate::sys::{updater, worker_log_end};
 use std::path::Path;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,46 +16,32 @@ use tokio::task::JoinHandle;
 const WAITING: usize = 32;
 
 /// How what the runner's user can write is reached.
-pub(super) struct Files {
+#[derive(Clone)]
+pub(super) struct RunnerFiles {
     pub(super) dir: Dir,
-    pub(super) clerk: DiskThread,
-    pub(super) odd: mpsc::Receiver<OddFile>,
-    told: Told,
+    pub(super) disk: DiskThread,
 }
 
-impl Files {
-    /// Opens the runner's directory.
-    pub(super) fn open(path: &Path) -> Result<Files, StartError> {
+impl RunnerFiles {
+    /// Opens the runner's directory; what is odd there comes out of the other end.
+    pub(super) fn open(path: &Path) -> Result<(RunnerFiles, mpsc::Receiver<OddFile>), StartError> {
         let os = |what| move |source| StartError::Os { what, source };
         let (heard, odd) = mpsc::channel(WAITING);
         let dir = Dir::open(path).map_err(os("the runner's directory"))?.telling(Odd::to(heard));
-        let clerk = DiskThread::start().map_err(os("a thread for the runner's files"))?;
-        Ok(Files { dir, clerk, odd, told: Told::default() })
+        let disk =
+            DiskThread::start("runner-files", PATIENCE).map_err(os("a thread for the runner's files"))?;
+        Ok((RunnerFiles { dir, disk }, odd))
     }
 
-    /// A job may put there what it likes from now on.
-    pub(super) fn job_began(&mut self) {
-        self.told.job_began();
+    /// The last word of the worker whose log that is, read with the rights of the runner's user.
+    pub(super) fn last_word(&self, log: String, launch: &Launch) -> Answer<LastWord> {
+        let (dir, user) = (self.dir.clone(), launch.user.clone());
+        self.disk.ask(move || worker_log_end::read(&dir, &log, user.as_ref()))
     }
 
     /// Waits for the self-updater's marker, beside the loop.
     pub(super) fn watch_update(&self) -> JoinHandle<std::io::Result<bool>> {
         let dir = self.dir.clone();
         tokio::task::spawn_blocking(move || updater::wait(&dir, UPDATE_WAIT))
-    }
-}
-
-impl Supervisor {
-    pub(super) fn odd_file(&mut self, odd: OddFile) {
-        if self.files.told.is_new(&odd) {
-            self.telemetry.emit(&Notice::OddFile(odd));
-        }
-    }
-
-    /// What was found at the very end is told as well.
-    pub(super) fn last_odd_files(&mut self) {
-        while let Ok(odd) = self.files.odd.try_recv() {
-            self.odd_file(odd);
-        }
     }
 }

@@ -1,14 +1,18 @@
 //! What a job says of itself: hooks of ours are there before the listener is, and their word is added to the open job.
 
-use super::{Supervisor, utc_now};
+use super::clock::utc_now;
+use super::effect::Effect;
 use crate::config::{Config, vars};
-use crate::domain::context::{Report, ReportFault};
+use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
 use crate::sys::child::Launch;
 use crate::sys::door::Dir;
 use crate::sys::hooks::{self, Received, Shims, Socket};
 use crate::sys::run_dir;
 use std::io;
+
+/// What has come in.
+pub(super) type Reception = io::Result<Box<Received>>;
 
 /// How the jobs tell us.
 pub(super) struct JobHooks {
@@ -30,11 +34,33 @@ impl JobHooks {
     }
 
     /// The next report; never, if there is no way to get one.
-    pub(super) async fn next(&self) -> io::Result<Box<Received>> {
+    pub(super) async fn next(&self) -> Reception {
         match &self.socket {
             Some(socket) => socket.recv().await.map(Box::new),
             None => std::future::pending().await,
         }
+    }
+
+    /// What was received; without the socket nothing ever is again.
+    pub(super) fn handle(&mut self, received: Reception) -> Option<Box<Received>> {
+        match received {
+            Ok(received) => Some(received),
+            Err(error) => {
+                tracing::error!(event = "job_hooks_lost", error = %error);
+                self.socket = None;
+                None
+            }
+        }
+    }
+
+    /// Tells its sender what became of it; a refusal is told here too.
+    pub(super) fn answer(&self, to: &Received, taken: Result<Vec<Effect>, ReportFault>) -> Vec<Effect> {
+        let (effects, outcome) = match taken {
+            Ok(effects) => (effects, Ok(())),
+            Err(fault) => (vec![Notice::ReportRefused(fault).into()], Err(fault)),
+        };
+        self.socket.iter().for_each(|socket| socket.answer(to, outcome));
+        effects
     }
 }
 
@@ -55,38 +81,4 @@ fn install(config: &Config, launch: &mut Launch, runner: &Dir) -> Result<Socket,
     launch.env.retain(|(name, _)| ours.iter().all(|(own, _)| own != name));
     launch.env.extend(ours);
     Ok(socket)
-}
-
-impl Supervisor {
-    pub(super) fn reported(&mut self, received: io::Result<Box<Received>>) {
-        match received {
-            Ok(received) => {
-                let may_speak = received.report.clone().and_then(|_| self.may_speak(received.pid));
-                let outcome = may_speak.and_then(|()| self.take(received.report.clone()?));
-                if let Err(fault) = outcome {
-                    self.telemetry.emit(&Notice::ReportRefused(fault));
-                }
-                self.job_hooks.socket.iter().for_each(|socket| socket.answer(&received, outcome));
-            }
-            Err(error) => {
-                tracing::error!(event = "job_hooks_lost", error = %error);
-                self.job_hooks.socket = None;
-            }
-        }
-    }
-
-    fn take(&mut self, report: Report) -> Result<(), ReportFault> {
-        if self.life.open_job().is_none() {
-            // Whoever reports has a worker: its job may not have been seen yet.
-            self.look();
-        }
-        let up = self.clock.now().up;
-        let steps = match report {
-            Report::Started(context) => self.jobs.started(context, up),
-            Report::Completed(context) => self.jobs.completed(context),
-            Report::Cache { kind, result } => self.cache_reported(&kind, result).map(|()| Vec::new()),
-        }?;
-        self.work(steps);
-        Ok(())
-    }
 }

@@ -1,133 +1,206 @@
 //! The jobs' rows on their way to the disk and back: one is told only once it is written, and a replayed log is counted as if its
 //! jobs had just ended.
 
-use super::errands::Done;
-use super::{Supervisor, utc_now};
 use crate::config::Config;
+use crate::domain::dora::DeploymentRule;
 use crate::domain::failure::Cause;
 use crate::domain::job::history::JobHistory;
-use crate::domain::job::jobs::{JobNumber, JobStep, QueueAnswer};
 use crate::domain::notice::Notice;
-use crate::domain::queue::Question;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
 use crate::domain::totals::{Bounds, Totals};
 use crate::sys::journal::JournalReplay;
-use crate::sys::journal_writer::JournalEvent;
+use crate::sys::journal_writer::{JournalEvent, JournalWriter};
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+use tokio::sync::mpsc;
 
-/// What is known of the rows.
+/// What is known of the rows, and who writes them.
 pub(super) struct JobLog {
+    writer: Option<JournalWriter>,
+    events: mpsc::UnboundedReceiver<JournalEvent>,
+    deployments: DeploymentRule,
     /// Handed over and not acknowledged.
-    pub(super) unwritten: u64,
-    pub(super) history: JobHistory,
+    unwritten: u64,
+    history: JobHistory,
+    recent: Arc<[JobRecord]>,
+}
+
+/// What is to be told of the log, and the rows it lacks: jobs that ended with the supervisor that wrote it.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct LogNews {
+    pub(super) notices: Vec<Notice>,
+    pub(super) lost: Vec<JobRecord>,
+}
+
+impl From<Notice> for LogNews {
+    fn from(notice: Notice) -> LogNews {
+        LogNews { notices: vec![notice], lost: Vec::new() }
+    }
 }
 
 impl JobLog {
-    pub(super) fn new(config: &Config) -> JobLog {
+    pub(super) fn new(
+        config: &Config,
+        writer: Option<JournalWriter>,
+        events: mpsc::UnboundedReceiver<JournalEvent>,
+    ) -> JobLog {
         let zero = Totals::new(&Bounds::with_duration(config.metrics.buckets.clone()));
-        JobLog { unwritten: 0, history: JobHistory::new(zero.told_apart_by(&config.streams)) }
-    }
-}
-
-impl Supervisor {
-    /// A job begins, or is over: everybody who has a part in that is told.
-    pub(super) fn append(&mut self, row: JobRecord) {
-        let now = self.clock.now();
-        let steps = match row.status {
-            RowStatus::Running => {
-                let meter = self.sampler.job_began(now.up);
-                self.sweeper.job_began();
-                self.files.job_began();
-                self.registrar.iter().for_each(|registrar| registrar.ground.job_began());
-                self.engine.job_began(row.started_at.unwrap_or(now.utc));
-                self.jobs.begin(row, meter, now.up)
-            }
-            RowStatus::Finished(_) => {
-                let meter = self.sampler.job_ended(now.up);
-                self.sweeper.begin();
-                self.engine.job_ended(false);
-                self.jobs.end(row, meter)
-            }
-        };
-        self.work(steps);
-    }
-
-    /// Does what is to be done of the jobs.
-    pub(super) fn work(&mut self, steps: Vec<JobStep>) {
-        for step in steps {
-            match step {
-                JobStep::Write(row) => self.hand_over(*row),
-                JobStep::Close { began, failed } => self.close(began, failed),
-                JobStep::AskQueueTime { job, question, again } => self.ask_queue_time(job, question, again),
-                JobStep::AskConclusion { job, question } => self.ask_how_it_ended(job, question),
-                JobStep::NoQueueTime(fault) => self.telemetry.emit(&Notice::QueueTimeUnknown(fault)),
-            }
-        }
-    }
-
-    fn ask_queue_time(&mut self, job: JobNumber, question: Question, again: bool) {
-        if self.registrar.as_ref().is_some_and(|registrar| registrar.can_ask()) {
-            self.send(move |registrar| async move {
-                let waited = registrar.queue_time(&question).await;
-                Done::Listed(QueueAnswer { job, again, waited })
-            });
+        JobLog {
+            writer,
+            events,
+            deployments: config.deployments.clone(),
+            unwritten: 0,
+            history: JobHistory::new(zero.told_apart_by(&config.streams)),
+            recent: Arc::new([]),
         }
     }
 
     /// Hands a row over; it is told once the thread says that it is written.
-    fn hand_over(&mut self, mut row: JobRecord) {
+    pub(super) fn write(&mut self, mut row: JobRecord) {
         self.deployments.mark(&mut row);
-        if let Some(scribe) = &self.scribe {
-            self.job_log.unwritten += 1;
-            scribe.write(row);
+        if let Some(writer) = &self.writer {
+            self.unwritten += 1;
+            writer.write(row);
         }
     }
 
-    pub(super) fn journal_said(&mut self, word: JournalEvent) {
-        self.job_log.unwritten -= u64::from(matches!(word, JournalEvent::Written(_)));
-        let notice = match word {
+    /// The thread's next word. Cancel-safe.
+    pub(super) async fn next(&mut self) -> JournalEvent {
+        match self.events.recv().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// No row comes any more: the thread's words until it has ended, `None` after the last one.
+    pub(super) async fn last(&mut self) -> Option<JournalEvent> {
+        self.writer = None;
+        self.events.recv().await
+    }
+
+    pub(super) fn handle(&mut self, event: JournalEvent, now: DateTime<Utc>) -> LogNews {
+        self.unwritten -= u64::from(matches!(event, JournalEvent::Written(_)));
+        match event {
             JournalEvent::Written(row) => {
-                let notice = self.job_log.history.written(*row);
-                self.hall.recent = self.job_log.history.recent();
-                notice
+                let notice = self.history.written(*row);
+                self.recent = self.history.recent();
+                notice.into()
             }
-            JournalEvent::Fault { kind, detail } => Notice::JournalFault { kind, detail },
-            JournalEvent::Opened(replay) => return self.replayed(*replay),
-            JournalEvent::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept },
-            JournalEvent::Ended { unwritten: 0 } => return,
-            JournalEvent::Ended { unwritten } => Notice::RowsLost { rows: unwritten as u64 },
-        };
-        self.telemetry.emit(&notice);
-        self.show();
+            JournalEvent::Fault { kind, detail } => Notice::JournalFault { kind, detail }.into(),
+            JournalEvent::Opened(replay) => self.replayed(*replay, now),
+            JournalEvent::Compacted { folded, kept } => Notice::JournalCompacted { folded, kept }.into(),
+            JournalEvent::Ended { unwritten: 0 } => LogNews::default(),
+            JournalEvent::Ended { unwritten } => Notice::RowsLost { rows: unwritten as u64 }.into(),
+        }
     }
 
     /// The log was opened, or why it could not be.
-    pub(super) fn opened(&mut self, found: Result<Box<JournalReplay>, String>) {
+    pub(super) fn opened(
+        &mut self,
+        found: Result<Box<JournalReplay>, String>,
+        now: DateTime<Utc>,
+    ) -> LogNews {
         match found {
-            Ok(replay) => self.replayed(*replay),
-            Err(detail) => {
-                self.telemetry.emit(&Notice::JournalFault { kind: FaultKind::Unusable, detail });
-            }
+            Ok(replay) => self.replayed(*replay, now),
+            Err(detail) => Notice::JournalFault { kind: FaultKind::Unusable, detail }.into(),
         }
     }
 
     /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.
-    pub(super) fn replayed(&mut self, replay: JournalReplay) {
-        self.job_log.history.precede(&replay.totals, replay.recent);
-        self.hall.recent = self.job_log.history.recent();
-        self.telemetry.restore(&replay.totals, self.job_log.history.totals().dora.newest);
-        for fault in replay.faults {
-            for _ in 0..fault.count {
-                self.telemetry.emit(&Notice::JournalFault { kind: fault.kind, detail: fault.detail.clone() });
-            }
+    fn replayed(&mut self, replay: JournalReplay, now: DateTime<Utc>) -> LogNews {
+        let JournalReplay { totals, recent, unclosed, faults, rows, predecessor } = replay;
+        self.history.precede(&totals, recent);
+        self.recent = self.history.recent();
+        let newest = self.history.totals().dora.newest;
+        let mut notices = vec![Notice::JobsRestored { totals: Box::new(totals), newest }];
+        for fault in faults {
+            let notice = Notice::JournalFault { kind: fault.kind, detail: fault.detail };
+            notices.extend((0..fault.count).map(|_| notice.clone()));
         }
-        for row in replay.unclosed {
+        notices.push(Notice::JournalOpened { rows, predecessor });
+        let lost = |row| {
             let status = RowStatus::Finished(JobStatus::Abandoned);
             let cause = Some(Cause::SupervisorLost.to_string());
-            let row = JobRecord { timestamp: utc_now(), status, duration: None, cause, ..row };
-            let steps = self.jobs.write(row);
-            self.work(steps);
+            JobRecord { timestamp: now, status, duration: None, cause, ..row }
+        };
+        LogNews { notices, lost: unclosed.into_iter().map(lost).collect() }
+    }
+
+    /// Rows that were never acknowledged.
+    pub(super) fn unwritten(&self) -> u64 {
+        self.unwritten
+    }
+
+    /// The last finished jobs, newest last.
+    pub(super) fn recent(&self) -> Arc<[JobRecord]> {
+        Arc::clone(&self.recent)
+    }
+
+    /// Every job counted so far.
+    pub(super) fn finished(&self) -> [u64; 5] {
+        self.history.totals().finished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MapLookup;
+    use crate::sys::journal::Fault;
+
+    fn log() -> JobLog {
+        let set = MapLookup::new([("RUNNER_SKIP_REGISTRATION", "true")]);
+        let config = Config::from_lookup(&set).expect("a configuration").config;
+        JobLog::new(&config, None, mpsc::unbounded_channel().1)
+    }
+
+    fn row(status: RowStatus) -> JobRecord {
+        JobRecord {
+            job_id: "7".to_owned(),
+            started_at: Some(DateTime::UNIX_EPOCH),
+            status,
+            ..JobRecord::blank()
         }
-        self.telemetry.emit(&Notice::JournalOpened { rows: replay.rows, predecessor: replay.predecessor });
-        self.show();
+    }
+
+    #[test]
+    fn a_job_that_was_open_ends_with_the_supervisor_that_wrote_it() {
+        let mut log = log();
+        let now = DateTime::from_timestamp(9, 0).expect("a time");
+        let mut totals = log.history.totals().clone();
+        totals.fold(&row(RowStatus::Running));
+        let fault = Fault { kind: FaultKind::Unusable, count: 2, detail: "x".to_owned() };
+        let replay = JournalReplay {
+            totals: totals.clone(),
+            recent: vec![row(RowStatus::Finished(JobStatus::Failed))],
+            unclosed: vec![row(RowStatus::Running)],
+            faults: vec![fault],
+            rows: 3,
+            predecessor: false,
+        };
+        let LogNews { notices, lost } = log.handle(JournalEvent::Opened(Box::new(replay)), now);
+        let [restored, fault, again, opened] = &notices[..] else { panic!("{notices:?}") };
+        assert_eq!(*restored, Notice::JobsRestored { totals: Box::new(totals), newest: [None, None] });
+        assert_eq!(*fault, Notice::JournalFault { kind: FaultKind::Unusable, detail: "x".to_owned() });
+        assert_eq!((fault, opened), (again, &Notice::JournalOpened { rows: 3, predecessor: false }));
+        assert_eq!(lost.len(), 1);
+        assert_eq!((lost[0].status, lost[0].timestamp), (RowStatus::Finished(JobStatus::Abandoned), now));
+        assert_eq!(log.recent().len(), 1);
+    }
+
+    #[test]
+    fn a_row_is_counted_and_shown_once_it_is_written() {
+        let mut log = log();
+        log.unwritten = 1;
+        let row = row(RowStatus::Finished(JobStatus::Success));
+        let LogNews { notices, .. } = log.handle(JournalEvent::Written(Box::new(row)), DateTime::UNIX_EPOCH);
+        assert!(matches!(notices[..], [Notice::RowWritten { .. }]), "{notices:?}");
+        assert_eq!((log.unwritten(), log.recent().len(), log.finished().iter().sum()), (0, 1, 1_u64));
+        let lost = log.handle(JournalEvent::Ended { unwritten: 2 }, DateTime::UNIX_EPOCH);
+        assert_eq!(lost, Notice::RowsLost { rows: 2 }.into());
+        assert_eq!(
+            log.handle(JournalEvent::Ended { unwritten: 0 }, DateTime::UNIX_EPOCH),
+            LogNews::default()
+        );
     }
 }

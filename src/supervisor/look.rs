@@ -1,9 +1,9 @@
 //! What a start would find, looked at without starting anything: `check --files`.
 
-use super::enlist::{self, Environment};
 use super::fault::StartError;
+use super::registrar_setup::{self, Environment};
 use super::runner::{self, LISTENER};
-use super::start::Tcp;
+use super::startup::Tcp;
 use crate::config::{Config, vars};
 use crate::exit_code::ExitCode;
 use crate::github::{Code, Endpoint, Observe};
@@ -205,7 +205,7 @@ async fn github(config: &Config, environment: &Environment) -> Vec<Finding> {
     else {
         return vec![Finding::good(ANSWERED, "is not asked: nothing is to be registered")];
     };
-    let access = match enlist::access(config, credential, target, environment, Arc::new(Unheard)) {
+    let access = match registrar_setup::access(config, credential, target, environment, Arc::new(Unheard)) {
         Ok(access) => access,
         Err(error) => return vec![Finding::of(ANSWERED, Err(error))],
     };

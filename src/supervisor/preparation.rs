@@ -1,9 +1,9 @@
 //! The preparation of the first launch goes on beside the loop, which hears of it as of everything else.
 
-use super::Supervisor;
-use super::enlist;
+use super::effect::Effect;
 use super::fault::StartError;
-use super::files::Files;
+use super::files::RunnerFiles;
+use super::registrar_setup;
 use crate::config::Config;
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
@@ -12,11 +12,10 @@ use crate::sys::child::{Launch, Output};
 use crate::sys::prelaunch::{self, PrelaunchSteps};
 use crate::sys::stdio::OutputWriter;
 use crate::telemetry::emit::ApiMeter;
-use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Makes the registrar anew: the one that is there trusts the authorities of the store as it was.
-type Renew = Box<dyn FnOnce(&Launch, &Files, &Output) -> Option<Registrar>>;
+type Renew = Box<dyn FnOnce() -> Option<Registrar>>;
 
 /// What is to be done, and the news of it.
 pub(super) struct Preparation {
@@ -30,7 +29,7 @@ impl Preparation {
     pub(super) fn new(
         config: &Config,
         launch: &Launch,
-        files: &Files,
+        files: &RunnerFiles,
         outlets: &[OutputWriter; 2],
         meter: &ApiMeter,
     ) -> Result<(Preparation, Option<Registrar>), StartError> {
@@ -38,12 +37,13 @@ impl Preparation {
             wait_for_docker: config.runner.wait_for_docker,
             update_certificates: config.runner.update_ca_certs,
         };
-        let registrar = enlist::registrar(config, launch, files, outlets, meter.clone())?;
+        let registrar = registrar_setup::registrar(config, launch, files, outlets, meter.clone())?;
         let renew = steps.update_certificates.then(|| {
-            let (config, meter) = (config.clone(), meter.clone());
-            let renew: Renew = Box::new(move |launch, files, output| {
+            let (config, launch, files) = (config.clone(), launch.clone(), files.clone());
+            let (outlets, meter) = (outlets.clone(), meter.clone());
+            let renew: Renew = Box::new(move || {
                 // It was possible a moment ago.
-                enlist::registrar(&config, launch, files, &output.outlets, meter).ok().flatten()
+                registrar_setup::registrar(&config, &launch, &files, &outlets, meter).ok().flatten()
             });
             renew
         });
@@ -65,21 +65,35 @@ impl Preparation {
     /// The next happening; `None`, once, when it is over. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Box<Notice>> {
         let Some(told) = &mut self.told else { return std::future::pending().await };
-        let notice = told.recv().await;
-        if notice.is_none() {
-            self.told = None;
+        told.recv().await.map(Box::new)
+    }
+
+    /// When it is over, the registrar of the new store as well, if there is one.
+    pub(super) fn handle(&mut self, notice: Option<Box<Notice>>) -> (Option<Registrar>, Effect) {
+        if let Some(notice) = notice {
+            return (None, Effect::Notice(*notice));
         }
-        notice.map(Box::new)
+        self.told = None;
+        (self.renew.take().and_then(|renew| renew()), Input::Prepared.into())
     }
 }
 
-impl Supervisor {
-    pub(super) fn prepared(&mut self) {
-        let renew = self.preparation.renew.take();
-        let renewed = renew.and_then(|renew| renew(&self.launch, &self.files, &self.output));
-        if let Some(registrar) = renewed {
-            self.registrar = Some(Arc::new(registrar));
-        }
-        self.feed(Input::Prepared);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn what_it_says_is_told_and_its_end_is_an_input() {
+        let (tell, told) = mpsc::unbounded_channel();
+        let steps = PrelaunchSteps { wait_for_docker: Duration::ZERO, update_certificates: false };
+        let mut preparation = Preparation { steps, told: Some(told), renew: None };
+        let awaited = || Notice::DockerAwaited { at_most: Duration::from_secs(1) };
+        tell.send(awaited()).expect("it is heard");
+        drop(tell);
+        let notice = preparation.next().await;
+        assert!(matches!(preparation.handle(notice), (None, Effect::Notice(notice)) if notice == awaited()));
+        let end = preparation.next().await;
+        assert!(matches!(preparation.handle(end), (None, Effect::Input(Input::Prepared))));
     }
 }

@@ -1,32 +1,46 @@
 //! What there must be before a runner can be launched: its program, its registration, its user, and directories that user can write.
 
-use super::enlist;
 use super::fault::StartError;
-use super::files::Files;
+use super::files::RunnerFiles;
+use super::registrar_setup;
 use crate::config::{Config, Flavour, SweepScope, vars};
 use crate::domain::event::Exit;
+use crate::domain::odd_file::OddFile;
 use crate::sys::child::Launch;
 use crate::sys::engine::EngineAddress;
 use crate::sys::runner_user::{self, RunnerUser};
 use crate::sys::{disk, job_log_tail, oom_score, ownership, processes, runner_file, startup_checks};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
 
 pub(super) const LISTENER: &str = "bin/Runner.Listener";
 const SHARED_MEMORY: &str = "/dev/shm";
 /// Below this a browser's tabs crash; docker's default is 64 MiB.
 const BROWSER_NEEDS: u64 = 256 << 20;
 
-/// The listener's launch, where its jobs work, and the runner's files.
+/// What a start has found.
+pub(super) struct FoundRunner {
+    /// How the listener is launched.
+    pub(super) launch: Launch,
+    /// Where its jobs work.
+    pub(super) work_dir: PathBuf,
+    /// The runner's files.
+    pub(super) files: RunnerFiles,
+    /// What is odd among them.
+    pub(super) odd: mpsc::Receiver<OddFile>,
+}
+
+/// The runner that is to be launched.
 pub(super) fn launch(
     config: &Config,
     mut environment: Vec<(OsString, OsString)>,
-) -> Result<(Launch, PathBuf, Files), StartError> {
+) -> Result<FoundRunner, StartError> {
     let dir = config.runner.dir.clone();
     if !dir.join(LISTENER).exists() {
         return Err(StartError::NoRunner { dir, missing: LISTENER });
     }
-    let mut files = Files::open(&dir)?;
+    let (mut files, odd) = RunnerFiles::open(&dir)?;
     if config.registration.skip && !runner_file::is_configured(&files.dir) {
         return Err(StartError::NotConfigured { dir });
     }
@@ -59,12 +73,12 @@ pub(super) fn launch(
     if let Some(user) = &user {
         user.set_env(&mut environment);
     }
-    environment.extend(enlist::given_jit(config));
+    environment.extend(registrar_setup::given_jit(config));
     oom_score::set_for_steps(&mut environment);
     let user = user.map(|user| user.ids);
     let launch =
         Launch { program: dir.join(LISTENER), args: vec!["run".into()], dir, env: environment, user };
-    Ok((launch, work_dir, files))
+    Ok(FoundRunner { launch, work_dir, files, odd })
 }
 
 /// Whether the listener that ended so can be launched again without files of a registration. Until it has unpacked a

@@ -1,16 +1,17 @@
 //! Samples what the container uses, before and after a job too, and tells why a listener died. The disk is looked at by a
 //! thread of its own, for it may hang; everything else is the kernel's memory.
 
-use super::Supervisor;
+use super::effect::Effect;
 use crate::config::Config;
-use crate::domain::event::{Exit, Stream};
+use crate::domain::event::{Exit, Now, Stream};
 use crate::domain::failure::{self, Cause, OomWatch, Space};
 use crate::domain::job::usage::Meter;
 use crate::domain::notice::Notice;
 use crate::sys::cgroup::{Cgroup, JobPeak};
+use crate::sys::child::Output;
 use crate::sys::container::Container;
 use crate::sys::disk::Lowest;
-use crate::sys::prober::{Answer, Prober};
+use crate::sys::disk_thread::{Answer, DiskThread};
 use crate::sys::processes;
 use crate::telemetry::emit::{Resources, Sample};
 use std::io;
@@ -29,7 +30,7 @@ pub(super) struct Sampler {
     container: Container,
     /// The container's cgroup; of another nothing is told.
     used: Cgroup,
-    disk: Prober,
+    disk: DiskThread,
     space: Arc<Lowest>,
     ooms: OomWatch,
     /// Of the open job.
@@ -53,7 +54,7 @@ impl Sampler {
             used: if container.cgroup { cgroup.clone() } else { Cgroup::default() },
             cgroup,
             container,
-            disk: Prober::start("disk")?,
+            disk: DiskThread::start("disk", PATIENCE)?,
             space: Arc::new(Lowest::of(work_dir)),
             ooms: OomWatch::default(),
             peak: None,
@@ -75,11 +76,26 @@ impl Sampler {
             self.look = Some(self.free_space());
         }
         let space = match &mut self.look {
-            Some(look) => look.get().await.flatten(),
+            Some(look) => look.get().await.copied().flatten(),
             None => None,
         };
         self.look = None;
         space
+    }
+
+    /// Takes the sample, the output's lines among it; and how many of those were let go since the last one.
+    pub(super) fn handle(&mut self, space: Option<Space>, now: Now, output: &Output) -> Vec<Effect> {
+        let lines = [0, 1].map(|i| output.lines[i].load(Ordering::Relaxed));
+        let dropped = output.outlets.iter().zip(Stream::ALL);
+        let dropped = dropped.map(|(outlet, stream)| (stream, outlet.take_dropped()));
+        let dropped = dropped.filter(|(_, lines)| *lines > 0);
+        let notices = dropped.map(|(stream, lines)| Notice::OutputDropped { stream, lines }.into());
+        let mut effects: Vec<Effect> = notices.collect();
+        let oom_kills = self.oom_kills(now.up);
+        let resources = self.resources(space);
+        let sample = Sample { utc: now.utc, up: now.up, lines, oom_kills, resources };
+        effects.push(Effect::Sample(Box::new(sample)));
+        effects
     }
 
     /// A job begins; what the container had used before.
@@ -99,13 +115,13 @@ impl Sampler {
     /// What the disk has left.
     pub(super) fn free_space(&self) -> Answer<Option<Space>> {
         let space = Arc::clone(&self.space);
-        self.disk.ask(PATIENCE, move || space.now())
+        self.disk.look(move || space.now())
     }
 
     /// The least it had since the job began.
     pub(super) fn least_space(&self) -> Answer<Option<Space>> {
         let space = Arc::clone(&self.space);
-        self.disk.ask(PATIENCE, move || space.look())
+        self.disk.look(move || space.look())
     }
 
     /// What ended the listener, now that the disk has so much left.
@@ -147,18 +163,26 @@ impl Sampler {
     }
 }
 
-impl Supervisor {
-    pub(super) fn sample(&mut self, space: Option<Space>) {
-        let now = self.clock.now();
-        let lines = [0, 1].map(|i| self.output.lines[i].load(Ordering::Relaxed));
-        for (outlet, stream) in self.output.outlets.iter().zip(Stream::ALL) {
-            let lines = outlet.take_dropped();
-            if lines > 0 {
-                self.telemetry.emit(&Notice::OutputDropped { stream, lines });
-            }
-        }
-        let oom_kills = self.sampler.oom_kills(now.up);
-        let resources = self.sampler.resources(space);
-        self.telemetry.sample(Sample { utc: now.utc, up: now.up, lines, oom_kills, resources });
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MapLookup;
+    use crate::sys::stdio::OutputWriter;
+    use chrono::DateTime;
+
+    #[tokio::test]
+    async fn a_sample_says_what_the_disk_has_and_how_many_lines_were_heard() {
+        let set = MapLookup::new([("RUNNER_SKIP_REGISTRATION", "true")]);
+        let config = Config::from_lookup(&set).expect("a configuration").config;
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut sampler = Sampler::start(&config, dir.path().into()).expect("a thread");
+        let outlets = Stream::ALL.map(|stream| OutputWriter::start(stream).expect("a thread"));
+        let output = Output { outlets, lines: Arc::default() };
+        output.lines[1].store(3, Ordering::Relaxed);
+        let space = sampler.next().await;
+        assert!(space.is_some_and(|space| space.size > 0), "{space:?}");
+        let effects = sampler.handle(space, Now { up: Duration::ZERO, utc: DateTime::UNIX_EPOCH }, &output);
+        let [Effect::Sample(sample)] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!((sample.lines, sample.resources.free), ([0, 3], space.map(|space| space.free)));
     }
 }

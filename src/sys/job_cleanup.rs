@@ -15,7 +15,7 @@ use crate::child_setup::Ids;
 use crate::domain::sweep::{
     Process, Strangers, Swept, ended, has_job, has_worker, keep_workers_of, processes_to_kill, strangers,
 };
-use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use nix::unistd::{Gid, Uid, getegid, geteuid, setfsgid, setfsuid};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::io;
@@ -114,6 +114,15 @@ impl CleanupThread {
 pub(super) fn become_on_disk(ids: &Ids) {
     setfsgid(Gid::from_raw(ids.gid));
     setfsuid(Uid::from_raw(ids.uid));
+}
+
+/// Becomes that for this deed alone.
+pub(super) fn as_on_disk<T>(ids: &Ids, deed: impl FnOnce() -> T) -> T {
+    become_on_disk(ids);
+    let done = deed();
+    setfsuid(geteuid());
+    setfsgid(getegid());
+    done
 }
 
 fn sweep(plan: &CleanupPlan, job_began: &AtomicBool) -> CleanupOutcome {

@@ -1,31 +1,18 @@
-//! Reads the end of a worker's log. The end of a worker's log, read beside the loop: a disk that hangs costs the row
-//! its patience and no more.
+//! The end of a worker's log, where it says how its job ended: read with no more rights than the runner's user has.
 
 use super::door::Dir;
 use super::job_cleanup;
 use crate::child_setup::Ids;
 use crate::domain::last_word::LastWord;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use tokio::sync::oneshot;
 
 /// What a worker says between its result and its end: two lines for each file it uploads.
 const TAIL: u64 = 256 * 1024;
 
-/// Reads it, below the runner's directory, with the rights of the runner's user.
-///
-/// # Errors
-/// If the operating system refuses a thread.
-pub fn read(runner: Dir, path: String, user: Option<Ids>) -> io::Result<oneshot::Receiver<LastWord>> {
-    let (done, answer) = oneshot::channel();
-    let work = move || {
-        if let Some(ids) = &user {
-            job_cleanup::become_on_disk(ids);
-        }
-        // What cannot be read says nothing; and nobody may want to know any more.
-        let _ = done.send(tail(&runner, &path).map(|log| LastWord::read(&log)).unwrap_or_default());
-    };
-    std::thread::Builder::new().name("last-word".to_owned()).spawn(work)?;
-    Ok(answer)
+/// Reads it, below the runner's directory, with the rights of the runner's user. What cannot be read says nothing.
+pub fn read(runner: &Dir, path: &str, user: Option<&Ids>) -> LastWord {
+    let read = || tail(runner, path).map(|log| LastWord::read(&log)).unwrap_or_default();
+    user.map_or_else(read, |ids| job_cleanup::as_on_disk(ids, read))
 }
 
 /// Of the end only: a log has no limit.

@@ -11,6 +11,7 @@ pub use resources::Resources;
 
 use super::catalog as c;
 use super::exporter::Exporter;
+use crate::domain::cache::CacheType;
 use crate::domain::event::{StopKind, Stream};
 use crate::domain::identity::Identity;
 use crate::domain::ladder::Rung;
@@ -108,8 +109,11 @@ impl Telemetry {
             Notice::ListenerKilled => warn!(event = "listener_killed"),
             Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
             Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),
-            Notice::CacheUsed { kind, tally, hit_rate } => self.cache_used(kind, *tally, *hit_rate),
+            Notice::CacheUsed { kind, tally, hit_rate } => {
+                cache::used(&self.exporter, kind, *tally, *hit_rate);
+            }
             Notice::JournalFault { kind, detail } => journal_fault(*kind, detail),
+            Notice::JobsRestored { totals, newest } => jobs::restore(&self.exporter, totals, *newest),
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
             Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
@@ -134,6 +138,17 @@ impl Telemetry {
         // NaN inside is absent outside.
         gauge!(c::JOB_START.name).set(status.job.as_ref().map_or(f64::NAN, |job| seconds(job.started_at)));
         self.exporter.touch();
+    }
+
+    /// Shows every result of these types of caches at 0.
+    pub fn know_caches<'a>(&self, types: impl Iterator<Item = &'a CacheType>) {
+        types.for_each(|kind| cache::show(&self.exporter, kind));
+        self.exporter.touch();
+    }
+
+    /// Nobody may look more than once from now on: what has begun of caches is shown as it is.
+    pub fn caches_end(&self) {
+        self.exporter.release();
     }
 
     /// Takes a sample.

@@ -1,7 +1,7 @@
 //! Metrics and log lines of jobs. What the job log says, told as it is written and restored as it was: the same
 //! counters either way.
 
-use super::{Telemetry, resources, seconds};
+use super::{resources, seconds};
 use crate::domain::context::{Context, ReportFault};
 use crate::domain::dora::{Deployment, Outcome};
 use crate::domain::job::Unborn;
@@ -9,44 +9,42 @@ use crate::domain::queue::QueueFault;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::totals::{Buckets, Delta, Row, Totals, to_seconds, to_ticks};
 use crate::telemetry::catalog::{self as c, Metric};
+use crate::telemetry::exporter::Exporter;
 use chrono::{DateTime, Utc};
 use metrics::{counter, gauge, histogram};
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
-impl Telemetry {
-    /// Counters and histograms of a replayed job log, on top of what was counted since the start; `newest` deployments of both.
-    pub fn restore(&self, totals: &Totals, newest: [Option<DateTime<Utc>>; 2]) {
-        counter!(c::JOBS_STARTED.name).increment(totals.started);
-        for (status, count) in JobStatus::ALL.into_iter().zip(totals.finished) {
-            counter!(c::JOBS.name, "status" => status.as_str()).increment(count);
-        }
-        self.restore_histogram(&c::JOB_DURATION, &totals.duration);
-        self.restore_histogram(&c::QUEUE_TIME, &totals.queue_time);
-        for (outcome, count) in Outcome::ALL.into_iter().zip(totals.dora.deployments) {
-            counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(count);
-        }
-        self.restore_histogram(&c::LEAD_TIME, &totals.lead_time);
-        self.restore_histogram(&c::RECOVERY_TIME, &totals.recovery_time);
-        for (outcome, newest) in Outcome::ALL.into_iter().zip(newest) {
-            if let Some(end) = newest {
-                show_newest(outcome, end);
-            }
-        }
-        self.exporter.touch();
+/// Counters and histograms of a replayed job log, on top of what was counted since the start; `newest` deployments of both.
+pub(super) fn restore(exporter: &Exporter, totals: &Totals, newest: [Option<DateTime<Utc>>; 2]) {
+    counter!(c::JOBS_STARTED.name).increment(totals.started);
+    for (status, count) in JobStatus::ALL.into_iter().zip(totals.finished) {
+        counter!(c::JOBS.name, "status" => status.as_str()).increment(count);
     }
+    restore_histogram(exporter, &c::JOB_DURATION, &totals.duration);
+    restore_histogram(exporter, &c::QUEUE_TIME, &totals.queue_time);
+    for (outcome, count) in Outcome::ALL.into_iter().zip(totals.dora.deployments) {
+        counter!(c::DEPLOYMENTS.name, "status" => outcome.as_str()).increment(count);
+    }
+    restore_histogram(exporter, &c::LEAD_TIME, &totals.lead_time);
+    restore_histogram(exporter, &c::RECOVERY_TIME, &totals.recovery_time);
+    for (outcome, newest) in Outcome::ALL.into_iter().zip(newest) {
+        if let Some(end) = newest {
+            show_newest(outcome, end);
+        }
+    }
+}
 
-    fn restore_histogram(&self, metric: &'static Metric, buckets: &Buckets) {
-        /// Samples wait in memory until upkeep moves them into their buckets.
-        const BATCH: u64 = 16_384;
-        let histogram = histogram!(metric.name);
-        for (value, mut count) in buckets.samples() {
-            while count > 0 {
-                let batch = count.min(BATCH);
-                histogram.record_many(value, usize::try_from(batch).unwrap_or(usize::MAX));
-                self.exporter.upkeep();
-                count -= batch;
-            }
+fn restore_histogram(exporter: &Exporter, metric: &'static Metric, buckets: &Buckets) {
+    /// Samples wait in memory until upkeep moves them into their buckets.
+    const BATCH: u64 = 16_384;
+    let histogram = histogram!(metric.name);
+    for (value, mut count) in buckets.samples() {
+        while count > 0 {
+            let batch = count.min(BATCH);
+            histogram.record_many(value, usize::try_from(batch).unwrap_or(usize::MAX));
+            exporter.upkeep();
+            count -= batch;
         }
     }
 }
@@ -137,19 +135,20 @@ pub(super) fn claim_dropped(why: Unborn) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Telemetry;
     use super::*;
     use crate::domain::identity::Identity;
     use crate::domain::record::arbitrary;
     use crate::domain::totals::Bounds;
-    use crate::telemetry::exporter::Exporter;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use std::sync::Arc;
 
     /// The lines of the job metrics, as a scrape has them.
-    fn page(bounds: &Bounds, tell: impl FnOnce(&Telemetry)) -> Vec<String> {
+    fn page(bounds: &Bounds, tell: impl FnOnce(&Exporter)) -> Vec<String> {
         let page = Exporter::alone(bounds, |exporter| {
-            tell(&Telemetry::new(exporter.clone(), Arc::new(Identity::somebody())));
+            let _telemetry = Telemetry::new(exporter.clone(), Arc::new(Identity::somebody()));
+            tell(exporter);
         });
         let metrics = [
             &c::JOBS_STARTED,
@@ -174,7 +173,7 @@ mod tests {
             let mut totals = Totals::new(&bounds);
             let deltas: Vec<Delta> = rows.iter().map(|row| totals.fold(row)).collect();
             let live = page(&bounds, |_| deltas.iter().for_each(count));
-            let restored = page(&bounds, |telemetry| telemetry.restore(&totals, totals.dora.newest));
+            let restored = page(&bounds, |exporter| restore(exporter, &totals, totals.dora.newest));
             prop_assert!(live.len() > 40, "{live:#?}");
             prop_assert_eq!(live, restored);
         }

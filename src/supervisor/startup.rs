@@ -1,33 +1,34 @@
 //! Start-up. The beginning, step by step: signals are caught and the port is bound before anything is spawned.
 
+use super::Supervisor;
+use super::aftermath::Aftermath;
 use super::caches::CacheWatch;
-use super::closing::Closing;
+use super::cleanup::Sweeper;
+use super::clock::Clock;
 use super::engine::EngineWatch;
 use super::fault::StartError;
-use super::hall::Hall;
+use super::github_tasks::GithubTasks;
+use super::http_handle::HttpHandle;
 use super::job_hooks::JobHooks;
+use super::job_keeper::JobKeeper;
 use super::job_log::JobLog;
-use super::listening::Listening;
+use super::listener::ListenerProcess;
+use super::odd_files::OddFiles;
 use super::preparation::Preparation;
-use super::runner;
+use super::runner::{self, FoundRunner};
 use super::sampler::Sampler;
-use super::sweeping::Sweeper;
-use super::traced::Traced;
+use super::shutdown::Limits;
+use super::trace_watch::TraceWatch;
 use super::workers::Workers;
-use super::{Clock, Supervisor, utc_now};
-use crate::config::{Config, Credential, Environment, Lookup as _, vars};
+use crate::config::{Config, Credential};
 use crate::domain::event::Now;
 use crate::domain::identity::Identity;
-use crate::domain::job::jobs::Jobs;
 use crate::domain::lifecycle::{Lifecycle, Settings};
-use crate::domain::status::Status;
 use crate::domain::totals::Bounds;
-use crate::http::middleware::Names;
-use crate::http::{self, Scrapes, View, page, server};
+use crate::http::server;
 use crate::sys::child::Output;
 use crate::sys::journal;
 use crate::sys::journal_writer::{self, JournalWriter, Opened};
-use crate::sys::run_dir;
 use crate::sys::signals::Signals;
 use crate::sys::stdio::OutputWriter;
 use crate::telemetry::emit::{ApiMeter, Telemetry};
@@ -37,12 +38,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
-
-/// Sentences that may wait for the loop; then the pipe fills.
-const SENTENCES: usize = 64;
+use tokio::sync::mpsc;
 
 /// A lost connection is asked about this often, or as often as the idle runner: GitHub needs about as long to notice.
 const LOOK_EVERY: Duration = Duration::from_secs(120);
@@ -93,9 +89,10 @@ pub(crate) struct Setup {
 pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Result<Supervisor, StartError> {
     let os = |what| move |source| StartError::Os { what, source };
     let signals = Signals::catch().map_err(os("the signal handlers"))?;
-    let (mut launch, work_dir, files) = runner::launch(&config, environment)?;
+    let FoundRunner { mut launch, work_dir, files, odd } = runner::launch(&config, environment)?;
     let job_hooks = JobHooks::open(&config, &mut launch, &files.dir);
-    let (clock, now) = clock();
+    let clock = Clock::start();
+    let now = clock.now();
 
     let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
     let (journal, found) = match journal_writer::open(&settings).map_err(StartError::JobLog)? {
@@ -110,53 +107,44 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
-    let hall = open_hall(&config, tcp, exporter, Arc::clone(&shown), identity);
+    let http = HttpHandle::open(&config, tcp, exporter, shown, identity);
 
-    let (words_in, words) = mpsc::unbounded_channel();
-    let scribe = JournalWriter::start(journal, settings, words_in).map_err(os("a thread for the job log"))?;
+    let (events_in, events) = mpsc::unbounded_channel();
+    let writer =
+        JournalWriter::start(journal, settings, events_in).map_err(os("a thread for the job log"))?;
     let sampler = Sampler::start(&config, work_dir.clone()).map_err(os("threads for the disk"))?;
+    let sweeper = Sweeper::start(&config, &launch, &files.dir, &work_dir);
+    let engine = EngineWatch::start(&config, &launch, &files.dir);
+    let aftermath = Aftermath { sweeper, engine, odd_files: OddFiles::new(odd) };
+    let caches = CacheWatch::begin(&config.metrics.cache_types, &files.dir, sampler.space());
+    telemetry.know_caches(caches.at_the_start());
+    let output = Output { outlets, lines: Arc::default() };
     let mut supervisor = Supervisor {
         life,
         clock,
         signals,
-        sweeper: Sweeper::start(&config, &launch, &files.dir, &work_dir),
-        engine: EngineWatch::start(&config, &launch, &files.dir),
-        preparation,
-        job_hooks,
-        jobs: Jobs::default(),
-        caches: CacheWatch::begin(&config.metrics.cache_types, &files.dir, sampler.space(), &telemetry),
-        sampler,
-        traced: Traced::default(),
-        launch,
-        files,
-        listening: Listening::default(),
+        listener: ListenerProcess::new(launch, files.clone(), output),
         workers: Workers::default(),
-        closing: Closing::default(),
-        below: mpsc::unbounded_channel(),
-        update: None,
-        output: Output { outlets, lines: Arc::default() },
-        heard: mpsc::channel(SENTENCES),
-        scribe: Some(scribe),
-        job_log: JobLog::new(&config),
-        deployments: config.deployments,
-        words,
+        trace: TraceWatch::default(),
+        jobs: JobKeeper::new(JobLog::new(&config, Some(writer), events), caches),
+        job_hooks,
+        sampler,
+        aftermath,
+        preparation,
+        github: GithubTasks::new(registrar),
+        files,
         telemetry,
-        hall,
-        registrar: registrar.map(Arc::new),
-        errands: JoinSet::new(),
-        shown,
-        linger: config.metrics.linger,
-        wrap_up_limit: config.lifecycle.budget.wrap_up,
+        http,
+        limits: Limits { linger: config.metrics.linger, wrap_up: config.lifecycle.budget.wrap_up },
         leaving: None,
     };
-    supervisor.opened(found);
-    supervisor.sample(supervisor.sampler.space().now());
+    let news = supervisor.jobs.log.opened(found, clock.now().utc);
+    let effects = supervisor.jobs.heard(news);
+    supervisor.apply(effects);
+    let space = supervisor.sampler.space().now();
+    let effects = supervisor.sampler.handle(space, clock.now(), supervisor.listener.output());
+    supervisor.apply(effects);
     Ok(supervisor)
-}
-
-fn clock() -> (Clock, Now) {
-    let clock = Clock { start: Instant::now() };
-    (clock, clock.now())
 }
 
 fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::JournalSettings {
@@ -200,52 +188,4 @@ fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: boo
         // Only spreads the back-off of a fleet.
         seed: u64::from(now.utc.timestamp_subsec_nanos()) << 32 | u64::from(std::process::id()),
     }
-}
-
-fn open_hall(
-    config: &Config,
-    tcp: Tcp,
-    exporter: Exporter,
-    shown: Arc<Status>,
-    identity: Arc<Identity>,
-) -> Hall {
-    let (status, seen) = watch::channel(shown);
-    let (pulse_in, pulse) = mpsc::channel(8);
-    let (stop, stopped) = watch::channel(false);
-    let scrapes = Arc::new(Scrapes::default());
-    let view = View {
-        status: seen,
-        exporter,
-        pulse: pulse_in,
-        clock: utc_now,
-        identity,
-        site: Arc::new(page::Site {
-            bounds: config.metrics.buckets.clone(),
-            server_url: config.target.is_some().then(|| config.host.url()),
-        }),
-        scrapes: Arc::clone(&scrapes),
-    };
-    let mut doors = JoinSet::new();
-    match tcp {
-        Tcp::Off => tracing::info!(event = "not_serving", because = "METRICS_ENABLED=false"),
-        Tcp::Bound(bound) => {
-            if let Ok(address) = bound.address() {
-                tracing::info!(event = "serving", address = %address);
-            }
-            let token = config.metrics.auth_token.clone();
-            let names = token.is_none().then(|| Names::new(Environment.hostname()));
-            let router = http::router(view.clone(), token, names);
-            doors.spawn(bound.serve(router, stopped.clone()));
-        }
-    }
-    // The health check's own door is guarded by its directory, not by the token.
-    let candidates = run_dir::candidates(config.run_dir.as_deref());
-    match run_dir::create(&candidates).and_then(|dir| server::UnixServer::open(&dir)) {
-        Ok(door) => drop(doors.spawn(door.serve(http::router(view, None, None), stopped))),
-        Err(error) => {
-            let dir = candidates.last().map(|dir| dir.display().to_string()).unwrap_or_default();
-            tracing::warn!(event = "no_health_socket", dir, error = %error, variable = vars::RUNNER_RUN_DIR.name);
-        }
-    }
-    Hall { status, pulse, scrapes, recent: Arc::new([]), caches: Arc::new([]), stop, doors }
 }

@@ -1,8 +1,8 @@
-//! Builds the registrar. From the configuration to a registrar: who we are, where we register, and what the listener is
-//! given instead of a registration.
+//! Builds the registrar from the configuration: who we are, where we register, and what the listener is given instead of a
+//! registration.
 
 use super::fault::StartError;
-use super::files::Files;
+use super::files::RunnerFiles;
 use crate::config::{Config, Credential, vars};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
@@ -31,7 +31,7 @@ impl Observe for CallMeter {
 pub(super) fn registrar(
     config: &Config,
     launch: &Launch,
-    files: &Files,
+    files: &RunnerFiles,
     outlets: &[OutputWriter; 2],
     meter: ApiMeter,
 ) -> Result<Option<Registrar>, StartError> {
@@ -46,7 +46,7 @@ pub(super) fn registrar(
     };
     Ok(Some(Registrar {
         dir: files.dir.clone(),
-        clerk: files.clerk.clone(),
+        disk: files.disk.clone(),
         script: script(launch),
         outlets: outlets.clone(),
         wish: wish(config, target),
@@ -130,15 +130,15 @@ fn beside_the_job_log(config: &Config, ending: &str) -> PathBuf {
     file.into()
 }
 
-fn ground(config: &Config, launch: &Launch, files: &Files) -> Ground {
+fn ground(config: &Config, launch: &Launch, files: &RunnerFiles) -> Ground {
     let user = launch.user.as_ref().map(|user| user.uid);
     let (file, dir) = (beside_the_job_log(config, ".programs"), launch.dir.clone());
     Ground::new(file, files.dir.odd().clone(), dir, user.unwrap_or_else(runner_user::our_uid), user.is_some())
 }
 
-fn identity(config: &Config, target: &Target, launch: &Launch, files: &Files) -> KnownRunner {
+fn identity(config: &Config, target: &Target, launch: &Launch, files: &RunnerFiles) -> KnownRunner {
     let file = beside_the_job_log(config, ".registration");
-    let memory = Memory { file, clerk: files.clerk.clone(), jobs_can_write: launch.user.is_none() };
+    let memory = Memory { file, disk: files.disk.clone(), jobs_can_write: launch.user.is_none() };
     KnownRunner::open(memory, &target.runner_url(&config.host), &config.runner.name, files.dir.odd())
 }
 

@@ -1,6 +1,5 @@
-//! Once a job has ended, and only then, its leftovers are swept, beside the loop; one sweep at a time.
+//! The clean-up after jobs. Once a job has ended, and only then, its leftovers are swept, beside the loop; one sweep at a time.
 
-use super::Supervisor;
 use crate::config::{Config, SweepScope};
 use crate::domain::notice::Notice;
 use crate::domain::sweep::Swept;
@@ -85,21 +84,25 @@ impl Sweeper {
     }
 
     /// The end of the sweep under way, or of the one that is due. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Swept {
+    pub(super) async fn next(&mut self) -> CleanupOutcome {
         while self.under_way.is_none() {
             let Some(retry) = self.retry else { return std::future::pending().await };
             tokio::time::sleep_until(retry).await;
             self.begin();
         }
-        let Some(UnderWay { answer, .. }) = &mut self.under_way else { return Swept::default() };
-        let CleanupOutcome { swept, again } = answer.await.unwrap_or_default();
+        let Some(UnderWay { answer, .. }) = &mut self.under_way else { return CleanupOutcome::default() };
+        answer.await.unwrap_or_default()
+    }
+
+    /// It is over: the next one begins, or is due in a while.
+    pub(super) fn handle(&mut self, CleanupOutcome { swept, again }: CleanupOutcome) -> Option<Notice> {
         self.under_way = None;
         if self.again {
             self.begin();
         } else if again {
             self.retry = Some(Instant::now() + AGAIN);
         }
-        swept
+        (swept != Swept::default()).then_some(Notice::Swept(swept))
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -107,21 +110,38 @@ impl Sweeper {
     }
 }
 
-impl Supervisor {
-    pub(super) fn swept(&mut self, swept: Swept) {
-        if swept != Swept::default() {
-            self.telemetry.emit(&Notice::Swept(swept));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sweeper() -> Sweeper {
+        let dir = Dir::open(Path::new("/")).expect("there is a root");
+        let plan = CleanupPlan {
+            runner: dir,
+            work_dir: "/nowhere".into(),
+            user: None,
+            inherited: None,
+            leftovers: false,
+            is_alone: false,
+            before: None,
+            logs: None,
+        };
+        Sweeper { plan, sweep: None, under_way: None, again: false, retry: None }
     }
 
-    /// What the last job left is gone, and counted; the sweep has limits of its own. `false` if a signal has ended the wait.
-    pub(super) async fn last_sweep(&mut self) -> bool {
-        while !self.sweeper.is_idle() {
-            tokio::select! {
-                swept = self.sweeper.next() => self.swept(swept),
-                _ = self.signals.next() => return false,
-            }
-        }
-        true
+    #[tokio::test]
+    async fn a_job_that_ends_during_a_sweep_is_swept_after_and_what_was_left_is_tried_again() {
+        let mut sweeper = sweeper();
+        sweeper.begin();
+        sweeper.job_began();
+        sweeper.begin();
+        let nothing = sweeper.next().await;
+        assert_eq!(sweeper.handle(nothing), None, "there is nothing to tell");
+        assert!(!sweeper.is_idle() && sweeper.retry.is_none(), "the second one is under way");
+        let begun = sweeper.under_way.as_ref().map(|sweep| sweep.job_began.load(Ordering::Relaxed));
+        assert_eq!(begun, Some(false), "no job has begun since");
+        let swept = Swept { processes: 2, left: 1, ..Swept::default() };
+        assert_eq!(sweeper.handle(CleanupOutcome { swept, again: true }), Some(Notice::Swept(swept)));
+        assert!(sweeper.is_idle() && sweeper.retry.is_some());
     }
 }

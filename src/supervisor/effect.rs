@@ -1,0 +1,76 @@
+//! What a component wants of the others, as values: the loop does it, so that no component knows another.
+
+use super::listener::LastSight;
+use crate::config::Secret;
+use crate::domain::event::Worker;
+use crate::domain::job::jobs::{JobNumber, QueueAnswer};
+use crate::domain::lifecycle::Input;
+use crate::domain::notice::Notice;
+use crate::domain::parse::Reading;
+use crate::domain::queue::Question;
+use crate::telemetry::emit::Sample;
+use chrono::{DateTime, Utc};
+
+/// One such wish.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Into the lifecycle.
+    Input(Input),
+    /// The listener said something.
+    Line(Reading),
+    /// Into the lifecycle with the evidence of the moment, if it has a subject.
+    Said(Reading, bool),
+    /// Workers are to be looked for, and what was seen to be judged.
+    Look,
+    /// What was seen of the lifecycle's subject is to be judged, unless it was just this.
+    Judge(Option<(DateTime<Utc>, Worker)>),
+    /// The listener is gone.
+    Gone(LastSight),
+    /// And was looked after for the last time.
+    Exited(LastSight),
+    /// To be shown.
+    Sample(Box<Sample>),
+    /// To be told.
+    Notice(Notice),
+    /// What the listener is given instead of a registration.
+    Jit(Secret),
+    /// A job is over: its worker's last word is to be read, and the disk looked at, if it has failed.
+    Close {
+        /// When it began.
+        began: Option<DateTime<Utc>>,
+        /// It has failed.
+        failed: bool,
+    },
+    /// GitHub is to be asked how long a job had waited.
+    AskQueueTime {
+        /// Which job.
+        job: JobNumber,
+        /// About it.
+        question: Question,
+        /// The second and last time.
+        again: bool,
+    },
+    /// GitHub is to be asked how a job has ended.
+    AskConclusion {
+        /// Which job.
+        job: JobNumber,
+        /// About it.
+        question: Question,
+    },
+    /// GitHub's answer to how long a job had waited.
+    QueueTime(QueueAnswer),
+    /// GitHub's answer to how a job has ended.
+    Concluded(JobNumber, &'static str),
+}
+
+impl From<Input> for Effect {
+    fn from(input: Input) -> Effect {
+        Effect::Input(input)
+    }
+}
+
+impl From<Notice> for Effect {
+    fn from(notice: Notice) -> Effect {
+        Effect::Notice(notice)
+    }
+}

@@ -1,0 +1,119 @@
+//! Shutdown. The end, step by step: the last rows, the last scrape, the last lines; each has its limit.
+
+use super::closing::JobEnding;
+use super::{Supervisor, engine};
+use crate::domain::notice::Notice;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a runner that leaves by itself waits for GitHub's record.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long what is done at the end may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Waiting for one more scrape.
+    pub(super) linger: Duration,
+    /// HTTP, and what is still to be written.
+    pub(super) wrap_up: Duration,
+}
+
+/// A stop that was asked for waits for nobody but the disk and the answers under way; any other for the sweep as well.
+pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
+    let was_asked = supervisor.life.was_asked();
+    let mut limit = Instant::now() + supervisor.limits.wrap_up;
+    last_words(supervisor, limit).await;
+    last_rows(supervisor, limit).await;
+    let notices = supervisor.jobs.caches.last(limit).await;
+    supervisor.apply(notices);
+    supervisor.telemetry.caches_end();
+    last_on_the_engine(supervisor, limit).await;
+    let notices = supervisor.aftermath.odd_files.last();
+    supervisor.apply(notices);
+    let may_stay = !was_asked && last_cleanup(supervisor).await;
+    let space = supervisor.sampler.free_space().take().await.flatten();
+    let effects = supervisor.sampler.handle(space, supervisor.clock.now(), supervisor.listener.output());
+    supervisor.apply(effects);
+    if may_stay {
+        let until = Instant::now() + supervisor.limits.linger;
+        tokio::select! {
+            () = supervisor.http.linger(until) => {}
+            _ = supervisor.signals.next() => {}
+        }
+    }
+    if !was_asked {
+        limit = Instant::now() + supervisor.limits.wrap_up;
+    }
+    supervisor.http.close(limit).await;
+    for outlet in &supervisor.listener.output().outlets {
+        outlet.flush(limit.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Before the last rows are written: what waits for a word, and, if nobody waits for us, for GitHub's.
+async fn last_words(supervisor: &mut Supervisor, limit: Instant) {
+    while !supervisor.jobs.closing.is_empty() {
+        let found = timeout_at(limit, supervisor.jobs.closing.next()).await;
+        let effects = supervisor.jobs.closed(found.unwrap_or_else(|_| JobEnding::default()));
+        supervisor.apply(effects);
+    }
+    let limit = Instant::now() + ANSWER;
+    while supervisor.github.is_asked_for_conclusions() && !supervisor.life.was_asked() {
+        tokio::select! {
+            reply = supervisor.github.next() => {
+                let effects = supervisor.github.handle(reply);
+                supervisor.apply(effects);
+            }
+            () = tokio::time::sleep_until(limit) => return,
+            _ = supervisor.signals.next() => return,
+        }
+    }
+}
+
+/// What is on disk is counted before anybody looks for the last time.
+async fn last_rows(supervisor: &mut Supervisor, limit: Instant) {
+    loop {
+        match timeout_at(limit, supervisor.jobs.log.last()).await {
+            Ok(Some(event)) => {
+                let news = supervisor.jobs.log.handle(event, supervisor.clock.now().utc);
+                let effects = supervisor.jobs.heard(news);
+                supervisor.apply(effects);
+            }
+            Ok(None) => return,
+            Err(_) => {
+                let rows = supervisor.jobs.log.unwritten();
+                return supervisor.apply([Notice::RowsLost { rows }]);
+            }
+        }
+    }
+}
+
+/// What the last job left on the engine is gone, or the time is over. A stop that was not asked for ends with the first signal.
+async fn last_on_the_engine(supervisor: &mut Supervisor, limit: Instant) {
+    let Some(until) = supervisor.aftermath.engine.begin_last(limit) else { return };
+    let was_asked = supervisor.life.was_asked();
+    while !supervisor.aftermath.engine.is_idle() {
+        tokio::select! {
+            word = supervisor.aftermath.engine.next() => {
+                let notice = supervisor.aftermath.engine.handle(word);
+                supervisor.apply(notice);
+            }
+            () = tokio::time::sleep_until(until) => return supervisor.apply([engine::out_of_time()]),
+            _ = supervisor.signals.next(), if !was_asked => return,
+        }
+    }
+}
+
+/// What the last job left is gone, and counted; it has limits of its own. `false` if a signal has ended the wait.
+async fn last_cleanup(supervisor: &mut Supervisor) -> bool {
+    while !supervisor.aftermath.sweeper.is_idle() {
+        tokio::select! {
+            outcome = supervisor.aftermath.sweeper.next() => {
+                let notice = supervisor.aftermath.sweeper.handle(outcome);
+                supervisor.apply(notice);
+            }
+            _ = supervisor.signals.next() => return false,
+        }
+    }
+    true
+}
