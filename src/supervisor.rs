@@ -33,7 +33,7 @@ pub(crate) use look::{Finding, look};
 pub(crate) use startup::{Setup, Tcp};
 
 use crate::domain::context::ReportFault;
-use crate::domain::event::StopKind;
+use crate::domain::event::StopRequest;
 use crate::domain::failure::Space;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
@@ -41,7 +41,7 @@ use crate::domain::polls::TraceWord;
 use crate::domain::record::{JobRecord, RowStatus};
 use crate::sys::below::Whom;
 use crate::sys::hooks::Received;
-use crate::sys::signals::{Asked, Signals};
+use crate::sys::signals::{OperatorSignal, Signals};
 use crate::telemetry::emit::Telemetry;
 use aftermath::{Aftermath, AftermathEvent};
 use chrono::{DateTime, Utc};
@@ -93,7 +93,7 @@ struct Supervisor {
 
 /// One thing that has happened.
 enum Happened {
-    Asked(Asked),
+    Signal(OperatorSignal),
     Listener(ListenerEvent),
     WorkerEnded,
     LookDue,
@@ -122,7 +122,7 @@ impl Supervisor {
     async fn next(&mut self) -> Happened {
         let (look, deadline) = (self.life.next_look(), self.life.next_deadline());
         tokio::select! {
-            asked = self.signals.next() => Happened::Asked(asked),
+            asked = self.signals.next() => Happened::Signal(asked),
             event = self.listener.next() => Happened::Listener(event),
             () = self.workers.next() => Happened::WorkerEnded,
             () = self.clock.until(look) => Happened::LookDue,
@@ -140,8 +140,8 @@ impl Supervisor {
 
     fn handle(&mut self, happened: Happened) {
         let effects = match happened {
-            Happened::Asked(Asked::Nothing(signal)) => vec![Notice::Ignored { signal }.into()],
-            Happened::Asked(Asked::Stop(kind)) => self.stop(kind),
+            Happened::Signal(OperatorSignal::Other(signal)) => vec![Notice::Ignored { signal }.into()],
+            Happened::Signal(OperatorSignal::Stop(kind)) => self.stop(kind),
             Happened::Listener(event) => self.hear(event).into_iter().collect(),
             Happened::WorkerEnded | Happened::LookDue => vec![Effect::Look],
             Happened::Deadline => vec![Input::Deadline.into()],
@@ -186,9 +186,9 @@ impl Supervisor {
                 return actions.into_iter().flat_map(|action| self.execute(action)).collect();
             }
             Effect::Line(reading) => return workers::line(reading, self.life.subject().is_some()),
-            Effect::Said(reading, is_evident) => {
+            Effect::LineAsSeen(reading, is_evident) => {
                 let evidence = self.workers.evidence(self.life.subject().filter(|_| is_evident));
-                return vec![Input::Said(reading, evidence).into()];
+                return vec![Input::Line(reading, evidence).into()];
             }
             Effect::Look => {
                 self.workers.look(self.listener.is_exited(), self.clock.now());
@@ -220,7 +220,7 @@ impl Supervisor {
             Action::Prepare => self.preparation.begin(self.listener.launch(), self.listener.output()),
             Action::Register { anew } => self.github.register(anew),
             Action::AbortRegistration => self.github.abort(),
-            Action::Ask => self.github.ask_status(),
+            Action::AskStatus => self.github.ask_status(),
             Action::Unlabel => self.github.unlabel(),
             Action::Deregister(limit) => self.github.remove(limit),
             Action::LookForWork => {
@@ -269,7 +269,7 @@ impl Supervisor {
     }
 
     /// What was said before now comes before what is asked now.
-    fn stop(&mut self, kind: StopKind) -> Vec<Effect> {
+    fn stop(&mut self, kind: StopRequest) -> Vec<Effect> {
         self.aftermath.engine.stop_asked();
         let waiting = std::iter::from_fn(|| self.listener.waiting()).collect::<Vec<_>>();
         let said = waiting.into_iter().filter_map(|event| self.hear(event));

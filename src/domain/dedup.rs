@@ -4,7 +4,7 @@
 //! swap places between the pipes. Either alone is enough: the bare one can be glued behind another record's head.
 
 use super::event::RunnerEvent;
-use super::parse::Reading;
+use super::parse::ParsedLine;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ const MOST: usize = 32;
 /// Remembers what was heard through one voice until the other has said it too.
 #[derive(Debug, Default)]
 pub struct DedupFilter {
-    waiting: VecDeque<(Duration, Reading)>,
+    waiting: VecDeque<(Duration, ParsedLine)>,
 }
 
 impl DedupFilter {
     /// `Some` the first time a sentence is heard, `None` for its echo. `up` is monotonic time.
-    pub fn hear(&mut self, reading: Reading, up: Duration) -> Option<Reading> {
+    pub fn hear(&mut self, reading: ParsedLine, up: Duration) -> Option<ParsedLine> {
         // Half a sentence says nothing twice; which half counts is the tracker's to tell.
         if matches!(
             reading.event,

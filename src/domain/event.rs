@@ -227,7 +227,7 @@ pub enum RunnerEvent {
 ///
 /// Job names are free text: a newline in one can forge any line. The worker cannot be forged by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worker {
+pub enum WorkerState {
     /// No worker runs and none has left a `_diag/Worker_*.log` since the job began.
     NotSeen,
     /// One runs now.
@@ -240,11 +240,11 @@ pub enum Worker {
 
 /// How an operator asks the supervisor to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopKind {
+pub enum StopRequest {
     /// TERM or INT: leave, but let the job finish if the budget allows; asked again: insist.
-    Ask,
+    Graceful,
     /// QUIT: as if asked twice.
-    Insist,
+    Immediate,
     /// USR1: let the job finish however long it takes, then leave.
-    Drain,
+    DrainUnlimited,
 }

@@ -25,8 +25,8 @@ pub mod usage;
 
 pub use open::OpenJob;
 
-use super::event::{Now, RunnerEvent, TaskResult, Worker};
-use super::parse::Reading;
+use super::event::{Now, RunnerEvent, TaskResult, WorkerState};
+use super::parse::ParsedLine;
 use super::record::{JobRecord, JobStatus, RowStatus};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use deferred::{DeferredLine, DeferredLines};
@@ -44,7 +44,7 @@ pub enum JobChange {
     /// It is over; the row to write.
     Finished(JobRecord),
     /// The line was not believed.
-    Doubted(Doubt),
+    Doubted(Rejection),
     /// What was said to begin never had a worker.
     Dropped(Unborn),
 }
@@ -79,7 +79,7 @@ impl Unborn {
 
 /// Why a line that looks like a job's start or end was not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Doubt {
+pub enum Rejection {
     /// A completion while no job is open.
     NoOpenJob,
     /// A completion that names another job.
@@ -90,14 +90,14 @@ pub enum Doubt {
     NameContinues,
 }
 
-impl Doubt {
+impl Rejection {
     /// The word for log lines.
     pub fn as_str(self) -> &'static str {
         match self {
-            Doubt::NoOpenJob => "no_open_job",
-            Doubt::OtherName => "other_name",
-            Doubt::WorkerAlive => "worker_alive",
-            Doubt::NameContinues => "name_continues",
+            Rejection::NoOpenJob => "no_open_job",
+            Rejection::OtherName => "other_name",
+            Rejection::WorkerAlive => "worker_alive",
+            Rejection::NameContinues => "name_continues",
         }
     }
 }
@@ -151,7 +151,7 @@ impl JobTracker {
     }
 
     /// Takes what the runner said; `worker` is the evidence at that moment, of [`JobTracker::subject`]'s worker.
-    pub fn hear(&mut self, reading: &Reading, worker: Worker, now: Now) -> Vec<JobChange> {
+    pub fn hear(&mut self, reading: &ParsedLine, worker: WorkerState, now: Now) -> Vec<JobChange> {
         self.tracing |= reading.traced;
         let mut changes: Vec<JobChange> = self.confirm_by(worker).into_iter().collect();
         let Some(job) = &mut self.open else {
@@ -162,7 +162,7 @@ impl JobTracker {
             return changes;
         }
         match job.told.hear(reading) {
-            Part::Name => changes.push(JobChange::Doubted(Doubt::NameContinues)),
+            Part::Name => changes.push(JobChange::Doubted(Rejection::NameContinues)),
             Part::End(result) => {
                 let elapsed = job.elapsed(now);
                 self.ended = std::mem::take(&mut job.told);
@@ -181,17 +181,17 @@ impl JobTracker {
 
     /// Takes what was seen of [`JobTracker::subject`]'s worker though nothing was said. One thing is settled at a time: call it
     /// again for the next subject.
-    pub fn look(&mut self, worker: Worker, now: Now) -> Vec<JobChange> {
+    pub fn look(&mut self, worker: WorkerState, now: Now) -> Vec<JobChange> {
         self.last_look = now.up;
         let mut changes: Vec<JobChange> = self.confirm_by(worker).into_iter().collect();
         let Some(job) = &mut self.open else { return changes };
         match worker {
-            Worker::Gone => _ = job.gone.get_or_insert(now.up),
-            Worker::Alive => job.gone = None,
-            Worker::NotSeen | Worker::Unknown => {}
+            WorkerState::Gone => _ = job.gone.get_or_insert(now.up),
+            WorkerState::Alive => job.gone = None,
+            WorkerState::NotSeen | WorkerState::Unknown => {}
         }
         let is_over_due = job.due().is_some_and(|due| now.up >= due);
-        if worker == Worker::Gone || is_over_due {
+        if worker == WorkerState::Gone || is_over_due {
             changes.extend(self.judge());
         }
         if changes.is_empty() && is_over_due {
@@ -215,11 +215,11 @@ impl JobTracker {
     }
 
     /// A claim whose worker was seen is a job; where nothing can be seen it is believed.
-    fn confirm_by(&mut self, worker: Worker) -> Option<JobChange> {
-        if worker == Worker::NotSeen {
+    fn confirm_by(&mut self, worker: WorkerState) -> Option<JobChange> {
+        if worker == WorkerState::NotSeen {
             return None;
         }
-        if self.open.is_none() && worker != Worker::Unknown {
+        if self.open.is_none() && worker != WorkerState::Unknown {
             self.open = self.dropped.take();
         }
         self.confirm()
@@ -250,14 +250,14 @@ impl JobTracker {
         ended.into_iter().collect()
     }
 
-    fn hear_idle(&mut self, reading: &Reading, worker: Worker, now: Now) -> Vec<JobChange> {
+    fn hear_idle(&mut self, reading: &ParsedLine, worker: WorkerState, now: Now) -> Vec<JobChange> {
         if matches!(reading.event, RunnerEvent::NameLine(_)) {
             self.ahead.keep(reading);
             return Vec::new();
         }
         let ahead = std::mem::take(&mut self.ahead);
         if self.ended.has(reading) {
-            return vec![JobChange::Doubted(Doubt::NameContinues)];
+            return vec![JobChange::Doubted(Rejection::NameContinues)];
         }
         if let RunnerEvent::JobStarted { name } = &reading.event {
             self.claim(name, reading.stamp.as_deref(), now);
@@ -266,7 +266,7 @@ impl JobTracker {
             }
             self.confirm_by(worker).into_iter().collect()
         } else if let RunnerEvent::JobCompleted { .. } = &reading.event {
-            vec![JobChange::Doubted(Doubt::NoOpenJob)]
+            vec![JobChange::Doubted(Rejection::NoOpenJob)]
         } else {
             if reading.event == RunnerEvent::Listening {
                 self.dropped = None;
@@ -275,14 +275,14 @@ impl JobTracker {
         }
     }
 
-    fn believe(&mut self, reading: &Reading, worker: Worker, now: Now) -> Vec<JobChange> {
+    fn believe(&mut self, reading: &ParsedLine, worker: WorkerState, now: Now) -> Vec<JobChange> {
         if let RunnerEvent::JobStarted { name } = &reading.event {
             // The listener never runs two: the earlier one ended without a word, at a time nobody saw.
             let mut changes: Vec<JobChange> =
                 self.close(JobStatus::Abandoned, None, Unborn::Superseded, now).into_iter().collect();
             self.claim(name, reading.stamp.as_deref(), now);
             // What was seen of the earlier one's worker says nothing of this one's.
-            changes.extend((worker == Worker::Unknown).then(|| self.confirm()).flatten());
+            changes.extend((worker == WorkerState::Unknown).then(|| self.confirm()).flatten());
             return changes;
         }
         if let Some(job) = self.open.as_mut().filter(|job| job.is_ended_by(&reading.event)) {
@@ -296,7 +296,7 @@ impl JobTracker {
         Vec::new()
     }
 
-    fn disbelieve(&mut self, reading: &Reading, doubt: Doubt, now: Now) -> Vec<JobChange> {
+    fn disbelieve(&mut self, reading: &ParsedLine, doubt: Rejection, now: Now) -> Vec<JobChange> {
         let is_change =
             matches!(reading.event, RunnerEvent::JobStarted { .. } | RunnerEvent::JobCompleted { .. });
         if let Some(job) = self.open.as_mut().filter(|_| is_change && !self.tracing) {
@@ -312,7 +312,7 @@ impl JobTracker {
         // A session can be renewed while the worker runs, but not before a worker has had time to begin. A version never changes.
         let doubted = is_change
             || matches!(reading.event, RunnerEvent::Version(_))
-            || (doubt == Doubt::NameContinues && !is_rest_of_name);
+            || (doubt == Rejection::NameContinues && !is_rest_of_name);
         if doubted { vec![JobChange::Doubted(doubt)] } else { Vec::new() }
     }
 
@@ -320,7 +320,7 @@ impl JobTracker {
         let claims = self.open.as_mut().and_then(|job| job.claims.leading_to(name)).unwrap_or_default();
         let mut changes: Vec<JobChange> = claims.into_iter().flat_map(|claim| self.grant(claim)).collect();
         let Some(job) = self.open.as_ref().filter(|job| same_name(&job.name, name)) else {
-            changes.push(JobChange::Doubted(Doubt::OtherName));
+            changes.push(JobChange::Doubted(Rejection::OtherName));
             return changes;
         };
         let elapsed = job.elapsed(now);

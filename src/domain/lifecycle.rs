@@ -13,7 +13,7 @@ mod transitions;
 pub use messages::{Action, Input, Settings};
 
 use super::dedup::DedupFilter;
-use super::event::{GhostCause, Now, StopKind};
+use super::event::{GhostCause, Now, StopRequest};
 use super::job::JobTracker;
 use super::ladder::Climb;
 use super::notice::Notice;
@@ -48,6 +48,21 @@ enum OneJob {
     Ended,
 }
 
+/// What we know of the registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RegistrationState {
+    /// It was there before us, and is not ours to remove.
+    Given,
+    /// None was tried for.
+    Absent,
+    /// One was tried for: something of it may be at GitHub.
+    Attempted,
+    /// It is ours.
+    Held,
+    /// GitHub has dropped it.
+    Void,
+}
+
 /// The supervisor's mind.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, whatever the phase")]
 #[derive(Debug)]
@@ -70,12 +85,10 @@ pub struct Lifecycle {
     repeat_told: bool,
     failures: u32,
     /// A job came after the drain had begun.
-    slipped: bool,
+    late_job: bool,
     /// The newest job, as one that may be the only one.
     one_job: OneJob,
-    registered: bool,
-    attempted: bool,
-    void: bool,
+    registration: RegistrationState,
     /// How often in a row GitHub has contradicted what we believe of the session.
     disagreements: u32,
     /// When GitHub is asked next, if no job is open then.
@@ -104,11 +117,13 @@ impl Lifecycle {
             last_ask: None,
             repeat_told: false,
             failures: 0,
-            slipped: false,
+            late_job: false,
             one_job: OneJob::Awaited,
-            registered: !settings.registers,
-            attempted: false,
-            void: false,
+            registration: if settings.registers {
+                RegistrationState::Absent
+            } else {
+                RegistrationState::Given
+            },
             disagreements: 0,
             ask_at: None,
             jobs: JobTracker::default(),
@@ -143,13 +158,13 @@ impl Lifecycle {
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
         let mut actions = match (self.phase, input) {
             (Phase::Done, _input) => Vec::new(),
-            (_, Input::Stop(StopKind::Ask)) if self.is_same_ask(now) => self.repeated(),
+            (_, Input::Stop(StopRequest::Graceful)) if self.is_same_ask(now) => self.repeated(),
             (_, Input::Stop(kind)) => {
                 let mut actions = vec![Action::Notify(self.ask(kind))];
                 actions.extend(self.stop(kind, now));
                 actions
             }
-            (_, Input::Said(reading, worker)) => self.said(reading, worker, now),
+            (_, Input::Line(reading, worker)) => self.said(reading, worker, now),
             (_, Input::Looked(worker)) => self.looked(worker, now),
             (_, Input::Muted) => self.muted(now),
             (_, Input::LookedForWork(works)) => self.looked_for_work(works, now),
@@ -182,10 +197,10 @@ impl Lifecycle {
                 actions.extend(self.leave(stop, code));
                 actions
             }
-            (Phase::Running, Input::Asked(standing)) => self.asked(standing, now),
+            (Phase::Running, Input::Status(standing)) => self.asked(standing, now),
             // The answer to what was given up meanwhile.
             (_, Input::Registered(_) | Input::NotRegistered(_) | Input::Deregistered(_)) => Vec::new(),
-            (_, Input::Asked(_)) => Vec::new(),
+            (_, Input::Status(_)) => Vec::new(),
 
             (Phase::Launching { due, reason }, Input::Deadline) if now.up >= due => self.launch(reason, now),
             (Phase::Registering { until, .. }, Input::Deadline) if now.up >= until => {
@@ -209,47 +224,56 @@ impl Lifecycle {
         actions
     }
 
-    fn stop(&mut self, kind: StopKind, now: Now) -> Vec<Action> {
+    fn stop(&mut self, kind: StopRequest, now: Now) -> Vec<Action> {
         let again = self.leaving.replace(StopReason::Asked) == Some(StopReason::Asked);
-        if kind != StopKind::Drain {
+        if kind != StopRequest::DrainUnlimited {
             self.asked_at.get_or_insert(now.up);
         }
         match (self.phase, kind) {
-            (Phase::Running, StopKind::Ask) => self.drain(Some(self.settings.drain), now),
-            (Phase::Running, StopKind::Drain) => self.drain(None, now),
-            (Phase::Running, StopKind::Insist) => self.interrupt(now),
+            (Phase::Running, StopRequest::Graceful) => self.drain(Some(self.settings.drain), now),
+            (Phase::Running, StopRequest::DrainUnlimited) => self.drain(None, now),
+            (Phase::Running, StopRequest::Immediate) => self.interrupt(now),
             // After USR1 the first TERM still only asks: from now on the drain has an end.
-            (Phase::Draining { until: None, .. }, StopKind::Ask) => {
+            (Phase::Draining { until: None, .. }, StopRequest::Graceful) => {
                 self.drain(Some(self.settings.drain), now)
             }
-            (Phase::Draining { .. }, StopKind::Ask | StopKind::Insist) => self.interrupt(now),
-            (Phase::Stopping(climb), StopKind::Ask | StopKind::Insist) => self.hurry(climb, now),
-            (Phase::Draining { .. } | Phase::Stopping(_), StopKind::Drain) => Vec::new(),
+            (Phase::Draining { .. }, StopRequest::Graceful | StopRequest::Immediate) => self.interrupt(now),
+            (Phase::Stopping(climb), StopRequest::Graceful | StopRequest::Immediate) => {
+                self.hurry(climb, now)
+            }
+            (Phase::Draining { .. } | Phase::Stopping(_), StopRequest::DrainUnlimited) => Vec::new(),
             (
                 Phase::Preparing | Phase::Launching { .. },
-                StopKind::Ask | StopKind::Drain | StopKind::Insist,
+                StopRequest::Graceful | StopRequest::DrainUnlimited | StopRequest::Immediate,
             ) => self.depart(StopReason::Asked, 0, now),
-            (Phase::Registering { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
+            (
+                Phase::Registering { .. },
+                StopRequest::Graceful | StopRequest::DrainUnlimited | StopRequest::Immediate,
+            ) => {
                 let mut actions = vec![Action::AbortRegistration];
                 actions.extend(self.depart(StopReason::Asked, 0, now));
                 actions
             }
-            (Phase::Deregistering { .. }, StopKind::Drain) => Vec::new(),
-            (Phase::Deregistering { .. }, StopKind::Ask) if !again => Vec::new(),
-            (Phase::Deregistering { stop, code, .. }, StopKind::Ask | StopKind::Insist) => {
+            (Phase::Deregistering { .. }, StopRequest::DrainUnlimited) => Vec::new(),
+            (Phase::Deregistering { .. }, StopRequest::Graceful) if !again => Vec::new(),
+            (Phase::Deregistering { stop, code, .. }, StopRequest::Graceful | StopRequest::Immediate) => {
                 self.removal_cut_short(stop, code)
             }
             // The updater swaps directories: let it end if it does so in time, unless told twice.
-            (Phase::Updating { until, reason }, StopKind::Ask) if !again => {
+            (Phase::Updating { until, reason }, StopRequest::Graceful) if !again => {
                 let until = until.min(now.up + self.settings.update);
                 self.phase = Phase::Updating { until, reason };
                 Vec::new()
             }
-            (Phase::Updating { .. }, StopKind::Drain) if !again => Vec::new(),
-            (Phase::Updating { .. }, StopKind::Ask | StopKind::Drain | StopKind::Insist) => {
-                self.depart(StopReason::Asked, 0, now)
-            }
-            (Phase::Killing | Phase::Done, StopKind::Ask | StopKind::Drain | StopKind::Insist) => Vec::new(),
+            (Phase::Updating { .. }, StopRequest::DrainUnlimited) if !again => Vec::new(),
+            (
+                Phase::Updating { .. },
+                StopRequest::Graceful | StopRequest::DrainUnlimited | StopRequest::Immediate,
+            ) => self.depart(StopReason::Asked, 0, now),
+            (
+                Phase::Killing | Phase::Done,
+                StopRequest::Graceful | StopRequest::DrainUnlimited | StopRequest::Immediate,
+            ) => Vec::new(),
         }
     }
 }

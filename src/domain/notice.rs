@@ -3,9 +3,9 @@
 use super::cache::{CacheType, Tally};
 use super::context::ReportFault;
 use super::engine::EngineNews;
-use super::event::{Exit, GhostCause, StopKind, Stream};
+use super::event::{Exit, GhostCause, StopRequest, Stream};
 use super::failure::Cause;
-use super::job::{Doubt, Unborn};
+use super::job::{Rejection, Unborn};
 use super::ladder::Rung;
 use super::odd_file::OddFile;
 use super::queue::QueueFault;
@@ -118,11 +118,11 @@ pub enum Notice {
     /// How long a job had waited will not be known.
     QueueTimeUnknown(QueueFault),
     /// A line that looks like a job's start or end was not believed.
-    LineDoubted(Doubt),
+    LineDoubted(Rejection),
     /// What was said to begin never had a worker: it was no job.
     ClaimDropped(Unborn),
     /// An operator asked us to go.
-    StopAsked(StopKind),
+    StopAsked(StopRequest),
     /// And asked again, which now means at once.
     StopAskedAgain,
     /// And asked again so soon that it counts as the same ask.

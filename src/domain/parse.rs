@@ -12,7 +12,7 @@ use std::borrow::Cow;
 const COMPLETED: &str = " completed with result: ";
 /// What a line said, and through which of the listener's two voices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ParsedLine {
     /// The meaning.
     pub event: RunnerEvent,
     /// The runner's own time stamp, `YYYY-MM-DD HH:MM:SSZ`, where the sentence has one.
@@ -22,7 +22,7 @@ pub struct Reading {
 }
 
 /// Reads one line. Never fails; `None` is a line without meaning for us.
-pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
+pub fn parse(stream: Stream, line: &[u8]) -> Option<ParsedLine> {
     if !may_matter(stream, line) {
         return None;
     }
@@ -31,11 +31,11 @@ pub fn parse(stream: Stream, line: &[u8]) -> Option<Reading> {
         Some(Trace::Terminal(origin, sentence)) => read(origin, sentence, true),
         Some(Trace::Further(line)) => {
             let reading = read(Stream::Stdout, line, true)?;
-            Some(Reading { event: RunnerEvent::NameLine(Box::new(reading.event)), ..reading })
+            Some(ParsedLine { event: RunnerEvent::NameLine(Box::new(reading.event)), ..reading })
         }
         Some(Trace::Other(message)) => {
             let event = closing(&text).or_else(|| ghost_in_trace(message))?;
-            Some(Reading { event, stamp: None, traced: false })
+            Some(ParsedLine { event, stamp: None, traced: false })
         }
         None => read(stream, &text, false),
     }
@@ -77,7 +77,7 @@ fn has_result(last: u8, line: &[u8]) -> bool {
         && memchr::memmem::find(&line[line.len().saturating_sub(LONGEST)..], b": ").is_some()
 }
 
-fn read(stream: Stream, sentence: &str, traced: bool) -> Option<Reading> {
+fn read(stream: Stream, sentence: &str, traced: bool) -> Option<ParsedLine> {
     let (stamp, rest) = match split_stamp(sentence) {
         Some((stamp, rest)) => (Some(stamp), rest),
         None => (None, sentence),
@@ -90,7 +90,7 @@ fn read(stream: Stream, sentence: &str, traced: bool) -> Option<Reading> {
         (Stream::Stderr, Some(_)) => sentences::stamped(rest).or_else(|| sentences::bare(rest)),
         (Stream::Stderr, None) => sentences::bare(rest),
     }?;
-    Some(Reading { event, stamp: stamp.map(str::to_owned), traced })
+    Some(ParsedLine { event, stamp: stamp.map(str::to_owned), traced })
 }
 
 fn stamped_stdout(rest: &str) -> Option<RunnerEvent> {

@@ -2,11 +2,11 @@
 
 use super::listener::LastSight;
 use crate::config::Secret;
-use crate::domain::event::Worker;
+use crate::domain::event::WorkerState;
 use crate::domain::job::jobs::{JobNumber, QueueAnswer};
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
-use crate::domain::parse::Reading;
+use crate::domain::parse::ParsedLine;
 use crate::domain::queue::Question;
 use crate::telemetry::emit::Sample;
 use chrono::{DateTime, Utc};
@@ -17,13 +17,13 @@ pub(super) enum Effect {
     /// Into the lifecycle.
     Input(Input),
     /// The listener said something.
-    Line(Reading),
+    Line(ParsedLine),
     /// Into the lifecycle with the evidence of the moment, if it has a subject.
-    Said(Reading, bool),
+    LineAsSeen(ParsedLine, bool),
     /// Workers are to be looked for, and what was seen to be judged.
     Look,
     /// What was seen of the lifecycle's subject is to be judged, unless it was just this.
-    Judge(Option<(DateTime<Utc>, Worker)>),
+    Judge(Option<(DateTime<Utc>, WorkerState)>),
     /// The listener is gone.
     Gone(LastSight),
     /// And was looked after for the last time.

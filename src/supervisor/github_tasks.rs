@@ -108,7 +108,7 @@ impl GithubTasks {
             }
             Reply::Enrolled(Enrolled { result: Err(fault), .. }) => vec![Input::NotRegistered(fault).into()],
             Reply::Removed(removal) => vec![Input::Deregistered(removal).into()],
-            Reply::Status(status) => status.map(|status| Input::Asked(status).into()).into_iter().collect(),
+            Reply::Status(status) => status.map(|status| Input::Status(status).into()).into_iter().collect(),
             Reply::QueueTime(answer) => vec![Effect::QueueTime(answer)],
             Reply::Conclusion(job, conclusion) => {
                 self.conclusions = self.conclusions.saturating_sub(1);

@@ -10,7 +10,7 @@ use crate::domain::ladder::{LAST_WORDS, Rung};
 use crate::domain::lifecycle::Input;
 use crate::domain::notice::Notice;
 use crate::sys::below::{self, Told, Whom};
-use crate::sys::child::{Heard, Launch, Listener, Output};
+use crate::sys::child::{Launch, Listener, ListenerOutput, Output};
 use crate::sys::disk_thread::Answer;
 use crate::sys::job_cleanup::CleanupPlan;
 use crate::sys::runner_file;
@@ -31,7 +31,7 @@ pub(super) struct ListenerProcess {
     process: Option<Listener>,
     /// The one before it, whose group may outlive it.
     ended: Option<Listener>,
-    pipes: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
+    pipes: (mpsc::Sender<ListenerOutput>, mpsc::Receiver<ListenerOutput>),
     closed_pipes: u8,
     draining: Option<Draining>,
     signalled: (mpsc::UnboundedSender<Told>, mpsc::UnboundedReceiver<Told>),
@@ -77,7 +77,7 @@ pub(super) struct LastSight {
 #[derive(Debug)]
 pub(super) enum ListenerEvent {
     /// Something came through its pipes.
-    Pipe(Heard),
+    Pipe(ListenerOutput),
     /// It has exited; its pipes are still read.
     Exited(io::Result<Exit>),
     /// It has said all it will.
@@ -215,10 +215,12 @@ impl ListenerProcess {
         self.ended = self.process.take();
     }
 
-    fn heard(&mut self, heard: Heard) -> Option<Effect> {
+    fn heard(&mut self, heard: ListenerOutput) -> Option<Effect> {
         match heard {
-            Heard::Sentence { launch, reading } if launch == self.launches => Some(Effect::Line(reading)),
-            Heard::Eof { launch } if launch == self.launches => {
+            ListenerOutput::Line { launch, reading } if launch == self.launches => {
+                Some(Effect::Line(reading))
+            }
+            ListenerOutput::Eof { launch } if launch == self.launches => {
                 if let Some(draining) = &mut self.draining {
                     draining.open_pipes = draining.open_pipes.saturating_sub(1);
                     return None;
@@ -227,7 +229,7 @@ impl ListenerProcess {
                 Some(Input::Muted.into())
             }
             // An updater, or a daemon a job left behind, still holds an earlier listener's pipe.
-            Heard::Sentence { .. } | Heard::Eof { .. } => None,
+            ListenerOutput::Line { .. } | ListenerOutput::Eof { .. } => None,
         }
     }
 
@@ -286,7 +288,7 @@ mod tests {
         let mut listener = listener(dir.path());
         listener.launches = 2;
         let handle = |listener: &mut ListenerProcess, event| listener.handle(event, space);
-        let eof = |launch| ListenerEvent::Pipe(Heard::Eof { launch });
+        let eof = |launch| ListenerEvent::Pipe(ListenerOutput::Eof { launch });
         assert!(handle(&mut listener, eof(1)).is_none(), "an earlier one's pipe");
         let news = handle(&mut listener, eof(2));
         assert!(matches!(news, Some(Effect::Input(Input::Muted))), "{news:?}");
@@ -314,7 +316,7 @@ mod tests {
         let exit = ListenerEvent::Exited(Ok(Exit::Code(1)));
         assert!(listener.handle(exit, space).is_none());
         for _ in 0..2 {
-            assert!(listener.handle(ListenerEvent::Pipe(Heard::Eof { launch: 1 }), space).is_none());
+            assert!(listener.handle(ListenerEvent::Pipe(ListenerOutput::Eof { launch: 1 }), space).is_none());
         }
         let event = listener.next().await;
         let news = listener.handle(event, space);

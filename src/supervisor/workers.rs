@@ -2,11 +2,11 @@
 
 use super::effect::Effect;
 use crate::domain::context::ReportFault;
-use crate::domain::event::{Now, RunnerEvent, Worker};
+use crate::domain::event::{Now, RunnerEvent, WorkerState};
 use crate::domain::job::OpenJob;
 use crate::domain::job::crew::{Crew, Id};
 use crate::domain::lifecycle::Input;
-use crate::domain::parse::Reading;
+use crate::domain::parse::ParsedLine;
 use crate::sys::door::Dir;
 use crate::sys::worker_probe::Watch;
 use chrono::{DateTime, Utc};
@@ -41,8 +41,8 @@ impl Workers {
     }
 
     /// What is known of the worker of this job, if there is one.
-    pub(super) fn evidence(&mut self, job: Option<&OpenJob>) -> Worker {
-        job.map_or(Worker::NotSeen, |job| self.crew.evidence(job))
+    pub(super) fn evidence(&mut self, job: Option<&OpenJob>) -> WorkerState {
+        job.map_or(WorkerState::NotSeen, |job| self.crew.evidence(job))
     }
 
     /// What was seen of this job goes into the lifecycle, unless that is what it was told last; what is settled may bring
@@ -50,7 +50,7 @@ impl Workers {
     pub(super) fn judge(
         &mut self,
         job: Option<&OpenJob>,
-        before: Option<(DateTime<Utc>, Worker)>,
+        before: Option<(DateTime<Utc>, WorkerState)>,
     ) -> Vec<Effect> {
         let Some(job) = job else { return Vec::new() };
         let this = (job.started.utc, self.crew.evidence(job));
@@ -92,11 +92,11 @@ impl Workers {
 }
 
 /// What is to be done of a line: it is said with the evidence of the moment, and judged again if it has brought a new subject.
-pub(super) fn line(reading: Reading, has_subject: bool) -> Vec<Effect> {
+pub(super) fn line(reading: ParsedLine, has_subject: bool) -> Vec<Effect> {
     let begins = matches!(reading.event, RunnerEvent::JobStarted { .. });
     let before = has_subject.then_some(Effect::Look);
     let after = if begins { Some(Effect::Look) } else { has_subject.then_some(Effect::Judge(None)) };
-    before.into_iter().chain([Effect::Said(reading, has_subject)]).chain(after).collect()
+    before.into_iter().chain([Effect::LineAsSeen(reading, has_subject)]).chain(after).collect()
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
     fn of_no_job_there_is_no_evidence() {
         let mut workers = Workers::default();
         workers.look(false, Now { up: Duration::ZERO, utc: DateTime::UNIX_EPOCH });
-        assert_eq!(workers.evidence(None), Worker::NotSeen);
+        assert_eq!(workers.evidence(None), WorkerState::NotSeen);
         assert!(!workers.any_lives());
         assert_eq!(workers.log(DateTime::UNIX_EPOCH), None);
     }
@@ -143,8 +143,8 @@ mod tests {
                 .map(|effect| match effect {
                     Effect::Look => 'l',
                     Effect::Judge(None) => 'j',
-                    Effect::Said(_, true) => 's',
-                    Effect::Said(_, false) => 'n',
+                    Effect::LineAsSeen(_, true) => 's',
+                    Effect::LineAsSeen(_, false) => 'n',
                     effect => panic!("{effect:?}"),
                 })
                 .collect::<String>()

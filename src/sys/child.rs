@@ -6,7 +6,7 @@ use super::stdio::{OutputWriter, widen};
 use crate::child_setup::{self, Ids};
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
-use crate::domain::parse::{Reading, parse};
+use crate::domain::parse::{ParsedLine, parse};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -71,13 +71,13 @@ pub struct Output {
 
 /// What the pipes bring. `launch` tells launches apart: an old one's pipe may outlive it.
 #[derive(Debug)]
-pub enum Heard {
-    /// A sentence of the listener's.
-    Sentence {
+pub enum ListenerOutput {
+    /// A line of the listener's that means something.
+    Line {
         /// Which launch.
         launch: u64,
         /// What it said.
-        reading: Reading,
+        reading: ParsedLine,
     },
     /// One of its two pipes has been closed by all who held it.
     Eof {
@@ -105,7 +105,7 @@ impl Listener {
         command: &Launch,
         launch: u64,
         output: &Output,
-        heard: &mpsc::Sender<Heard>,
+        heard: &mpsc::Sender<ListenerOutput>,
     ) -> io::Result<Listener> {
         let mut child = command.command().spawn()?;
         let pid = child.id().expect("it has not been waited for");
@@ -165,7 +165,7 @@ async fn hear(
     stream: Stream,
     launch: u64,
     output: Output,
-    heard: mpsc::Sender<Heard>,
+    heard: mpsc::Sender<ListenerOutput>,
 ) {
     let index = stream as usize;
     let mut decoder = LineDecoder::default();
@@ -191,16 +191,16 @@ async fn hear(
         output.lines[index].fetch_add(lines, Ordering::Relaxed);
         // Whoever has seen a line, and asks us to stop for it, finds that we know it.
         for reading in readings.drain(..) {
-            let _ = heard.send(Heard::Sentence { launch, reading }).await;
+            let _ = heard.send(ListenerOutput::Line { launch, reading }).await;
         }
         buffer = pass(&output.outlets[index], buffer, false).await;
     }
     decoder.finish(|line| readings.extend(parse(stream, line.bytes)));
     for reading in readings {
-        let _ = heard.send(Heard::Sentence { launch, reading }).await;
+        let _ = heard.send(ListenerOutput::Line { launch, reading }).await;
     }
     pass(&output.outlets[index], buffer, true).await;
-    let _ = heard.send(Heard::Eof { launch }).await;
+    let _ = heard.send(ListenerOutput::Eof { launch }).await;
 }
 
 /// Hands whole lines to the outlet, or everything if `all` or if one line fills the buffer; returns what remains.

@@ -1,16 +1,16 @@
 //! Operators' signals, caught before anything is spawned; what they mean is decided elsewhere.
 
-use crate::domain::event::StopKind;
+use crate::domain::event::StopRequest;
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum OperatorSignal {
     /// To go.
-    Stop(StopKind),
+    Stop(StopRequest),
     /// Nothing we know; its name.
-    Nothing(&'static str),
+    Other(&'static str),
 }
 
 /// The caught signals. Deliveries coalesce.
@@ -43,14 +43,14 @@ impl Signals {
     }
 
     /// The next one. Cancel-safe.
-    pub async fn next(&mut self) -> Asked {
+    pub async fn next(&mut self) -> OperatorSignal {
         tokio::select! {
-            _ = self.quit.recv() => Asked::Stop(StopKind::Insist),
-            _ = self.term.recv() => Asked::Stop(StopKind::Ask),
-            _ = self.int.recv() => Asked::Stop(StopKind::Ask),
-            _ = self.usr1.recv() => Asked::Stop(StopKind::Drain),
-            _ = self.usr2.recv() => Asked::Nothing("SIGUSR2"),
-            _ = self.hup.recv() => Asked::Nothing("SIGHUP"),
+            _ = self.quit.recv() => OperatorSignal::Stop(StopRequest::Immediate),
+            _ = self.term.recv() => OperatorSignal::Stop(StopRequest::Graceful),
+            _ = self.int.recv() => OperatorSignal::Stop(StopRequest::Graceful),
+            _ = self.usr1.recv() => OperatorSignal::Stop(StopRequest::DrainUnlimited),
+            _ = self.usr2.recv() => OperatorSignal::Other("SIGUSR2"),
+            _ = self.hup.recv() => OperatorSignal::Other("SIGHUP"),
         }
     }
 }

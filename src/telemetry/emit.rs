@@ -12,7 +12,7 @@ pub use resources::Resources;
 use super::catalog as c;
 use super::exporter::Exporter;
 use crate::domain::cache::CacheType;
-use crate::domain::event::{StopKind, Stream};
+use crate::domain::event::{StopRequest, Stream};
 use crate::domain::identity::Identity;
 use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
@@ -259,11 +259,11 @@ fn stop_repeated() {
     info!(event = "stop_repeated", says);
 }
 
-fn stop_word(kind: StopKind) -> &'static str {
+fn stop_word(kind: StopRequest) -> &'static str {
     match kind {
-        StopKind::Ask => "ask",
-        StopKind::Insist => "insist",
-        StopKind::Drain => "drain",
+        StopRequest::Graceful => "ask",
+        StopRequest::Immediate => "insist",
+        StopRequest::DrainUnlimited => "drain",
     }
 }
 

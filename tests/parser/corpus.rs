@@ -6,7 +6,7 @@
 //! `relaunch` · `stop` · `deadline` · `updated`.
 
 use super::stage::Stage;
-use runner_init::domain::event::{Exit, StopKind, Stream, Worker};
+use runner_init::domain::event::{Exit, StopRequest, Stream, WorkerState};
 use runner_init::domain::lifecycle::Input;
 use std::path::{Path, PathBuf};
 
@@ -45,10 +45,10 @@ fn direct(stage: &mut Stage, words: &[&str]) {
         ["chop"] => {}
         ["worker", evidence] => {
             stage.see(match evidence {
-                "not_seen" => Worker::NotSeen,
-                "alive" => Worker::Alive,
-                "gone" => Worker::Gone,
-                "unknown" => Worker::Unknown,
+                "not_seen" => WorkerState::NotSeen,
+                "alive" => WorkerState::Alive,
+                "gone" => WorkerState::Gone,
+                "unknown" => WorkerState::Unknown,
                 other => panic!("no such evidence: {other}"),
             });
         }
@@ -56,7 +56,7 @@ fn direct(stage: &mut Stage, words: &[&str]) {
         ["exit", code] => stage.exit(Exit::Code(code.parse().expect("a code")), true),
         ["exit", code, "unconfigured"] => stage.exit(Exit::Code(code.parse().expect("a code")), false),
         ["relaunch"] => stage.launch(),
-        ["stop"] => stage.give(Input::Stop(StopKind::Ask)),
+        ["stop"] => stage.give(Input::Stop(StopRequest::Graceful)),
         ["deadline"] => stage.give(Input::Deadline),
         ["updated"] => stage.give(Input::UpdateFinished),
         _ => panic!("no such direction: {words:?}"),

@@ -10,7 +10,7 @@
 use super::stage::{BEGIN, Stage};
 use proptest::prelude::*;
 use regex::Regex;
-use runner_init::domain::event::{Exit, Stream, TaskResult, Worker};
+use runner_init::domain::event::{Exit, Stream, TaskResult, WorkerState};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -189,14 +189,14 @@ impl Printer {
     /// The evidence is the truth: no worker, a worker, none any more.
     fn run(&mut self, job: &Job) {
         self.noise(&job.noise[0]);
-        self.stage.worker = Worker::NotSeen;
+        self.stage.worker = WorkerState::NotSeen;
         self.sentence(&format!("{}: Running job: {}", self.stamp(), job.name), job.voices[0]);
         self.noise(&job.noise[1]);
         self.stage.after(Duration::from_millis(700));
-        self.stage.see(Worker::Alive);
+        self.stage.see(WorkerState::Alive);
         self.noise(&job.noise[2]);
         self.stage.after(Duration::from_secs(job.seconds));
-        self.stage.see(Worker::Gone);
+        self.stage.see(WorkerState::Gone);
         let end = format!("Job {} completed with result: {}", job.name, job.result.as_str());
         self.sentence(&format!("{}: {end}", self.stamp()), job.voices[1]);
         self.stage.after(Duration::from_millis(300));
@@ -262,11 +262,11 @@ proptest! {
             let is_late = *late && index + 1 < jobs.len();
             printer.out(&format!("{}: Running job: {}\n", printer.stamp(), job.name));
             printer.stage.after(Duration::from_secs(job.seconds));
-            printer.stage.worker = if is_late { Worker::Alive } else { Worker::Gone };
+            printer.stage.worker = if is_late { WorkerState::Alive } else { WorkerState::Gone };
             let end = job.result.as_str();
             printer.out(&format!("{}: Job {} completed with result: {end}\n", printer.stamp(), job.name));
             if !is_late {
-                printer.stage.worker = Worker::NotSeen;
+                printer.stage.worker = WorkerState::NotSeen;
             }
         }
         let jobs: Vec<Job> = jobs.into_iter().map(|(job, _)| job).collect();
@@ -278,7 +278,7 @@ proptest! {
     fn one_line_names_need_no_evidence(jobs in proptest::collection::vec(job(), 1..12)) {
         let jobs: Vec<Job> = jobs.into_iter().map(|job| Job { name: shown(&job.name), ..job }).collect();
         let mut printer = Printer { mode: Mode::Plain, stage: Stage::new(256) };
-        printer.stage.worker = Worker::Unknown;
+        printer.stage.worker = WorkerState::Unknown;
         for job in &jobs {
             printer.out(&format!("{}: Running job: {}\n", printer.stamp(), job.name));
             let end = job.result.as_str();
@@ -295,7 +295,7 @@ proptest! {
     ) {
         let mut stage = Stage::new(64);
         for (stdout, worker, millis, bytes) in &writes {
-            stage.worker = [Worker::NotSeen, Worker::Alive, Worker::Gone, Worker::Unknown][usize::from(*worker)];
+            stage.worker = [WorkerState::NotSeen, WorkerState::Alive, WorkerState::Gone, WorkerState::Unknown][usize::from(*worker)];
             stage.after(Duration::from_millis(*millis));
             stage.print(if *stdout { Stream::Stdout } else { Stream::Stderr }, bytes);
         }

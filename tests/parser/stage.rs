@@ -1,7 +1,7 @@
 //! A supervisor's mind behind two pipes: bytes, time and evidence go in, what it does is written down.
 
 use chrono::{DateTime, Utc};
-use runner_init::domain::event::{Exit, Now, Stream, Worker};
+use runner_init::domain::event::{Exit, Now, Stream, WorkerState};
 use runner_init::domain::failure::cause;
 use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
@@ -19,7 +19,7 @@ pub(crate) struct Stage {
     decoders: [LineDecoder; 2],
     pub(crate) life: Lifecycle,
     pub(crate) now: Now,
-    pub(crate) worker: Worker,
+    pub(crate) worker: WorkerState,
     /// Bytes per write.
     split: usize,
     pub(crate) rows: Vec<JobRecord>,
@@ -50,7 +50,7 @@ impl Stage {
             decoders: <[LineDecoder; 2]>::default(),
             life: Lifecycle::new(settings, now),
             now,
-            worker: Worker::NotSeen,
+            worker: WorkerState::NotSeen,
             split,
             rows: Vec::new(),
             log: String::new(),
@@ -74,7 +74,7 @@ impl Stage {
     }
 
     /// This is what is there of the worker from now on, and somebody looks.
-    pub(crate) fn see(&mut self, worker: Worker) {
+    pub(crate) fn see(&mut self, worker: WorkerState) {
         self.worker = worker;
         self.give(Input::Looked(worker));
     }
@@ -85,7 +85,7 @@ impl Stage {
             let mut readings = Vec::new();
             self.decoders[stream as usize].push(write, |line| readings.extend(parse(stream, line.bytes)));
             for reading in readings {
-                self.give(Input::Said(reading, self.worker));
+                self.give(Input::Line(reading, self.worker));
             }
         }
     }
@@ -96,7 +96,7 @@ impl Stage {
             let mut readings = Vec::new();
             self.decoders[stream as usize].finish(|line| readings.extend(parse(stream, line.bytes)));
             for reading in readings {
-                self.give(Input::Said(reading, self.worker));
+                self.give(Input::Line(reading, self.worker));
             }
         }
         self.decoders = Default::default();
@@ -119,7 +119,7 @@ impl Stage {
                 Action::Prepare
                 | Action::Register { .. }
                 | Action::AbortRegistration
-                | Action::Ask
+                | Action::AskStatus
                 | Action::Unlabel
                 | Action::Deregister(_)
                 | Action::Spawn

@@ -2,7 +2,7 @@
 //! and did comes out. Nothing waits; an outage of twelve minutes takes a millisecond.
 
 use chrono::{DateTime, Utc};
-use runner_init::domain::event::{Exit, Now, RunnerEvent, StopKind, Stream, Worker};
+use runner_init::domain::event::{Exit, Now, RunnerEvent, StopRequest, Stream, WorkerState};
 use runner_init::domain::failure::cause;
 use runner_init::domain::job::crew::{Crew, Id, Log, Look, Process};
 use runner_init::domain::ladder::Ladder;
@@ -10,7 +10,7 @@ use runner_init::domain::last_word::{LastWord, settle};
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::notice::Notice;
-use runner_init::domain::parse::{Reading, parse};
+use runner_init::domain::parse::{ParsedLine, parse};
 use runner_init::domain::polls;
 use runner_init::domain::record::{JobRecord, RowReader, RowStatus};
 use runner_sim::recording::{Event, Recording, Target, What, made, trace, work};
@@ -266,14 +266,14 @@ impl Stage {
     }
 
     /// What the listener said, with the evidence of the moment; and again, if it has a new subject.
-    fn said(&mut self, reading: Reading) {
+    fn said(&mut self, reading: ParsedLine) {
         let begins = matches!(reading.event, RunnerEvent::JobStarted { .. });
         let has_subject = self.life.subject().is_some();
         if has_subject {
             self.look();
         }
-        let evidence = self.life.subject().map_or(Worker::NotSeen, |job| self.crew.evidence(job));
-        self.give(Input::Said(reading, evidence));
+        let evidence = self.life.subject().map_or(WorkerState::NotSeen, |job| self.crew.evidence(job));
+        self.give(Input::Line(reading, evidence));
         if begins || has_subject {
             self.look();
         }
@@ -323,7 +323,7 @@ impl Stage {
                 self.logs.push(Log { name, changed: self.now.utc });
             }
             What::WorkerExited => self.look(),
-            what if is_interrupt(what) => self.give(Input::Stop(StopKind::Ask)),
+            what if is_interrupt(what) => self.give(Input::Stop(StopRequest::Graceful)),
             What::Exited(code) => {
                 let exit = if *code < 0 { Exit::Signal(-code) } else { Exit::Code(*code) };
                 let gone = |event: &Event| event.what == What::Deleted(".runner".into());

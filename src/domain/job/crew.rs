@@ -6,7 +6,7 @@
 //! cannot die is nobody's any more.
 
 use super::OpenJob;
-use crate::domain::event::{Now, Worker};
+use crate::domain::event::{Now, WorkerState};
 use chrono::{DateTime, Utc};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -121,7 +121,7 @@ impl Crew {
     }
 
     /// What is known of the worker of this job, which may still be a claim.
-    pub fn evidence(&mut self, job: &OpenJob) -> Worker {
+    pub fn evidence(&mut self, job: &OpenJob) -> WorkerState {
         let key = job.started.utc;
         let since = job.worker_since_up();
         let mut candidates = (0..self.members.len()).filter(|at| {
@@ -130,14 +130,14 @@ impl Crew {
         });
         let mine = (0..self.members.len()).find(|at| self.members[*at].job == Some(key));
         let Some(at) = mine.or_else(|| candidates.next()) else {
-            return if self.blind { Worker::Unknown } else { Worker::NotSeen };
+            return if self.blind { WorkerState::Unknown } else { WorkerState::NotSeen };
         };
         self.members[at].job = Some(key);
         let has_successor = self.members.range(at + 1..).any(|member| member.process.is_some());
         match &self.members[at] {
-            Member { process: None, .. } if self.blind => Worker::Unknown,
-            Member { alive: true, .. } if !has_successor => Worker::Alive,
-            Member { .. } => Worker::Gone,
+            Member { process: None, .. } if self.blind => WorkerState::Unknown,
+            Member { alive: true, .. } if !has_successor => WorkerState::Alive,
+            Member { .. } => WorkerState::Gone,
         }
     }
 
@@ -177,13 +177,13 @@ mod tests {
             self.1 = JobTracker::default();
             self.1.hear(
                 &reading(&format!("{stamp}: Running job: {name}")),
-                Worker::NotSeen,
+                WorkerState::NotSeen,
                 now(millis + late),
             );
         }
 
         /// What is seen then: processes by number and birth, logs by name and time.
-        fn see(&mut self, at: u64, processes: &[(i32, u64)], logs: &[(&str, u64)]) -> Worker {
+        fn see(&mut self, at: u64, processes: &[(i32, u64)], logs: &[(&str, u64)]) -> WorkerState {
             let process = |&(pid, born): &(i32, u64)| Process {
                 id: Id { pid, start: born },
                 age: Duration::from_millis(at - born),
@@ -197,7 +197,7 @@ mod tests {
             self.ask()
         }
 
-        fn ask(&mut self) -> Worker {
+        fn ask(&mut self) -> WorkerState {
             self.0.evidence(self.1.subject().expect("a claim"))
         }
     }
@@ -205,27 +205,27 @@ mod tests {
     #[test]
     fn a_worker_is_seen_by_its_process_or_its_log_and_gone_by_itself() {
         let mut by_process = claimed("a", 5 * S, 0);
-        assert_eq!(by_process.see(5_010, &[], &[]), Worker::NotSeen);
-        assert_eq!(by_process.see(5_020, &[(7, 5_015)], &[]), Worker::Alive);
-        assert_eq!(by_process.see(5_200, &[(7, 5_015)], &[("Worker_1", 5_150)]), Worker::Alive);
-        assert_eq!(by_process.see(9_000, &[], &[]), Worker::Gone);
+        assert_eq!(by_process.see(5_010, &[], &[]), WorkerState::NotSeen);
+        assert_eq!(by_process.see(5_020, &[(7, 5_015)], &[]), WorkerState::Alive);
+        assert_eq!(by_process.see(5_200, &[(7, 5_015)], &[("Worker_1", 5_150)]), WorkerState::Alive);
+        assert_eq!(by_process.see(9_000, &[], &[]), WorkerState::Gone);
         assert_eq!(by_process.0.log(now(5 * S).utc), Some("Worker_1"));
         let mut by_log = claimed("a", 5 * S, 3 * S);
         assert_eq!(
             by_log.see(8_000, &[], &[("Worker_1", 7_000)]),
-            Worker::Gone,
+            WorkerState::Gone,
             "it was over before anybody looked"
         );
         let mut early = claimed("a", 5 * S, 0);
-        assert_eq!(early.see(5_000, &[(7, 4_992)], &[]), Worker::Alive, "it may be first");
+        assert_eq!(early.see(5_000, &[(7, 4_992)], &[]), WorkerState::Alive, "it may be first");
     }
 
     #[test]
     fn what_was_there_before_or_is_dated_ahead_is_no_evidence() {
         let mut scene = claimed("a", 5 * S, 0);
-        assert_eq!(scene.see(5_010, &[], &[("Worker_20990101-000000-utc.log", 3_000)]), Worker::NotSeen);
-        assert_eq!(scene.see(5_020, &[], &[("Worker_2", 9_000_000)]), Worker::NotSeen);
-        assert_eq!(scene.see(5_030, &[(7, 2_000)], &[]), Worker::NotSeen, "another job's");
+        assert_eq!(scene.see(5_010, &[], &[("Worker_20990101-000000-utc.log", 3_000)]), WorkerState::NotSeen);
+        assert_eq!(scene.see(5_020, &[], &[("Worker_2", 9_000_000)]), WorkerState::NotSeen);
+        assert_eq!(scene.see(5_030, &[(7, 2_000)], &[]), WorkerState::NotSeen, "another job's");
     }
 
     #[test]
@@ -234,38 +234,38 @@ mod tests {
         let mut scene = claimed("a", 5 * S, 2 * S);
         assert_eq!(
             scene.see(7_000, &[(8, 6_300)], &[("Worker_1", 6_200), ("Worker_2", 6_400)]),
-            Worker::Gone
+            WorkerState::Gone
         );
         scene.claim("b", 6_250, 751);
-        assert_eq!(scene.ask(), Worker::Alive);
-        assert_eq!(scene.see(9_000, &[], &[]), Worker::Gone);
+        assert_eq!(scene.ask(), WorkerState::Alive);
+        assert_eq!(scene.see(9_000, &[], &[]), WorkerState::Gone);
         assert_eq!(scene.0.log(now(7_000).utc), Some("Worker_1"));
     }
 
     #[test]
     fn a_worker_that_cannot_die_is_over_once_the_next_has_begun() {
         let mut scene = claimed("a", 5 * S, 0);
-        assert_eq!(scene.see(9_000, &[(7, 5_015)], &[]), Worker::Alive);
-        assert_eq!(scene.see(9_100, &[(7, 5_015), (8, 9_090)], &[("Worker_9", 9_099)]), Worker::Gone);
+        assert_eq!(scene.see(9_000, &[(7, 5_015)], &[]), WorkerState::Alive);
+        assert_eq!(scene.see(9_100, &[(7, 5_015), (8, 9_090)], &[("Worker_9", 9_099)]), WorkerState::Gone);
         scene.claim("b", 9_050, 0);
-        assert_eq!(scene.ask(), Worker::Alive);
-        assert_eq!(scene.see(9_900, &[(7, 5_015)], &[]), Worker::Gone);
+        assert_eq!(scene.ask(), WorkerState::Alive);
+        assert_eq!(scene.see(9_900, &[(7, 5_015)], &[]), WorkerState::Gone);
     }
 
     #[test]
     fn a_log_alone_does_not_end_a_living_worker() {
         let mut scene = claimed("a", 5 * S, 0);
-        assert_eq!(scene.see(5_020, &[(7, 5_015)], &[("Worker_1", 5_018)]), Worker::Alive);
-        assert_eq!(scene.see(6_000, &[(7, 5_015)], &[("Worker_2", 5_900)]), Worker::Alive);
+        assert_eq!(scene.see(5_020, &[(7, 5_015)], &[("Worker_1", 5_018)]), WorkerState::Alive);
+        assert_eq!(scene.see(6_000, &[(7, 5_015)], &[("Worker_2", 5_900)]), WorkerState::Alive);
     }
 
     #[test]
     fn where_nothing_can_be_seen_nothing_is_known() {
         let mut scene = claimed("a", 5 * S, 0);
         scene.0.see(Look::default(), now(5_010));
-        assert_eq!(scene.ask(), Worker::Unknown);
+        assert_eq!(scene.ask(), WorkerState::Unknown);
         scene.0.see(Look { processes: Some(Vec::new()), logs: None }, now(5_020));
-        assert_eq!(scene.ask(), Worker::NotSeen, "the process table alone is enough");
+        assert_eq!(scene.ask(), WorkerState::NotSeen, "the process table alone is enough");
     }
 
     #[test]

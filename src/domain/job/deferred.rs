@@ -3,7 +3,7 @@
 
 use super::open::same_name;
 use crate::domain::event::{Now, RunnerEvent, TaskResult};
-use crate::domain::parse::Reading;
+use crate::domain::parse::ParsedLine;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) struct DeferredLines(VecDeque<(DeferredLine, bool)>);
 
 impl DeferredLines {
     /// Keeps the reading if it claims a change; `late`: it cannot be a line of the name.
-    pub(super) fn keep(&mut self, reading: &Reading, late: bool, at: Now) {
+    pub(super) fn keep(&mut self, reading: &ParsedLine, late: bool, at: Now) {
         let claim = if let RunnerEvent::JobStarted { name } = &reading.event {
             DeferredLine::Started { name: name.clone(), stamp: reading.stamp.clone(), at }
         } else if let RunnerEvent::JobCompleted { name, result } = &reading.event {

@@ -10,7 +10,7 @@
 //! the two are kept apart.
 
 use crate::domain::event::{GhostCause, RunnerEvent, TaskResult, UpdateStep};
-use crate::domain::parse::{Reading, split_result};
+use crate::domain::parse::{ParsedLine, split_result};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 const MOST: usize = 256;
@@ -35,7 +35,7 @@ pub(super) enum Part {
 
 impl SeenLines {
     /// A sentence of the first telling.
-    pub(super) fn keep(&mut self, reading: &Reading) {
+    pub(super) fn keep(&mut self, reading: &ParsedLine) {
         let voice = &mut self.voices[usize::from(reading.traced)];
         if voice.len() < MOST {
             voice.push(mark(reading));
@@ -48,7 +48,7 @@ impl SeenLines {
     }
 
     /// What the next sentence is.
-    pub(super) fn hear(&mut self, reading: &Reading) -> Part {
+    pub(super) fn hear(&mut self, reading: &ParsedLine) -> Part {
         let Some(left) = &mut self.left else { return Part::Other };
         let (voice, mark) = (&mut left[usize::from(reading.traced)], mark(reading));
         if let Some(at) = voice.iter().position(|told| *told == mark) {
@@ -59,14 +59,14 @@ impl SeenLines {
     }
 
     /// Some voice has said this, be it often.
-    pub(super) fn has(&self, reading: &Reading) -> bool {
+    pub(super) fn has(&self, reading: &ParsedLine) -> bool {
         let mark = mark(reading);
         self.voices.iter().flatten().any(|told| *told == mark)
     }
 }
 
 /// Names are printed on stdout; what only stderr says is no part of one, unless it came in the trace.
-pub(super) fn can_be_in_a_name(reading: &Reading) -> bool {
+pub(super) fn can_be_in_a_name(reading: &ParsedLine) -> bool {
     reading.traced
         || match &reading.event {
             RunnerEvent::ConnectionError { .. }
@@ -92,7 +92,7 @@ pub(super) fn can_be_in_a_name(reading: &Reading) -> bool {
 }
 
 /// The two voices of the runner say the same thing.
-fn mark(reading: &Reading) -> u64 {
+fn mark(reading: &ParsedLine) -> u64 {
     let mut hasher = DefaultHasher::new();
     let event = if let RunnerEvent::NameLine(event) = &reading.event { event } else { &reading.event };
     (event, &reading.stamp).hash(&mut hasher);

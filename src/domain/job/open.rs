@@ -1,10 +1,10 @@
 //! The open job: what is known of it, and whether a line can be true of it.
 
-use super::Doubt;
+use super::Rejection;
 use super::deferred::DeferredLines;
 use super::multiline_name::SeenLines;
-use crate::domain::event::{Now, RunnerEvent, Worker};
-use crate::domain::parse::{Reading, split_result};
+use crate::domain::event::{Now, RunnerEvent, WorkerState};
+use crate::domain::parse::{ParsedLine, split_result};
 use crate::domain::record::{JobRecord, RowStatus};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl OpenJob {
     }
 
     /// The same sentence again: the trace's copy, cut elsewhere because it is over the decoder's cap.
-    pub(super) fn is_own_start(&self, reading: &Reading) -> bool {
+    pub(super) fn is_own_start(&self, reading: &ParsedLine) -> bool {
         self.stamp.is_some()
             && self.stamp == reading.stamp
             && matches!(&reading.event, RunnerEvent::JobStarted { name } if same_name(&self.name, name))
@@ -71,8 +71,8 @@ impl OpenJob {
     }
 
     /// A name is printed before its worker begins; the worker may have begun by the time it is read.
-    pub(super) fn may_tell(&mut self, reading: &Reading, worker: Worker, now: Now) {
-        if worker != Worker::Gone && self.elapsed(now) < NAME_CONTINUES {
+    pub(super) fn may_tell(&mut self, reading: &ParsedLine, worker: WorkerState, now: Now) {
+        if worker != WorkerState::Gone && self.elapsed(now) < NAME_CONTINUES {
             self.told.keep(reading);
         }
     }
@@ -92,11 +92,11 @@ impl OpenJob {
     }
 
     /// Why a line that would end the job cannot be true; `None` if it can.
-    pub(super) fn doubt(&self, worker: Worker, now: Now) -> Option<Doubt> {
+    pub(super) fn doubt(&self, worker: WorkerState, now: Now) -> Option<Rejection> {
         match worker {
-            Worker::Alive => Some(Doubt::WorkerAlive),
-            Worker::NotSeen if self.elapsed(now) < NAME_CONTINUES => Some(Doubt::NameContinues),
-            Worker::NotSeen | Worker::Gone | Worker::Unknown => None,
+            WorkerState::Alive => Some(Rejection::WorkerAlive),
+            WorkerState::NotSeen if self.elapsed(now) < NAME_CONTINUES => Some(Rejection::NameContinues),
+            WorkerState::NotSeen | WorkerState::Gone | WorkerState::Unknown => None,
         }
     }
 

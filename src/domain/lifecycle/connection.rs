@@ -174,7 +174,7 @@ impl Lifecycle {
             self.connection_is_proven(now)
         } else if idle && self.ask_at.is_some_and(|at| now.up >= at) {
             self.ask_at = self.ask_every().map(|every| now.up + every);
-            vec![Action::Ask]
+            vec![Action::AskStatus]
         } else {
             Vec::new()
         }

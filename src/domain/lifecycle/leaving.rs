@@ -153,7 +153,8 @@ impl Lifecycle {
     /// Removes what was registered, then leaves.
     pub(super) fn depart(&mut self, reason: StopReason, code: i32, now: Now) -> Vec<Action> {
         let gone = reason == StopReason::RemovedByServer;
-        let Some(share) = self.settings.removal.filter(|_| !gone && self.attempted) else {
+        let Some(share) = self.settings.removal.filter(|_| !gone && self.registration.may_be_at_github())
+        else {
             return self.leave(reason, code);
         };
         let limit = self.removal_limit(share, now);

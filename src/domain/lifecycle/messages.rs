@@ -1,10 +1,10 @@
 //! Inputs and actions of the state machine. What goes into the table and what comes out of it: data only.
 
-use crate::domain::event::{Exit, StopKind, Worker};
+use crate::domain::event::{Exit, StopRequest, WorkerState};
 use crate::domain::failure::Cause;
 use crate::domain::ladder::{Ladder, Rung};
 use crate::domain::notice::Notice;
-use crate::domain::parse::Reading;
+use crate::domain::parse::ParsedLine;
 use crate::domain::polls::TraceWord;
 use crate::domain::record::JobRecord;
 use crate::domain::registration::{Registered, RegistrationFault, Removal, RunnerStatus};
@@ -46,11 +46,11 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// An operator's signal.
-    Stop(StopKind),
+    Stop(StopRequest),
     /// The listener said something; `worker` is the evidence at that moment.
-    Said(Reading, Worker),
+    Line(ParsedLine, WorkerState),
     /// Nothing was said, but somebody has looked for the worker of [`Lifecycle::subject`](super::Lifecycle::subject).
-    Looked(Worker),
+    Looked(WorkerState),
     /// The listener's own trace told something of its polls; `None`: it cannot be followed, or no longer.
     Traced(Option<TraceWord>),
     /// The listener has closed an output of its own, or is about to be gone.
@@ -87,7 +87,7 @@ pub enum Input {
     /// The removal has ended.
     Deregistered(Removal),
     /// GitHub was asked what it thinks of us.
-    Asked(RunnerStatus),
+    Status(RunnerStatus),
     /// `Lifecycle::next_deadline` has passed.
     Deadline,
 }
@@ -104,8 +104,8 @@ pub enum Action {
     },
     /// Stop registering, at once; no answer is wanted.
     AbortRegistration,
-    /// Ask GitHub what it thinks of us; answer with `Asked`, if there is an answer.
-    Ask,
+    /// Ask GitHub what it thinks of us; answer with `Status`, if there is an answer.
+    AskStatus,
     /// Look whether a worker of the listener lives; answer with `LookedForWork`.
     LookForWork,
     /// Follow the listener's own trace from its last lines on; answer with `Traced`.

@@ -1,7 +1,7 @@
 //! Registration, as steps of the lifecycle. The steps between the decision to launch and the launch: preparing and
 //! registering.
 
-use super::{Action, Lifecycle, Phase};
+use super::{Action, Lifecycle, Phase, RegistrationState};
 use crate::domain::event::{Exit, Now};
 use crate::domain::notice::Notice;
 use crate::domain::registration::{Registered, RegistrationFault};
@@ -12,6 +12,16 @@ use std::time::Duration;
 /// One attempt to register: a token, then `config.sh` with the retries of its own.
 const REGISTRATION: Duration = Duration::from_secs(180);
 
+impl RegistrationState {
+    /// Something of ours may have to be removed there.
+    pub(super) fn may_be_at_github(self) -> bool {
+        match self {
+            RegistrationState::Given | RegistrationState::Absent => false,
+            RegistrationState::Attempted | RegistrationState::Held | RegistrationState::Void => true,
+        }
+    }
+}
+
 impl Lifecycle {
     pub(super) fn launch(&mut self, reason: Option<RestartReason>, now: Now) -> Vec<Action> {
         self.forget_session();
@@ -20,14 +30,17 @@ impl Lifecycle {
             self.reason = "preparing the first launch".into();
             return vec![Action::Prepare];
         }
-        if self.registered {
+        if let RegistrationState::Given | RegistrationState::Held = self.registration {
             self.reason = "waiting for the listener's session".into();
             return vec![Action::Spawn];
         }
-        self.attempted = true;
+        let anew = self.registration == RegistrationState::Void;
+        if !anew {
+            self.registration = RegistrationState::Attempted;
+        }
         self.phase = Phase::Registering { until: now.up + REGISTRATION, reason };
         self.reason = "registering with GitHub".into();
-        vec![Action::Register { anew: self.void }, Action::Notify(Notice::RegistrationStarted)]
+        vec![Action::Register { anew }, Action::Notify(Notice::RegistrationStarted)]
     }
 
     pub(super) fn prepared(&mut self, now: Now) -> Vec<Action> {
@@ -42,8 +55,7 @@ impl Lifecycle {
         reason: Option<RestartReason>,
         now: Now,
     ) -> Vec<Action> {
-        self.registered = true;
-        self.void = false;
+        self.registration = RegistrationState::Held;
         self.ghost = None;
         self.phase = Phase::Launching { due: now.up, reason };
         vec![Action::Notify(Notice::Registered(how))]

@@ -3,11 +3,11 @@
 
 use super::connection::Session;
 use super::{Action, Lifecycle, Phase};
-use crate::domain::event::{Now, RunnerEvent, StopKind, UpdateStep, Worker};
+use crate::domain::event::{Now, RunnerEvent, StopRequest, UpdateStep, WorkerState};
 use crate::domain::failure::Cause;
 use crate::domain::job::{JobChange, OpenJob};
 use crate::domain::notice::Notice;
-use crate::domain::parse::Reading;
+use crate::domain::parse::ParsedLine;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::registration::Recovery;
 use crate::domain::restart::{LastWord, StopReason};
@@ -22,7 +22,7 @@ const GHOST_GRACE: Duration = Duration::from_secs(30);
 const ONE_ASK: Duration = Duration::from_secs(1);
 
 impl Lifecycle {
-    pub(super) fn said(&mut self, reading: Reading, worker: Worker, now: Now) -> Vec<Action> {
+    pub(super) fn said(&mut self, reading: ParsedLine, worker: WorkerState, now: Now) -> Vec<Action> {
         let Some(reading) = self.echo.hear(reading, now.up) else { return Vec::new() };
         let taken = self.jobs.taken().map(|job| job.started.utc);
         let changes = self.jobs.hear(&reading, worker, now);
@@ -39,7 +39,7 @@ impl Lifecycle {
     }
 
     /// Nothing was said, but somebody has looked.
-    pub(super) fn looked(&mut self, worker: Worker, now: Now) -> Vec<Action> {
+    pub(super) fn looked(&mut self, worker: WorkerState, now: Now) -> Vec<Action> {
         let changes = self.jobs.look(worker, now);
         if changes.is_empty() {
             return Vec::new();
@@ -145,9 +145,9 @@ impl Lifecycle {
     }
 
     /// The first TERM after USR1 still only asks.
-    pub(super) fn ask(&self, kind: StopKind) -> Notice {
+    pub(super) fn ask(&self, kind: StopRequest) -> Notice {
         let first = !self.was_asked() || matches!(self.phase, Phase::Draining { until: None, .. });
-        if kind == StopKind::Ask && !first { Notice::StopAskedAgain } else { Notice::StopAsked(kind) }
+        if kind == StopRequest::Graceful && !first { Notice::StopAskedAgain } else { Notice::StopAsked(kind) }
     }
 
     /// Whoever pressed a key twice is to know what that did; once, however many signals there are.

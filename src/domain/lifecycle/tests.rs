@@ -4,10 +4,10 @@ mod connection;
 
 use super::*;
 use crate::domain::budget::Budget;
-use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, Worker};
+use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, WorkerState};
 use crate::domain::failure::Cause;
 use crate::domain::ladder::{Ladder, Rung};
-use crate::domain::parse::Reading;
+use crate::domain::parse::ParsedLine;
 use crate::domain::parse::parse;
 use crate::domain::record::{JobStatus, RowStatus};
 use crate::domain::registration::{Recovery, Registered, RegistrationFault, Removal};
@@ -37,7 +37,7 @@ fn settings() -> Settings {
 }
 
 fn said(event: RunnerEvent) -> Input {
-    Input::Said(Reading { event, stamp: None, traced: false }, Worker::Gone)
+    Input::Line(ParsedLine { event, stamp: None, traced: false }, WorkerState::Gone)
 }
 
 fn started(name: &str) -> Input {
@@ -111,7 +111,7 @@ fn a_session_makes_it_idle_and_a_job_busy() {
 #[test]
 fn idle_is_interrupted_at_once_and_killed_if_it_will_not_go() {
     let mut stage = Stage::idle();
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Interrupt]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 10), [Action::Interrupt]);
     assert_eq!(stage.state(), State::Draining);
     assert_eq!(stage.0.status(now(10)).leave_by, Some(now(44).utc));
     for (at, rung) in [(18, Rung::Interrupt), (19, Rung::Terminate), (20, Rung::Kill), (43, Rung::Kill)] {
@@ -130,7 +130,7 @@ fn idle_is_interrupted_at_once_and_killed_if_it_will_not_go() {
 #[test]
 fn busy_drains_in_silence_and_is_interrupted_the_moment_the_job_ends() {
     let mut stage = Stage::busy();
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Unlabel]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 10), [Action::Unlabel]);
     assert_eq!(stage.state(), State::Draining);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)));
     assert_eq!(rows(&stage.deeds(completed("build", TaskResult::Succeeded), 60)).len(), 1);
@@ -142,7 +142,7 @@ fn busy_drains_in_silence_and_is_interrupted_the_moment_the_job_ends() {
 
 #[test]
 fn a_job_that_slips_in_during_the_drain_may_finish_too() {
-    let mut stage = Stage::busy().with(Input::Stop(StopKind::Ask), 10);
+    let mut stage = Stage::busy().with(Input::Stop(StopRequest::Graceful), 10);
     stage.deeds(completed("build", TaskResult::Succeeded), 20);
     assert_eq!(rows(&stage.deeds(started("slipped in"), 20)), [("slipped in".into(), RowStatus::Running)]);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(110)), "within the same budget");
@@ -153,14 +153,14 @@ fn a_job_that_slips_in_during_the_drain_may_finish_too() {
 
 #[test]
 fn the_drain_ends_by_its_deadline_or_by_a_second_ask() {
-    let mut stage = Stage::busy().with(Input::Stop(StopKind::Ask), 10);
+    let mut stage = Stage::busy().with(Input::Stop(StopRequest::Graceful), 10);
     assert_eq!(stage.deeds(Input::Deadline, 110), [Action::Interrupt]);
-    let mut stage = Stage::busy().with(Input::Stop(StopKind::Ask), 10);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 12), [Action::Interrupt]);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 14), [], "its ladder begins now");
+    let mut stage = Stage::busy().with(Input::Stop(StopRequest::Graceful), 10);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 12), [Action::Interrupt]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 14), [], "its ladder begins now");
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(14)));
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 16), [Action::KillGroup]);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 18), []);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 16), [Action::KillGroup]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 18), []);
 }
 
 /// Busy, with this grace; something is registered.
@@ -198,7 +198,7 @@ fn stopped(grace: u64, asks: &[u64]) -> Vec<(u64, Action)> {
         let due = stage.0.next_deadline().map(|up| up.saturating_sub(now(10).up).as_millis());
         let due = due.and_then(|due| u64::try_from(due).ok()).unwrap_or(u64::MAX);
         let (moment, input) = match asks.next_if(|ask| *ask <= due) {
-            Some(ask) => (ask, Input::Stop(StopKind::Ask)),
+            Some(ask) => (ask, Input::Stop(StopRequest::Graceful)),
             None => (due, Input::Deadline),
         };
         for deed in stage.0.handle(input, at(moment)) {
@@ -281,7 +281,7 @@ fn what_is_below_the_worker_is_told_first_and_the_listener_killed_last() {
 
 #[test]
 fn a_job_that_we_ended_says_so_and_a_told_end_is_a_success() {
-    let mut stage = busy_with(10).with(Input::Stop(StopKind::Ask), 10);
+    let mut stage = busy_with(10).with(Input::Stop(StopRequest::Graceful), 10);
     let actions = stage.0.handle(completed("build", TaskResult::Canceled), now(12));
     let Some(Action::Append(row)) = actions.first() else { panic!("{actions:?}") };
     let told = (row.status, row.conclusion.as_deref(), row.cause.as_deref());
@@ -302,25 +302,26 @@ fn unused_time_goes_to_the_removal() {
     // grace, second of the listener's exit after the ask → seconds for the removal
     for (grace, after, limit) in [(30, 1, 25), (30, 20, 6), (120, 1, 60), (60, 50, 6)] {
         let mut stage = busy_with(grace).with(completed("build", TaskResult::Succeeded), 6);
-        stage.deeds(Input::Stop(StopKind::Ask), 10);
+        stage.deeds(Input::Stop(StopRequest::Graceful), 10);
         let wanted =
             [Action::Deregister(Duration::from_millis(limit * 1000 + if limit < 60 { 500 } else { 0 }))];
         assert_eq!(stage.deeds(exited(0), 10 + after), wanted, "grace {grace} s, gone after {after} s");
     }
-    let mut late = busy_with(10).with(Input::Stop(StopKind::Ask), 10);
+    let mut late = busy_with(10).with(Input::Stop(StopRequest::Graceful), 10);
     assert_eq!(late.deeds(exited(0), 18).last(), Some(&Action::Leave(0)), "nothing is left of the grace");
-    let mut hurried =
-        busy_with(120).with(Input::Stop(StopKind::Insist), 10).with(Input::Stop(StopKind::Ask), 12);
+    let mut hurried = busy_with(120)
+        .with(Input::Stop(StopRequest::Immediate), 10)
+        .with(Input::Stop(StopRequest::Graceful), 12);
     assert_eq!(hurried.deeds(exited(0), 14).last(), Some(&Action::Deregister(Duration::from_secs(10))));
 }
 
 #[test]
 fn a_stop_during_an_update_waits_no_longer_than_the_grace_allows() {
     let mut stage = busy_with(10).with(exited(3), 10);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 11), []);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 11), []);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_millis(16_600)));
     assert_eq!(stage.deeds(Input::Deadline, 17), [Action::Deregister(Duration::from_secs(2))]);
-    let mut long = busy_with(120).with(exited(3), 10).with(Input::Stop(StopKind::Ask), 11);
+    let mut long = busy_with(120).with(exited(3), 10).with(Input::Stop(StopRequest::Graceful), 11);
     assert_eq!(long.0.next_deadline(), Some(Duration::from_secs(41)), "the updater is waited for");
     let _ = long.deeds(Input::UpdateFinished, 12);
 }
@@ -328,17 +329,17 @@ fn a_stop_during_an_update_waits_no_longer_than_the_grace_allows() {
 #[test]
 fn a_storm_of_asks_is_one_ask_and_quit_is_two() {
     let mut stage = Stage::busy();
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Unlabel]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 10), [Action::Unlabel]);
     for _ in 0..1000 {
-        assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), []);
+        assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 10), []);
     }
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Insist), 10), [Action::Interrupt]);
-    assert_eq!(Stage::busy().deeds(Input::Stop(StopKind::Insist), 10), [Action::Interrupt]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Immediate), 10), [Action::Interrupt]);
+    assert_eq!(Stage::busy().deeds(Input::Stop(StopRequest::Immediate), 10), [Action::Interrupt]);
 }
 
 #[test]
 fn who_asks_twice_is_told_what_that_means() {
-    let told = |stage: &mut Stage, kind: StopKind, millis: u64| -> Vec<Notice> {
+    let told = |stage: &mut Stage, kind: StopRequest, millis: u64| -> Vec<Notice> {
         let at = Now { up: Duration::from_millis(millis), ..now(0) };
         let told = stage.0.handle(Input::Stop(kind), at).into_iter();
         told.filter_map(|action| if let Action::Notify(notice) = action { Some(notice) } else { None })
@@ -348,15 +349,22 @@ fn who_asks_twice_is_told_what_that_means() {
             .collect()
     };
     let mut stage = Stage::busy();
-    assert_eq!(told(&mut stage, StopKind::Ask, 10_000), [Notice::StopAsked(StopKind::Ask)]);
-    assert_eq!(told(&mut stage, StopKind::Ask, 10_200), [Notice::StopRepeated]);
-    assert_eq!(told(&mut stage, StopKind::Ask, 10_900), [], "once");
-    assert_eq!(told(&mut stage, StopKind::Ask, 11_000), [Notice::StopAskedAgain]);
-    assert_eq!(told(&mut stage, StopKind::Ask, 11_100), [Notice::StopRepeated]);
+    assert_eq!(told(&mut stage, StopRequest::Graceful, 10_000), [Notice::StopAsked(StopRequest::Graceful)]);
+    assert_eq!(told(&mut stage, StopRequest::Graceful, 10_200), [Notice::StopRepeated]);
+    assert_eq!(told(&mut stage, StopRequest::Graceful, 10_900), [], "once");
+    assert_eq!(told(&mut stage, StopRequest::Graceful, 11_000), [Notice::StopAskedAgain]);
+    assert_eq!(told(&mut stage, StopRequest::Graceful, 11_100), [Notice::StopRepeated]);
     let mut stage = Stage::busy();
-    assert_eq!(told(&mut stage, StopKind::Drain, 10_000), [Notice::StopAsked(StopKind::Drain)]);
-    assert_eq!(told(&mut stage, StopKind::Ask, 12_000), [Notice::StopAsked(StopKind::Ask)], "it only asks");
-    assert_eq!(told(&mut stage, StopKind::Ask, 14_000), [Notice::StopAskedAgain]);
+    assert_eq!(
+        told(&mut stage, StopRequest::DrainUnlimited, 10_000),
+        [Notice::StopAsked(StopRequest::DrainUnlimited)]
+    );
+    assert_eq!(
+        told(&mut stage, StopRequest::Graceful, 12_000),
+        [Notice::StopAsked(StopRequest::Graceful)],
+        "it only asks"
+    );
+    assert_eq!(told(&mut stage, StopRequest::Graceful, 14_000), [Notice::StopAskedAgain]);
 }
 
 #[test]
@@ -365,7 +373,7 @@ fn without_time_for_a_drain_the_job_is_cancelled_properly() {
     life.handle(Input::Deadline, now(0));
     life.handle(Input::Started { pid: 7 }, now(0));
     let mut stage = Stage(life).with(started("build"), 5);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Interrupt]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 10), [Action::Interrupt]);
     let cancelled = stage.deeds(completed("build", TaskResult::Canceled), 12);
     assert_eq!(rows(&cancelled), [("build".into(), RowStatus::Finished(JobStatus::Cancelled))]);
 }
@@ -373,11 +381,11 @@ fn without_time_for_a_drain_the_job_is_cancelled_properly() {
 #[test]
 fn usr1_drains_without_an_end_until_term_gives_it_one() {
     let mut stage = Stage::busy();
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), [Action::Unlabel]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::DrainUnlimited), 10), [Action::Unlabel]);
     assert_eq!(stage.0.next_deadline(), None);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 20), [], "the first TERM still only asks");
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 20), [], "the first TERM still only asks");
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(120)));
-    assert_eq!(Stage::idle().deeds(Input::Stop(StopKind::Drain), 10), [Action::Interrupt]);
+    assert_eq!(Stage::idle().deeds(Input::Stop(StopRequest::DrainUnlimited), 10), [Action::Interrupt]);
 }
 
 #[test]
@@ -437,16 +445,16 @@ fn an_update_is_no_failure_and_waits_for_its_marker_or_31_seconds() {
 #[test]
 fn a_stop_during_an_update_lets_the_updater_end_unless_asked_twice() {
     let mut stage = Stage::idle().with(exited(3), 10);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 12), []);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 12), []);
     assert_eq!(stage.deeds(Input::UpdateFinished, 14), [Action::Leave(0)]);
-    let mut twice = Stage::idle().with(exited(3), 10).with(Input::Stop(StopKind::Ask), 12);
-    assert_eq!(twice.deeds(Input::Stop(StopKind::Ask), 14), [Action::Leave(0)]);
+    let mut twice = Stage::idle().with(exited(3), 10).with(Input::Stop(StopRequest::Graceful), 12);
+    assert_eq!(twice.deeds(Input::Stop(StopRequest::Graceful), 14), [Action::Leave(0)]);
 }
 
 #[test]
 fn a_stop_in_back_off_leaves_at_once() {
     let mut stage = Stage::idle().with(exited(2), 10);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 11), [Action::Leave(0)]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 11), [Action::Leave(0)]);
     assert_eq!(stage.0.next_deadline(), None);
     assert_eq!(stage.deeds(Input::Deadline, 99), [], "done is done");
 }
@@ -491,18 +499,18 @@ fn a_listener_that_cannot_be_started_is_tried_again() {
 
 #[test]
 fn interrupted_before_it_had_handlers_is_what_was_asked_for() {
-    let mut stage = Stage::launched().with(Input::Stop(StopKind::Ask), 1);
+    let mut stage = Stage::launched().with(Input::Stop(StopRequest::Graceful), 1);
     let gone = Input::Exited { exit: Exit::Signal(2), configured: true, cause: Cause::Signal(2) };
     assert_eq!(stage.deeds(gone, 2), [Action::Leave(0)]);
 }
 
 /// Lines as they are printed, each with its evidence, give these rows.
-fn play(script: &[(u64, &str, Worker)]) -> Vec<(String, RowStatus)> {
+fn play(script: &[(u64, &str, WorkerState)]) -> Vec<(String, RowStatus)> {
     let mut stage = Stage::idle();
     let mut all = Vec::new();
     for (at, line, worker) in script {
         if let Some(reading) = parse(Stream::Stdout, line.as_bytes()) {
-            all.extend(rows(&stage.deeds(Input::Said(reading, *worker), *at)));
+            all.extend(rows(&stage.deeds(Input::Line(reading, *worker), *at)));
         }
     }
     all
@@ -511,7 +519,7 @@ fn play(script: &[(u64, &str, Worker)]) -> Vec<(String, RowStatus)> {
 #[test]
 fn a_name_cannot_forge_a_completion_a_start_or_a_session() {
     use RowStatus::{Finished, Running};
-    use Worker::{Alive, Gone, NotSeen};
+    use WorkerState::{Alive, Gone, NotSeen};
     let forged = play(&[
         (10, "2026-08-17 13:15:44Z: Running job: x", Gone),
         (10, "2026-08-17 13:15:44Z: Job x completed with result: Succeeded", NotSeen),
@@ -531,7 +539,7 @@ fn the_echo_of_a_printed_trace_counts_once() {
     let start = "2026-08-17 13:15:44Z: Running job: a";
     let done = "2026-08-17 13:15:44Z: Job a completed with result: Succeeded";
     let script = [traced(start), start.into(), done.into(), traced(done)];
-    let script: Vec<_> = script.iter().map(|line| (10, line.as_str(), Worker::Gone)).collect();
+    let script: Vec<_> = script.iter().map(|line| (10, line.as_str(), WorkerState::Gone)).collect();
     assert_eq!(play(&script).len(), 2);
 }
 
@@ -539,9 +547,9 @@ fn the_echo_of_a_printed_trace_counts_once() {
 fn a_second_start_and_a_new_session_close_what_nobody_closed() {
     use RowStatus::{Finished, Running};
     let script = [
-        (10, "2026-08-17 13:15:44Z: Running job: a", Worker::Gone),
-        (20, "2026-08-17 13:15:54Z: Running job: b", Worker::Gone),
-        (30, "2026-08-17 13:16:04Z: Listening for Jobs", Worker::Gone),
+        (10, "2026-08-17 13:15:44Z: Running job: a", WorkerState::Gone),
+        (20, "2026-08-17 13:15:54Z: Running job: b", WorkerState::Gone),
+        (30, "2026-08-17 13:16:04Z: Listening for Jobs", WorkerState::Gone),
     ];
     let abandoned = Finished(JobStatus::Abandoned);
     let want = [("a", Running), ("a", abandoned), ("b", Running), ("b", abandoned)];
@@ -572,7 +580,7 @@ fn registered() -> Stage {
 fn it_registers_before_it_launches_and_removes_before_it_leaves() {
     assert_eq!(registering().state(), State::Registering);
     let mut stage = registered();
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 10), [Action::Interrupt]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 10), [Action::Interrupt]);
     assert_eq!(stage.deeds(exited(0), 11), [Action::Deregister(Duration::from_secs(4))]);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(15)));
     assert_eq!(stage.deeds(Input::Deregistered(Removal::Removed), 12), [Action::Leave(0)]);
@@ -603,13 +611,17 @@ fn a_hanging_registration_is_aborted_and_a_late_answer_ignored() {
 fn a_stop_while_registering_removes_what_may_be_there() {
     let mut stage = registering();
     let want = [Action::AbortRegistration, Action::Deregister(Duration::from_secs(5))];
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 5), want);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 7), [Action::Leave(0)], "again: leave it behind");
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 5), want);
+    assert_eq!(
+        stage.deeds(Input::Stop(StopRequest::Graceful), 7),
+        [Action::Leave(0)],
+        "again: leave it behind"
+    );
 }
 
 #[test]
 fn a_removal_that_hangs_is_cut_short() {
-    let mut stage = registered().with(Input::Stop(StopKind::Ask), 10).with(exited(0), 11);
+    let mut stage = registered().with(Input::Stop(StopRequest::Graceful), 10).with(exited(0), 11);
     assert_eq!(stage.deeds(Input::Deadline, 14), []);
     let actions = stage.0.handle(Input::Deadline, now(15));
     let says =
@@ -712,7 +724,8 @@ fn the_result_of_the_one_job_is_the_code_where_that_was_asked_for() {
 fn what_the_server_has_removed_is_not_removed_again() {
     let done = Input::Exited { exit: Exit::Code(0), configured: false, cause: Cause::Exit(0) };
     assert_eq!(registered_for_one().deeds(done.clone(), 10), [Action::Leave(0)]);
-    let mut drained = registered_for_one().with(started("only"), 5).with(Input::Stop(StopKind::Ask), 10);
+    let mut drained =
+        registered_for_one().with(started("only"), 5).with(Input::Stop(StopRequest::Graceful), 10);
     drained.deeds(completed("only", TaskResult::Succeeded), 20);
     assert_eq!(drained.deeds(done, 20), [Action::Leave(0)]);
 }
@@ -740,8 +753,8 @@ fn a_session_conflict_is_waited_out_and_then_registered_anew() {
 #[test]
 fn the_drain_takes_the_labels_away_once() {
     let mut stage = registered().with(started("build"), 5);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Drain), 10), [Action::Unlabel]);
-    assert_eq!(stage.deeds(Input::Stop(StopKind::Ask), 20), []);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::DrainUnlimited), 10), [Action::Unlabel]);
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 20), []);
 }
 
 fn preparing() -> Stage {
@@ -763,7 +776,7 @@ fn what_must_be_prepared_comes_before_everything_else_and_once() {
 
 #[test]
 fn no_stop_waits_for_the_preparation() {
-    for kind in [StopKind::Ask, StopKind::Drain, StopKind::Insist] {
+    for kind in [StopRequest::Graceful, StopRequest::DrainUnlimited, StopRequest::Immediate] {
         assert_eq!(preparing().deeds(Input::Stop(kind), 3), [Action::Leave(0)], "{kind:?}");
     }
 }
@@ -794,7 +807,7 @@ fn the_cause_of_a_death_is_in_the_row_and_in_the_reason() {
 
 #[test]
 fn an_abandoned_job_always_has_a_cause() {
-    let mut stage = Stage::busy().with(Input::Stop(StopKind::Insist), 10).with(Input::Deadline, 44);
+    let mut stage = Stage::busy().with(Input::Stop(StopRequest::Immediate), 10).with(Input::Deadline, 44);
     assert_eq!(cause_of(&stage.0.handle(died_of(Cause::Signal(9)), now(46))), "stopped");
     let mut stage = Stage::busy();
     assert_eq!(cause_of(&stage.0.handle(started("next"), now(20))), "no word of its end");
@@ -815,7 +828,7 @@ fn an_idle_runner_is_asked_about_as_often_as_is_wished() {
     assert_eq!(stage.0.next_deadline(), None, "nothing to ask before there is a session");
     stage = stage.with(said(RunnerEvent::Listening), 5);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(65)));
-    assert_eq!(stage.deeds(Input::Deadline, 65), [Action::Ask]);
+    assert_eq!(stage.deeds(Input::Deadline, 65), [Action::AskStatus]);
     assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(125)));
 }
 
@@ -823,15 +836,15 @@ fn an_idle_runner_is_asked_about_as_often_as_is_wished() {
 fn an_idle_runner_that_github_calls_offline_twice_is_launched_again() {
     use crate::domain::registration::RunnerStatus::{Offline, Online, Unknown};
     let mut stage = registered();
-    assert_eq!(stage.deeds(Input::Asked(Offline), 10), []);
-    assert_eq!(stage.deeds(Input::Asked(Online), 20), []);
-    assert_eq!(stage.deeds(Input::Asked(Offline), 30), [], "not in a row");
-    assert_eq!(stage.deeds(Input::Asked(Offline), 40), [Action::Interrupt]);
+    assert_eq!(stage.deeds(Input::Status(Offline), 10), []);
+    assert_eq!(stage.deeds(Input::Status(Online), 20), []);
+    assert_eq!(stage.deeds(Input::Status(Offline), 30), [], "not in a row");
+    assert_eq!(stage.deeds(Input::Status(Offline), 40), [Action::Interrupt]);
     assert_eq!(stage.deeds(exited(0), 41), []);
     assert_eq!(stage.deeds(Input::Deadline, 41), [Action::Spawn]);
-    let mut gone = registered().with(Input::Asked(Unknown), 10).with(Input::Asked(Unknown), 20);
+    let mut gone = registered().with(Input::Status(Unknown), 10).with(Input::Status(Unknown), 20);
     assert_eq!(gone.deeds(exited(0), 21), []);
     assert_eq!(gone.deeds(Input::Deadline, 99), [Action::Register { anew: true }]);
-    let mut busy = registered().with(started("build"), 5).with(Input::Asked(Offline), 10);
-    assert_eq!(busy.deeds(Input::Asked(Offline), 20), [], "never under a job");
+    let mut busy = registered().with(started("build"), 5).with(Input::Status(Offline), 10);
+    assert_eq!(busy.deeds(Input::Status(Offline), 20), [], "never under a job");
 }

@@ -1,6 +1,6 @@
 //! State transitions. The steps the table calls: each leaves the old phase, enters the next and says what must be done.
 
-use super::{Action, Lifecycle, Phase};
+use super::{Action, Lifecycle, Phase, RegistrationState};
 use crate::domain::event::{Exit, Now};
 use crate::domain::failure::Cause;
 use crate::domain::notice::Notice;
@@ -30,11 +30,11 @@ impl Lifecycle {
     pub(super) fn settle(&mut self, now: Now) -> Vec<Action> {
         match (self.phase, self.jobs.taken()) {
             (Phase::Draining { settle: Some(_), until }, Some(_)) => {
-                self.slipped = true;
+                self.late_job = true;
                 self.phase = Phase::Draining { until, settle: None };
                 Vec::new()
             }
-            (Phase::Draining { .. }, None) if self.slipped => self.interrupt(now),
+            (Phase::Draining { .. }, None) if self.late_job => self.interrupt(now),
             (Phase::Draining { until, .. }, None) => {
                 self.phase = Phase::Draining { until, settle: Some(now.up + SETTLE) };
                 Vec::new()
@@ -98,7 +98,7 @@ impl Lifecycle {
 
     /// The registration is void: what is left of it here goes, and a new one is made after a wait.
     pub(super) fn reregister(&mut self, now: Now) -> Vec<Action> {
-        (self.registered, self.void) = (false, true);
+        self.registration = RegistrationState::Void;
         let after = match self.decide(Exit::Code(ExitCode::Unavailable.code()), true) {
             Decision::Retry(_, after) => after,
             Decision::Stop(..) | Decision::AwaitUpdate(_) => {
@@ -134,7 +134,7 @@ impl Lifecycle {
             Decision::Retry(reason, after) => {
                 // The session on the server may outlive this registration, but not the next one (`--replace`).
                 if reason == RestartReason::SessionConflict && self.may_reregister() {
-                    (self.registered, self.void) = (false, true);
+                    self.registration = RegistrationState::Void;
                 }
                 self.failures += 1;
                 self.count_refusal(reason);

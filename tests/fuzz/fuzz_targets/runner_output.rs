@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use libfuzzer_sys::fuzz_target;
-use runner_init::domain::event::{Exit, Now, Stream, Worker};
+use runner_init::domain::event::{Exit, Now, Stream, WorkerState};
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::parse::parse;
@@ -33,11 +33,11 @@ fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
     scene.give(Input::Deadline);
     scene.give(Input::Started { pid: 7 });
     let mut decoders = <[LineDecoder; 2]>::default();
-    let mut worker = Worker::Unknown;
+    let mut worker = WorkerState::Unknown;
     for piece in bytes.split_inclusive(|byte| *byte == 0x1f) {
         let piece = piece.strip_suffix(b"\x1f").unwrap_or(piece);
         let control = piece.first().copied().unwrap_or_default();
-        worker = [Worker::NotSeen, Worker::Alive, Worker::Gone, Worker::Unknown][usize::from(control & 3)];
+        worker = [WorkerState::NotSeen, WorkerState::Alive, WorkerState::Gone, WorkerState::Unknown][usize::from(control & 3)];
         let stream = Stream::ALL[usize::from(control >> 2 & 1)];
         scene.after(Duration::from_millis(u64::from(control >> 3) * 50));
         for write in piece.get(1..).unwrap_or_default().chunks(split) {
@@ -66,9 +66,9 @@ impl Scene {
         self.now.utc += time;
     }
 
-    fn line(&mut self, stream: Stream, line: &[u8], worker: Worker) {
+    fn line(&mut self, stream: Stream, line: &[u8], worker: WorkerState) {
         if let Some(reading) = parse(stream, line) {
-            self.give(Input::Said(reading, worker));
+            self.give(Input::Line(reading, worker));
         }
     }
 

@@ -339,31 +339,31 @@ fn github_s_word_alone_will_do_once_it_must_have_noticed() {
         (stage.state(), stage.0.next_deadline()),
         (State::Disconnected, Some(Duration::from_secs(130)))
     );
-    assert_eq!(stage.deeds(Input::Asked(Online), 20), []);
+    assert_eq!(stage.deeds(Input::Status(Online), 20), []);
     assert_eq!(stage.state(), State::Disconnected, "GitHub may not have noticed yet");
-    assert_eq!(stage.deeds(Input::Asked(Offline), 30), []);
+    assert_eq!(stage.deeds(Input::Status(Offline), 30), []);
     assert_eq!(stage.deeds(Input::Deadline, 129), []);
-    assert_eq!(stage.deeds(Input::Deadline, 130), [Action::Ask]);
-    let actions = stage.0.handle(Input::Asked(Online), now(131));
+    assert_eq!(stage.deeds(Input::Deadline, 130), [Action::AskStatus]);
+    let actions = stage.0.handle(Input::Status(Online), now(131));
     assert_eq!(actions, [reconnected(Recovery::Github)]);
     assert_eq!((stage.state(), stage.0.next_deadline()), (State::Idle, None));
 
     let fails =
         read(b"[2026-11-30 09:00:49Z ERR  BrokerServer] Catch exception during request").expect("a word");
     let mut failing = asking().with(lost(), 10).with(Input::Traced(Some(fails)), 120);
-    assert_eq!(failing.deeds(Input::Asked(Online), 131), []);
+    assert_eq!(failing.deeds(Input::Status(Online), 131), []);
     assert_eq!(failing.state(), State::Disconnected, "its trace knows better than GitHub's page");
 
     let mut busy = asking().with(started("build"), 5).with(lost(), 20).with(Input::Traced(None), 20);
     assert_eq!(busy.deeds(Input::Deadline, 700), [], "never under a job");
-    assert_eq!(busy.deeds(Input::Asked(Unknown), 701), []);
+    assert_eq!(busy.deeds(Input::Status(Unknown), 701), []);
 }
 
 #[test]
 fn a_404_is_heeded_while_disconnected() {
     let mut stage = asking().with(lost(), 10);
-    assert_eq!(stage.deeds(Input::Asked(Unknown), 130), []);
-    assert_eq!(stage.deeds(Input::Asked(Unknown), 250), [Action::Interrupt, Action::LeaveTrace]);
+    assert_eq!(stage.deeds(Input::Status(Unknown), 130), []);
+    assert_eq!(stage.deeds(Input::Status(Unknown), 250), [Action::Interrupt, Action::LeaveTrace]);
     assert_eq!(stage.deeds(exited(2), 251), [Action::Leave(1)], "a ghost, whatever the listener makes of it");
 }
 
@@ -371,12 +371,15 @@ fn a_404_is_heeded_while_disconnected() {
 fn a_registration_that_was_not_found_is_a_ghost_however_it_is_said() {
     let line = "2026-11-30 09:12:32Z: Runner connect error: Registration lab was not found.. Retrying until reconnected.";
     let reading = parse(Stream::Stderr, line.as_bytes()).expect("a sentence");
-    let mut stage = Stage::idle().with(Input::Said(reading, Worker::Unknown), 30);
+    let mut stage = Stage::idle().with(Input::Line(reading, WorkerState::Unknown), 30);
     assert_eq!(stage.state(), State::Ghost);
     assert_eq!(stage.deeds(Input::Deadline, 60), [Action::Interrupt]);
     let last =
         parse(Stream::Stderr, b"An error occurred: Registration lab was not found.").expect("a sentence");
-    assert_eq!(stage.with(Input::Said(last, Worker::Unknown), 61).deeds(exited(2), 61), [Action::Leave(1)]);
+    assert_eq!(
+        stage.with(Input::Line(last, WorkerState::Unknown), 61).deeds(exited(2), 61),
+        [Action::Leave(1)]
+    );
     // It gave up by itself.
     let ghost = said(RunnerEvent::Ghost(GhostCause::RegistrationNotFound));
     assert_eq!(Stage::idle().with(ghost, 30).deeds(exited(2), 31), [Action::Leave(1)]);
@@ -426,7 +429,7 @@ fn a_refused_poll_is_a_hiccup_that_slows_down_if_it_does_not_end() {
 fn what_cannot_heal_ends_with_its_own_word() {
     let ends = |line: &str, code: i32| {
         let reading = parse(Stream::Stderr, line.as_bytes()).expect("a sentence");
-        let mut stage = Stage::idle().with(Input::Said(reading, Worker::Unknown), 10);
+        let mut stage = Stage::idle().with(Input::Line(reading, WorkerState::Unknown), 10);
         let actions = stage.0.handle(exited(code), now(10));
         actions.into_iter().find_map(|action| match action {
             Action::Notify(Notice::Finished { reason, code }) => Some((reason, code)),
