@@ -95,6 +95,13 @@ impl Registrar {
         } else if let Some(file) = self.local().await.ok_or_else(|| self.hangs())? {
             self.may_keep(&file)?;
             return Ok((self.keep(&file).await, None));
+        } else {
+            self.clear_the_place().await.ok_or_else(|| self.hangs())?.map_err(|e| {
+                for_good(format!(
+                    "{} is no registration and cannot be deleted: {e}",
+                    self.dir.path().join(".runner").display()
+                ))
+            })?;
         }
         if self.just_in_time || self.must_be_just_in_time().await? {
             return Ok((Registered::New, Some(self.jit().await?)));
@@ -114,6 +121,13 @@ impl Registrar {
     async fn forget(&self) -> Option<io::Result<()>> {
         let dir = self.dir.clone();
         self.disk.ask(move || runner_file::forget(&dir)).take().await
+    }
+
+    /// What stands in the place of a registration and is none: `config.sh` would wait for it, or take it for one.
+    async fn clear_the_place(&self) -> Option<io::Result<()>> {
+        let dir = self.dir.clone();
+        let clear = move || if runner_file::is_configured(&dir) { runner_file::forget(&dir) } else { Ok(()) };
+        self.disk.ask(clear).take().await
     }
 
     fn hangs(&self) -> RegistrationFault {

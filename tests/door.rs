@@ -20,12 +20,13 @@ const SPOIL: &str = r#"
     guid=00000000-0000-0000-0000-000000000001
     mkdir -p "$state" "$RUNNER_DIR/_diag/pages" "$RUNNER_DIR/_diag/blocks"
     [ -e "$RUNNER_DIR/victim" ] || echo untouched > "$RUNNER_DIR/victim"
-    [ -e "$RUNNER_DIR/kept" ] || cp "$RUNNER_DIR/.runner" "$RUNNER_DIR/kept"
-    for path in "$state"/jobs.log.snapshot "$state"/jobs.log.registration "$state"/jobs.log.engine "$state/$LOG" \
-        "$RUNNER_DIR"/.runner "$RUNNER_DIR"/.runner_migrated "$RUNNER_DIR"/.env "$RUNNER_DIR"/.credentials \
-        "$RUNNER_DIR"/.credentials_rsaparams "$RUNNER_DIR"/update.finished \
-        "$RUNNER_DIR/_diag/pages/${guid}_${guid}_1.log" "$RUNNER_DIR/_diag/blocks/${guid}_${guid}.1" \
-        "$RUNNER_DIR"/_diag/Worker_20990101-000000-utc.log "$RUNNER_DIR"/_diag/Runner_20990101-000000-utc.log
+    [ -e "$RUNNER_DIR/kept" ] || [ -n "${ONLY:-}" ] || cp "$RUNNER_DIR/.runner" "$RUNNER_DIR/kept"
+    : "${ONLY:=$state/jobs.log.snapshot $state/jobs.log.registration $state/jobs.log.engine $state/$LOG \
+        $RUNNER_DIR/.runner $RUNNER_DIR/.runner_migrated $RUNNER_DIR/.env $RUNNER_DIR/.credentials \
+        $RUNNER_DIR/.credentials_rsaparams $RUNNER_DIR/update.finished \
+        $RUNNER_DIR/_diag/pages/${guid}_${guid}_1.log $RUNNER_DIR/_diag/blocks/${guid}_${guid}.1 \
+        $RUNNER_DIR/_diag/Worker_20990101-000000-utc.log $RUNNER_DIR/_diag/Runner_20990101-000000-utc.log}"
+    for path in $ONLY
     do
         rm -rf "$path"
         case $ODDITY in
@@ -96,6 +97,39 @@ fn at_the_start(oddity: &str) {
     lives_and_leaves(&mut s, oddity);
 }
 
+/// What is no registration makes room for one: `config.sh` would wait for it, or take it for its own.
+fn where_config_sh_registers(oddity: &str) {
+    require!("namespace", "root", "python3");
+    let only = format!("ONLY=$RUNNER_DIR/.runner\n{}", spoil(oddity));
+    let plan = runner(&[job("first", 50)]).unconfigured().env("RUNNER_SKIP_REGISTRATION", "false");
+    let mut s =
+        plan.env("RUNNER_TOKEN", "invented").env("GITHUB_REPOSITORY", "o/r").after(&only).start_unseen();
+    if oddity == "directory" {
+        s.until("it has left", |s| s.ended().is_some());
+        assert!(s.log().contains("is no registration and cannot be deleted"), "{}", s.log());
+        return;
+    }
+    s.until_log("event=session_created");
+    if oddity != "hard" {
+        s.until("it is told", |s| s.log().contains("event=odd_file path=.runner "));
+    }
+    assert_eq!(ns::read(&s.path("runner/victim")), "untouched\n", "{oddity}: {}", s.log());
+    s.signal(SIGTERM);
+    assert_eq!(s.exit_code(), 0, "{oddity}: {}", s.log());
+}
+
+/// A directory of the runner that never answers, before anything of it is known.
+#[test]
+fn a_directory_that_hangs_ends_the_start() {
+    require!("namespace", "root", "fuse");
+    let mount = "exec 3<>/dev/fuse
+        mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hung \"$RUNNER_DIR\"
+        sleep 600 & exec 3<&-";
+    let mut s = runner(&[]).after(mount).start_unseen();
+    assert_eq!(s.exit_code(), 71, "{}", s.log());
+    assert!(s.log().contains("does not answer: its file system hangs"), "{}", s.log());
+}
+
 /// It is a job that does it; the next one runs as if nothing had happened.
 fn after_a_job_and_at_the_stop(oddity: &str) {
     require!("namespace", "root", "python3");
@@ -120,6 +154,12 @@ macro_rules! oddities {
             $(#[test]
             fn $oddity() {
                 super::at_the_start(stringify!($oddity));
+            })+
+        }
+        mod where_config_sh_registers {
+            $(#[test]
+            fn $oddity() {
+                super::where_config_sh_registers(stringify!($oddity));
             })+
         }
         mod after_a_job_and_at_the_stop {

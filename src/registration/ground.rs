@@ -5,20 +5,24 @@
 //! (one user for all), it can tell that there was a job and not what the programs were.
 
 use crate::domain::registration::Found;
-use crate::sys::door::Odd;
+use crate::sys::door::Dir;
 use crate::sys::programs::{self, Programs};
-use crate::sys::state_file;
+use crate::sys::{startup_checks, state_file};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// For some thousand files. Whoever does not answer by then is not believed.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
 /// The runner's programs, and what has been here.
 #[derive(Debug)]
 pub(crate) struct Ground {
     file: PathBuf,
-    odd: Odd,
-    dir: PathBuf,
+    dir: Dir,
     /// The runner's user.
     user: u32,
     /// Ours is another one.
@@ -30,8 +34,8 @@ pub(crate) struct Ground {
 
 impl Ground {
     /// The runner in `dir`, whose user is `user`, and is another one than ours if `apart`.
-    pub(crate) fn new(file: PathBuf, odd: Odd, dir: PathBuf, user: u32, apart: bool) -> Ground {
-        Ground { file, odd, dir, user, apart, has_worked: AtomicBool::new(false), found: OnceLock::new() }
+    pub(crate) fn new(file: PathBuf, dir: Dir, user: u32, apart: bool) -> Ground {
+        Ground { file, dir, user, apart, has_worked: AtomicBool::new(false), found: OnceLock::new() }
     }
 
     /// A job has begun: from now on it may have changed anything, and may look at whatever we start.
@@ -53,11 +57,17 @@ impl Ground {
         if self.found.get().is_some() {
             return;
         }
-        let now = self.look().await;
-        let place = programs::place(&self.dir).unwrap_or_default();
-        let before: Option<Found> =
-            state_file::read(&self.file, &self.odd).filter(|found: &Found| found.place == place);
-        let worked = before.as_ref().is_some_and(|found| found.worked) || programs::have_worked(&self.dir);
+        let (dir, file, user) = (self.dir.clone(), self.file.clone(), self.user);
+        let look = move || {
+            let place = programs::place(dir.path()).unwrap_or_default();
+            let before: Option<Found> =
+                state_file::read(&file, dir.odd()).filter(|found: &Found| found.place == place);
+            let has_log = startup_checks::worker_log(&dir).is_some();
+            (place, before, has_log, programs::look(dir.path(), user).ok())
+        };
+        // Of a directory that does not answer nothing is known, and nothing is written down.
+        let Some((place, before, has_log, now)) = within(look).await else { return };
+        let worked = has_log || before.as_ref().is_some_and(|found| found.worked);
         let print = if worked {
             before.filter(|_| self.apart).and_then(|found| found.print)
         } else {
@@ -76,11 +86,16 @@ impl Ground {
 
     async fn look(&self) -> Option<Programs> {
         let (dir, user) = (self.dir.clone(), self.user);
-        spawn_blocking(move || programs::look(&dir, user)).await.ok()?.ok()
+        within(move || programs::look(dir.path(), user)).await?.ok()
     }
 
     /// Where that cannot be written, only this start knows; the job log tells of it.
     fn remember(&self, found: &Found) {
         let _ = state_file::write(&self.file, found);
     }
+}
+
+/// Beside the loop; `None` if it does not come in time.
+async fn within<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    timeout(LOOK_LIMIT, spawn_blocking(look)).await.ok()?.ok()
 }

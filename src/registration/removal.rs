@@ -46,7 +46,14 @@ impl Registrar {
                         self.wish.name
                     ));
                 }
-                found => found.map_err(Unproven::Unasked).and_then(|found| found.ok_or(Unproven::Gone)),
+                // It was cut off before it had any effect: whom GitHub does not know was never there.
+                Ok(None) => {
+                    let _ = self.forget().await;
+                    self.identity.set(Trace::None).await;
+                    return Removal::NeverMade;
+                }
+                Ok(Some(runner)) => Ok(runner),
+                Err(error) => Err(Unproven::Unasked(error)),
             },
             Trace::Enrolled | Trace::Made { .. } => self.ours(client, deadline).await,
         };

@@ -53,8 +53,30 @@ impl Listener {
             self.terminal.error(&format!("Runner update failed: {message}"));
             return;
         }
+        if update.outcome != UpdateOutcome::LinesOnly
+            && let Err(error) = self.lay_out(update)
+        {
+            self.terminal.error(&format!("Runner update failed: {error}"));
+            return;
+        }
         self.terminal.line("Waiting for current job finish running.");
         self.update = Some(update.clone());
+    }
+
+    /// Lays the new version out beside the old one, and puts its scripts in the place of the old ones, which are deleted first.
+    fn lay_out(&self, update: &Update) -> io::Result<()> {
+        install::programs(&self.root, &format!(".{}", update.version), &std::env::current_exe()?)?;
+        for entry in fs::read_dir(&self.root)? {
+            let path = entry?.path();
+            if path.is_file() && path.extension().is_some_and(|ending| ending == "sh") {
+                let (text, mode) = (fs::read(&path)?, path.metadata()?.permissions());
+                let refused = |e: io::Error| io::Error::other(format!("{}: {e}", path.display()));
+                fs::remove_file(&path).map_err(refused)?;
+                fs::write(&path, text)?;
+                fs::set_permissions(&path, mode)?;
+            }
+        }
+        Ok(())
     }
 
     /// No job runs any more: the update that waited, if there is one, is carried out.
@@ -75,13 +97,12 @@ impl Listener {
         self.leave(Some(if self.once { 4 } else { 3 }))
     }
 
-    /// Lays the new version out beside the old one and starts the script, which inherits stdout, stderr and cwd.
+    /// Starts the script, which inherits stdout, stderr and cwd.
     fn start_script(&mut self, update: &Update) -> io::Result<()> {
         match fs::remove_file("update.finished") {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        install::programs(&self.root, &format!(".{}", update.version), &std::env::current_exe()?)?;
         let script = self.root.join("_work/_update.sh");
         fs::create_dir_all(self.root.join("_work"))?;
         fs::write(&script, SCRIPT)?;

@@ -29,6 +29,12 @@ pub(crate) enum StartError {
         /// The missing file.
         missing: &'static str,
     },
+    /// Its file system does not answer.
+    #[error("{}: expected a directory that can be read, but {} does not answer: its file system hangs", vars::RUNNER_DIR.name, .dir.display())]
+    Hangs {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Registration was skipped but the runner is not configured.
     #[error("{}: expected a configured runner in {}, but it holds no .runner: run config.sh there, or mount its files",
         vars::RUNNER_DIR.name, .dir.display())]
@@ -107,7 +113,7 @@ impl StartError {
             | StartError::Unwritable { .. } => ExitCode::Usage,
             StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => ExitCode::Usage,
             StartError::Registry(_) => ExitCode::Internal,
-            StartError::Bind { .. } | StartError::Os { .. } => ExitCode::Os,
+            StartError::Bind { .. } | StartError::Hangs { .. } | StartError::Os { .. } => ExitCode::Os,
         }
     }
 }

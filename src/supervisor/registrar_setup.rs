@@ -132,8 +132,8 @@ fn beside_the_job_log(config: &Config, ending: &str) -> PathBuf {
 
 fn ground(config: &Config, launch: &Launch, files: &RunnerFiles) -> Ground {
     let user = launch.user.as_ref().map(|user| user.uid);
-    let (file, dir) = (beside_the_job_log(config, ".programs"), launch.dir.clone());
-    Ground::new(file, files.dir.odd().clone(), dir, user.unwrap_or_else(runner_user::our_uid), user.is_some())
+    let file = beside_the_job_log(config, ".programs");
+    Ground::new(file, files.dir.clone(), user.unwrap_or_else(runner_user::our_uid), user.is_some())
 }
 
 fn identity(config: &Config, target: &Target, launch: &Launch, files: &RunnerFiles) -> KnownRunner {

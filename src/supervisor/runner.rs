@@ -7,9 +7,12 @@ use crate::config::{Config, Flavour, SweepScope, vars};
 use crate::domain::event::Exit;
 use crate::domain::odd_file::OddFile;
 use crate::sys::child::Launch;
+use crate::sys::door::Dir;
 use crate::sys::engine::EngineAddress;
 use crate::sys::runner_user::{self, RunnerUser};
-use crate::sys::{disk, job_log_tail, oom_score, ownership, processes, runner_file, startup_checks};
+use crate::sys::{
+    disk, job_log_tail, oom_score, ownership, processes, programs, runner_file, startup_checks,
+};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
@@ -56,7 +59,7 @@ pub(super) fn launch(
     let work_dir = runner_file::work_folder(&files.dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
     warn_of_a_path_of_jobs(&environment, user.as_ref());
-    warn_of_updates_that_cannot_be(config, &dir, user.as_ref());
+    allow_updates(config, &files.dir, user.as_ref());
     if let Some(trace) = startup_checks::used(&files.dir, &work_dir).filter(|_| config.runner.ephemeral) {
         return Err(StartError::Used { trace });
     }
@@ -73,6 +76,7 @@ pub(super) fn launch(
     if let Some(user) = &user {
         user.set_env(&mut environment);
     }
+    find_a_home(&mut environment, user.as_ref());
     environment.extend(registrar_setup::given_jit(config));
     oom_score::set_for_steps(&mut environment);
     let user = user.map(|user| user.ids);
@@ -133,15 +137,38 @@ fn warn_of_a_path_of_jobs(environment: &[(OsString, OsString)], user: Option<&Ru
     }
 }
 
-/// An update puts other programs in the place of those that are there, which are not the runner's in our images.
-fn warn_of_updates_that_cannot_be(config: &Config, dir: &Path, user: Option<&RunnerUser>) {
+/// An update puts other programs in the place of those that are there. In our images these are root's: where we are root, the
+/// runner is given what it takes, and else the start says that it cannot be had.
+fn allow_updates(config: &Config, dir: &Dir, user: Option<&RunnerUser>) {
+    if config.registration.disable_update {
+        return;
+    }
+    let given = user.map_or(Ok(false), |user| programs::hand_over(dir, user));
+    if matches!(given, Ok(true)) {
+        let says = "updates are switched on: the runner's user may replace the runner's programs, and so may its jobs";
+        tracing::info!(event = "programs_given", dir = %dir.path().display(), says);
+    }
+    let obstacle = given.and_then(|_| programs::obstacle(dir.path(), user));
     if !config.registration.skip
-        && !config.registration.disable_update
-        && let Ok(Err(why)) = ownership::check(&dir.join("bin"), user)
+        && let Some(why) = obstacle.unwrap_or_else(|error| Some(error.to_string()))
     {
-        let says =
-            "GitHub's runner cannot update itself: set DISABLE_AUTO_UPDATE=true, or give it its programs";
-        tracing::warn!(event = "updates_cannot_be_installed", says, why = %why);
+        let says = "GitHub's runner cannot update itself: set DISABLE_AUTO_UPDATE=true; or give it its programs, which in our images \
+                    takes RUNNER_USER=runner and a start as root, or an image built with DISABLE_AUTO_UPDATE=false";
+        tracing::warn!(event = "updates_cannot_be_installed", says, why);
+    }
+}
+
+/// Who has no entry in `/etc/passwd` has the container's root for a home, and can write nothing there. The directory the
+/// container was started in is what images mean as one.
+fn find_a_home(environment: &mut Vec<(OsString, OsString)>, user: Option<&RunnerUser>) {
+    let is_homeless = environment.iter().all(|(name, home)| name != "HOME" || home == "/");
+    let is_root = user.is_none() && runner_user::is_root();
+    if let Ok(here) = std::env::current_dir()
+        && (is_homeless && !is_root && here != Path::new("/"))
+        && matches!(ownership::check(&here, user), Ok(Ok(())))
+    {
+        environment.retain(|(name, _)| name != "HOME");
+        environment.push(("HOME".into(), here.into()));
     }
 }
 

@@ -27,6 +27,7 @@ use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::totals::Bounds;
 use crate::http::server;
 use crate::sys::child::Output;
+use crate::sys::disk_thread;
 use crate::sys::journal;
 use crate::sys::journal_writer::{self, JournalWriter, Opened};
 use crate::sys::signals::Signals;
@@ -42,6 +43,9 @@ use tokio::sync::mpsc;
 
 /// A lost connection is asked about this often, or as often as the idle runner: GitHub needs about as long to notice.
 const LOOK_EVERY: Duration = Duration::from_secs(120);
+
+/// A directory that takes longer to be looked at hangs.
+const DISK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The TCP door, if there is to be one.
 pub(crate) enum Tcp {
@@ -89,7 +93,7 @@ pub(crate) struct Setup {
 pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Result<Supervisor, StartError> {
     let os = |what| move |source| StartError::Os { what, source };
     let signals = Signals::catch().map_err(os("the signal handlers"))?;
-    let FoundRunner { mut launch, work_dir, files, odd } = runner::launch(&config, environment)?;
+    let FoundRunner { mut launch, work_dir, files, odd } = find_in_time(&config, environment)?;
     let job_hooks = JobHooks::open(&config, &mut launch, &files.dir);
     let clock = Clock::start();
     let now = clock.now();
@@ -145,6 +149,15 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
     let effects = supervisor.sampler.handle(space, clock.now(), supervisor.listener.output());
     supervisor.apply(effects);
     Ok(supervisor)
+}
+
+/// The runner's directory may lie on a file system that hangs, and then nobody would be left to hear a stop.
+fn find_in_time(config: &Config, environment: Vec<(OsString, OsString)>) -> Result<FoundRunner, StartError> {
+    let (dir, config) = (config.runner.dir.clone(), config.clone());
+    let found = disk_thread::within(DISK_PATIENCE, move || runner::launch(&config, environment));
+    let found =
+        found.map_err(|source| StartError::Os { what: "a thread for the runner's directory", source })?;
+    found.ok_or(StartError::Hangs { dir })?
 }
 
 fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::JournalSettings {

@@ -17,6 +17,21 @@ const IMPATIENCE: Duration = Duration::from_millis(100);
 const MOST: usize = 8;
 const STACK: usize = 256 * 1024;
 
+/// Does it on a thread of its own and waits for it here; `None` if it does not end in time, and is left to itself.
+///
+/// # Errors
+/// If the operating system refuses a thread.
+pub fn within<T: Send + 'static>(
+    patience: Duration,
+    task: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Option<T>> {
+    let (done, answer) = channel();
+    // Nobody may be waiting any more.
+    let work = move || drop(done.send(task()));
+    std::thread::Builder::new().name("within".to_owned()).spawn(work)?;
+    Ok(answer.recv_timeout(patience).ok())
+}
+
 type Task = Box<dyn FnOnce() + Send>;
 
 /// The way to the thread, which ends with the last of them.

@@ -11,6 +11,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+/// A group that may do everything.
+const GROUP: u32 = 0o070;
+
 /// A directory the runner's user cannot write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwritable {
@@ -45,7 +48,12 @@ impl fmt::Display for Unwritable {
                     f,
                     ", which belongs to {owner}:{group} (mode {mode:o}): {fix} {uid}:{gid} {}",
                     shown(dir)
-                )
+                )?;
+                // As images are made whose user is any number, and whose group is root's.
+                if mode & GROUP == GROUP && group != gid {
+                    write!(f, ", or run it as {uid}:{group}")?;
+                }
+                Ok(())
             }
             (error, _) => write!(f, ": {}", error.desc()),
         }
@@ -105,9 +113,22 @@ mod tests {
     use super::*;
 
     fn unwritable(dir: &str, error: Errno) -> String {
+        of_mode(0o755, dir, error)
+    }
+
+    fn of_mode(mode: u32, dir: &str, error: Errno) -> String {
         let (owner, runner) = (Some((0, 0)), (1001, 1001));
         let existing = "/home/runner/_work".into();
-        Unwritable { dir: dir.into(), existing, owner, mode: 0o755, runner, error }.to_string()
+        Unwritable { dir: dir.into(), existing, owner, mode, runner, error }.to_string()
+    }
+
+    #[test]
+    fn a_group_that_may_write_is_named() {
+        assert_eq!(
+            of_mode(0o770, "/home/runner/_work", Errno::EACCES),
+            "uid 1001 cannot write /home/runner/_work, which belongs to 0:0 (mode 770): \
+             chown -R 1001:1001 /home/runner/_work, or run it as 1001:0"
+        );
     }
 
     #[test]

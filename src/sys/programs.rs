@@ -1,7 +1,11 @@
 //! The programs that a token is handed to, as the kernel tells them apart: nobody can choose the time of a change.
 
+use super::door::Dir;
+use super::ownership;
+use super::runner_user::{self, RunnerUser};
 use procfs::process::Process;
 use ring::digest::{Context, SHA256};
+use rustix::fs::FileType;
 use std::fmt::Write as _;
 use std::fs::Metadata;
 use std::io;
@@ -11,6 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// What `config.sh` runs and reads of the runner's directory, besides what it writes itself.
 const PARTS: [&str; 3] = ["config.sh", "env.sh", "bin"];
+/// What a self-update puts new versions in the place of; the scripts beside them are replaced one by one.
+const UPDATED: [&str; 2] = ["bin", "externals"];
+const SCRIPTS: [&str; 2] = [".sh", ".template"];
 /// Far more than a runner has there.
 const MOST: usize = 20_000;
 /// Who may write, other than the owner.
@@ -101,6 +108,66 @@ fn is_closed(found: &Metadata, user: u32) -> bool {
     found.uid() != user && (!others_write || is_sticky)
 }
 
+/// Gives the runner's user what a self-update takes away, where the programs lie beside it: `bin` and `externals` are links,
+/// as an update leaves them and our images have them. Whether there was anything to give.
+///
+/// # Errors
+/// If the directory cannot be read, or the system refuses.
+pub(crate) fn hand_over(dir: &Dir, user: &RunnerUser) -> io::Result<bool> {
+    let is_link = |name: &&str| {
+        dir.find(name).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink)
+    };
+    if !UPDATED.iter().all(is_link) {
+        return Ok(false);
+    }
+    let to = (user.ids.uid, user.ids.gid);
+    let mut is_given = false;
+    for name in dir.names("")?.filter(|name| is_updated(name)) {
+        is_given |= dir.give(&name, to)?;
+    }
+    Ok(is_given)
+}
+
+fn is_updated(name: &str) -> bool {
+    UPDATED.contains(&name) || SCRIPTS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// What keeps the runner's user from putting a new version in the place of its programs, if anything does.
+///
+/// # Errors
+/// If that cannot be found out.
+pub(crate) fn obstacle(dir: &Path, who: Option<&RunnerUser>) -> io::Result<Option<String>> {
+    if let Err(why) = ownership::check(dir, who)? {
+        return Ok(Some(why.to_string()));
+    }
+    let user = who.map_or_else(runner_user::our_uid, |who| who.ids.uid);
+    let root = dir.metadata()?;
+    let is_guarded = root.mode() & STICKY != 0 && root.uid() != user && user != 0;
+    let mut updated: Vec<PathBuf> = std::fs::read_dir(dir)?
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_updated))
+        .map(|entry| entry.path())
+        .collect();
+    updated.sort();
+    for path in updated {
+        let found = path.symlink_metadata()?;
+        if is_guarded && found.uid() != user {
+            return Ok(Some(format!(
+                "{} belongs to uid {}, in a sticky directory",
+                path.display(),
+                found.uid()
+            )));
+        }
+        // In an image's layer a directory cannot be renamed: what is in it is moved.
+        if found.is_dir()
+            && let Err(why) = ownership::check(&path, who)?
+        {
+            return Ok(Some(why.to_string()));
+        }
+    }
+    Ok(None)
+}
+
 /// The layer or volume in which this directory lies, which is the same as long as the container is: no job can choose it.
 pub(crate) fn place(dir: &Path) -> Option<String> {
     let dir = std::fs::canonicalize(dir).ok()?;
@@ -113,15 +180,10 @@ pub(crate) fn place(dir: &Path) -> Option<String> {
     Some(format!("{} {} {source} {upper} {}", mount.fs_type, mount.root, dir.display()))
 }
 
-/// Whether a worker has left its log there, by the runner's own hand.
-pub(crate) fn have_worked(dir: &Path) -> bool {
-    let logs = std::fs::read_dir(dir.join("_diag")).into_iter().flatten().flatten();
-    logs.into_iter().any(|log| log.file_name().as_bytes().starts_with(b"Worker_"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::child_setup::Ids;
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     const JOBS: u32 = 4321;
@@ -196,16 +258,56 @@ mod tests {
         assert!(!look(dir.path(), 0).unwrap().out_of_reach, "root is root");
     }
 
+    fn somebody(uid: u32) -> RunnerUser {
+        let ids = Ids { uid, gid: uid, groups: vec![uid] };
+        RunnerUser { ids, home: "/".into(), name: uid.to_string() }
+    }
+
     #[test]
-    fn a_place_is_told_and_a_worker_s_log_is_a_trace() {
+    fn what_an_update_replaces_is_given_once_and_nothing_else_is() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let (dir, who) = (runner(), somebody(JOBS));
+        let at = |name: &str| dir.path().join(name);
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+        let obstacle = || obstacle(dir.path(), Some(&who)).unwrap();
+        let here = Dir::open(dir.path()).unwrap();
+        let given = || hand_over(&here, &who).unwrap();
+        std::fs::create_dir(at("externals")).unwrap();
+        assert!(!given(), "an archive as it was unpacked stays as it is");
+        assert!(obstacle().is_some_and(|why| why.contains("bin belongs to uid 0, in a sticky directory")));
+        std::fs::rename(at("externals"), at("externals.2.336.0")).unwrap();
+        symlink("externals.2.336.0", at("externals")).unwrap();
+        for other in ["secret", "mine.sh", "also.sh", "run.sh", "run-helper.sh.template"] {
+            std::fs::write(at(other), "").unwrap();
+        }
+        std::fs::hard_link(at("mine.sh"), at("of.somebody.else")).unwrap();
+        std::fs::remove_file(at("also.sh")).and_then(|()| symlink("secret", at("also.sh"))).unwrap();
+        assert!(given());
+        let owner = |name: &str| at(name).symlink_metadata().unwrap().uid();
+        for name in ["bin", "externals", "config.sh", "env.sh", "run.sh", "run-helper.sh.template"] {
+            assert_eq!(owner(name), JOBS, "{name}");
+        }
+        for name in ["bin.2.336.0", "bin/Runner.Listener", "externals.2.336.0", "secret", "mine.sh"] {
+            assert_eq!(owner(name), 0, "{name}");
+        }
+        assert!(
+            obstacle().is_some_and(|why| why.contains("mine.sh belongs to uid 0")),
+            "one that was not given"
+        );
+        std::fs::remove_file(at("of.somebody.else")).unwrap();
+        assert!(given(), "it is nothing else any more");
+        assert_eq!(obstacle(), None);
+        let before = print(dir.path());
+        assert!(!given(), "once");
+        assert_eq!(print(dir.path()), before);
+    }
+
+    #[test]
+    fn a_place_is_told() {
         let dir = runner();
         assert!(place(dir.path()).is_some_and(|place| place.contains(dir.path().to_str().unwrap())));
         assert_eq!(place(&dir.path().join("nowhere")), None);
-        assert!(!have_worked(dir.path()));
-        std::fs::create_dir(dir.path().join("_diag")).unwrap();
-        std::fs::write(dir.path().join("_diag/Runner_1.log"), "").unwrap();
-        assert!(!have_worked(dir.path()));
-        std::fs::write(dir.path().join("_diag/Worker_1.log"), "").unwrap();
-        assert!(have_worked(dir.path()));
     }
 }

@@ -39,8 +39,12 @@ pub fn used(runner: &Dir, work: &Path) -> Option<PathBuf> {
     if mapping.symlink_metadata().is_ok() {
         return Some(mapping);
     }
-    let log = runner.names("_diag").ok()?.find(|name| name.starts_with("Worker_"))?;
-    Some(runner.path().join("_diag").join(log))
+    Some(runner.path().join("_diag").join(worker_log(runner)?))
+}
+
+/// A worker's log in the runner's diagnostics.
+pub fn worker_log(runner: &Dir) -> Option<String> {
+    runner.names("_diag").ok()?.find(|name| name.starts_with("Worker_"))
 }
 
 #[cfg(test)]

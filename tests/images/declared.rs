@@ -58,12 +58,12 @@ fn the_files_belong_to_whom_they_should() {
 711 0:0 /usr/local/bin/runner-init
 1777 0:0 /actions-runner
 755 0:0 /actions-runner/config.sh
-755 0:0 /actions-runner/bin
+777 0:0 /actions-runner/bin
 755 0:0 /actions-runner/bin/Runner.Listener
-755 0:0 /actions-runner/externals
-700 1001:1001 /home/runner
-755 1001:1001 /home/runner/_work
-755 1001:1001 /var/lib/runner-init
+777 0:0 /actions-runner/externals
+770 1001:0 /home/runner
+775 1001:0 /home/runner/_work
+775 1001:0 /var/lib/runner-init
 ";
         assert_eq!(listed, expected, "{name}");
     }
@@ -77,6 +77,9 @@ fn nothing_that_jobs_write_comes_before_our_program() {
         ! mkdir -p \"$dir/planted\" 2>/dev/null || echo \"$dir\"; done";
     for name in IMAGES {
         assert_eq!(script(name, look), "ours\n", "{name}");
+        // Nor what the group of a platform's own users may write.
+        let any = ["run", "--rm", "--user=4711:0", &image(name), "sh", "-euc", look];
+        assert_eq!(docker(&any), "ours\n", "{name}");
     }
 }
 

@@ -13,9 +13,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The images, by what they are called and what their metrics call them.
 pub(crate) const IMAGES: [&str; 3] = ["standard", "chrome", "chrome-go"];
 
-/// What `tests/images/build` has made.
+/// As standard, but the runner's programs are its own, so that it can update itself.
+pub(crate) const UPDATING: &str = "updating";
+
+/// What `tests/images/build` has made, with this `REGISTRY`.
 pub(crate) fn image(name: &str) -> String {
-    format!("localhost/runner-init/{name}:{}", env!("CARGO_PKG_VERSION"))
+    let registry = std::env::var("REGISTRY").unwrap_or_else(|_| "localhost".to_owned());
+    format!("{registry}/runner-init/{name}:{}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Why nothing can be tested here; `None` if an engine answers and has the images.
@@ -27,7 +31,8 @@ pub(crate) fn missing() -> Option<String> {
     if !answers(&["version"]) {
         return Some("no Docker Engine answers".into());
     }
-    let absent = IMAGES.into_iter().find(|name| !answers(&["image", "inspect", &image(name)]))?;
+    let absent =
+        IMAGES.into_iter().chain([UPDATING]).find(|name| !answers(&["image", "inspect", &image(name)]))?;
     Some(format!("there is no image {}: run tests/images/build", image(absent)))
 }
 
@@ -85,14 +90,28 @@ pub(crate) struct Container(String);
 impl Container {
     /// `docker create OPTIONS IMAGE` over a registered runner that plays this scenario.
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "made where it is given")]
     pub(crate) fn create(name: &str, options: &[&str], scenario: Value) -> Container {
         let container =
             Container::unregistered(name, &[&["-e", "RUNNER_SKIP_REGISTRATION=true"], options].concat());
-        let dir = tempfile::tempdir().expect("a directory");
-        let scenario = serde_json::from_value(scenario).expect("a scenario");
-        sim::install(dir.path(), Path::new("/nonexistent"), &scenario).expect("a runner's directory");
-        container.put(dir.path(), &[".runner", ".credentials", ".credentials_rsaparams", "sim.json"]);
+        container.install(&scenario, &[".runner", ".credentials", ".credentials_rsaparams", "sim.json"]);
         container
+    }
+
+    /// [`Container::unregistered`], with a runner that plays this scenario once it is registered.
+    #[track_caller]
+    pub(crate) fn to_register(name: &str, options: &[&str], scenario: &Value) -> Container {
+        let container = Container::unregistered(name, options);
+        container.install(scenario, &["sim.json"]);
+        container
+    }
+
+    #[track_caller]
+    fn install(&self, scenario: &Value, files: &[&str]) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let scenario = serde_json::from_value(scenario.clone()).expect("a scenario");
+        sim::install(dir.path(), Path::new("/nonexistent"), &scenario).expect("a runner's directory");
+        self.put(dir.path(), files);
     }
 
     /// `docker create OPTIONS IMAGE`, not started, as the archive left its runner.

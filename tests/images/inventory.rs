@@ -25,6 +25,9 @@ const SET_ID: &[(&str, &str)] = &[
 /// Directories that everybody may write to without the sticky bit, files that everybody may write to: none.
 const OPEN: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o \
     \\( -type d -perm -0002 ! -perm -1000 -o -type f -perm -0002 \\) -print";
+/// What root's group may write, which any user of a platform may choose is in: the directories of the runner's user, and nothing else.
+const OF_THE_GROUP: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /home/runner \
+    -o -path /var/lib/runner-init \\) -prune -o ! -type l -group 0 -perm -0020 ! -perm -1000 -print";
 const SET: &str = "find / -xdev -type f -perm /6000 -print";
 /// Files with a capability, by the attribute the kernel reads.
 const CAPABLE: &str = "python3 - <<'END'
@@ -88,11 +91,16 @@ fn nothing_is_open_and_nothing_is_left_behind() {
     require_engine!();
     for name in IMAGES {
         assert_eq!(as_root(name, OPEN), [""; 0], "{name}: writable by everybody");
+        assert_eq!(as_root(name, OF_THE_GROUP), [""; 0], "{name}: writable by root's group");
         assert_eq!(as_root(name, PASSWORDS), [""; 0], "{name}: can log in");
         assert_eq!(as_root(name, LEFT), [""; 0], "{name}: left behind");
     }
-    let planted = format!("mkdir /open; chmod 777 /open; touch /root/token; {OPEN}; {LEFT}");
-    assert_eq!(as_root("standard", &planted), ["/open", "/root/token"], "the search finds what is there");
+    let planted = format!("mkdir /open; chmod 777 /open; touch /root/token; {OPEN}; {LEFT}; {OF_THE_GROUP}");
+    assert_eq!(
+        as_root("standard", &planted),
+        ["/open", "/root/token", "/open"],
+        "the search finds what is there"
+    );
 }
 
 /// The packages of each image, for whoever looks for a fault in one; a job may not add any.

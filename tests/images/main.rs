@@ -7,6 +7,7 @@ mod declared;
 mod docker;
 mod inventory;
 mod jobs;
+mod layout;
 mod refusals;
 mod running;
 mod source;

@@ -51,7 +51,7 @@ fn directories_of_another_s_are_refused_by_name() {
     require_engine!();
     for (option, directory, mends) in [
         // The runner's own directory is open to any user, the home is not.
-        ("--user=4711:4711", "/home/runner", "chown 4711:4711 /home/runner/_work"),
+        ("--user=4711:4711", "/home/runner", "or run it as 4711:0"),
         ("--tmpfs=/home/runner/_work:uid=0,mode=755", "/home/runner/_work", "chown -R"),
     ] {
         let (code, said) = refusal(&[&[option], &REGISTERS[..]].concat());

@@ -3,7 +3,10 @@
 
 use super::{DIRECTORY, Odd, beneath, or_here, regular, said, split, whole};
 use nix::sys::inotify::{AddWatchFlags, Inotify, WatchDescriptor};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chownat, fstat, openat, openat2,
+    statat, unlinkat,
+};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -99,6 +102,26 @@ impl Dir {
             Err(Errno::NOENT) => Ok(false),
             removed => self.told(path, |_, _| removed.map(|()| true).map_err(said)),
         }
+    }
+
+    /// Gives a regular file or a link of root's in this directory to a user; whether it was one. What has another name as
+    /// well, or is mounted there, may be meant for something else and stays as it is.
+    ///
+    /// # Errors
+    /// If it is not there, or the system refuses.
+    pub fn give(&self, name: &str, (user, group): (u32, u32)) -> io::Result<bool> {
+        let how = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+        let file = openat2(&self.here, name, how, Mode::empty(), within).map_err(said)?;
+        let found = fstat(&file)?;
+        let kind = FileType::from_raw_mode(found.st_mode);
+        let is_roots = found.st_uid == 0 && found.st_nlink == 1;
+        if !is_roots || !matches!(kind, FileType::RegularFile | FileType::Symlink) {
+            return Ok(false);
+        }
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        chownat(&file, "", Some(user), Some(group), AtFlags::EMPTY_PATH)?;
+        Ok(true)
     }
 
     /// The names in a directory below, or in this one (`""`).
