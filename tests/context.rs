@@ -18,7 +18,7 @@ use runner_init::domain::record::HEADER;
 use runner_init::github::Endpoint;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use supervised::{Plan, Supervised, job, runner};
+use supervised::{Plan, SET_UPS, Supervised, job, runner};
 
 type Row = BTreeMap<String, String>;
 
@@ -149,8 +149,7 @@ fn leaves_a_liar(dir: &std::path::Path) -> Value {
 #[test]
 fn a_leftover_does_not_speak_for_the_next_job() {
     require!("namespace", "root", "setpriv", "bash", "setsid");
-    let set_ups: [fn(Plan) -> Plan; 2] = [|plan| plan.owned_by(4321), |plan| plan.with_runner_user(4321)];
-    for set_up in set_ups {
+    for set_up in SET_UPS {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         // The next one lasts until it has been spoken for again and again.

@@ -17,7 +17,7 @@ use probe::Report;
 use serde_json::json;
 use std::hash::{BuildHasher, RandomState};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use supervised::{PATIENCE, Plan, Supervised, request, runner};
+use supervised::{OF_AN_ENGINE, PATIENCE, Plan, Supervised, request, runner};
 use tempfile::TempDir;
 
 /// Variables that hold secrets; each is set to a random value of its own.
@@ -25,9 +25,6 @@ const SECRETS: [&str; 4] =
     ["METRICS_AUTH_TOKEN", "GITHUB_TOKEN", "ACCESS_TOKEN", "ACTIONS_RUNNER_INPUT_TOKEN"];
 /// Of these two, own and another project's name of one thing, the values must be equal.
 const SAME: (usize, usize) = (1, 2);
-/// Root as container engines make it.
-const ENGINE: &str = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,\
-    +net_raw,+sys_chroot,+mknod,+audit_write,+setfcap";
 /// Root that may not attach to others. Since Linux 6.16 who has `CAP_PERFMON` may read their environment all the same.
 const NO_ATTACH: &str = "-sys_ptrace";
 
@@ -123,10 +120,6 @@ impl Robbed {
     }
 }
 
-fn root_with(capabilities: &str, plan: Plan) -> Plan {
-    plan.through(&["setpriv", "--bounding-set", capabilities, "--inh-caps", capabilities, "--"])
-}
-
 /// What shows anything of a process beyond its name.
 const ALL: [&str; 5] = ["environ", "mem", "maps", "fd", "auxv"];
 const FILES: [&str; 4] =
@@ -141,8 +134,8 @@ fn a_job_of_the_same_user_finds_nothing() {
 #[test]
 fn a_job_as_root_finds_nothing_as_long_as_it_may_not_trace() {
     require!("namespace", "root", "setpriv", "bash");
-    rob(0, |plan| root_with(ENGINE, plan)).and_searched(&FILES).assert_clean(&ALL);
-    rob(0, |plan| root_with(NO_ATTACH, plan)).and_searched(&FILES).assert_clean(&["mem"]);
+    rob(0, |plan| plan.with_capabilities(OF_AN_ENGINE)).and_searched(&FILES).assert_clean(&ALL);
+    rob(0, |plan| plan.with_capabilities(NO_ATTACH)).and_searched(&FILES).assert_clean(&["mem"]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use supervised::{Plan, Supervised, files, job, plan, runner};
+use supervised::{Plan, SET_UPS, Supervised, files, job, plan, runner};
 
 const NAME: &str = "test-runner";
 
@@ -383,8 +383,7 @@ fn second_life(first: &Value, with: &dyn Fn(Plan) -> Plan) -> (Supervised, Super
 #[test]
 fn in_a_container_that_had_jobs_a_changed_config_sh_is_given_no_token() {
     require!("namespace", "root", "setpriv", "bash", "python3");
-    let set_ups: [SetUp; 2] = [|plan| plan.owned_by(4321), |plan| plan.with_runner_user(4321)];
-    for set_up in set_ups {
+    for set_up in SET_UPS {
         let (fake, token) = repository();
         let (_, mut s) = second_life(&thief(), &|plan| set_up(with_pat(&fake, &token, plan)));
         s.until_state("idle");
@@ -425,8 +424,7 @@ fn in_a_container_that_had_jobs_config_sh_registers_if_no_job_can_have_changed_i
 #[test]
 fn a_registration_token_alone_is_not_handed_to_programs_of_a_job() {
     require!("namespace", "root", "setpriv", "bash", "python3");
-    let set_ups: [SetUp; 2] = [|plan| plan.owned_by(4321), |plan| plan.with_runner_user(4321)];
-    for set_up in set_ups {
+    for set_up in SET_UPS {
         let (fake, _) = repository();
         let token = fake.registration_token();
         let plan = |plan| set_up(at(&fake, plan).env("RUNNER_TOKEN", &token).env("GITHUB_REPOSITORY", "o/r"));
@@ -483,24 +481,30 @@ fn beside_another(plan: Plan) -> (Fake, u64, String, Supervised) {
 
 #[test]
 fn a_foreign_id_in_runner_deletes_nobody_else() {
-    require!("namespace", "python3");
-    let (fake, other, _, mut s) = beside_another(runner(&[]));
-    claim(&s, other);
-    assert_eq!(s.stop(), 0);
-    untouched(&fake, other);
-    assert_eq!(fake.runners().len(), 1, "ours is gone: {}", s.log());
-    assert!(s.log().contains("event=deregistered how=api"), "{}", s.log());
+    require!("namespace", "root", "setpriv", "python3");
+    for set_up in SET_UPS {
+        let (fake, other, _, mut s) = beside_another(set_up(runner(&[])));
+        claim(&s, other);
+        assert_eq!(s.stop(), 0);
+        untouched(&fake, other);
+        assert_eq!(fake.runners().len(), 1, "ours is gone: {}", s.log());
+        assert!(s.log().contains("event=deregistered how=api"), "{}", s.log());
+    }
 }
 
 #[test]
 fn a_foreign_id_in_runner_takes_nobody_elses_labels_away() {
-    require!("namespace", "python3");
-    let (fake, other, _, mut s) = beside_another(runner(&[job("long", 600_000)]));
-    s.until_state("busy");
-    claim(&s, other);
-    s.signal(nix::sys::signal::Signal::SIGTERM);
-    s.until("ours has no labels", |_| fake.runners().iter().any(|r| r.id != other && r.labels.is_empty()));
-    untouched(&fake, other);
+    require!("namespace", "root", "setpriv", "python3");
+    for set_up in SET_UPS {
+        let (fake, other, _, mut s) = beside_another(set_up(runner(&[job("long", 600_000)])));
+        s.until_state("busy");
+        claim(&s, other);
+        s.signal(nix::sys::signal::Signal::SIGTERM);
+        s.until("ours has no labels", |_| {
+            fake.runners().iter().any(|r| r.id != other && r.labels.is_empty())
+        });
+        untouched(&fake, other);
+    }
 }
 
 #[test]

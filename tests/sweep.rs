@@ -9,7 +9,7 @@ mod supervised;
 use runner_init::sys::cgroup::Cgroup;
 use serde_json::{Value, json};
 use std::path::Path;
-use supervised::{Plan, Supervised, job, plan, runner};
+use supervised::{Plan, SET_UPS, Supervised, job, plan, runner};
 
 /// What a browser leaves: each double-forked and without a terminal. One obeys, one is deaf and starts its child again,
 /// one has a session of its own and two children.
@@ -225,9 +225,6 @@ fn with_no_process_to_be_had_it_sweeps_all_the_same() {
     s.until("they are counted", |s| metric(s, "swept_processes_total") == Some(5.0));
     assert_eq!(s.stop(), 0);
 }
-
-/// The set-ups of the trust boundary: a supervisor of the job's own user, and a root with `RUNNER_USER`.
-const SET_UPS: [fn(Plan) -> Plan; 2] = [|plan| plan.owned_by(4321), |plan| plan.with_runner_user(4321)];
 
 #[test]
 fn asked_for_all_it_ends_whoever_came_with_a_job_and_nobody_from_outside() {

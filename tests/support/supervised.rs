@@ -67,6 +67,17 @@ pub fn plan(scenario: serde_json::Value) -> Plan {
     }
 }
 
+/// What container engines leave root of its capabilities; above all, it may not trace.
+pub const OF_AN_ENGINE: &str = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,\
+    +net_raw,+sys_chroot,+mknod,+audit_write,+setfcap";
+
+/// The set-ups of the trust boundary: a supervisor of the jobs' own user, a root with `RUNNER_USER`, and root for all.
+pub const SET_UPS: [fn(Plan) -> Plan; 3] = [
+    |plan| plan.owned_by(4321),
+    |plan| plan.with_runner_user(4321),
+    |plan| plan.with_capabilities(OF_AN_ENGINE),
+];
+
 /// [`plan`] for a runner that connects at once and plays these steps.
 pub fn runner(steps: &[serde_json::Value]) -> Plan {
     launches(&[steps])
@@ -105,6 +116,11 @@ impl Plan {
     pub fn with_programs_of_root(mut self) -> Plan {
         self.programs_of_root = true;
         self
+    }
+
+    /// As root with these capabilities, as its jobs are.
+    pub fn with_capabilities(self, capabilities: &str) -> Plan {
+        self.through(&["setpriv", "--bounding-set", capabilities, "--inh-caps", capabilities, "--"])
     }
 
     /// Not as PID 1: the supervisor alone.
