@@ -25,6 +25,7 @@ pub mod record;
 pub mod registration;
 pub mod restart;
 pub mod retention;
+pub mod start_notice;
 pub mod status;
 pub mod sweep;
 pub mod target;

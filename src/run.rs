@@ -4,12 +4,14 @@ pub(crate) mod cautions;
 
 use crate::config::{self, Config, Environment, child_environment, is_secret, render_check};
 use crate::domain::event::Stream;
+use crate::domain::start_notice::StartNotice;
 use crate::exit_code::ExitCode;
 use crate::hardening;
 use crate::init;
 use crate::supervisor::{self, Setup, StartError, Tcp};
 use crate::sys::journal_writer::chain;
 use crate::sys::stdio::OutputWriter;
+use crate::telemetry::emit::tell_start;
 use crate::telemetry::log;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -49,13 +51,11 @@ pub(crate) fn supervise(
         (Ok(stdout), Ok(stderr)) => [stdout, stderr],
         (Err(error), _) | (_, Err(error)) => return refused("cannot write to stdout and stderr", &error),
     };
-    install_log(&loaded.config, outlets[1].clone());
+    let (format, level, stderr) = (loaded.config.log.format, loaded.config.log.level, outlets[1].clone());
+    log::install(format, level, move || stderr.clone());
     for warning in &loaded.warnings {
-        tracing::warn!(
-            event = "configuration",
-            variable = warning.var.as_str(),
-            says = warning.says.as_str()
-        );
+        let (variable, says) = (warning.var.clone(), warning.says.clone());
+        tell_start(&StartNotice::Configuration { variable, says });
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -72,20 +72,6 @@ pub(crate) fn supervise(
         complain(&format!("runner-init: {}\n", chain(&error)));
         error.code().code()
     })
-}
-
-fn install_log(config: &Config, stderr: OutputWriter) {
-    let format = match config.log.format {
-        config::LogFormat::Logfmt => log::LogFormat::Logfmt,
-        config::LogFormat::Json => log::LogFormat::Json,
-    };
-    let level = match config.log.level {
-        config::LogLevel::Error => tracing::Level::ERROR,
-        config::LogLevel::Warn => tracing::Level::WARN,
-        config::LogLevel::Info => tracing::Level::INFO,
-        config::LogLevel::Debug => tracing::Level::DEBUG,
-    };
-    log::install(format, level, move || stderr.clone());
 }
 
 pub(crate) fn refused(what: &str, error: &std::io::Error) -> i32 {

@@ -148,9 +148,9 @@ impl Supervisor {
             Happened::Traced(word) => self.trace.handle(word),
             Happened::Job(event) => self.jobs.handle(event, self.clock.now().utc),
             Happened::Reported(received) => {
-                let Some(received) = self.job_hooks.handle(received) else { return };
-                let taken = self.take(&received);
-                self.job_hooks.answer(&received, taken)
+                let received =
+                    self.job_hooks.handle(received).map(|received| (self.take(&received), received));
+                received.map_or_else(|lost| vec![lost], |(taken, from)| self.job_hooks.answer(&from, taken))
             }
             Happened::Sample(space) => self.sampler.handle(space, self.clock.now(), self.listener.output()),
             Happened::Aftermath(event) => self.aftermath.handle(event),

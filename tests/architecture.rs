@@ -78,6 +78,7 @@ const ROOMS: &[Room] = &[
         ours: &[
             "config",
             "domain::event",
+            "domain::start_notice",
             "exit_code",
             "init",
             "hardening",
@@ -87,9 +88,10 @@ const ROOMS: &[Room] = &[
             "sys::runner_user",
             "sys::stdio",
             "sys::journal_writer",
+            "telemetry::emit",
             "telemetry::log",
         ],
-        crates: &["tokio", "tracing"],
+        crates: &["tokio"],
         never: &["std::env", "std::fs", "std::net", "std::process", "std::thread"],
     },
     Room {
@@ -115,7 +117,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "supervisor",
         ours: &["config", "domain", "exit_code", "github", "http", "registration", "sys", "telemetry"],
-        crates: &["chrono", "metrics_exporter_prometheus", "thiserror", "tokio", "tracing"],
+        crates: &["chrono", "metrics_exporter_prometheus", "thiserror", "tokio"],
         never: &["std::fs", "std::env::var"],
     },
     Room {
@@ -182,7 +184,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "telemetry",
-        ours: &["domain"],
+        ours: &["config::LogFormat", "config::LogLevel", "domain"],
         crates: &[
             "chrono",
             "flate2",
@@ -720,6 +722,8 @@ fn a_breach_is_seen() {
         ("sim/x.rs", "use runner_init::domain::parse;", "runner_init::domain::parse"),
         ("sim/x/y.rs", "use super::super::clock; use tokio::time;", "tokio::time"),
         ("supervisor/x.rs", "use runner_sim::Scenario;", "runner_sim::Scenario"),
+        ("supervisor/x.rs", "fn f() { tracing::info!(event = \"x\"); }", "tracing::info"),
+        ("run/x.rs", "use tracing::warn;", "tracing::warn"),
         ("cellar/x.rs", "", "no such room"),
         ("sys/x.rs", "fn f() { unsafe { g() } }", "unsafe code"),
         ("sys/x.rs", "const N: &str = \"github_runner_x\";", "a metric's name"),

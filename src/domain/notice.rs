@@ -231,6 +231,16 @@ pub enum Notice {
     OddFile(OddFile),
     /// Of what jobs had left on the Docker Engine.
     Engine(EngineNews),
+    /// Nothing that jobs tell reaches us any more.
+    JobHooksLost {
+        /// What the system said.
+        error: String,
+    },
+    /// The listener's own trace cannot be followed.
+    TraceNotFollowed {
+        /// What the system said.
+        error: String,
+    },
     /// A signal that means nothing to us.
     Ignored {
         /// Its name.

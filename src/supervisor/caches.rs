@@ -3,9 +3,11 @@
 use crate::domain::cache::{CacheResult, CacheShare, CacheType, Caches};
 use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
+use crate::domain::start_notice::StartNotice;
 use crate::sys::disk::Lowest;
 use crate::sys::door::Dir;
 use crate::sys::job_log_tail::{Batch, Follower};
+use crate::telemetry::emit::tell_start;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +24,7 @@ impl CacheWatch {
         let follower = match Follower::start(runner.clone(), space) {
             Ok(follower) => Some(follower),
             Err(error) => {
-                tracing::warn!(event = "job_logs_not_followed", error = %error);
+                tell_start(&StartNotice::JobLogsNotFollowed { error: error.to_string() });
                 None
             }
         };

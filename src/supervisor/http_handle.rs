@@ -4,10 +4,12 @@ use super::clock::utc_now;
 use super::startup::Tcp;
 use crate::config::{Config, Environment, Lookup as _, vars};
 use crate::domain::identity::Identity;
+use crate::domain::start_notice::StartNotice;
 use crate::domain::status::Status;
 use crate::http::middleware::Names;
 use crate::http::{self, Scrapes, View, page, server};
 use crate::sys::run_dir;
+use crate::telemetry::emit::tell_start;
 use crate::telemetry::exporter::Exporter;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -53,10 +55,10 @@ impl HttpHandle {
         };
         let mut servers = JoinSet::new();
         match tcp {
-            Tcp::Off => tracing::info!(event = "not_serving", because = "METRICS_ENABLED=false"),
+            Tcp::Off => tell_start(&StartNotice::NotServing { because: "METRICS_ENABLED=false" }),
             Tcp::Bound(bound) => {
                 if let Ok(address) = bound.address() {
-                    tracing::info!(event = "serving", address = %address);
+                    tell_start(&StartNotice::Serving { address: address.to_string() });
                 }
                 let token = config.metrics.auth_token.clone();
                 let names = token.is_none().then(|| Names::new(Environment.hostname()));
@@ -70,7 +72,8 @@ impl HttpHandle {
             Ok(door) => drop(servers.spawn(door.serve(http::router(view, None, None), stopped))),
             Err(error) => {
                 let dir = candidates.last().map(|dir| dir.display().to_string()).unwrap_or_default();
-                tracing::warn!(event = "no_health_socket", dir, error = %error, variable = vars::RUNNER_RUN_DIR.name);
+                let (error, variable) = (error.to_string(), vars::RUNNER_RUN_DIR.name);
+                tell_start(&StartNotice::NoHealthSocket { dir, error, variable });
             }
         }
         HttpHandle { status, pulse, scrapes, stop, servers }

@@ -5,10 +5,12 @@ use super::effect::Effect;
 use crate::config::{Config, vars};
 use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
+use crate::domain::start_notice::StartNotice;
 use crate::sys::child::Launch;
 use crate::sys::door::Dir;
 use crate::sys::hooks::{self, Received, Shims, Socket};
 use crate::sys::run_dir;
+use crate::telemetry::emit::tell_start;
 use std::io;
 
 /// What has come in.
@@ -26,7 +28,8 @@ impl JobHooks {
             Ok(socket) => Some(socket),
             Err(error) => {
                 let variable = vars::RUNNER_RUN_DIR.name;
-                tracing::warn!(event = "no_job_hooks", error = %error, cause = error.source().map(tracing::field::display), variable);
+                let (cause, error) = (error.source().map(ToString::to_string), error.to_string());
+                tell_start(&StartNotice::NoJobHooks { error, cause, variable });
                 None
             }
         };
@@ -42,15 +45,11 @@ impl JobHooks {
     }
 
     /// What was received; without the socket nothing ever is again.
-    pub(super) fn handle(&mut self, received: Reception) -> Option<Box<Received>> {
-        match received {
-            Ok(received) => Some(received),
-            Err(error) => {
-                tracing::error!(event = "job_hooks_lost", error = %error);
-                self.socket = None;
-                None
-            }
-        }
+    pub(super) fn handle(&mut self, received: Reception) -> Result<Box<Received>, Effect> {
+        received.map_err(|error| {
+            self.socket = None;
+            Notice::JobHooksLost { error: error.to_string() }.into()
+        })
     }
 
     /// Tells its sender what became of it; a refusal is told here too.
@@ -75,10 +74,27 @@ fn install(config: &Config, launch: &mut Launch, runner: &Dir) -> Result<Socket,
     let shims = Shims::install(&dir, &exe, runner, &launch.env, socket.path())?;
     for kept in shims.kept() {
         let (variable, says) = (kept.hook.variable(), kept.reason.to_string());
-        tracing::warn!(event = "job_hook_left_alone", variable, says);
+        tell_start(&StartNotice::JobHookLeftAlone { variable, says });
     }
     let ours = shims.environment();
     launch.env.retain(|(name, _)| ours.iter().all(|(own, _)| own != name));
     launch.env.extend(ours);
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_is_lost_is_told_and_not_asked_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let _within = runtime.enter();
+        let socket = Socket::bind(dir.path(), None, utc_now).expect("a socket");
+        let mut hooks = JobHooks { socket: Some(socket) };
+        let lost = hooks.handle(Err(io::Error::other("gone"))).expect_err("nothing was received");
+        assert!(matches!(lost, Effect::Notice(Notice::JobHooksLost { error }) if error == "gone"));
+        assert!(hooks.socket.is_none());
+    }
 }

@@ -6,6 +6,7 @@ use super::registrar_setup;
 use crate::config::{Config, Flavour, SweepScope, vars};
 use crate::domain::event::Exit;
 use crate::domain::odd_file::OddFile;
+use crate::domain::start_notice::StartNotice;
 use crate::sys::child::Launch;
 use crate::sys::door::Dir;
 use crate::sys::engine::EngineAddress;
@@ -13,6 +14,7 @@ use crate::sys::runner_user::{self, RunnerUser};
 use crate::sys::{
     disk, job_log_tail, oom_score, ownership, processes, programs, runner_file, startup_checks,
 };
+use crate::telemetry::emit::tell_start;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
@@ -71,7 +73,7 @@ pub(super) fn launch(
     check(vars::RUNNER_WORK_DIR.name, &work_dir, user.as_ref())?;
     if let Err(error) = job_log_tail::prepare(&dir, user.as_ref()) {
         // The worker makes it too, and it is watched from then on.
-        tracing::debug!(event = "pages_not_made", error = %error);
+        tell_start(&StartNotice::PagesNotMade { error: error.to_string() });
     }
     if let Some(user) = &user {
         user.set_env(&mut environment);
@@ -100,11 +102,11 @@ pub(super) fn user(
     let sockets = EngineAddress::sockets(environment);
     let user = runner_user::resolve(spec.as_deref(), &sockets).map_err(StartError::User)?;
     if let Some(user) = &user {
-        let (uid, gid, groups) = (user.ids.uid, user.ids.gid, format!("{:?}", user.ids.groups));
-        tracing::info!(event = "runner_user", name = user.name, uid, gid, groups);
+        let (name, uid, gid) = (user.name.clone(), user.ids.uid, user.ids.gid);
+        tell_start(&StartNotice::RunnerUser { name, uid, gid, groups: user.ids.groups.clone() });
         for (index, socket) in sockets.iter().enumerate() {
             if let Some(says) = withheld(socket, index > 0, user) {
-                tracing::warn!(event = "docker_not_granted", socket = %socket.display(), says);
+                tell_start(&StartNotice::DockerNotGranted { socket: socket.clone(), says });
             }
         }
     }
@@ -133,7 +135,7 @@ fn warn_of_a_path_of_jobs(environment: &[(OsString, OsString)], user: Option<&Ru
     if let Some(dir) = path.and_then(|path| startup_checks::planted_first(path, user)) {
         let says = "jobs can put programs there, in the place of those that are called by their name alone: \
                     put it at the end of PATH, and call /usr/local/bin/runner-init by its whole path";
-        tracing::warn!(event = "path_of_jobs", dir = %dir.display(), says);
+        tell_start(&StartNotice::PathOfJobs { dir, says });
     }
 }
 
@@ -146,7 +148,7 @@ fn allow_updates(config: &Config, dir: &Dir, user: Option<&RunnerUser>) {
     let given = user.map_or(Ok(false), |user| programs::hand_over(dir, user));
     if matches!(given, Ok(true)) {
         let says = "updates are switched on: the runner's user may replace the runner's programs, and so may its jobs";
-        tracing::info!(event = "programs_given", dir = %dir.path().display(), says);
+        tell_start(&StartNotice::ProgramsGiven { dir: dir.path().into(), says });
     }
     let obstacle = given.and_then(|_| programs::obstacle(dir.path(), user));
     if !config.registration.skip
@@ -154,7 +156,7 @@ fn allow_updates(config: &Config, dir: &Dir, user: Option<&RunnerUser>) {
     {
         let says = "GitHub's runner cannot update itself: set DISABLE_AUTO_UPDATE=true; or give it its programs, which in our images \
                     takes RUNNER_USER=runner and a start as root, or an image built with DISABLE_AUTO_UPDATE=false";
-        tracing::warn!(event = "updates_cannot_be_installed", says, why);
+        tell_start(&StartNotice::UpdatesCannotBeInstalled { says, why });
     }
 }
 
@@ -176,7 +178,7 @@ fn warn_of_little_shared_memory(flavour: &Flavour) {
     let bytes = disk::size(Path::new(SHARED_MEMORY)).unwrap_or_default();
     if flavour.has_browser() && bytes < BROWSER_NEEDS {
         let says = "browsers crash with so little: start the container with --shm-size=1g, or them with --disable-dev-shm-usage";
-        tracing::warn!(event = "little_shared_memory", path = SHARED_MEMORY, bytes, says);
+        tell_start(&StartNotice::LittleSharedMemory { path: SHARED_MEMORY, bytes, says });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::effect::Effect;
 use crate::domain::lifecycle::Input;
+use crate::domain::notice::Notice;
 use crate::domain::polls::TraceWord;
 use crate::sys::door::Dir;
 use crate::sys::listener_trace::TraceTailer;
@@ -19,8 +20,8 @@ impl TraceWatch {
         match TraceTailer::start(runner.clone()) {
             Ok(follower) => self.follower = Some(follower),
             Err(error) => {
-                tracing::debug!(event = "trace_not_followed", error = %error);
-                return self.handle(None);
+                let notice = Notice::TraceNotFollowed { error: error.to_string() };
+                return vec![notice.into(), Input::Traced(None).into()];
             }
         }
         Vec::new()
@@ -52,9 +53,9 @@ mod tests {
     async fn a_trace_that_ends_is_told_once_and_not_followed_any_longer() {
         let mut watch = TraceWatch::default();
         let dir = tempfile::tempdir().expect("a directory");
-        let effects = watch.follow(&Dir::open(dir.path()).expect("ours"));
+        assert!(watch.follow(&Dir::open(dir.path()).expect("ours")).is_empty());
+        assert!(watch.follower.is_some());
         let ended = |effects: &[Effect]| matches!(effects, [Effect::Input(Input::Traced(None))]);
-        assert!(effects.is_empty() || ended(&effects), "{effects:?}");
         assert!(ended(&watch.handle(None)));
         assert!(watch.follower.is_none());
     }

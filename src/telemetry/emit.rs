@@ -5,9 +5,11 @@ mod cache;
 mod jobs;
 mod meter;
 mod resources;
+mod start;
 
 pub use meter::ApiMeter;
 pub use resources::Resources;
+pub use start::tell_start;
 
 use super::catalog as c;
 use super::exporter::Exporter;
@@ -90,9 +92,7 @@ impl Telemetry {
             Notice::QueueTimeUnknown(fault) => jobs::queue_time_unknown(*fault),
             Notice::RegistrationStarted => info!(event = "registration_started"),
             Notice::Registered(how) => info!(event = "registered", how = how.as_str()),
-            Notice::RegistrationFailed(fault) => {
-                error!(event = "registration_failed", will_retry = fault.retry, says = fault.says);
-            }
+            Notice::RegistrationFailed(fault) => around::registration_failed(fault),
             Notice::Unlabelled(outcome) => unlabelled(outcome),
             Notice::StandingDisagreed(standing) => standing_disagreed(*standing),
             Notice::DeregistrationStarted => info!(event = "deregistration_started"),
@@ -120,6 +120,8 @@ impl Telemetry {
             Notice::Swept(swept) => resources::swept(*swept),
             Notice::OddFile(odd) => around::odd_file(odd),
             Notice::Engine(news) => resources::engine(news),
+            Notice::JobHooksLost { error } => error!(event = "job_hooks_lost", error),
+            Notice::TraceNotFollowed { error } => debug!(event = "trace_not_followed", error),
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
         self.exporter.touch();

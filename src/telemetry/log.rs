@@ -1,5 +1,6 @@
 //! One happening is one line on stderr: `ts=… level=… event=… key=value`, or the same as one JSON object.
 
+use crate::config::{LogFormat, LogLevel};
 use crate::domain::text::{escape, is_seen, spelt};
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
@@ -8,21 +9,17 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-/// How a line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// `key=value`, values quoted where they must be.
-    #[default]
-    Logfmt,
-    /// One JSON object a line.
-    Json,
-}
-
 /// Installs the process-wide log. `writer` gets each line whole, in one write.
-pub fn install<W>(format: LogFormat, level: Level, writer: W)
+pub fn install<W>(format: LogFormat, level: LogLevel, writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    let level = match level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+    };
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(false)

@@ -4,11 +4,12 @@
 use crate::domain::event::Exit;
 use crate::domain::failure::Cause;
 use crate::domain::odd_file::OddFile;
+use crate::domain::registration::RegistrationFault;
 use crate::domain::restart::RestartReason;
 use crate::telemetry::catalog as c;
 use metrics::counter;
 use std::time::Duration;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub(super) fn docker_awaited(at_most: Duration) {
     let says = "Waiting for docker to be ready.";
@@ -32,6 +33,10 @@ pub(super) fn certificates_updated(trouble: Option<&str>) {
 pub(super) fn restart_scheduled(reason: RestartReason, after: Duration, failures: u32) {
     let (reason, seconds) = (reason.as_str(), after.as_secs());
     warn!(event = "restart_scheduled", reason, seconds, failures);
+}
+
+pub(super) fn registration_failed(fault: &RegistrationFault) {
+    error!(event = "registration_failed", will_retry = fault.retry, says = fault.says);
 }
 
 pub(super) fn listener_exited(exit: Exit, cause: Cause) {
