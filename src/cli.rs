@@ -12,6 +12,7 @@ use crate::hook;
 use crate::http::client::{self, ProbeTarget};
 use crate::init;
 use crate::run::{complain, refused, run};
+use crate::sys::copy_self;
 use crate::sys::journal_writer::chain;
 use crate::sys::run_dir;
 use crate::sys::runner_user;
@@ -80,6 +81,11 @@ enum Call {
         #[arg(long = "type", value_name = "TYPE")]
         kind: String,
     },
+    /// Copy this program into DIR, for another container that mounts it, as ARC's values in `compose/kubernetes/arc` do
+    CopySelf {
+        /// A directory that is there
+        dir: PathBuf,
+    },
     /// Print this help
     #[command(hide = true)]
     Help,
@@ -137,6 +143,10 @@ pub fn main(argv: &[OsString]) -> i32 {
         Some(Call::Help) => print(&command().render_help().to_string()),
         Some(Call::Version) => print(&format!("runner-init {VERSION}\n")),
         Some(Call::Metrics) => print(&reference::markdown()),
+        Some(Call::CopySelf { dir }) => match copy_self::copy_into(&dir) {
+            Ok(path) => print(&format!("{}\n", path.display())),
+            Err(error) => refused(&format!("cannot copy the program to {}", dir.display()), &error),
+        },
         Some(Call::Cache { result, kind }) => {
             hook::cache(kind, result);
             0

@@ -80,10 +80,14 @@ pub struct Config {
 /// Stop and restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifecycleOptions {
+    /// What the orchestrator waits between TERM and KILL.
+    pub grace: Duration,
     /// How long each phase of a stop may take.
     pub budget: Budget,
     /// Consecutive restarts without a session before giving up; `None` never gives up.
     pub max_restarts: Option<u32>,
+    /// How long a runner of one job waits for it; `None` for ever.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// The HTTP endpoint.
@@ -193,7 +197,12 @@ fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
         api_url: place.api_url,
         registration: Registration::of(resolved, can_ask)?,
         runner: Runner::of(resolved)?,
-        lifecycle: LifecycleOptions { budget, max_restarts: resolved.get(&vars::RUNNER_MAX_RESTARTS)? },
+        lifecycle: LifecycleOptions {
+            grace: resolved.get(&vars::RUNNER_STOP_GRACE)?,
+            budget,
+            max_restarts: resolved.get(&vars::RUNNER_MAX_RESTARTS)?,
+            idle_timeout: resolved.get(&vars::RUNNER_IDLE_TIMEOUT).filter(|limit| !limit.is_zero()),
+        },
         metrics: Metrics {
             enabled: resolved.get(&vars::METRICS_ENABLED)?,
             bind: resolved.get(&vars::METRICS_BIND)?,

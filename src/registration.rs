@@ -106,9 +106,23 @@ impl Registrar {
         if self.just_in_time || self.must_be_just_in_time().await? {
             return Ok((Registered::New, Some(self.jit().await?)));
         }
+        self.may_take_the_name().await?;
         let token = self.registration_token().await?;
         self.configure(&token).await?;
         Ok((Registered::New, None))
+    }
+
+    /// `config.sh --replace` takes the place of whoever has our name, so GitHub is asked first who that is.
+    async fn may_take_the_name(&self) -> Result<(), RegistrationFault> {
+        let Access::Api(client) = &self.access else { return Ok(()) };
+        if !self.wish.replace {
+            return Ok(());
+        }
+        let found = client.find_runner(&self.wish.name, Instant::now() + TOKEN_LIMIT).await;
+        match found.map_err(|error| from_api(&error))? {
+            Some(other) => other.namesake().may_be_replaced(&self.identity.get(), &self.wish.name),
+            None => Ok(()),
+        }
     }
 
     /// What `.runner` says; `None` if the disk did not answer in time.
@@ -200,7 +214,7 @@ impl Registrar {
                 self.identity.set(Trace::Enrolled).await;
                 if let Access::Api(client) = &self.access {
                     // Else it is asked when it is needed; the call is counted.
-                    let _ = self.find(client, Instant::now() + LOOK_LIMIT).await;
+                    let _ = self.ours(client, Instant::now() + LOOK_LIMIT).await;
                 }
                 Ok(())
             }

@@ -19,6 +19,7 @@ mod job_log;
 mod listener;
 mod look;
 mod odd_files;
+mod predecessor;
 mod preparation;
 mod registrar_setup;
 mod runner;
@@ -65,7 +66,7 @@ use workers::Workers;
 /// # Errors
 /// If it could not even begin; [`StartError::code`] is the exit code.
 pub(crate) async fn run(setup: Setup) -> Result<i32, StartError> {
-    let mut supervisor = startup::begin(setup)?;
+    let Some(mut supervisor) = startup::begin(setup).await? else { return Ok(startup::ASKED_TO_GO) };
     let code = supervisor.run_loop().await;
     shutdown::wrap_up(&mut supervisor).await;
     Ok(code)

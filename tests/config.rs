@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 61] = [
+const EVERY: [(&str, &str); 62] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -78,6 +78,7 @@ const EVERY: [(&str, &str); 61] = [
     ("RUNNER_DIAG_MAX_MB", "64"),
     ("RUNNER_STOP_GRACE", "1h30m"),
     ("RUNNER_DRAIN_TIMEOUT", "1h"),
+    ("RUNNER_IDLE_TIMEOUT", "1h"),
     ("RUNNER_MAX_RESTARTS", "Unlimited"),
     ("DISABLE_AUTOMATIC_DEREGISTRATION", "true"),
     ("RUNNER_STATUS_CHECK_INTERVAL", "30"),
@@ -306,6 +307,7 @@ fn numbers_at_their_bounds() {
         ("METRICS_UPDATE_INTERVAL", &["1", "3600", "1h"], &["0", "999ms", "3601", "-5", "x"]),
         ("METRICS_LINGER_SECONDS", &["0", "3600"], &["3601"]),
         ("RUNNER_STOP_GRACE", &["0", "30d", "1h30m", "1h 30m"], &["31d", "1h30", "18446744073709551616"]),
+        ("RUNNER_IDLE_TIMEOUT", &["0", "1", "30d"], &["-1", "31d", "0.5"]),
         ("RUNNER_MAX_RESTARTS", &["0", "4294967295", "unlimited"], &["-1", "4294967296", "none"]),
         ("JOBS_LOG_MAX_RECORDS", &["100", "10000000"], &["99", "-1"]),
         (

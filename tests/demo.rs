@@ -184,6 +184,7 @@ fn what_an_image_or_a_shell_says_of_another_runner_is_neither_heeded_nor_warned_
         ("RUNNER_LABELS", "[gpu]"),
         ("LABELS", "cpu"),
         ("EPHEMERAL", "1"),
+        ("RUNNER_IDLE_TIMEOUT", "1"),
         ("RUNNER_STATUS_CHECK_INTERVAL", "7"),
         ("DISABLE_AUTOMATIC_DEREGISTRATION", "true"),
     ];

@@ -895,6 +895,7 @@ fn patient() -> runner_init::domain::lifecycle::Settings {
         registers: false,
         reregisters: false,
         one_job: true,
+        idle: None,
         check_every: None,
         look_every: None,
         removal: None,

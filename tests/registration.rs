@@ -673,7 +673,7 @@ fn who_takes_a_place_takes_that_of_its_own_name() {
     let (fake, token) = repository();
     fake.ignore_name_filter();
     let other = fake.add_runner(&format!("{NAME}-2"), &["prod", "deploy"]);
-    fake.add_runner(NAME, &[]);
+    fake.add_leftover(NAME, &[]);
     let mut s = with_pat(&fake, &token, runner(&[])).env("RUNNER_JIT", "true").start();
     s.until("it is ready", |s| s.state() == "idle");
     untouched(&fake, other);
@@ -904,4 +904,147 @@ fn check_looks_at_what_a_start_would_find() {
         let found = looked.lines().any(|line| line.starts_with("  FAULT ") && line.contains(wrong));
         assert!(found && got == Some(code), "{name}={value}: {got:?} {looked}");
     }
+}
+
+/// With a just-in-time configuration or without.
+fn kind(plan: Plan, just_in_time: bool) -> Plan {
+    plan.env("RUNNER_JIT", &just_in_time.to_string())
+}
+
+#[test]
+fn a_runner_of_our_name_that_lives_is_waited_for_and_never_replaced() {
+    require!("namespace", "python3");
+    for just_in_time in [false, true] {
+        let (fake, token) = repository();
+        let plan = || with_pat(&fake, &token, runner(&[]));
+        let mut first = plan().start();
+        first.until_state("idle");
+        let id = local_id(&first).unwrap();
+        fake.change(id, |runner| runner.busy = true);
+        fake.take_log();
+        let mut second = kind(plan(), just_in_time).start();
+        second.until_log("event=restart_scheduled reason=registration_failed");
+        let says =
+            format!("runner {NAME} (id {id}) is somebody else's and runs a job, so it is not replaced");
+        assert!(second.log().contains(&says), "{}", second.log());
+        let wrote = asked(&fake);
+        assert!(
+            !wrote.iter().any(|line| line.contains("registration-token") || line.starts_with("DELETE")),
+            "{wrote:?}"
+        );
+        assert_eq!(kinds(&second), "");
+        // It has had its job, and only listens.
+        fake.change(id, |runner| runner.busy = false);
+        second.until_log("and is online, so it is not replaced");
+        assert_eq!(fake.runners().iter().map(|runner| runner.id).collect::<Vec<_>>(), [id]);
+        assert_eq!(first.stop(), 0, "{}", first.log());
+        assert!(first.log().contains("event=deregistered how=api"), "{}", first.log());
+        second.until_within(Duration::from_secs(60), "the name is free", |s| s.state() == "idle");
+        let ids: Vec<u64> = fake.runners().iter().map(|runner| runner.id).collect();
+        assert!(ids.len() == 1 && ids[0] > id, "{ids:?}");
+        assert_eq!(second.stop(), 0);
+        assert!(fake.runners().is_empty() && fake.violations().is_empty());
+    }
+}
+
+#[test]
+fn the_wait_for_a_runner_of_our_name_ends_with_69_and_costs_it_nothing() {
+    require!("namespace", "python3");
+    for just_in_time in [false, true] {
+        let (fake, token) = repository();
+        let other = fake.add_runner(NAME, &["theirs"]);
+        let plan = kind(with_pat(&fake, &token, runner(&[])), just_in_time);
+        let mut s = plan.env("RUNNER_MAX_RESTARTS", "1").start();
+        assert_eq!(s.exit_code(), 69, "{}", s.log());
+        assert_eq!(s.log().matches("so it is not replaced").count(), 2, "{}", s.log());
+        let left = fake.runners();
+        assert!(left.len() == 1 && left[0].id == other && left[0].labels == ["theirs"], "{left:?}");
+    }
+}
+
+#[test]
+fn the_place_of_a_runner_that_is_gone_and_our_own_are_taken_at_once() {
+    require!("namespace", "python3");
+    for just_in_time in [false, true] {
+        let (fake, token) = repository();
+        let gone = fake.add_leftover(NAME, &[]);
+        let plan = || kind(with_pat(&fake, &token, runner(&[])), just_in_time);
+        let mut s = plan().start();
+        s.until_state("idle");
+        let ours = fake.runners()[0].id;
+        assert!(fake.runners().len() == 1 && ours != gone);
+        s.signal(nix::sys::signal::Signal::SIGKILL);
+        s.exit_code();
+        // GitHub has not noticed yet, and the new container has none of the old one's files but the state.
+        assert!(fake.runners()[0].online);
+        std::fs::remove_file(s.path("runner/.runner")).unwrap_or_default();
+        let mut next = plan().in_dir_of(&s).start();
+        next.until_state("idle");
+        assert!(!next.log().contains("event=registration_failed"), "{}", next.log());
+        assert_ne!(fake.runners()[0].id, ours);
+        assert_eq!(next.stop(), 0);
+        assert!(fake.runners().is_empty());
+    }
+}
+
+#[test]
+fn whoever_has_taken_our_place_keeps_it_when_we_leave() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[])).start();
+    s.until_state("idle");
+    let registration = fake.registration_token();
+    // By a registration token, which can look at nobody.
+    let other = fake.register(NAME, &["theirs"], &registration).unwrap();
+    assert_eq!(s.stop(), 0);
+    assert_eq!(fake.runners().iter().map(|runner| runner.id).collect::<Vec<_>>(), [other], "{}", s.log());
+    assert!(s.log().contains("event=deregistered how=already_gone"), "{}", s.log());
+}
+
+#[test]
+fn a_registration_cut_off_while_another_takes_the_name_costs_that_one_nothing() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let mut s = with_pat(&fake, &token, runner(&[])).env("CONFIG_SH_WAITS", "1").start();
+    s.until("config.sh runs", |s| kinds(s) == "R");
+    let other = fake.add_runner(NAME, &["theirs"]);
+    assert_eq!(s.stop(), 0);
+    assert_eq!(fake.runners().iter().map(|runner| runner.id).collect::<Vec<_>>(), [other], "{}", s.log());
+    assert!(s.log().contains("our registration was cut off before it was known"), "{}", s.log());
+}
+
+#[test]
+fn a_one_job_runner_that_gets_none_is_removed_and_leaves_with_0() {
+    require!("namespace", "python3");
+    let short = |plan: Plan| plan.env("RUNNER_IDLE_TIMEOUT", "1s");
+    let (fake, token) = repository();
+    let plan = || short(with_pat(&fake, &token, runner(&[])));
+    for (plan, removals) in [
+        (plan().env("RUNNER_EPHEMERAL", "true"), 1),
+        (plan().env("RUNNER_JIT", "true"), 1),
+        (short(at(&fake, runner(&[])).env("ACTIONS_RUNNER_INPUT_JITCONFIG", &jit_config())), 0),
+    ] {
+        fake.take_log();
+        let mut s = plan.start();
+        assert_eq!(s.exit_code(), 0, "{}", s.log());
+        assert!(s.log().contains("event=no_job_came waited_seconds=1"), "{}", s.log());
+        assert!(s.log().contains("event=finished reason=no_job code=0"), "{}", s.log());
+        let deleted = asked(&fake).iter().filter(|line| line.starts_with("DELETE")).count();
+        assert_eq!((deleted, fake.runners().len()), (removals, 0), "{}", s.log());
+    }
+}
+
+#[test]
+fn github_s_word_that_it_runs_a_job_keeps_a_runner_that_has_waited_long_enough() {
+    require!("namespace", "python3");
+    let (fake, token) = repository();
+    let plan = with_pat(&fake, &token, runner(&[json!({ "idle_ms": 2500 }), job("late", 300)]));
+    let plan = plan.env("RUNNER_EPHEMERAL", "true").env("RUNNER_IDLE_TIMEOUT", "2s");
+    // On its way, and the listener has not said so.
+    fake.script(Endpoint::DeleteRunner, [Play::status(422, "is still running a job")]);
+    let mut s = plan.start();
+    s.until_log("event=removal_put_off");
+    assert_eq!(s.exit_code(), 0, "{}", s.log());
+    assert_eq!(s.results(), ["success"], "{}", s.log());
+    assert!(s.log().contains("event=finished reason=ephemeral_done code=0"), "{}", s.log());
 }

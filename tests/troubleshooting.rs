@@ -42,6 +42,7 @@ const EXEMPT: &[(&str, &str)] = &[
     ("a just-in-time configuration is given already", "the reason in a warning"),
     ("it needs GITHUB_TOKEN or a GitHub App", "the reason in a warning"),
     (" mints its own", "the reason in a warning"),
+    ("only a runner with RUNNER_EPHEMERAL leaves", "the reason in a warning"),
     ("APP_ID and APP_PRIVATE_KEY are not set", "the reason in a warning"),
     ("RUNNER_SCOPE asks for ", "the reason in a warning"),
     ("a repository has no runner groups", "the reason in a warning"),

@@ -38,6 +38,7 @@ complete -c runner-init -n "__fish_runner_init_needs_command" -a "check" -d 'Val
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "demo" -d 'Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "metrics" -d 'Print the metric reference as Markdown'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "cache" -d 'For the steps of a job: record what a cache had; exits 0, recorded or not'
+complete -c runner-init -n "__fish_runner_init_needs_command" -a "copy-self" -d 'Copy this program into DIR, for another container that mounts it, as ARC\'s values in `compose/kubernetes/arc` do'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "help" -d 'Print this help'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "version" -d 'Print the version'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "hook" -d 'What our job hooks call'
@@ -54,6 +55,7 @@ complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -s h -l he
 complete -c runner-init -n "__fish_runner_init_using_subcommand metrics" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand cache" -l type -d 'Which cache, such as npm' -r
 complete -c runner-init -n "__fish_runner_init_using_subcommand cache" -s h -l help -d 'Print help'
+complete -c runner-init -n "__fish_runner_init_using_subcommand copy-self" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand help" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand version" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand hook" -s h -l help -d 'Print help'

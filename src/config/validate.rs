@@ -67,6 +67,12 @@ fn registration(resolved: &mut Resolved, credential: Option<&Credential>) {
     if let Some(why) = why {
         resolved.ignore(&vars::RUNNER_STATUS_CHECK_INTERVAL, why);
     }
+    if resolved.get(&vars::RUNNER_EPHEMERAL) == Some(false) {
+        resolved.ignore(
+            &vars::RUNNER_IDLE_TIMEOUT,
+            "only a runner with RUNNER_EPHEMERAL leaves for want of a job",
+        );
+    }
 }
 
 /// What a list written in another way leaves in a label, which then no job asks for.

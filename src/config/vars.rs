@@ -185,6 +185,9 @@ vars! {
     RUNNER_DRAIN_TIMEOUT: Duration = |text| duration(text, 0..=LONGEST),
         rule("what RUNNER_STOP_GRACE leaves"),
         aliases(&[alias("RUNNER_GRACEFUL_STOP_TIMEOUT", ARC)]);
+    /// How long a runner that takes one job waits for it; then it is removed at GitHub and leaves with 0. 0 waits
+    /// for ever. Needs RUNNER_EPHEMERAL or a just-in-time configuration.
+    RUNNER_IDLE_TIMEOUT: Duration = |text| interval(text, 1..=LONGEST), default("0s");
     /// Consecutive restarts without a session before giving up; 0 never restarts.
     RUNNER_MAX_RESTARTS: Option<u32> = limit, default("10");
     /// Leave the registration behind when the runner leaves, for the next start with the same RUNNER_DIR.

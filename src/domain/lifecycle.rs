@@ -1,6 +1,7 @@
 //! One table says what the supervisor does: `match (phase, input)`, time in as an argument, deadline out as a value.
 
 mod connection;
+mod idle;
 mod leaving;
 mod messages;
 mod mute;
@@ -20,6 +21,7 @@ use super::notice::Notice;
 use super::restart::{LastWord, RestartReason, StopReason};
 use super::status::State;
 use connection::Connection;
+use idle::Idle;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -88,6 +90,8 @@ pub struct Lifecycle {
     late_job: bool,
     /// The newest job, as one that may be the only one.
     one_job: OneJob,
+    /// How long it has waited for that.
+    idle: Idle,
     registration: RegistrationState,
     /// How often in a row GitHub has contradicted what we believe of the session.
     disagreements: u32,
@@ -119,6 +123,7 @@ impl Lifecycle {
             failures: 0,
             late_job: false,
             one_job: OneJob::Awaited,
+            idle: Idle::default(),
             registration: if settings.registers {
                 RegistrationState::Absent
             } else {
@@ -145,7 +150,7 @@ impl Lifecycle {
             Phase::Stopping(climb) => Some(climb.next()),
             Phase::Draining { until, settle } => [until, settle].into_iter().flatten().min(),
             Phase::Running => {
-                let idle = [self.ghost.map(|(_, until)| until), self.ask_at];
+                let idle = [self.ghost.map(|(_, until)| until), self.ask_at, self.idle.next()];
                 let idle = idle.into_iter().filter(|_| self.jobs.taken().is_none());
                 idle.chain([self.connection.next_deadline()]).flatten().min()
             }
@@ -197,6 +202,7 @@ impl Lifecycle {
                 actions.extend(self.leave(stop, code));
                 actions
             }
+            (Phase::Running, Input::Deregistered(removal)) => self.unwanted(&removal, now),
             (Phase::Running, Input::Status(standing)) => self.asked(standing, now),
             // The answer to what was given up meanwhile.
             (_, Input::Registered(_) | Input::NotRegistered(_) | Input::Deregistered(_)) => Vec::new(),

@@ -137,6 +137,16 @@ pub enum Notice {
     Unlabelled(Result<(), String>),
     /// We believe that we are idle and online; GitHub says otherwise.
     StandingDisagreed(RunnerStatus),
+    /// Nobody gave a one-job runner its job in time.
+    NoJobCame {
+        /// How long it has waited.
+        waited: Duration,
+    },
+    /// It could not be removed for that, and waits on.
+    RemovalPutOff {
+        /// Why.
+        says: String,
+    },
     /// The registration is being removed.
     DeregistrationStarted,
     /// What became of it.

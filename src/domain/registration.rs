@@ -84,6 +84,45 @@ pub struct RegistrationFault {
     pub says: String,
 }
 
+/// A runner that has our name at GitHub, looked at before it is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namesake {
+    /// Its id.
+    pub id: u64,
+    /// Somebody listens for it.
+    pub online: bool,
+    /// It runs a job.
+    pub busy: bool,
+}
+
+impl Namesake {
+    /// Its id is the one GitHub has told us of ours, or nobody is there any more: then its place may be taken. Whoever lives is
+    /// waited for; GitHub notices within minutes that a runner is gone, and a lost job's end within a quarter of an hour.
+    ///
+    /// # Errors
+    /// It lives, and is not ours.
+    pub fn may_be_replaced(self, ours: &Trace, name: &str) -> Result<(), RegistrationFault> {
+        let is_ours = matches!(ours, Trace::Made { id, .. } if *id == self.id);
+        let what = match self {
+            _ if is_ours => return Ok(()),
+            Namesake { busy: true, .. } => "runs a job",
+            Namesake { online: true, .. } => "is online",
+            Namesake { online: false, busy: false, .. } => return Ok(()),
+        };
+        let says = format!(
+            "runner {name} (id {}) is somebody else's and {what}, so it is not replaced: wait until it has left, or give each \
+             runner a RUNNER_NAME of its own",
+            self.id
+        );
+        Err(RegistrationFault { retry: true, says })
+    }
+
+    /// A registration that was cut off before it was known has never had a session.
+    pub fn has_lived(self) -> bool {
+        self.online || self.busy
+    }
+}
+
 /// What GitHub says of our own runner when it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunnerStatus {
@@ -147,4 +186,29 @@ pub enum Removal {
     NeverMade,
     /// It is still there; one line on why, and what will become of it.
     LeftBehind(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lives_and_is_not_ours_is_waited_for() {
+        let made = |id| Trace::Made { id, name: "n".into() };
+        for (online, busy, traces) in [
+            (false, false, [true, true, true, true]),
+            (true, false, [false, false, false, true]),
+            (true, true, [false, false, false, true]),
+            // Its connection is lost, and its job may go on.
+            (false, true, [false, false, false, true]),
+        ] {
+            let other = Namesake { id: 7, online, busy };
+            let ours = [Trace::None, Trace::Named, made(8), made(7)];
+            for (ours, may) in ours.iter().zip(traces) {
+                let answer = other.may_be_replaced(ours, "n");
+                assert_eq!(answer.is_ok(), may, "{other:?} {ours:?}");
+                assert!(answer.err().is_none_or(|fault| fault.retry && fault.says.contains("(id 7)")));
+            }
+        }
+    }
 }

@@ -136,6 +136,8 @@ pub enum StopReason {
     Disagreed,
     /// It has closed its output: it is launched again.
     Muted,
+    /// Nobody gave a one-job runner its job in time.
+    NoJob,
 }
 
 impl StopReason {
@@ -156,6 +158,7 @@ impl StopReason {
             StopReason::Unregistered => "unregistered",
             StopReason::Disagreed => "disagreed",
             StopReason::Muted => "muted",
+            StopReason::NoJob => "no_job",
         }
     }
 }

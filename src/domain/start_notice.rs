@@ -60,6 +60,15 @@ pub enum StartNotice {
         /// What to do.
         says: &'static str,
     },
+    /// Another supervisor has the job log, and is given time to leave.
+    JobLogInUse {
+        /// The job log.
+        path: PathBuf,
+        /// How long, in seconds.
+        at_most: u64,
+        /// Which variable says so.
+        variable: &'static str,
+    },
     /// The directory of the jobs' logs could not be made; the worker makes it too.
     PagesNotMade {
         /// What the system said.

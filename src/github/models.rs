@@ -1,6 +1,7 @@
 //! What GitHub answers, as far as it is used: unknown fields are ignored, secrets go straight into [`Secret`].
 
 use crate::config::Secret;
+use crate::domain::registration::Namesake;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
@@ -30,6 +31,13 @@ pub struct Runner {
     /// All its labels.
     #[serde(default)]
     pub labels: Vec<Label>,
+}
+
+impl Runner {
+    /// As whoever wants its name sees it.
+    pub fn namesake(&self) -> Namesake {
+        Namesake { id: self.id, online: self.status == "online", busy: self.busy }
+    }
 }
 
 /// Whether a label can be taken away.

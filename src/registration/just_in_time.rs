@@ -9,6 +9,20 @@ use tokio::time::Instant;
 
 const DEFAULT_GROUP: u64 = 1;
 
+/// Why there is no configuration.
+enum NotMade {
+    /// GitHub's answer.
+    Call(ApiError),
+    /// Somebody who lives has our name.
+    Taken(RegistrationFault),
+}
+
+impl From<ApiError> for NotMade {
+    fn from(error: ApiError) -> NotMade {
+        NotMade::Call(error)
+    }
+}
+
 impl Registrar {
     /// A runner made by the API, and what the listener takes to be it.
     pub(super) async fn jit(&self) -> Result<Secret, RegistrationFault> {
@@ -26,34 +40,41 @@ impl Registrar {
             group: group.unwrap_or(DEFAULT_GROUP),
             work_dir: self.wish.work_dir.clone(),
         };
+        let before = self.identity.get();
         self.identity.set(Trace::Named).await;
-        let made = self.make(client, &runner, deadline).await;
+        let made = self.make(client, &runner, &before, deadline).await;
         let trace = match &made {
             Ok(made) => Trace::Made { id: made.runner.id, name: runner.name.clone() },
             // The answer was lost, not the runner.
-            Err(error) if self.wish.replace && from_api(error).retry => Trace::Named,
-            Err(_) => Trace::None,
+            Err(NotMade::Call(error)) if self.wish.replace && from_api(error).retry => Trace::Named,
+            Err(NotMade::Call(_) | NotMade::Taken(_)) => Trace::None,
         };
         self.identity.set(trace).await;
-        Ok(made.map_err(|error| from_api(&error))?.encoded)
+        match made {
+            Ok(made) => Ok(made.encoded),
+            Err(NotMade::Call(error)) => Err(from_api(&error)),
+            Err(NotMade::Taken(fault)) => Err(fault),
+        }
     }
 
     /// Takes the place of a runner of the same name, as `config.sh --replace` does: one whose container was killed, or one
-    /// that an attempt has made whose answer was lost. GitHub does not delete one that runs a job.
+    /// that an attempt has made whose answer was lost. `before` is who was ours until now.
     async fn make(
         &self,
         client: &Client,
         runner: &NewRunner,
+        before: &Trace,
         deadline: Instant,
-    ) -> Result<JitConfig, ApiError> {
+    ) -> Result<JitConfig, NotMade> {
         match client.jit_config(runner, deadline).await {
             Err(error) if error.kind == ErrorKind::Conflict && self.wish.replace => {
                 if let Some(other) = client.find_runner(&runner.name, deadline).await? {
+                    other.namesake().may_be_replaced(before, &runner.name).map_err(NotMade::Taken)?;
                     client.delete_runner(other.id, deadline).await?;
                 }
-                client.jit_config(runner, deadline).await
+                Ok(client.jit_config(runner, deadline).await?)
             }
-            outcome => outcome,
+            outcome => Ok(outcome?),
         }
     }
 

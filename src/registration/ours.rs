@@ -96,7 +96,7 @@ impl Registrar {
     pub(super) async fn ours(&self, client: &Client, deadline: Instant) -> Result<Runner, Unproven> {
         match self.identity.get() {
             Trace::None | Trace::Named => Err(Unproven::Nobody),
-            Trace::Enrolled => self.find(client, deadline).await?.ok_or(Unproven::Gone),
+            Trace::Enrolled => self.find(client, deadline).await,
             Trace::Made { id, name } => match client.runner(id, deadline).await? {
                 Some(runner) if runner.name == name => Ok(runner),
                 Some(runner) => Err(Unproven::Foreign(format!(
@@ -113,12 +113,17 @@ impl Registrar {
         self.ours(client, deadline).await.map(|runner| runner.id)
     }
 
-    /// The runner of our name, which `config.sh` has registered; its id is remembered.
-    pub(super) async fn find(&self, client: &Client, deadline: Instant) -> Result<Option<Runner>, ApiError> {
-        let found = client.find_runner(&self.wish.name, deadline).await?;
-        if let Some(runner) = &found {
-            self.identity.set(Trace::Made { id: runner.id, name: runner.name.clone() }).await;
+    /// The runner of our name, which `config.sh` has registered, unless another has taken its place since; its id is remembered.
+    async fn find(&self, client: &Client, deadline: Instant) -> Result<Runner, Unproven> {
+        let found = client.find_runner(&self.wish.name, deadline).await?.ok_or(Unproven::Gone)?;
+        let registered = self.local().await.flatten().and_then(|file| file.id);
+        if let Some(id) = registered.filter(|id| *id != found.id) {
+            return Err(Unproven::Foreign(format!(
+                "{} is runner {} at GitHub, and .runner says {id}: it may be somebody else's",
+                found.name, found.id
+            )));
         }
+        self.identity.set(Trace::Made { id: found.id, name: found.name.clone() }).await;
         Ok(found)
     }
 

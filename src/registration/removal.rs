@@ -46,6 +46,13 @@ impl Registrar {
                         self.wish.name
                     ));
                 }
+                Ok(Some(other)) if other.namesake().has_lived() => {
+                    return Removal::LeftBehind(format!(
+                        "runner {} (id {}) is somebody else's: it is online or runs a job, and our registration was cut off \
+                         before it was known",
+                        other.name, other.id
+                    ));
+                }
                 // It was cut off before it had any effect: whom GitHub does not know was never there.
                 Ok(None) => {
                     let _ = self.forget().await;

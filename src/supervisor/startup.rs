@@ -14,6 +14,7 @@ use super::job_keeper::JobKeeper;
 use super::job_log::JobLog;
 use super::listener::ListenerProcess;
 use super::odd_files::OddFiles;
+use super::predecessor::open_job_log;
 use super::preparation::Preparation;
 use super::runner::{self, FoundRunner};
 use super::sampler::Sampler;
@@ -25,11 +26,12 @@ use crate::domain::event::Now;
 use crate::domain::identity::Identity;
 use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::totals::Bounds;
+use crate::exit_code::ExitCode;
 use crate::http::server;
 use crate::sys::child::Output;
 use crate::sys::disk_thread;
 use crate::sys::journal;
-use crate::sys::journal_writer::{self, JournalWriter, Opened};
+use crate::sys::journal_writer::JournalWriter;
 use crate::sys::signals::Signals;
 use crate::sys::stdio::OutputWriter;
 use crate::telemetry::emit::{ApiMeter, Telemetry};
@@ -90,18 +92,23 @@ pub(crate) struct Setup {
     pub outlets: [OutputWriter; 2],
 }
 
-pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Result<Supervisor, StartError> {
+/// The exit code of one that was asked to go before it could begin.
+pub(super) const ASKED_TO_GO: i32 = ExitCode::Done.code();
+
+/// `None` if it was asked to go before it could begin.
+pub(super) async fn begin(
+    Setup { config, environment, tcp, outlets }: Setup,
+) -> Result<Option<Supervisor>, StartError> {
     let os = |what| move |source| StartError::Os { what, source };
-    let signals = Signals::catch().map_err(os("the signal handlers"))?;
+    let mut signals = Signals::catch().map_err(os("the signal handlers"))?;
     let FoundRunner { mut launch, work_dir, files, odd } = find_in_time(&config, environment)?;
     let job_hooks = JobHooks::open(&config, &mut launch, &files.dir);
     let clock = Clock::start();
     let now = clock.now();
 
     let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
-    let (journal, found) = match journal_writer::open(&settings).map_err(StartError::JobLog)? {
-        Opened::Log(journal, replay) => (Some(journal), Ok(replay)),
-        Opened::Unusable(detail) => (None, Err(detail)),
+    let Some((journal, found)) = open_job_log(&config, &settings, &mut signals).await? else {
+        return Ok(None);
     };
     let identity = Arc::new(identity(&config, now.utc));
     let exporter = Exporter::install(&identity, &settings.bounds).map_err(StartError::Registry)?;
@@ -148,7 +155,7 @@ pub(super) fn begin(Setup { config, environment, tcp, outlets }: Setup) -> Resul
     let space = supervisor.sampler.space().now();
     let effects = supervisor.sampler.handle(space, clock.now(), supervisor.listener.output());
     supervisor.apply(effects);
-    Ok(supervisor)
+    Ok(Some(supervisor))
 }
 
 /// The runner's directory may lie on a file system that hangs, and then nobody would be left to hear a stop.
@@ -194,6 +201,7 @@ fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: boo
         registers,
         reregisters: can_ask,
         one_job: config.runner.ephemeral || config.registration.jit,
+        idle: config.lifecycle.idle_timeout,
         check_every: check_every.filter(|_| can_ask),
         look_every: can_ask.then(|| check_every.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)),
         removal: (registers && !config.registration.keep).then_some(budget.deregistration),

@@ -95,6 +95,8 @@ impl Telemetry {
             Notice::RegistrationFailed(fault) => around::registration_failed(fault),
             Notice::Unlabelled(outcome) => unlabelled(outcome),
             Notice::StandingDisagreed(standing) => standing_disagreed(*standing),
+            Notice::NoJobCame { waited } => info!(event = "no_job_came", waited_seconds = waited.as_secs()),
+            Notice::RemovalPutOff { says } => warn!(event = "removal_put_off", says),
             Notice::DeregistrationStarted => info!(event = "deregistration_started"),
             Notice::Deregistered(removal) => deregistered(removal),
             Notice::LineDoubted(doubt) => warn!(event = "line_doubted", why = doubt.as_str()),

@@ -15,13 +15,14 @@ macro_rules! docker {
     };
 }
 
-/// Why a test that needs these cannot run here: `compose`, `buildx`, `engine`, or `servers`, the programs of the stand-ins.
+/// Why a test that needs these cannot run here: `compose`, `buildx`, `engine`, `podman`, or `servers`, the programs of the stand-ins.
 pub(crate) fn missing(needs: &[&str]) -> Option<String> {
     let answers = |args: &[&str]| command().args(args).output().is_ok_and(|out| out.status.success());
     let silent =
         |need: &str, args: &[&str]| (!answers(args)).then(|| format!("docker {need} does not answer"));
     needs.iter().find_map(|need| match *need {
         "servers" => crate::ns::missing(&crate::servers::PROGRAMS),
+        "podman" => crate::ns::missing(&["podman"]),
         "engine" => silent(need, &["version", "--format", "{{.Server.Version}}"]),
         plugin => silent(need, &[plugin, "version"]),
     })

@@ -291,7 +291,8 @@ fn a_fault_that_stays_is_no_restart_storm() {
 #[test]
 fn a_second_runner_on_the_same_state_is_refused_before_it_works_in_the_same_place() {
     docker!("compose", "buildx", "engine");
-    let project = Project::new(&["standard"]).env("RESTART_POLICY", "no").up(&["--scale", "standard=2"]);
+    let short = Project::new(&["standard"]).env("RESTART_POLICY", "no").env("RUNNER_STOP_GRACE", "10s");
+    let project = short.up(&["--scale", "standard=2"]);
     let both = project.all("standard");
     let has_ended = |runner: &&Container| runner.inspect()["State"]["Status"] == "exited";
     wait_until(LONG, "one of them leaves", || both.iter().any(|runner| has_ended(&runner)));

@@ -21,6 +21,7 @@ mod image;
 mod looks;
 mod monitoring;
 mod others;
+mod podman;
 mod project;
 mod servers;
 mod stack;

@@ -197,14 +197,15 @@ fn a_swarm_updates_runners_under_their_jobs_and_none_is_lost() {
         assert!(page.contains(&format!("runner_name=\"{}\"", slot(runner))), "{page}");
         assert!(slot(runner).starts_with(&stack.service()));
     }
-    // Two of one name and state: the new one is refused before GitHub is asked, and the old ones go on.
+    // Two of one name and state: the new one waits before GitHub is asked, is not healthy meanwhile, and the old ones go on.
     stack.update("start-first");
     stack.until_update_is("paused");
     assert!(stack.running().is_superset(&after));
-    let refused = stack.containers(Some("exited")).into_iter().find(|one| one.exit_code() == 64);
-    let said = refused.expect("the new one was refused").said();
-    assert!(said.contains("is in use by another supervisor"), "{said}");
-    assert!(!said.contains("event=registration_started"), "{said}");
+    let is_new = |one: &Container| !after.contains(&one.0) && !before.contains(&one.0);
+    let new: Vec<String> =
+        stack.containers(None).iter().filter(|one| is_new(one)).map(Container::said).collect();
+    assert!(new.iter().any(|said| said.contains("event=job_log_in_use")), "{new:?}");
+    assert!(!new.iter().any(|said| said.contains("event=registration_started")), "{new:?}");
     drop(stack);
     each_job_has_a_container_of_its_own();
 }

@@ -49,6 +49,22 @@ fn it_registers_with_the_archive_s_own_config_sh() {
     assert_eq!(c.stop(10).1, 0, "{}", c.log());
 }
 
+/// ARC's default command, and what the init container of its dind mode does.
+#[test]
+fn what_arc_looks_for_in_an_image_is_there() {
+    require_engine!();
+    for name in IMAGES {
+        let c = Container::create(name, &["--entrypoint", "/home/runner/run.sh"], launches(&[&[]]));
+        c.start();
+        c.until_ready();
+        assert_eq!(c.stop(10).1, 0, "{name}");
+        let copy = "cp -r /home/runner/externals/. /tmp/externals && ls /tmp/externals/";
+        let (code, said, why) = attempt(&["run", "--rm", "--entrypoint", "bash", &image(name), "-c", copy]);
+        assert_eq!(code, 0, "{name}: {why}");
+        assert!(said.contains("node"), "{name}: {said}");
+    }
+}
+
 #[test]
 fn it_is_ready_soon() {
     require_engine!();

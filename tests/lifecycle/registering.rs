@@ -49,7 +49,7 @@ pub fn stop(world: &World) {
             world.fake.script(Endpoint::JitConfig, [Play::Hang]);
             let mut s = world.start(&[], &[]);
             s.until("GitHub is asked", |_| !world.fake.take_log().is_empty());
-            world.fake.add_runner(NAME, &["gpu"]);
+            world.fake.add_leftover(NAME, &["gpu"]);
             world.phase(&mut s, "registering");
             s.signal(SIGTERM);
             world.ended(&mut s, 0, &[], Left::Nobody);
@@ -75,7 +75,7 @@ pub fn fails_then_succeeds(world: &World) {
             world.fake.script(Endpoint::JitConfig, [LOST]);
             let mut s = world.start(&[launch(&[])], &[]);
             s.until_log("event=registration_failed");
-            world.fake.add_runner(NAME, &["gpu"]);
+            world.fake.add_leftover(NAME, &["gpu"]);
             s
         }
         Credential::Jit => {
@@ -113,7 +113,7 @@ pub fn gives_up(world: &World) {
             world.fake.script(Endpoint::JitConfig, [LOST, LOST]);
             let mut s = world.start(&[], &once);
             s.until_log("event=registration_failed");
-            world.fake.add_runner(NAME, &["gpu"]);
+            world.fake.add_leftover(NAME, &["gpu"]);
             world.phase(&mut s, "backoff");
             world.ended(&mut s, 69, &[], Left::Nobody);
         }

@@ -73,6 +73,7 @@ pub fn ten_lives_leave_nobody_behind(world: &World) {
                 s.until("its job is on disk", |s| end == End::Killed || written(s));
                 s.signal(SIGKILL);
                 s.exit_code();
+                world.fake.notice_that_all_are_gone();
                 // A container that has had a job is none for another ephemeral runner.
                 container = (end == End::KilledBusy && !world.case.is_ephemeral()).then_some(s);
                 continue;

@@ -39,6 +39,7 @@ impl Stage {
             registers: false,
             reregisters: false,
             one_job: false,
+            idle: None,
             check_every: None,
             look_every: None,
             removal: None,

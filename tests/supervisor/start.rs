@@ -21,13 +21,23 @@ fn a_job_log_that_another_supervisor_writes() {
     first.until_state("idle");
     let path = first.path("state/jobs.log");
     let path = path.to_str().expect("UTF-8");
-    let second = runner(&[]).env("JOBS_LOG", path).start();
-    refuses(second, 64, &["runner-init: JOBS_LOG: ", path]);
+    let beside = || runner(&[]).env("JOBS_LOG", path);
+    let waits = "event=job_log_in_use path=";
+    // One that stays is no predecessor.
+    let second = beside().env("RUNNER_STOP_GRACE", "1s").start_unseen();
+    refuses(second, 64, &[waits, "at_most_seconds=1 ", "runner-init: JOBS_LOG: ", path]);
+    let mut asked_to_go = beside().start_unseen();
+    asked_to_go.until_log(waits);
+    assert_eq!(asked_to_go.stop(), 0);
+    assert!(!asked_to_go.log().contains("event=listener_started"), "{}", asked_to_go.log());
+    // As an update would: the new one is there before the old one is told to go.
+    let mut third = beside().start_unseen();
+    third.until_log(waits);
     assert_eq!(first.state(), "idle");
+    assert!(!third.log().contains("event=listener_started"), "{}", third.log());
     assert_eq!(first.stop(), 0);
-    // The lock goes with its holder, so the next one may have it.
-    let mut third = runner(&[]).env("JOBS_LOG", path).start();
-    third.until_state("idle");
+    third.until_log("event=session_created");
+    assert_eq!(third.stop(), 0);
 }
 
 #[test]

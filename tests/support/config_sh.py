@@ -65,6 +65,8 @@ def configure():
     runner["agentId"] = answer["id"]
     with open(".runner", "w", encoding="utf-8-sig") as file:
         json.dump(runner, file)
+    # The listener comes next.
+    post("/sim/listens", {"id": answer["id"]})
 
 
 def remove():

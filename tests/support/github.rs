@@ -232,6 +232,20 @@ impl Fake {
         self.state().add_runner(name, labels.iter().map(|label| (*label).to_owned()).collect(), false)
     }
 
+    /// Puts a runner there that nobody listens for: its registration was cut off, or its container is gone.
+    pub fn add_leftover(&self, name: &str, labels: &[&str]) -> u64 {
+        let id = self.add_runner(name, labels);
+        self.change(id, |runner| runner.online = false);
+        id
+    }
+
+    /// It has noticed that nobody listens for any of its runners.
+    pub fn notice_that_all_are_gone(&self) {
+        for runner in &mut self.state().runners {
+            (runner.online, runner.busy) = (false, false);
+        }
+    }
+
     /// Changes the runner of this id, if it is there.
     pub fn change(&self, id: u64, change: impl FnOnce(&mut FakeRunner)) {
         if let Some(runner) = self.state().runners.iter_mut().find(|runner| runner.id == id) {

@@ -307,6 +307,13 @@ impl State {
         ok(201, json!({"runner": runner, "encoded_jit_config": encoded}))
     }
 
+    /// Somebody listens for it, or nobody does yet.
+    pub fn listens(&mut self, id: u64, online: bool) {
+        if let Some(runner) = self.runners.iter_mut().find(|runner| runner.id == id) {
+            runner.online = online;
+        }
+    }
+
     fn runner(&self, id: u64) -> Option<&FakeRunner> {
         self.runners.iter().find(|runner| runner.id == id)
     }

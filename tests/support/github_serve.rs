@@ -151,7 +151,14 @@ fn side_door(state: &mut State, request: &Request) -> Reply {
     let outcome = match request.path.as_str() {
         "/sim/register" => state
             .register(&text("name"), labels, &text("token"), flag("ephemeral"), flag("replace"))
-            .map(|id| json!({ "id": id })),
+            .map(|id| {
+                state.listens(id, false);
+                json!({ "id": id })
+            }),
+        "/sim/listens" => {
+            state.listens(body["id"].as_u64().unwrap_or_default(), true);
+            Ok(json!({}))
+        }
         "/sim/remove" => state.remove(&text("token"), &text("name")).map(|()| json!({})),
         _ => Err(400),
     };

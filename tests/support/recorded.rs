@@ -137,6 +137,7 @@ fn settings() -> Settings {
         ladder: Ladder::within(Duration::from_secs(60), Duration::ZERO),
         update: Duration::from_secs(60),
         one_job: false,
+        idle: None,
         max_restarts: None,
         prepares: false,
         registers: false,

@@ -89,6 +89,7 @@ impl Lifecycle {
     /// The listener is launched, or has ended.
     pub(super) fn forget_session(&mut self) {
         (self.last_word, self.ask_at, self.disagreements) = (None, None, 0);
+        self.await_nothing();
         self.connection = Connection {
             refusals: self.connection.refusals,
             follows: self.connection.follows,
@@ -126,6 +127,7 @@ impl Lifecycle {
     fn alive(&mut self, now: Now) {
         self.connection.session = Session::Live;
         self.plan_questions(now);
+        self.await_job(now);
         if self.phase == Phase::Running {
             self.reason = "the session is live".into();
         }
@@ -138,6 +140,7 @@ impl Lifecycle {
             self.connection.polls.get_or_insert_default();
         }
         self.plan_questions(now);
+        self.await_nothing();
         self.reason = "the listener has lost its connection to GitHub".into();
         Notice::ConnectionLost { message }
     }
@@ -172,6 +175,8 @@ impl Lifecycle {
             self.look_for_work(now)
         } else if self.connection.next_deadline().is_some_and(|at| now.up >= at) {
             self.connection_is_proven(now)
+        } else if idle && self.idle.next().is_some_and(|at| now.up >= at) {
+            self.waited_in_vain(now)
         } else if idle && self.ask_at.is_some_and(|at| now.up >= at) {
             self.ask_at = self.ask_every().map(|every| now.up + every);
             vec![Action::AskStatus]

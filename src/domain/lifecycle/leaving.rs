@@ -102,6 +102,8 @@ impl Lifecycle {
         }
         let code = match (reason, exit) {
             (StopReason::Ghost, _) => 1,
+            // What was to happen has happened, whatever the listener says of a session that is gone.
+            (StopReason::NoJob, _) => 0,
             // Interrupted before the runtime had its handlers: what we asked for has happened.
             (_, Exit::Signal(SIGINT)) => 0,
             // Its session could not be deleted in time; of its job GitHub knows.

@@ -30,6 +30,8 @@ pub struct Settings {
     pub reregisters: bool,
     /// It takes one job, after which GitHub removes it and the listener its files; from any other they have been taken.
     pub one_job: bool,
+    /// How long a runner that takes one job waits for it, with a session; `None`: for ever.
+    pub idle: Option<Duration>,
     /// How often GitHub is asked what it thinks of us while we are idle; `None`: never.
     pub check_every: Option<Duration>,
     /// How often GitHub is asked whether the listener is back while it has lost its connection; `None`: it cannot be asked.

@@ -1,6 +1,7 @@
 //! The table, row by row; time is an argument, so nothing here waits.
 
 mod connection;
+mod idle;
 
 use super::*;
 use crate::domain::budget::Budget;
@@ -28,6 +29,7 @@ fn settings() -> Settings {
         registers: false,
         reregisters: false,
         one_job: false,
+        idle: None,
         check_every: None,
         look_every: None,
         removal: None,

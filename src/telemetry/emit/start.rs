@@ -24,6 +24,10 @@ pub fn tell_start(notice: &StartNotice) {
         StartNotice::LittleSharedMemory { path, bytes, says } => {
             warn!(event = "little_shared_memory", path, bytes, says);
         }
+        StartNotice::JobLogInUse { path, at_most, variable } => {
+            let says = "another supervisor has it: waiting for it to leave, and then leaving ourselves";
+            warn!(event = "job_log_in_use", path = %path.display(), at_most_seconds = at_most, variable, says);
+        }
         StartNotice::PagesNotMade { error } => debug!(event = "pages_not_made", error),
         StartNotice::JobLogsNotFollowed { error } => warn!(event = "job_logs_not_followed", error),
         StartNotice::JobHookLeftAlone { variable, says } => {

@@ -26,6 +26,7 @@ fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
         registers: false,
         reregisters: false,
         one_job: false,
+        idle: None,
         removal: None,
         seed: 1,
     };
