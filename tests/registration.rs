@@ -281,6 +281,13 @@ fn a_registration_cut_off_before_it_began_costs_nobody_of_the_same_name_his_own(
     assert_eq!(s.stop(), 0);
     assert_eq!(fake.runners().iter().map(|r| r.id).collect::<Vec<_>>(), [other], "theirs stays");
     assert!(s.log().contains("not removed by its name"), "{}", s.log());
+
+    fake.clear_runners();
+    let plan = with_pat(&fake, &token, runner(&[])).env("CONFIG_SH_WAITS", "1");
+    let mut s = plan.start();
+    s.until("config.sh runs", |s| kinds(s) == "R");
+    assert_eq!(s.stop(), 0);
+    assert!(s.log().contains("event=deregistered how=never_registered"), "{}", s.log());
 }
 
 #[test]
