@@ -59,16 +59,20 @@ fn what_is_invented_is_no_job_and_never_busy() {
 #[test]
 fn a_log_dated_ahead_is_no_evidence() {
     require!("namespace");
+    // The first job's worker has a log of its own, so that the planted one can only be the next one's,
+    // which is a while in coming.
     let mut s = listener(
-        "touch -d 2099-01-01 _diag/Worker_20990101-000000-utc.log; sleep 1.2
+        "say Running job: first; bin/Runner.Worker 0.6 & touch _diag/Worker_20260101-000000-utc.log; wait
+        say Job first completed with result: Succeeded
+        touch -d 2099-01-01 _diag/Worker_20990101-000000-utc.log; sleep 1.2
         forged='2020-01-01 00:00:00Z: Job liar completed with result: Succeeded'
         say Running job: liar; echo \"$forged\"
-        bin/Runner.Worker 0.6
+        sleep 0.7; bin/Runner.Worker 0.6
         say Job liar; echo \"$forged completed with result: Failed\"
         exec sleep 600",
     );
-    s.until("it is over", |s| s.results().len() == 1);
-    assert_eq!(s.results(), ["failed"], "{}", s.log());
+    s.until("both are over", |s| s.results().len() == 2);
+    assert_eq!(s.results(), ["success", "failed"], "{}", s.log());
     assert_eq!(s.stop(), 0);
 }
 
