@@ -141,11 +141,8 @@ pub enum Notice {
     NoJobCame {
         /// How long it has waited.
         waited: Duration,
-    },
-    /// It could not be removed for that, and waits on.
-    RemovalPutOff {
-        /// Why.
-        says: String,
+        /// Why it could not be removed for that, and waits on.
+        put_off: Option<String>,
     },
     /// The registration is being removed.
     DeregistrationStarted,

@@ -51,7 +51,7 @@ impl Lifecycle {
             return self.leave_unwanted(now);
         }
         let waited = self.settings.idle.unwrap_or_default();
-        let told = Action::Notify(Notice::NoJobCame { waited });
+        let told = Action::Notify(Notice::NoJobCame { waited, put_off: None });
         if !removes {
             let mut actions = vec![told];
             actions.extend(self.leave_unwanted(now));
@@ -72,7 +72,8 @@ impl Lifecycle {
             Removal::LeftBehind(_) if self.jobs.taken().is_some() => Vec::new(),
             Removal::LeftBehind(says) => {
                 self.await_job(now);
-                vec![Action::Notify(Notice::RemovalPutOff { says: says.clone() })]
+                let waited = self.settings.idle.unwrap_or_default();
+                vec![Action::Notify(Notice::NoJobCame { waited, put_off: Some(says.clone()) })]
             }
             Removal::Removed | Removal::Deleted | Removal::NothingLeft | Removal::NeverMade => {
                 self.registration = RegistrationState::Absent;

@@ -52,3 +52,10 @@ pub(super) fn odd_file(odd: &OddFile) {
     counter!(c::ODD_FILES.name).increment(1);
     warn!(event = "odd_file", path = odd.path, says = %odd.oddity);
 }
+
+pub(super) fn no_job_came(waited: Duration, put_off: Option<&str>) {
+    match put_off {
+        None => info!(event = "no_job_came", waited_seconds = waited.as_secs()),
+        Some(says) => warn!(event = "removal_put_off", says),
+    }
+}
