@@ -1,5 +1,6 @@
 //! One router, two doors: a TCP port for scrapers and people, a unix socket for our own health check; both only read.
 
+mod accept;
 pub mod api;
 pub mod client;
 mod eviction;
@@ -11,7 +12,7 @@ pub mod server;
 use crate::config::Secret;
 use crate::domain::identity::Identity;
 use crate::domain::status::{Status, Verdict, health, readiness};
-use crate::telemetry::exporter::{CONTENT_TYPE, Exporter};
+use crate::telemetry::exporter::{CONTENT_TYPE, Exporter, OPEN_METRICS};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -93,11 +94,17 @@ async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "not found\n").into_response()
 }
 
+const VARY: (header::HeaderName, &str) = (header::VARY, "accept, accept-encoding");
+
 /// The page as it was drawn, without a copy. Who asks for gzip in more than the one word is served by the layer.
 async fn metrics(State(view): State<View>, request: HeaderMap) -> Response {
     view.scrapes.note();
-    let text = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::VARY, "accept-encoding")];
-    if middleware::asks_for_gzip(&request) {
+    if accept::asks_for_open_metrics(&request) {
+        let body = Bytes::from_owner(view.exporter.page_open_metrics());
+        return ([(header::CONTENT_TYPE, OPEN_METRICS), VARY], body).into_response();
+    }
+    let text = [(header::CONTENT_TYPE, CONTENT_TYPE), VARY];
+    if accept::asks_for_gzip(&request) {
         let body = Bytes::from_owner(view.exporter.page_gzip());
         return (text, [(header::CONTENT_ENCODING, "gzip")], body).into_response();
     }

@@ -9,6 +9,8 @@ mod lints;
 mod ns;
 #[path = "support/promql.rs"]
 mod promql;
+#[path = "support/rules.rs"]
+mod rules;
 
 use dashboards::{Dashboard, How, Values, all, list};
 use lints::{BOARDS, LINTS};
@@ -86,13 +88,13 @@ const PLANTED: [Planted; 38] = [
         it.as_object_mut().expect("an object").remove("datasource");
     }),
     ("queries", "/panels/0/targets/0", |it| respell(it, ")", ") or vector( 0 )")),
-    ("queries", "/panels/9/targets/0", |it| respell(it, "$__rate_interval", "$__range")),
-    ("queries", "/panels/9/targets/0", |it| respell(it, "$__rate_interval", "$interval")),
+    ("queries", "/panels/9/targets/0", |it| respell(it, "$__interval", "$__range")),
+    ("queries", "/panels/9/targets/0", |it| respell(it, "$__interval", "$interval")),
     ("queries", "/panels/0/targets/0", |it| it["expr"] = json!("sum(github_runner_status)")),
     ("queries", "/panels/0/targets/1", |it| it["refId"] = json!("A")),
     ("queries", "/panels/8/targets/0", |it| it["format"] = json!("time_series")),
     ("names", "/panels/0/targets/0", |it| respell(it, "_status", "_online")),
-    ("names", "/panels/7/targets/0", |it| respell(it, "* 4", "* 3")),
+    ("names", "/panels/7/fieldConfig/defaults/mappings/0/options/4", |it| it["text"] = json!("idle")),
     ("colours", "/panels/0/fieldConfig/defaults/thresholds/steps/0", |it| it["color"] = json!("red")),
     ("colours", "/panels/9/fieldConfig/overrides/0/properties/0/value", |it| {
         it["fixedColor"] = json!("#0072B2");
@@ -190,8 +192,14 @@ fn every_metric_is_somewhere_or_left_out_for_a_reason() {
 #[test]
 fn prometheus_can_parse_every_expression() {
     require!("promtool");
-    let values =
-        Values { runner_type: ".+", runner_name: "a|b", rate_interval: "1m", range: "1d", interval: "15s" };
+    let values = Values {
+        runner_type: ".+",
+        runner_name: "a|b",
+        rate_interval: "1m",
+        range: "1d",
+        interval: "15s",
+        range_s: "86400",
+    };
     let boards = all();
     let expressions = boards.iter().flat_map(Dashboard::expressions);
     let rules: Vec<_> = expressions

@@ -186,7 +186,7 @@ fn a_killed_workers_go_and_the_runner_goes_on() {
     let bench = Bench::new("worker");
     let mut s = bench.runner(1).start();
     let all = until_inside(&mut s);
-    assert_eq!(swept(&s), (Some(0.0), Some(0.0)));
+    assert_eq!(swept(&s), (None, None));
     let worker = s.until_process("Runner.Worker");
     kill(Pid::from_raw(worker), Signal::SIGKILL).expect("it lives");
     until_gone(&s, &all);

@@ -138,8 +138,8 @@ type Break = fn(&mut Answers);
 /// What can be wrong, and the words that name it.
 const FAULTS: [(&str, Break); 12] = [
     ("POST is answered 200", |a| a.post = 200),
-    ("github_runner_restarts_total is missing", |a| {
-        a.metrics = change(&a.metrics, "github_runner_restarts_total", "github_runner_restarted_total");
+    ("github_runner_reconnects_total is missing", |a| {
+        a.metrics = change(&a.metrics, "github_runner_reconnects_total", "github_runner_reconnected_total");
     }),
     ("text format, strictly read: not a sample", |a| a.metrics.push_str("up\n")),
     ("a series twice", |a| {

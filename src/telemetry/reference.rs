@@ -1,14 +1,15 @@
 //! The catalogue as a document: what it says of a metric is what the registry says.
 
-use super::catalog::{ALL, Example, Metric, MetricLabel};
+use super::catalog::{self, ALL, Example, Metric, MetricLabel};
 use std::fmt::Write as _;
 
 /// `docs/PROMETHEUS_METRICS_REFERENCE.md`, whole.
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Metrics reference\n\nRendered by `runner-init metrics`; do not edit.\n\n\
-         Every series also carries `runner_name` and `runner_type`. What is unknown is absent, never 0; every counter with\n\
-         known label values starts at 0. `process_*` describes the supervisor's own process.\n\n\
+         Every series also carries `runner_name` and `runner_type`. What is unknown is absent, never 0. A counter with known label\n\
+         values starts at 0 with the process; a series of a family called *late* begins with its first happening, at 0 on one page, so\n\
+         that an idle runner has few series and `increase()` sees the first. `process_*` describes the supervisor's own process.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for metric in ALL {
@@ -20,7 +21,7 @@ pub fn markdown() -> String {
             metric.kind.as_str(),
             labels(metric),
             // Plain text: no underscore of it begins emphasis.
-            metric.help.replace(" _", " \\_")
+            metric.help.replace(" _", " \\_") + if catalog::is_late(metric.name) { " *Late.*" } else { "" }
         );
     }
     out.push_str(

@@ -2,6 +2,7 @@
 
 use super::dashboards::{Dashboard, How, list, text};
 use super::promql::{scraped, unknown};
+use super::rules;
 use runner_init::telemetry::catalog;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +41,8 @@ const COLUMNS: u64 = 24;
 const KINDS: [&str; 8] =
     ["stat", "timeseries", "state-timeline", "table", "bargauge", "heatmap", "barchart", "text"];
 const TRANSFORMATIONS: [&str; 5] = ["organize", "merge", "joinByField", "labelsToFields", "sortBy"];
-const VARIABLES: [&str; 5] = ["runner_type", "runner_name", "__rate_interval", "__range", "__interval"];
+const VARIABLES: [&str; 6] =
+    ["runner_type", "runner_name", "__rate_interval", "__range", "__range_s", "__interval"];
 const SELECTION: &str = r#"runner_type=~"$runner_type",runner_name=~"$runner_name""#;
 
 const GREEN: &str = "#009E73";
@@ -107,8 +109,9 @@ fn variables(board: &Dashboard) -> Vec<String> {
     if said != wanted.map(|(name, query)| (name.to_owned(), query.to_owned())) {
         faults.push(format!("the variables are {said:?}"));
     }
-    for it in found.iter().skip(1) {
-        let all = it["multi"] == true && it["includeAll"] == true && it["allValue"] == ".+";
+    for (it, every) in found.iter().skip(1).zip([".+", ".*"]) {
+        // What is counted by type has no runner_name, and is of all.
+        let all = it["multi"] == true && it["includeAll"] == true && it["allValue"] == every;
         if !all || it["refresh"] != 2 || it["current"]["value"] != json!(["$__all"]) {
             faults.push(format!("{} does not begin with all, or is not looked up again", it["name"]));
         }
@@ -298,29 +301,26 @@ fn queries(board: &Dashboard) -> Vec<String> {
 /// Metrics, labels and their values are in the catalogue.
 fn names(board: &Dashboard) -> Vec<String> {
     let mut faults = Vec::new();
+    let recorded = rules::recorded();
+    let besides = scraped().into_iter().chain(recorded.iter().map(String::as_str)).collect();
     for it in board.expressions() {
         let label = it.label.map(|label| format!("max by ({label}) ({})", it.text));
-        let said = unknown(label.as_ref().unwrap_or(&it.text), &scraped());
+        let said = unknown(label.as_ref().unwrap_or(&it.text), &besides);
         faults.extend(said.iter().map(|fault| format!("{} {}: {fault}", it.title, it.reference)));
         // The code of a state and the words for it are told apart by nothing but these two lists.
-        if it.text.contains("== 1) * ") {
-            faults.extend(codes(board, it.panel, &it.text));
+        if it.text.contains("runner:github_runner_state:code") {
+            faults.extend(codes(board, it.panel));
         }
     }
     faults
 }
 
-/// Every state has a code in the expression and the same code has its name in the panel's mapping.
-fn codes(board: &Dashboard, panel: Option<u64>, expression: &str) -> Vec<String> {
+/// The code that the rule gives a state, by its place in the catalogue, has its name in the panel's mapping.
+fn codes(board: &Dashboard, panel: Option<u64>) -> Vec<String> {
     let panel = board.panels().iter().find(|it| it["id"].as_u64() == panel).expect("its panel");
     let mapped = &panel["fieldConfig"]["defaults"]["mappings"][0]["options"];
     let state = catalog::STATE.labels[0].values.iter().zip(1..);
-    let wrong = state.filter(|(state, code)| {
-        let end =
-            expression.split(&format!("state=\"{state}\"")).nth(1).and_then(|rest| rest.split(") * ").nth(1));
-        let coded = end.is_some_and(|end| end.starts_with(&format!("{code} ")) || end == format!("{code})"));
-        !coded || mapped[code.to_string()]["text"] != **state
-    });
+    let wrong = state.filter(|(state, code)| mapped[code.to_string()]["text"] != **state);
     wrong.map(|(state, code)| format!("{}: {state} is not {code}", panel["title"])).collect()
 }
 

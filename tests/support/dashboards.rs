@@ -54,6 +54,8 @@ pub struct Values<'a> {
     pub rate_interval: &'a str,
     pub range: &'a str,
     pub interval: &'a str,
+    /// The range in seconds.
+    pub range_s: &'a str,
 }
 
 impl Expression {
@@ -61,6 +63,7 @@ impl Expression {
     pub fn with(&self, values: &Values<'_>) -> String {
         let pairs = [
             ("$__rate_interval", values.rate_interval),
+            ("$__range_s", values.range_s),
             ("$__range", values.range),
             ("$__interval", values.interval),
             ("$runner_type", values.runner_type),
@@ -72,8 +75,12 @@ impl Expression {
 
 /// All of them, by name of the file.
 pub fn all() -> Vec<Dashboard> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/grafana");
-    let entries = std::fs::read_dir(&dir).expect("the dashboards are there");
+    of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/grafana"))
+}
+
+/// All of a directory, by name of the file.
+pub fn of(dir: &Path) -> Vec<Dashboard> {
+    let entries = std::fs::read_dir(dir).expect("the dashboards are there");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();

@@ -64,6 +64,17 @@ impl Prometheus {
 
     /// With this configuration, these files beside it, this data or none yet, and these further flags.
     pub fn start(config: &str, files: &[(&str, &str)], data: Option<&Path>, flags: &[&str]) -> Prometheus {
+        Prometheus::run("prometheus", config, files, data, flags)
+    }
+
+    /// This program, which may be another than the installed one.
+    pub fn run(
+        program: &str,
+        config: &str,
+        files: &[(&str, &str)],
+        data: Option<&Path>,
+        flags: &[&str],
+    ) -> Prometheus {
         let dir = tempfile::tempdir().expect("a directory");
         for (name, text) in files.iter().chain(&[("prometheus.yml", config)]) {
             std::fs::write(dir.path().join(name), text).expect("is written");
@@ -71,7 +82,7 @@ impl Prometheus {
         let address = format!("127.0.0.1:{}", fixed_port(24_000));
         let own = dir.path().join("data");
         let flag = |name: &str, value: &Path| format!("--{name}={}", value.display());
-        let mut command = Command::new("prometheus");
+        let mut command = Command::new(program);
         command.arg(flag("config.file", &dir.path().join("prometheus.yml")));
         command.arg(flag("storage.tsdb.path", data.unwrap_or(&own))).args(flags);
         command.args([&format!("--web.listen-address={address}"), "--log.level=warn"]).stdin(Stdio::null());

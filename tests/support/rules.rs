@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses the part it needs")]
 
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// One alert or recording rule.
 #[derive(Clone, Debug)]
@@ -42,6 +44,15 @@ impl Rule {
         let cause = self.label("cause");
         if cause.is_empty() { name.to_owned() } else { format!("{name} ({cause})") }
     }
+}
+
+/// The names that the rule files record.
+pub fn recorded() -> BTreeSet<String> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/prometheus/rules");
+    let texts = ["alerts.yml", "events.yml", "recording.yml"]
+        .map(|name| std::fs::read_to_string(dir.join(name)).expect("readable"));
+    let all = texts.iter().flat_map(|text| rules(&yaml(text)));
+    all.filter_map(|rule| rule.record().map(str::to_owned)).collect()
 }
 
 pub fn yaml(text: &str) -> Value {

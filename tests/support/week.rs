@@ -1,6 +1,6 @@
 //! A week in the life of a fleet: the same for the same number of runners, whenever it ends.
 //!
-//! Include it beside `week_board`, `week_load`, `week_runner`, `week_show`, `week_write` and `wire`.
+//! Include it beside `week_board`, `week_ephemeral`, `week_ledger`, `week_load`, `week_runner`, `week_show`, `week_write` and `wire`.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -8,6 +8,8 @@
 )]
 
 use super::week_board::Series;
+use super::week_ephemeral::Slot;
+use super::week_ledger::{Ended, Ledger};
 use super::week_load::{DAY, KINDS, Kind, Load, MINUTE, TICK, Waiting};
 use super::week_runner::Runner;
 use super::week_write;
@@ -21,6 +23,8 @@ const PAST: i64 = DAY;
 
 pub struct Fleet {
     pub runners: Vec<Runner>,
+    /// Places of ephemeral runners.
+    pub slots: Vec<Slot>,
     load: Load,
     queues: [VecDeque<Waiting>; KINDS.len()],
     /// Repairs that somebody works on.
@@ -30,8 +34,9 @@ pub struct Fleet {
 
 impl Fleet {
     /// `end` is in milliseconds since 1970.
-    pub fn new(runners: usize, end: i64) -> Fleet {
+    pub fn new(runners: usize, slots: usize, end: i64) -> Fleet {
         Fleet {
+            slots: (0..slots).map(Slot::new).collect(),
             runners: (0..runners).map(|number| Runner::new(number, end)).collect(),
             load: Load { end },
             queues: Default::default(),
@@ -49,11 +54,15 @@ impl Fleet {
             now += TICK;
             self.step(now);
             if now <= begin {
+                if now == begin {
+                    self.runners.iter_mut().for_each(|runner| runner.board.as_it_is());
+                }
                 continue;
             }
             self.scrape(now);
             if (now - begin) % WINDOW == 0 || now == end {
                 sink(week_write::request(self.series_mut()));
+                self.slots.iter_mut().for_each(|slot| slot.gone.clear());
             }
         }
     }
@@ -64,10 +73,23 @@ impl Fleet {
     }
 
     fn series_mut(&mut self) -> impl Iterator<Item = &mut Series> {
-        self.runners.iter_mut().flat_map(|runner| &mut runner.board.series)
+        let lasting = self.runners.iter_mut().flat_map(|runner| &mut runner.board.series);
+        lasting.chain(self.slots.iter_mut().flat_map(Slot::boards).flat_map(|board| &mut board.series))
+    }
+
+    /// What ended after the first scrape of its runner, which tells nothing.
+    pub fn ledger(&self) -> Ledger {
+        let begin = self.load.end - 7 * DAY;
+        let lasting = self.runners.iter().flat_map(|runner| {
+            let first = runner.first.unwrap_or(i64::MAX);
+            runner.ended.iter().filter(move |it| it.at > first)
+        });
+        let slots = self.slots.iter().flat_map(|slot| &slot.ended).filter(|it| it.at > begin);
+        Ledger(lasting.chain(slots).cloned().collect::<Vec<Ended>>())
     }
 
     fn step(&mut self, now: i64) {
+        self.slots.iter_mut().for_each(|slot| slot.step(now, &self.load));
         for (at, kind) in KINDS.iter().enumerate() {
             self.arrive(now, at, kind);
         }
@@ -96,7 +118,11 @@ impl Fleet {
     }
 
     fn scrape(&mut self, now: i64) {
+        self.slots.iter_mut().for_each(|slot| slot.scrape(now));
         for runner in &mut self.runners {
+            if runner.is_up() {
+                runner.first.get_or_insert(now);
+            }
             let seconds = 0.0018 + self.rng.f64() * 0.0021;
             // In the past, so that none is after the end.
             runner.board.scrape(now - runner.offset, runner.is_up(), seconds);

@@ -96,10 +96,11 @@ fn path(dashboard: &Dashboard, expression: &Expression, end: u64) -> String {
     let step = STEPS.into_iter().min_by_key(|step| step.abs_diff(wanted)).expect("there are some").max(least);
     let values = Values {
         runner_type: ".+",
-        runner_name: ".+",
+        runner_name: ".*",
         rate_interval: &format!("{}s", (step + SCRAPE).max(4 * SCRAPE)),
         range: &format!("{RANGE}s"),
         interval: &format!("{step}s"),
+        range_s: &RANGE.to_string(),
     };
     let query = encoded(&expression.with(&values));
     // Grafana aligns a range to its step.

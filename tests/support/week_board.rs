@@ -5,6 +5,7 @@
     reason = "each test file is a crate of its own and uses the part it needs"
 )]
 
+use runner_init::telemetry::catalog;
 use std::collections::{BTreeMap, HashMap};
 
 /// What Prometheus writes where a series ends: one NaN among all.
@@ -18,6 +19,8 @@ pub struct Series {
     pub samples: Vec<(i64, f64)>,
     value: Option<f64>,
     was_there: bool,
+    /// It is of a family that begins late, at 0 on its first page, and has not begun.
+    begins: bool,
     /// It is on the target's page; else Prometheus makes it.
     pub on_page: bool,
 }
@@ -58,6 +61,22 @@ impl Board {
     pub fn clear(&mut self) {
         for series in self.series.iter_mut().filter(|series| series.on_page) {
             series.value = None;
+            series.begins = is_late(&series.labels["__name__"]);
+        }
+    }
+
+    /// What is there now did not begin now.
+    pub fn as_it_is(&mut self) {
+        for series in self.series.iter_mut().filter(|series| series.value.is_some()) {
+            series.begins = false;
+        }
+    }
+
+    /// The target is there no more.
+    pub fn end(&mut self, at: i64) {
+        for series in self.series.iter_mut().filter(|series| series.was_there) {
+            series.samples.push((at, STALE));
+            series.was_there = false;
         }
     }
 
@@ -81,7 +100,10 @@ impl Board {
         }
         for series in &mut self.series {
             match series.value {
-                Some(value) => series.samples.push((at, value)),
+                Some(value) => {
+                    let value = if std::mem::take(&mut series.begins) { 0.0 } else { value };
+                    series.samples.push((at, value));
+                }
                 None if series.was_there => series.samples.push((at, STALE)),
                 None => {}
             }
@@ -100,10 +122,25 @@ impl Board {
         }
         let own = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         let page = if on_page { self.page.clone() } else { Vec::new() };
+        let begins = is_late(name);
         let name = ("__name__".to_owned(), name.to_owned());
         let labels = own.chain(page).chain(self.target.clone()).chain([name]).collect();
         self.index.insert(key, self.series.len());
-        self.series.push(Series { labels, samples: Vec::new(), value: None, was_there: false, on_page });
+        self.series.push(Series {
+            labels,
+            samples: Vec::new(),
+            value: None,
+            was_there: false,
+            begins,
+            on_page,
+        });
         self.series.last_mut().expect("was pushed")
     }
+}
+
+/// Of a histogram every part is.
+fn is_late(series: &str) -> bool {
+    ["", "_bucket", "_sum", "_count"]
+        .iter()
+        .any(|part| series.strip_suffix(part).is_some_and(catalog::is_late))
 }

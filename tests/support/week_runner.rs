@@ -13,6 +13,7 @@
 )]
 
 use super::week_board::Board;
+use super::week_ledger::Ended;
 use super::week_load::{DAY, Fate, HOUR, KINDS, Kind, Load, MINUTE, SECOND, TICK, Waiting, log_normal};
 use super::week_show as show;
 use chrono::DateTime;
@@ -65,6 +66,10 @@ enum Phase {
 pub struct Runner {
     pub kind: &'static Kind,
     pub board: Board,
+    name: String,
+    pub ended: Vec<Ended>,
+    /// When it was scraped first.
+    pub first: Option<i64>,
     /// Its scrapes are so many milliseconds after the tick.
     pub offset: i64,
     rng: Rng,
@@ -100,7 +105,10 @@ impl Runner {
             phase: Phase::Down { until: 0 },
             job: None,
             draining: None,
-            totals: Totals::new(&Bounds::with_duration(BUCKETS.to_vec())),
+            totals: Totals::new(&buckets()),
+            name,
+            ended: Vec::new(),
+            first: None,
             caches: Caches::new(&shown()),
             started: 0,
             newer: false,
@@ -128,7 +136,7 @@ impl Runner {
             self.strike(now, incident);
         }
         let over = self.job.as_ref().is_some_and(|job| job.started + job.fate.takes <= now);
-        let failed = over && self.finish(None);
+        let failed = over && self.finish(now, false);
         match self.phase {
             Phase::Down { until } if now >= until => self.start(now),
             Phase::Up { until, then, .. } if now >= until => self.recover(then),
@@ -156,7 +164,7 @@ impl Runner {
                 self.show(State::Draining);
             }
             Incident::Crash(reason) => {
-                self.finish(Some(now));
+                self.finish(now, true);
                 if reason == RestartReason::OomKilled {
                     self.oom_kills += 1.0;
                 }
@@ -168,7 +176,7 @@ impl Runner {
                 self.go(State::Disconnected, now + time, None);
             }
             Incident::Disowned(time) => {
-                self.finish(Some(now));
+                self.finish(now, true);
                 self.board.add(c::DISAGREEMENTS.name, &[], 1.0);
                 self.go(State::Ghost, now + time, Some(RestartReason::Reregistered));
             }
@@ -180,7 +188,14 @@ impl Runner {
         let versions = if self.newer { ["2.336.0", "2.3.0"] } else { ["2.335.1", "2.2.1"] };
         self.caches = Caches::new(&shown());
         (self.cpu, self.held_up, self.lines, self.peak) = (0.0, [0.0; 3], [4.0, 0.0], None);
-        show::start(&mut self.board, self.started as f64 / 1000.0, &self.totals, &self.caches, versions);
+        show::start(
+            &mut self.board,
+            self.started as f64 / 1000.0,
+            &self.totals,
+            &self.caches,
+            versions,
+            false,
+        );
         self.call("registration_token", "201");
         self.go(State::Starting, now + 2 * TICK, None);
     }
@@ -219,20 +234,20 @@ impl Runner {
         let cores = log_normal(&mut self.rng, self.kind.cores, 0.3);
         let peak = log_normal(&mut self.rng, self.kind.memory, 0.35).min(6e9);
         let job = Job { waiting, started, fate, cores, peak };
-        self.totals.fold(&row(&job, None));
+        self.totals.fold(&job_row(job.started, job.waiting.deployment, None));
         self.job = Some(job);
         self.lines[0] += 1.0;
         self.board.set(c::JOBS_STARTED.name, &[], self.totals.started as f64);
         self.show(State::Busy);
     }
 
-    /// The job's end; at `cut` nobody saw it. Whether it was a deployment that failed.
-    fn finish(&mut self, cut: Option<i64>) -> bool {
+    /// The job's end; if it was cut nobody saw it. Whether it was a deployment that failed.
+    fn finish(&mut self, now: i64, cut: bool) -> bool {
         let Some(job) = self.job.take() else { return false };
-        let status = if cut.is_some() { JobStatus::Abandoned } else { job.fate.status };
-        let mut ended = row(&job, Some(status));
-        ended.timestamp = time(cut.unwrap_or(job.started + job.fate.takes));
-        ended.duration = cut.is_none().then(|| Duration::from_millis(job.fate.takes as u64));
+        let status = if cut { JobStatus::Abandoned } else { job.fate.status };
+        let mut ended = job_row(job.started, job.waiting.deployment, Some(status));
+        ended.timestamp = time(if cut { now } else { job.started + job.fate.takes });
+        ended.duration = (!cut).then(|| Duration::from_millis(job.fate.takes as u64));
         let waited = Duration::from_millis((job.started - job.waiting.created) as u64);
         let code = if self.rng.u32(0..100) == 0 { "502" } else { "200" };
         self.call("jobs", code);
@@ -245,8 +260,16 @@ impl Runner {
             ended.lead_time = Some(Duration::from_secs_f64(lead));
         }
         self.totals.fold(&ended);
+        self.ended.push(Ended {
+            at: now,
+            runner: Some(self.name.clone()),
+            status,
+            took: (!cut).then_some(job.fate.takes),
+            deployment: job.waiting.deployment,
+            lead_time: ended.lead_time.is_some(),
+        });
         show::show_totals(&mut self.board, &self.totals);
-        self.after(&job, cut.is_some());
+        self.after(&job, cut);
         job.waiting.deployment && status == JobStatus::Failed
     }
 
@@ -348,23 +371,27 @@ impl Runner {
     }
 }
 
-fn time(at: i64) -> DateTime<chrono::Utc> {
+pub fn buckets() -> Bounds {
+    Bounds::with_duration(BUCKETS.to_vec())
+}
+
+pub fn time(at: i64) -> DateTime<chrono::Utc> {
     DateTime::from_timestamp_millis(at).expect("a time of this century")
 }
 
-fn row(job: &Job, ended: Option<JobStatus>) -> JobRecord {
+pub fn job_row(started: i64, deployment: bool, ended: Option<JobStatus>) -> JobRecord {
     JobRecord {
-        timestamp: time(job.started),
-        started_at: Some(time(job.started)),
-        job_id: format!("{}_build", job.started),
+        timestamp: time(started),
+        started_at: Some(time(started)),
+        job_id: format!("{started}_build"),
         status: ended.map_or(RowStatus::Running, RowStatus::Finished),
         context: Context {
             repository: Some("acme/shop".into()),
-            workflow: Some(if job.waiting.deployment { "deploy" } else { "ci" }.into()),
+            workflow: Some(if deployment { "deploy" } else { "ci" }.into()),
             git_ref: Some("refs/heads/main".into()),
             ..Context::default()
         },
-        deployment: Some(job.waiting.deployment),
+        deployment: Some(deployment),
         ..JobRecord::blank()
     }
 }

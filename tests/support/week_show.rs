@@ -15,7 +15,14 @@ use runner_init::domain::totals::{Buckets, Totals};
 use runner_init::telemetry::catalog::{self as c, Metric, MetricKind};
 
 /// A supervisor has just started: everything bounded is there at 0, what the job log knows is restored.
-pub fn start(board: &mut Board, at: f64, totals: &Totals, caches: &Caches, versions: [&str; 2]) {
+pub fn start(
+    board: &mut Board,
+    at: f64,
+    totals: &Totals,
+    caches: &Caches,
+    versions: [&str; 2],
+    ephemeral: bool,
+) {
     for metric in c::ALL {
         seed(board, metric);
     }
@@ -29,13 +36,18 @@ pub fn start(board: &mut Board, at: f64, totals: &Totals, caches: &Caches, versi
     board.set("process_start_time_seconds", &[], at.floor());
     board.set("process_max_fds", &[], 1_048_576.0);
     let [version, init_version] = versions;
+    let ephemeral = if ephemeral { "true" } else { "false" };
     let labels =
-        [("version", version), ("init_version", init_version), ("arch", "x86_64"), ("ephemeral", "false")];
+        [("version", version), ("init_version", init_version), ("arch", "x86_64"), ("ephemeral", ephemeral)];
     board.set(c::INFO.name, &labels, 1.0);
     show_totals(board, totals);
+    board.as_it_is();
 }
 
 fn seed(board: &mut Board, metric: &Metric) {
+    if c::is_late(metric.name) {
+        return;
+    }
     if let (MetricKind::Counter, [label]) = (metric.kind, metric.labels) {
         for value in label.values {
             board.set(metric.name, &[(label.name, value)], 0.0);
@@ -66,15 +78,23 @@ pub fn show_totals(board: &mut Board, totals: &Totals) {
     }
     for (at, outcome) in Outcome::ALL.into_iter().enumerate() {
         let labels = [("status", outcome.as_str())];
-        board.set(c::DEPLOYMENTS.name, &labels, totals.dora.deployments[at] as f64);
+        if totals.dora.deployments != [0; 2] {
+            board.set(c::DEPLOYMENTS.name, &labels, totals.dora.deployments[at] as f64);
+        }
         if let Some(end) = totals.dora.newest[at] {
             board.set(c::LAST_DEPLOYMENT.name, &labels, end.timestamp_millis() as f64 / 1000.0);
         }
     }
     histogram(board, &c::JOB_DURATION, &totals.duration);
-    histogram(board, &c::QUEUE_TIME, &totals.queue_time);
-    histogram(board, &c::LEAD_TIME, &totals.lead_time);
-    histogram(board, &c::RECOVERY_TIME, &totals.recovery_time);
+    for (metric, buckets) in [
+        (&c::QUEUE_TIME, &totals.queue_time),
+        (&c::LEAD_TIME, &totals.lead_time),
+        (&c::RECOVERY_TIME, &totals.recovery_time),
+    ] {
+        if buckets.count() > 0 {
+            histogram(board, metric, buckets);
+        }
+    }
 }
 
 fn histogram(board: &mut Board, metric: &Metric, buckets: &Buckets) {
