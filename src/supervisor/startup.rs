@@ -28,7 +28,7 @@ use crate::domain::lifecycle::{Lifecycle, Settings};
 use crate::domain::totals::Bounds;
 use crate::exit_code::ExitCode;
 use crate::http::server;
-use crate::sys::child::Output;
+use crate::sys::child::{Launch, Output};
 use crate::sys::disk_thread;
 use crate::sys::journal;
 use crate::sys::journal_writer::JournalWriter;
@@ -106,7 +106,7 @@ pub(super) async fn begin(
     let clock = Clock::start();
     let now = clock.now();
 
-    let settings = journal_settings(&config, launch.user.as_ref().map(|user| user.uid));
+    let settings = journal_settings(&config, &launch);
     let Some((journal, found)) = open_job_log(&config, &settings, &mut signals).await? else {
         return Ok(None);
     };
@@ -167,13 +167,13 @@ fn find_in_time(config: &Config, environment: Vec<(OsString, OsString)>) -> Resu
     found.ok_or(StartError::Hangs { dir })?
 }
 
-fn journal_settings(config: &Config, jobs: Option<u32>) -> journal::JournalSettings {
+fn journal_settings(config: &Config, launch: &Launch) -> journal::JournalSettings {
     journal::JournalSettings {
         path: config.job_log.path.clone(),
         max_records: config.job_log.max_records,
         bounds: Bounds::with_duration(config.metrics.buckets.clone()),
         streams: config.streams.clone(),
-        jobs,
+        jobs: launch.user.clone(),
     }
 }
 

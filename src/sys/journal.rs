@@ -60,7 +60,7 @@ impl Journal {
         let path = settings.path.clone();
         let unusable = |source| OpenError::Unusable { path: path.clone(), source };
         files::create_dir(&paths.dir)
-            .and_then(|()| files::guard(&paths.dir, settings.jobs))
+            .and_then(|()| files::guard(&paths.dir, settings.jobs.as_ref()))
             .map_err(unusable)?;
         let lock = lock(&paths, &path)?;
         files::sweep(&paths);
@@ -136,7 +136,7 @@ impl Journal {
         if found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino())) {
             return Ok(());
         }
-        files::guard(&self.paths.dir, self.settings.jobs)?;
+        files::guard(&self.paths.dir, self.settings.jobs.as_ref())?;
         self.log = files::open_append(&self.paths.log)?;
         (self.covered, self.rows, self.cut_to, self.dir_unsynced) = (0, 0, None, true);
         Ok(())

@@ -1,6 +1,7 @@
 //! File operations of the journal. Every change of the disk passes through here, one function per system call, so that
 //! a test can fail each of them.
 
+use crate::child_setup::Ids;
 use crate::sys::door;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -53,11 +54,17 @@ pub(super) fn create_dir(dir: &Path) -> io::Result<()> {
 
 /// Refuses a directory that the user of the jobs could write, where that is another one than ours: with our rights we would
 /// write where a job's links lead, and read what it invents.
-pub(super) fn guard(dir: &Path, jobs: Option<u32>) -> io::Result<()> {
-    let Some(jobs) = jobs.filter(|jobs| *jobs != nix::unistd::geteuid().as_raw()) else { return Ok(()) };
+pub(super) fn guard(dir: &Path, jobs: Option<&Ids>) -> io::Result<()> {
+    let Some(Ids { uid: jobs, gid, groups }) =
+        jobs.filter(|jobs| jobs.uid != nix::unistd::geteuid().as_raw())
+    else {
+        return Ok(());
+    };
     // A link in its place is whose it is, and so is what it leads to.
     let (link, found) = (fs::symlink_metadata(dir)?, fs::metadata(dir)?);
-    if link.uid() != jobs && found.uid() != jobs && found.mode() & 0o002 == 0 {
+    let of_their_group = found.gid() == *gid || groups.contains(&found.gid());
+    let open = if of_their_group { 0o022 } else { 0o002 };
+    if link.uid() != *jobs && found.uid() != *jobs && found.mode() & open == 0 {
         return Ok(());
     }
     let (own, group) = (nix::unistd::geteuid(), nix::unistd::getegid());

@@ -1,7 +1,8 @@
 //! Whatever fails and whenever the process dies: the log and the snapshot together say what was acknowledged.
 
-use super::files::{Plan, plan};
+use super::files::{self, Plan, plan};
 use super::*;
+use crate::child_setup::Ids;
 use crate::domain::dora::StreamRule;
 use crate::domain::record::{RowStatus, arbitrary};
 use crate::domain::totals::Bounds;
@@ -9,6 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -340,4 +342,25 @@ fn a_damaged_snapshot_is_kept_aside() {
         assert_eq!(fs::read(model.dir.path().join("jobs.log.snapshot.bad")).unwrap(), bad);
         assert!(!path.exists());
     }
+}
+
+#[test]
+fn a_directory_that_jobs_can_write_by_their_user_their_group_or_as_anybody_is_refused() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let jobs = |gid: u32, groups: &[u32]| Ids { uid: 4321, gid, groups: groups.to_vec() };
+    let allowed = |owner: u32, group: u32, mode: u32, jobs: &Ids| {
+        std::os::unix::fs::chown(dir.path(), Some(owner), Some(group)).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        files::guard(dir.path(), Some(jobs)).is_ok()
+    };
+    let (own, of_root, member) = (jobs(4321, &[4321]), jobs(0, &[0]), jobs(4321, &[4321, 77]));
+    assert!(allowed(0, 0, 0o755, &of_root), "no more than look");
+    assert!(allowed(1001, 0, 0o775, &own), "root's group is not theirs");
+    assert!(!allowed(4321, 0, 0o755, &own));
+    assert!(!allowed(1001, 0, 0o775, &of_root), "as our images have it");
+    assert!(!allowed(0, 77, 0o770, &member));
+    assert!(!allowed(0, 0, 0o777, &own));
 }

@@ -1,5 +1,6 @@
 //! What the journal takes and gives: data only.
 
+use crate::child_setup::Ids;
 use crate::domain::dora::StreamRule;
 use crate::domain::record::{FaultKind, JobRecord};
 use crate::domain::totals::{Bounds, Totals};
@@ -18,7 +19,7 @@ pub struct JournalSettings {
     /// Which deployments follow one another.
     pub streams: StreamRule,
     /// The user of the jobs, if it is another one than ours: it must not be able to write there.
-    pub jobs: Option<u32>,
+    pub jobs: Option<Ids>,
 }
 
 /// Why there is no journal.
