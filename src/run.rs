@@ -64,7 +64,7 @@ pub(crate) fn supervise(
     let outcome = runtime.block_on(async {
         let tcp = bind(&loaded.config)?;
         announce(&tcp);
-        supervisor::run(Setup { config: loaded.config, environment, tcp, outlets }).await
+        Box::pin(supervisor::run(Setup { config: loaded.config, environment, tcp, outlets })).await
     });
     // A thread that still waits for the updater's marker has nothing left to tell.
     runtime.shutdown_background();

@@ -57,7 +57,6 @@ use listener::{LastSight, ListenerEvent, ListenerProcess};
 use preparation::Preparation;
 use sampler::Sampler;
 use shutdown::Limits;
-use std::collections::VecDeque;
 use trace_watch::TraceWatch;
 use workers::Workers;
 
@@ -113,7 +112,7 @@ impl Supervisor {
     async fn run_loop(&mut self) -> i32 {
         loop {
             let happened = self.next().await;
-            self.handle(happened);
+            self.handle(happened).await;
             if let Some(code) = self.leaving {
                 return code;
             }
@@ -139,7 +138,7 @@ impl Supervisor {
         }
     }
 
-    fn handle(&mut self, happened: Happened) {
+    async fn handle(&mut self, happened: Happened) {
         let effects = match happened {
             Happened::Signal(OperatorSignal::Other(signal)) => vec![Notice::Ignored { signal }.into()],
             Happened::Signal(OperatorSignal::Stop(kind)) => self.stop(kind),
@@ -148,11 +147,13 @@ impl Supervisor {
             Happened::Deadline => vec![Input::Deadline.into()],
             Happened::Traced(word) => self.trace.handle(word),
             Happened::Job(event) => self.jobs.handle(event, self.clock.now().utc),
-            Happened::Reported(received) => {
-                let received =
-                    self.job_hooks.handle(received).map(|received| (self.take(&received), received));
-                received.map_or_else(|lost| vec![lost], |(taken, from)| self.job_hooks.answer(&from, taken))
-            }
+            Happened::Reported(received) => match self.job_hooks.handle(received) {
+                Ok(received) => {
+                    let taken = self.take(&received).await;
+                    self.job_hooks.answer(&received, taken)
+                }
+                Err(lost) => vec![lost],
+            },
             Happened::Sample(space) => self.sampler.handle(space, self.clock.now(), self.listener.output()),
             Happened::Aftermath(event) => self.aftermath.handle(event),
             Happened::Prepared(notice) => {
@@ -163,16 +164,15 @@ impl Supervisor {
             Happened::Github(reply) => self.github.handle(reply),
             Happened::Pulse(pulse) => return HttpHandle::handle(pulse),
         };
-        self.apply(effects);
+        self.apply(effects).await;
     }
 
     /// Does all of it in its order, and what comes of each before the next; then the world is shown what is new.
-    fn apply<E: Into<Effect>>(&mut self, effects: impl IntoIterator<Item = E>) {
-        let mut effects: VecDeque<Effect> = effects.into_iter().map(Into::into).collect();
-        while let Some(effect) = effects.pop_front() {
-            for next in self.effect(effect).into_iter().rev() {
-                effects.push_front(next);
-            }
+    async fn apply<E: Into<Effect>>(&mut self, effects: impl IntoIterator<Item = E>) {
+        let mut stack: Vec<Effect> = effects.into_iter().map(Into::into).collect();
+        stack.reverse();
+        while let Some(effect) = stack.pop() {
+            stack.extend(self.effect(effect).await.into_iter().rev());
         }
         let status = self.jobs.known(self.life.status(self.clock.now()));
         if let Some(status) = self.http.publish(status) {
@@ -180,7 +180,7 @@ impl Supervisor {
         }
     }
 
-    fn effect(&mut self, effect: Effect) -> Vec<Effect> {
+    async fn effect(&mut self, effect: Effect) -> Vec<Effect> {
         match effect {
             Effect::Input(input) => {
                 let actions = self.life.handle(input, self.clock.now());
@@ -192,7 +192,8 @@ impl Supervisor {
                 return vec![Input::Line(reading, evidence).into()];
             }
             Effect::Look => {
-                self.workers.look(self.listener.is_exited(), self.clock.now());
+                let logs = self.http.alive_while(self.workers.logs().take()).await.flatten();
+                self.workers.look(logs, self.listener.is_exited(), self.clock.now());
                 return vec![Effect::Judge(None)];
             }
             Effect::Judge(before) => return self.workers.judge(self.life.subject(), before),
@@ -201,6 +202,12 @@ impl Supervisor {
                 self.listener.forget();
                 let cause = self.sampler.cause(exit, space, self.clock.now().up);
                 return vec![Input::Exited { exit, configured, cause }.into()];
+            }
+            Effect::Spawn => {
+                let before = self.http.alive_while(self.workers.logs_before().take()).await;
+                let started = self.listener.spawn();
+                self.workers.begin(started.as_ref().ok().copied(), before);
+                return vec![started.map_or_else(Effect::not_started, Effect::started)];
             }
             Effect::Notice(notice) => self.telemetry.emit(&notice),
             Effect::Sample(sample) => self.telemetry.sample(*sample),
@@ -225,17 +232,12 @@ impl Supervisor {
             Action::Unlabel => self.github.unlabel(),
             Action::Deregister(limit) => self.github.remove(limit),
             Action::LookForWork => {
-                self.workers.look(self.listener.is_exited(), self.clock.now());
+                self.workers.look(None, self.listener.is_exited(), self.clock.now());
                 return vec![Input::LookedForWork(self.workers.any_lives()).into()];
             }
             Action::FollowTrace => return self.trace.follow(&self.files.dir),
             Action::LeaveTrace => self.trace.leave(),
-            Action::Spawn => {
-                let started = self.listener.spawn();
-                self.workers = Workers::of(started.as_ref().ok().copied(), &self.files.dir);
-                let input = started.map(|pid| Input::Started { pid });
-                return vec![input.unwrap_or_else(|error| Input::NotStarted { error }).into()];
-            }
+            Action::Spawn => return vec![Effect::Spawn],
             Action::Interrupt => self.listener.interrupt(self.aftermath.sweeper.plan()),
             Action::Below(rung) => self.listener.signal_below(self.aftermath.sweeper.plan(), Whom::All, rung),
             Action::KillGroup => self.listener.kill_group(),
@@ -281,16 +283,15 @@ impl Supervisor {
         self.listener.handle(event, || self.sampler.free_space())
     }
 
-    /// Takes a report in, if its sender may speak for the job that runs: it lives below the worker that was born last. Whoever
-    /// reports has a worker: a job that has not been seen yet is looked for.
-    fn take(&mut self, received: &Received) -> Result<Vec<Effect>, ReportFault> {
+    /// Takes a report in, if its sender lives below the worker that was born last; a job not seen yet is looked for.
+    async fn take(&mut self, received: &Received) -> Result<Vec<Effect>, ReportFault> {
         let report = received.report.clone()?;
         if !self.listener.is_running() {
             return Err(ReportFault::Late);
         }
         let worker = self.workers.speaker(received.pid)?;
         if !self.workers.is_youngest(worker) || self.life.open_job().is_none() {
-            self.apply([Effect::Look]);
+            self.apply([Effect::Look]).await;
         }
         if !self.workers.is_youngest(worker) {
             return Err(ReportFault::Foreign);

@@ -16,6 +16,8 @@ use chrono::{DateTime, Utc};
 pub(super) enum Effect {
     /// Into the lifecycle.
     Input(Input),
+    /// The listener is to be started.
+    Spawn,
     /// The listener said something.
     Line(ParsedLine),
     /// Into the lifecycle with the evidence of the moment, if it has a subject.
@@ -61,6 +63,18 @@ pub(super) enum Effect {
     QueueTime(QueueAnswer),
     /// GitHub's answer to how a job has ended.
     Concluded(JobNumber, &'static str),
+}
+
+impl Effect {
+    /// The listener runs.
+    pub(super) fn started(pid: u32) -> Effect {
+        Effect::Input(Input::Started { pid })
+    }
+
+    /// It could not be started.
+    pub(super) fn not_started(error: String) -> Effect {
+        Effect::Input(Input::NotStarted { error })
+    }
 }
 
 impl From<Input> for Effect {

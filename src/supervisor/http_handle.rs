@@ -104,6 +104,18 @@ impl HttpHandle {
         let _ = pulse.send(());
     }
 
+    /// Waits for this; the loop is alive meanwhile.
+    pub(super) async fn alive_while<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut wait => return done,
+                pulse = self.next() => HttpHandle::handle(pulse),
+            }
+        }
+    }
+
     /// Stays for one more scrape, until then at most. Cancel-safe.
     pub(super) async fn linger(&mut self, until: Instant) {
         let scrapes = Arc::clone(&self.scrapes);

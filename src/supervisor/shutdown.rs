@@ -25,15 +25,15 @@ pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
     last_words(supervisor, limit).await;
     last_rows(supervisor, limit).await;
     let notices = supervisor.jobs.caches.last(limit).await;
-    supervisor.apply(notices);
+    supervisor.apply(notices).await;
     supervisor.telemetry.caches_end();
     last_on_the_engine(supervisor, limit).await;
     let notices = supervisor.aftermath.odd_files.last();
-    supervisor.apply(notices);
+    supervisor.apply(notices).await;
     let may_stay = !was_asked && last_cleanup(supervisor).await;
     let space = supervisor.sampler.free_space().take().await.flatten();
     let effects = supervisor.sampler.handle(space, supervisor.clock.now(), supervisor.listener.output());
-    supervisor.apply(effects);
+    supervisor.apply(effects).await;
     if may_stay {
         let until = Instant::now() + supervisor.limits.linger;
         tokio::select! {
@@ -55,14 +55,14 @@ async fn last_words(supervisor: &mut Supervisor, limit: Instant) {
     while !supervisor.jobs.closing.is_empty() {
         let found = timeout_at(limit, supervisor.jobs.closing.next()).await;
         let effects = supervisor.jobs.closed(found.unwrap_or_else(|_| JobEnding::default()));
-        supervisor.apply(effects);
+        supervisor.apply(effects).await;
     }
     let limit = Instant::now() + ANSWER;
     while supervisor.github.is_asked_for_conclusions() && !supervisor.life.was_asked() {
         tokio::select! {
             reply = supervisor.github.next() => {
                 let effects = supervisor.github.handle(reply);
-                supervisor.apply(effects);
+                supervisor.apply(effects).await;
             }
             () = tokio::time::sleep_until(limit) => return,
             _ = supervisor.signals.next() => return,
@@ -77,12 +77,12 @@ async fn last_rows(supervisor: &mut Supervisor, limit: Instant) {
             Ok(Some(event)) => {
                 let news = supervisor.jobs.log.handle(event, supervisor.clock.now().utc);
                 let effects = supervisor.jobs.heard(news);
-                supervisor.apply(effects);
+                supervisor.apply(effects).await;
             }
             Ok(None) => return,
             Err(_) => {
                 let rows = supervisor.jobs.log.unwritten();
-                return supervisor.apply([Notice::RowsLost { rows }]);
+                return supervisor.apply([Notice::RowsLost { rows }]).await;
             }
         }
     }
@@ -96,9 +96,9 @@ async fn last_on_the_engine(supervisor: &mut Supervisor, limit: Instant) {
         tokio::select! {
             word = supervisor.aftermath.engine.next() => {
                 let notice = supervisor.aftermath.engine.handle(word);
-                supervisor.apply(notice);
+                supervisor.apply(notice).await;
             }
-            () = tokio::time::sleep_until(until) => return supervisor.apply([engine::out_of_time()]),
+            () = tokio::time::sleep_until(until) => return supervisor.apply([engine::out_of_time()]).await,
             _ = supervisor.signals.next(), if !was_asked => return,
         }
     }
@@ -110,7 +110,7 @@ async fn last_cleanup(supervisor: &mut Supervisor) -> bool {
         tokio::select! {
             outcome = supervisor.aftermath.sweeper.next() => {
                 let notice = supervisor.aftermath.sweeper.handle(outcome);
-                supervisor.apply(notice);
+                supervisor.apply(notice).await;
             }
             _ = supervisor.signals.next() => return false,
         }

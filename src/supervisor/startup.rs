@@ -135,7 +135,7 @@ pub(super) async fn begin(
         clock,
         signals,
         listener: ListenerProcess::new(launch, files.clone(), output),
-        workers: Workers::default(),
+        workers: Workers::new(files.clone()),
         trace: TraceWatch::default(),
         jobs: JobKeeper::new(JobLog::new(&config, Some(writer), events), caches),
         job_hooks,
@@ -151,10 +151,10 @@ pub(super) async fn begin(
     };
     let news = supervisor.jobs.log.opened(found, clock.now().utc);
     let effects = supervisor.jobs.heard(news);
-    supervisor.apply(effects);
+    supervisor.apply(effects).await;
     let space = supervisor.sampler.space().now();
     let effects = supervisor.sampler.handle(space, clock.now(), supervisor.listener.output());
-    supervisor.apply(effects);
+    supervisor.apply(effects).await;
     Ok(Some(supervisor))
 }
 

@@ -1,9 +1,9 @@
-//! Probe of the listener's workers. Evidence of the listener's workers, from places a job's name cannot write to: the
-//! process table and `_diag`.
+//! Probe of the listener's workers. Evidence from places a job's name cannot write to: the process table, which never hangs,
+//! and `_diag`, which may.
 
 use super::door::Dir;
 use super::processes::{self, Stat};
-use crate::domain::job::crew::{Id, Log, Look, Process};
+use crate::domain::job::crew::{Id, Log, Process};
 use chrono::{DateTime, Utc};
 use rustix::fs::FileType;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -20,34 +20,27 @@ use tokio::io::unix::AsyncFd;
 const MOST_LOGS: usize = 8192;
 const DIAG: &str = "_diag";
 
-/// Looks for the workers of one listener.
+/// Looks for the workers of one listener in the process table, which never makes anybody wait.
 #[derive(Debug)]
 pub struct Watch {
     listener: i32,
-    runner: Dir,
-    /// Logs that were there at the last look.
-    known: BTreeSet<String>,
     /// What tells a worker's end: its descriptor, where the kernel gives one.
     ends: HashMap<Id, Option<AsyncFd<OwnedFd>>>,
 }
 
 impl Watch {
-    /// A listener that has just been started: what lies in `_diag` is not of its workers.
-    pub fn start(listener: u32, runner: &Dir) -> Watch {
-        let known = logs(runner).unwrap_or_default();
-        let listener = i32::try_from(listener).unwrap_or(i32::MAX);
-        Watch { listener, runner: runner.clone(), known, ends: HashMap::new() }
+    /// A listener that has just been started.
+    pub fn start(listener: u32) -> Watch {
+        Watch { listener: i32::try_from(listener).unwrap_or(i32::MAX), ends: HashMap::new() }
     }
 
-    /// What is new, and who of `alive` still is; once the listener is gone nobody is born any more.
-    pub fn look(&mut self, alive: &[Id], listener_is_gone: bool) -> Look {
-        // The logs first: a worker whose log is there and who is not seen afterwards has ended.
-        let logs = self.new_logs();
+    /// Who is new, and who of `alive` still is; once the listener is gone nobody is born any more.
+    pub fn look(&mut self, alive: &[Id], listener_is_gone: bool) -> Option<Vec<Process>> {
         let processes = self.processes(alive, listener_is_gone);
         for process in processes.iter().flatten() {
             self.ends.entry(process.id).or_insert_with(|| end_of(process.id));
         }
-        Look { processes, logs }
+        processes
     }
 
     fn processes(&self, alive: &[Id], listener_is_gone: bool) -> Option<Vec<Process>> {
@@ -77,20 +70,6 @@ impl Watch {
         Some(found)
     }
 
-    fn new_logs(&mut self) -> Option<Vec<Log>> {
-        let now = logs(&self.runner)?;
-        let new = now.difference(&self.known).filter_map(|name| {
-            let found = self.runner.find(&format!("{DIAG}/{name}")).ok()?;
-            let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
-            let nanoseconds = u32::try_from(found.st_ctime_nsec).ok().filter(|_| is_file)?;
-            let changed = DateTime::<Utc>::from_timestamp(found.st_ctime, nanoseconds)?;
-            Some(Log { name: name.clone(), changed })
-        });
-        let new = new.collect();
-        self.known = now;
-        Some(new)
-    }
-
     /// The process and those it descends from, up to our listener's child if it does from one, and whether it does; `None`
     /// where the process table cannot be read.
     pub fn descent(&self, pid: i32) -> Option<(Vec<Id>, bool)> {
@@ -117,8 +96,24 @@ impl Watch {
     }
 }
 
-/// The names of the workers' logs; `None` where nobody may look.
-fn logs(runner: &Dir) -> Option<BTreeSet<String>> {
+/// Logs that are new, and all that are there now.
+pub type NewLogs = (Vec<Log>, BTreeSet<String>);
+
+/// The logs that are not among those known; `None` where nobody may look. The disk may make the caller wait.
+pub fn new_logs(runner: &Dir, known: &BTreeSet<String>) -> Option<NewLogs> {
+    let now = logs(runner)?;
+    let new = now.difference(known).filter_map(|name| {
+        let found = runner.find(&format!("{DIAG}/{name}")).ok()?;
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        let nanoseconds = u32::try_from(found.st_ctime_nsec).ok().filter(|_| is_file)?;
+        let changed = DateTime::<Utc>::from_timestamp(found.st_ctime, nanoseconds)?;
+        Some(Log { name: name.clone(), changed })
+    });
+    Some((new.collect(), now))
+}
+
+/// The names of the workers' logs; `None` where nobody may look. The disk may make the caller wait.
+pub fn logs(runner: &Dir) -> Option<BTreeSet<String>> {
     let names = match runner.names(DIAG) {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(BTreeSet::new()),
@@ -148,17 +143,18 @@ mod tests {
         let log = |name: &str| dir.path().join("_diag").join(name);
         std::fs::create_dir(dir.path().join("_diag")).expect("a directory");
         std::fs::write(log("Worker_1.log"), "").expect("a file");
-        let mut watch = Watch::start(std::process::id(), &Dir::open(dir.path()).expect("ours"));
-        assert_eq!(watch.look(&[], true).logs, Some(Vec::new()));
+        let runner = Dir::open(dir.path()).expect("ours");
+        let known = logs(&runner).expect("they can be seen");
+        let names = |found: NewLogs| found.0.into_iter().map(|log| log.name).collect::<Vec<_>>();
+        assert_eq!(new_logs(&runner, &known).map(names), Some(Vec::new()));
         std::fs::write(log("Worker_2.log"), "").expect("a file");
         std::os::unix::fs::symlink(log("Worker_2.log"), log("Worker_3.log")).expect("a link");
         std::fs::write(log("Runner_2.log"), "").expect("a file");
-        let names =
-            |look: Look| look.logs.map(|logs| logs.into_iter().map(|log| log.name).collect::<Vec<_>>());
-        assert_eq!(names(watch.look(&[], true)), Some(vec!["Worker_2.log".to_owned()]));
-        assert_eq!(names(watch.look(&[], true)), Some(Vec::new()));
+        let (new, now) = new_logs(&runner, &known).expect("they can be seen");
+        assert_eq!(names((new, BTreeSet::new())), ["Worker_2.log"]);
+        assert_eq!(new_logs(&runner, &now).map(names), Some(Vec::new()));
         let empty = tempfile::tempdir().expect("a directory");
-        let mut nowhere = Watch::start(std::process::id(), &Dir::open(empty.path()).expect("ours"));
-        assert_eq!(nowhere.look(&[], true).logs, Some(Vec::new()));
+        let nowhere = Dir::open(empty.path()).expect("ours");
+        assert_eq!(new_logs(&nowhere, &BTreeSet::new()).map(names), Some(Vec::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! A work directory on a file system that hangs, as a network file system does whose server is gone: nothing of ours waits for it.
+//! A work directory or `_diag` on a file system that hangs, as a network file system does whose server is gone: nothing of ours waits for it.
 
 use crate::supervised::{Supervised, job, runner};
 use crate::{ns, require};
@@ -20,12 +20,24 @@ echo '2026-08-17 13:15:44Z: Listening for Jobs'
 while :; do echo tick; sleep 0.1; done
 ";
 
+/// A listener that has a job once it may, and ends it when it is told to.
+const EMPLOYER: &str = r#"#!/bin/sh
+trap 'kill $worker; wait $worker; date -u "+%F %TZ: Job build completed with result: Canceled"; exit 0' INT
+echo '√ Connected to GitHub'
+date -u '+%F %TZ: Listening for Jobs'
+cp "$(command -v sleep)" Runner.Worker
+until [ -e go ]; do sleep 0.05; done
+./Runner.Worker 600 & worker=$!
+date -u '+%F %TZ: Running job: build'
+while :; do echo tick; sleep 0.1; done
+"#;
+
 /// A file system whose server takes every request and answers none. Once it is dropped, whoever waits gets an error.
 struct Hung(Child);
 
 impl Hung {
-    fn over_the_work_dir_of(s: &Supervised) -> Hung {
-        let dir = s.path("runner/_work");
+    fn over(s: &Supervised, dir: &str) -> Hung {
+        let dir = s.path(dir);
         std::fs::create_dir_all(&dir).expect("ours");
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--target", &s.pid().to_string(), "sh", "-ec", MOUNT]).arg(dir);
@@ -56,7 +68,7 @@ fn pipes_scrapes_the_liveness_and_a_stop_go_on() {
     let mut s = runner(&[]).listening(TALKER.into()).start();
     s.until_state("idle");
     assert!(s.metric(FREE).is_some());
-    let hung = Hung::over_the_work_dir_of(&s);
+    let hung = Hung::over(&s, "runner/_work");
     until_it_hangs(&mut s);
     let said = s.out().len();
     s.until("the pipe goes on", |s| s.out().len() > said + 50);
@@ -72,7 +84,7 @@ fn a_job_fails_and_its_row_is_written_and_once_the_server_is_back_the_space_is_k
     require!("namespace", "root", "fuse", "nsenter");
     let mut s = runner(&[job("long", 600_000)]).start();
     s.until_state("busy");
-    let hung = Hung::over_the_work_dir_of(&s);
+    let hung = Hung::over(&s, "runner/_work");
     until_it_hangs(&mut s);
     let worker = s.until_process("Runner.Worker");
     ns::send(worker, SIGKILL);
@@ -82,4 +94,23 @@ fn a_job_fails_and_its_row_is_written_and_once_the_server_is_back_the_space_is_k
     s.until("the disk is known again", |s| s.metric(FREE).is_some());
     s.until_state("idle");
     assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn diagnostics_that_hang_keep_nobody_waiting_and_a_job_is_seen_by_its_process() {
+    require!("namespace", "root", "fuse", "nsenter");
+    let mut s = runner(&[]).listening(EMPLOYER.into()).env("RUNNER_DRAIN_TIMEOUT", "0s").start();
+    s.until_state("idle");
+    std::fs::create_dir_all(s.path("runner/_diag")).expect("ours");
+    let hung = Hung::over(&s, "runner/_diag");
+    std::fs::write(s.path("runner/go"), "").expect("ours");
+    s.until_state("busy");
+    let said = s.out().len();
+    s.until("the pipe goes on", |s| s.out().len() > said + 50);
+    for path in ["/livez", "/healthz", "/api/v1/status"] {
+        assert_eq!(s.get(path).status, 200, "{path}");
+    }
+    assert_eq!(s.stop(), 0);
+    assert_eq!(s.results(), ["cancelled"]);
+    drop(hung);
 }
