@@ -40,7 +40,6 @@ use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::polls::TraceWord;
 use crate::domain::record::{JobRecord, RowStatus};
-use crate::sys::below::Whom;
 use crate::sys::hooks::Received;
 use crate::sys::signals::{OperatorSignal, Signals};
 use crate::telemetry::emit::Telemetry;
@@ -239,7 +238,7 @@ impl Supervisor {
             Action::LeaveTrace => self.trace.leave(),
             Action::Spawn => return vec![Effect::Spawn],
             Action::Interrupt => self.listener.interrupt(self.aftermath.sweeper.plan()),
-            Action::Below(rung) => self.listener.signal_below(self.aftermath.sweeper.plan(), Whom::All, rung),
+            Action::Below(rung) => self.listener.signal_below(self.aftermath.sweeper.plan(), rung),
             Action::KillGroup => self.listener.kill_group(),
             Action::WatchUpdate => self.listener.watch_update(),
             Action::Append(row) => return self.append(*row),

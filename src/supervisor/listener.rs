@@ -137,11 +137,15 @@ impl ListenerProcess {
     /// As from a terminal; a step that works in a group of its own would not hear that.
     pub(super) fn interrupt(&self, plan: CleanupPlan) {
         self.process.iter().for_each(Listener::interrupt);
-        self.signal_below(plan, Whom::OutsideTheGroup, Rung::Interrupt);
+        self.signal(plan, Whom::OutsideTheGroup, Rung::Interrupt);
     }
 
     /// Signals who is below its worker.
-    pub(super) fn signal_below(&self, plan: CleanupPlan, whom: Whom, rung: Rung) {
+    pub(super) fn signal_below(&self, plan: CleanupPlan, rung: Rung) {
+        self.signal(plan, Whom::All, rung);
+    }
+
+    fn signal(&self, plan: CleanupPlan, whom: Whom, rung: Rung) {
         if let Some(listener) = &self.process {
             below::tell(plan, listener.pid(), whom, rung, self.signalled.0.clone());
         }

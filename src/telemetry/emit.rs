@@ -84,9 +84,7 @@ impl Telemetry {
             Notice::UpdateAnnounced { step } => info!(event = "update_announced", step),
             Notice::UpdateAwaited { at_most } => info!(event = "update_awaited", seconds = at_most.as_secs()),
             Notice::UpdateEnded { finished } => info!(event = "update_ended", finished),
-            Notice::RestartScheduled { reason, after, failures } => {
-                around::restart_scheduled(*reason, *after, *failures);
-            }
+            Notice::RestartScheduled { reason, after, failures: n } => around::restart(*reason, *after, *n),
             Notice::RowWritten { row, delta } => jobs::row_written(row, delta),
             Notice::ReportRefused(fault) => jobs::report_refused(*fault),
             Notice::QueueTimeUnknown(fault) => jobs::queue_time_unknown(*fault),

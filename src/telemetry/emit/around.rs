@@ -30,7 +30,7 @@ pub(super) fn certificates_updated(trouble: Option<&str>) {
     }
 }
 
-pub(super) fn restart_scheduled(reason: RestartReason, after: Duration, failures: u32) {
+pub(super) fn restart(reason: RestartReason, after: Duration, failures: u32) {
     let (reason, seconds) = (reason.as_str(), after.as_secs());
     warn!(event = "restart_scheduled", reason, seconds, failures);
 }
