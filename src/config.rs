@@ -10,6 +10,7 @@ mod child_env;
 mod fault;
 mod flavour;
 mod lookup;
+mod otlp;
 mod parsers;
 pub mod reference;
 mod registration;
@@ -29,6 +30,7 @@ pub use child_env::{child_environment, is_secret};
 pub use fault::{Fault, Faults, Source, Warning};
 pub use flavour::Flavour;
 pub use lookup::{Environment, Lookup, MapLookup};
+pub use otlp::OtlpOptions;
 pub use registration::{Credential, Registration, RunAs};
 pub use runner::Runner;
 pub use secret::Secret;
@@ -65,6 +67,8 @@ pub struct Config {
     pub lifecycle: LifecycleOptions,
     /// The HTTP endpoint.
     pub metrics: Metrics,
+    /// Where metrics are pushed to, if they are.
+    pub otlp: Option<OtlpOptions>,
     /// Which jobs are deployments.
     pub deployments: DeploymentRule,
     /// Which of them follow one another.
@@ -188,7 +192,7 @@ impl Config {
 
 /// Takes every value; `None` only where there is a fault.
 fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
-    let Validated { credential, place, budget } = validated;
+    let Validated { credential, place, budget, otlp } = validated;
     let can_ask = place.target.is_some() && credential.as_ref().is_some_and(Credential::can_ask);
     Some(Config {
         credential,
@@ -213,6 +217,7 @@ fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
             buckets: resolved.get(&vars::JOB_DURATION_BUCKETS)?,
             cache_types: resolved.get(&vars::CACHE_TYPES).unwrap_or_default(),
         },
+        otlp,
         deployments: DeploymentRule {
             job: resolved.get(&vars::DORA_DEPLOYMENT_MATCH)?,
             branch: resolved.get(&vars::DORA_BRANCH_MATCH),

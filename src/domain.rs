@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod line;
 pub mod notice;
 pub mod odd_file;
+pub mod otlp;
 pub mod parse;
 pub mod polls;
 pub mod queue;

@@ -12,6 +12,7 @@ mod engine;
 mod fault;
 mod files;
 mod github_tasks;
+mod happened;
 mod http_handle;
 mod job_hooks;
 mod job_keeper;
@@ -21,6 +22,7 @@ mod look;
 mod odd_files;
 mod predecessor;
 mod preparation;
+mod push;
 mod registrar_setup;
 mod runner;
 mod sampler;
@@ -35,25 +37,25 @@ pub(crate) use startup::{Setup, Tcp};
 
 use crate::domain::context::ReportFault;
 use crate::domain::event::StopRequest;
-use crate::domain::failure::Space;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
-use crate::domain::polls::TraceWord;
 use crate::domain::record::{JobRecord, RowStatus};
 use crate::sys::hooks::Received;
 use crate::sys::signals::{OperatorSignal, Signals};
 use crate::telemetry::emit::Telemetry;
-use aftermath::{Aftermath, AftermathEvent};
+use aftermath::Aftermath;
 use chrono::{DateTime, Utc};
 use clock::Clock;
 use effect::Effect;
 use files::RunnerFiles;
-use github_tasks::{GithubTasks, Reply};
-use http_handle::{HttpHandle, Pulse};
-use job_hooks::{JobHooks, Reception};
-use job_keeper::{JobEvent, JobKeeper};
+use github_tasks::GithubTasks;
+use happened::Happened;
+use http_handle::HttpHandle;
+use job_hooks::JobHooks;
+use job_keeper::JobKeeper;
 use listener::{LastSight, ListenerEvent, ListenerProcess};
 use preparation::Preparation;
+use push::MetricsPush;
 use sampler::Sampler;
 use shutdown::Limits;
 use trace_watch::TraceWatch;
@@ -85,26 +87,10 @@ struct Supervisor {
     github: GithubTasks,
     files: RunnerFiles,
     telemetry: Telemetry,
+    push: MetricsPush,
     http: HttpHandle,
     limits: Limits,
     leaving: Option<i32>,
-}
-
-/// One thing that has happened.
-enum Happened {
-    Signal(OperatorSignal),
-    Listener(ListenerEvent),
-    WorkerEnded,
-    LookDue,
-    Deadline,
-    Traced(Option<TraceWord>),
-    Job(JobEvent),
-    Reported(Reception),
-    Sample(Option<Space>),
-    Aftermath(AftermathEvent),
-    Prepared(Option<Box<Notice>>),
-    Github(Reply),
-    Pulse(Pulse),
 }
 
 impl Supervisor {
@@ -134,6 +120,7 @@ impl Supervisor {
             notice = self.preparation.next() => Happened::Prepared(notice),
             reply = self.github.next() => Happened::Github(reply),
             pulse = self.http.next() => Happened::Pulse(pulse),
+            event = self.push.next(self.clock) => Happened::Push(event),
         }
     }
 
@@ -162,6 +149,7 @@ impl Supervisor {
             }
             Happened::Github(reply) => self.github.handle(reply),
             Happened::Pulse(pulse) => return HttpHandle::handle(pulse),
+            Happened::Push(event) => self.push.handle(event, &self.telemetry, self.clock),
         };
         self.apply(effects).await;
     }

@@ -118,7 +118,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "supervisor",
         ours: &["config", "domain", "exit_code", "github", "http", "registration", "sys", "telemetry"],
-        crates: &["chrono", "metrics_exporter_prometheus", "thiserror", "tokio"],
+        crates: &["chrono", "fastrand", "metrics_exporter_prometheus", "thiserror", "tokio"],
         never: &["std::fs", "std::env::var"],
     },
     Room {
@@ -154,13 +154,24 @@ const ROOMS: &[Room] = &[
     Room {
         name: "config",
         ours: &["domain"],
-        crates: &["base64", "humantime", "serde", "serde_json", "strsim", "subtle", "zeroize"],
+        crates: &["base64", "humantime", "serde", "serde_json", "strsim", "subtle", "url", "zeroize"],
         never: NO_OS,
     },
     Room {
         name: "domain",
         ours: &["exit_code"],
-        crates: &["chrono", "csv", "fastrand", "memchr", "regex_lite", "serde", "serde_json", "thiserror"],
+        crates: &[
+            "chrono",
+            "csv",
+            "fastrand",
+            "memchr",
+            "opentelemetry_proto",
+            "prost",
+            "regex_lite",
+            "serde",
+            "serde_json",
+            "thiserror",
+        ],
         never: PURE,
     },
     Room {
@@ -331,7 +342,9 @@ const EXTERNAL: &[&str] = &[
     "metrics_exporter_prometheus",
     "metrics_process",
     "nix",
+    "opentelemetry_proto",
     "procfs",
+    "prost",
     "regex_lite",
     "reqwest",
     "ring",

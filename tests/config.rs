@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 62] = [
+const EVERY: [(&str, &str); 80] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -89,6 +89,24 @@ const EVERY: [(&str, &str); 62] = [
     ("METRICS_UPDATE_INTERVAL", "5"),
     ("METRICS_LINGER_SECONDS", "20"),
     ("JOB_DURATION_BUCKETS", "0.5, 1 2,1e3"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example.com/"),
+    ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://otlp.example.com/metrics?key=s3cr3t"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=s3cr3t"),
+    ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "x-key=s3cr3t2"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "5000"),
+    ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "6000"),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP"),
+    ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "none"),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+    ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "/other.pem"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+    ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+    ("OTEL_METRICS_EXPORTER", "otlp"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "30000"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "site=M%c3%bcnchen, team = ci"),
+    ("OTEL_SERVICE_NAME", "ci"),
+    ("OTEL_SDK_DISABLED", "no"),
     ("DORA_DEPLOYMENT_MATCH", " ^CD/deploy (eu|us)$ "),
     ("DORA_BRANCH_MATCH", "^(main|refs/tags/v\\d+)$"),
     ("DORA_STREAM", "\\((.+)\\)$"),
@@ -121,7 +139,8 @@ fn every_variable_set() {
 
 #[test]
 fn every_variable_wrong() {
-    let takes_any_line = ["RUNNER_NAME", "RUNNER_NAME_PREFIX", "RUNNER_GROUP", "RUNNER_LABELS"];
+    let takes_any_line =
+        ["RUNNER_NAME", "RUNNER_NAME_PREFIX", "RUNNER_GROUP", "RUNNER_LABELS", "OTEL_SERVICE_NAME"];
     let wrong = |name: &str| match name {
         _ if takes_any_line.contains(&name) => "a\nb",
         "DORA_DEPLOYMENT_MATCH" | "DORA_BRANCH_MATCH" | "DORA_STREAM" => "wrong (value",

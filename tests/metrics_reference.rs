@@ -1,6 +1,7 @@
 //! The metric reference is what the catalogue says: `UPDATE_GOLDEN=1` writes it anew.
 #![allow(clippy::disallowed_methods, reason = "a test runs the binary and reads its environment")]
 
+use runner_init::telemetry::catalog;
 use std::path::Path;
 use std::process::Command;
 
@@ -25,7 +26,7 @@ fn the_document_is_what_the_binary_prints() {
 fn every_metric_has_one_row() {
     let output = Command::new(env!("CARGO_BIN_EXE_runner-init")).arg("metrics").output().expect("it runs");
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
-    for metric in runner_init::telemetry::catalog::ALL {
+    for metric in catalog::ALL.iter().chain(catalog::OTLP) {
         let start = format!("| `{}` | {} |", metric.name, metric.kind.as_str());
         let rows: Vec<&str> = printed.lines().filter(|line| line.starts_with(&start)).collect();
         assert_eq!(rows.len(), 1, "{start}");

@@ -46,7 +46,7 @@ async fn a_body_arrives_as_it_was_through_a_proxy_and_a_private_authority() {
     let body: Vec<u8> = (0..=255).cycle().take(5000).collect();
     for gzip in [false, true] {
         let url = format!("https://{NAME}/a/v1/metrics?x=1");
-        let post = Post::new(PostConfig { gzip, ..trusting(&url, pem.path(), Some(&proxy)) }).unwrap();
+        let post = Post::new(&PostConfig { gzip, ..trusting(&url, pem.path(), Some(&proxy)) }).unwrap();
         assert_eq!(post.send(body.clone()).await.unwrap().status, 200);
         let got = receiver.got().pop().unwrap();
         assert_eq!((got.method.as_str(), got.path.as_str()), ("POST", "/a/v1/metrics?x=1"));
@@ -70,7 +70,7 @@ async fn answers_are_handed_on_as_they_are() {
         Says::Status(503, retry_after(&date), Vec::new()),
         Says::Status(200, Vec::new(), vec![b' '; (1 << 20) + 1]),
     ]);
-    let post = Post::new(setup(&receiver.url())).unwrap();
+    let post = Post::new(&setup(&receiver.url())).unwrap();
     let answer = post.send(b"x".to_vec()).await.unwrap();
     assert_eq!((answer.status, answer.retry_after), (429, Some(RetryAfter::Seconds(7))));
     assert_eq!(answer.body.unwrap().as_slice(), b"slowly");
@@ -97,7 +97,7 @@ async fn no_answer_is_told_by_where_the_way_ended_and_without_the_secret() {
         (reset.url(), Duration::from_secs(20), NetworkKind::Connect, "no connection to"),
         (format!("http://{closed}"), Duration::from_secs(20), NetworkKind::Connect, "no connection to"),
     ] {
-        let post = Post::new(PostConfig { attempt, ..trusting(&url, pem.path(), None) }).unwrap();
+        let post = Post::new(&PostConfig { attempt, ..trusting(&url, pem.path(), None) }).unwrap();
         let fault = post.send(b"x".to_vec()).await.unwrap_err();
         let text = fault.to_string();
         assert_eq!(fault.kind, kind, "{text}");

@@ -118,7 +118,8 @@ mod tests {
     fn every_secret_is_withheld_under_every_name_and_case() {
         let names = "GITHUB_TOKEN RUNNER_TOKEN ACCESS_TOKEN GITHUB_ACCESS_TOKEN GITHUB_PAT APP_PRIVATE_KEY \
             GITHUB_APP_PRIVATE_KEY APP_ID APP_LOGIN GITHUB_APP_ID GITHUB_APP_INSTALLATION_ID APP_INSTALLATION_ID \
-            ACTIONS_RUNNER_INPUT_TOKEN ACTIONS_RUNNER_INPUT_PAT ACTIONS_RUNNER_INPUT_JITCONFIG METRICS_AUTH_TOKEN";
+            ACTIONS_RUNNER_INPUT_TOKEN ACTIONS_RUNNER_INPUT_PAT ACTIONS_RUNNER_INPUT_JITCONFIG METRICS_AUTH_TOKEN \
+            OTEL_EXPORTER_OTLP_HEADERS OTEL_EXPORTER_OTLP_METRICS_HEADERS";
         for name in names.split_whitespace() {
             for form in [name.to_owned(), format!("{name}_FILE"), name.to_lowercase(), format!("{name}_File")]
             {
@@ -131,7 +132,8 @@ mod tests {
     fn what_only_configures_us_is_withheld() {
         let names = "METRICS_PORT RUNNER_STOP_GRACE EPHEMERAL RUNNER_GRACEFUL_STOP_TIMEOUT LOG_LEVEL GITHUB_REPOSITORY GITHUB_HOST \
              GITHUB_URL GITHUB_OWNER GITHUB_API_URL ORG_NAME RUNNER_ORG REPO_URL RUNNER_LABELS LABELS RUNNER_GROUP \
-             DISABLE_AUTO_UPDATE RUNNER_USER RUNNER_JIT";
+             DISABLE_AUTO_UPDATE RUNNER_USER RUNNER_JIT OTEL_EXPORTER_OTLP_ENDPOINT OTEL_SERVICE_NAME \
+             OTEL_RESOURCE_ATTRIBUTES OTEL_EXPORTER_OTLP_PROTOCOL";
         for name in names.split_whitespace() {
             assert!(is_withheld(name), "{name}");
         }

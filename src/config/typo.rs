@@ -7,7 +7,7 @@ use super::vars::describe;
 use strsim::damerau_levenshtein;
 
 /// What a variable of ours begins with. Others are none of our business, however near.
-const PREFIXES: [&str; 7] = ["RUNNER_", "METRICS_", "GITHUB_", "JOBS_", "JOB_", "DORA_", "LOG_"];
+const PREFIXES: [&str; 8] = ["RUNNER_", "METRICS_", "GITHUB_", "JOBS_", "JOB_", "DORA_", "LOG_", "OTEL_"];
 
 /// Names the runner, its wrappers or GitHub give a meaning (actions/runner: `HostContext.cs`, `GitHubContext.cs`,
 /// `JobExtension.cs`, `VssUtil.cs`, `run.sh`).

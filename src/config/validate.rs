@@ -5,6 +5,7 @@ mod name;
 mod place;
 
 use super::lookup::Lookup;
+use super::otlp::{self, OtlpOptions};
 use super::parsers::show_duration;
 use super::registration::{Credential, removes};
 use super::resolve::Resolved;
@@ -22,6 +23,7 @@ pub(super) struct Validated {
     pub(super) credential: Option<Credential>,
     pub(super) place: Place,
     pub(super) budget: Budget,
+    pub(super) otlp: Option<OtlpOptions>,
 }
 
 /// Compares and derives. `None` only where there is a fault.
@@ -34,7 +36,8 @@ pub(super) fn validate(resolved: &mut Resolved, lookup: &dyn Lookup) -> Option<V
     derive_jobs_log(resolved);
     let budget = stop_budget(resolved, credential.as_ref());
     warn_of_plain_http(resolved, credential.as_ref(), place.as_ref());
-    Some(Validated { credential, place: place?, budget: budget? })
+    let otlp = otlp::check(resolved, lookup);
+    Some(Validated { credential, place: place?, budget: budget?, otlp })
 }
 
 /// Why nothing of what configures a registration is heeded; `None` where there is one to be made.

@@ -18,6 +18,8 @@ pub enum Group {
     Lifecycle,
     /// The HTTP endpoint.
     Metrics,
+    /// Where metrics are pushed to.
+    OpenTelemetry,
     /// Which jobs are deployments.
     Dora,
     /// What is kept on disk.
@@ -35,6 +37,7 @@ impl Group {
             Group::Runner => "Runner",
             Group::Lifecycle => "Start, stop and restart",
             Group::Metrics => "HTTP endpoint and metrics",
+            Group::OpenTelemetry => "OpenTelemetry",
             Group::Dora => "Deployments",
             Group::JobLog => "Files",
             Group::Log => "Log",

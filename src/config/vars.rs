@@ -8,6 +8,7 @@
 #![allow(clippy::doc_markdown, reason = "help is plain text")]
 
 use super::flavour::Flavour;
+use super::otlp::{self, Millis, OtlpUrl, Pairs};
 use super::parsers::{
     NAME_LIMIT, PREFIX_LIMIT, account, address, app_id, base_url, buckets, cache_types, count, duration,
     flag, flavour, host, id, interval, jit, labels, limit, line, path, pattern, port, private_key,
@@ -17,8 +18,9 @@ use super::registration::RunAs;
 use super::resolve::VarRow;
 use super::secret::Secret;
 use super::var::{Group, Reach, Var, Variable, alias};
-use super::words::{LogFormat, LogLevel, ScopeWord, SweepScope};
+use super::words::{LogFormat, LogLevel, OtlpCompression, OtlpExporter, OtlpProtocol, ScopeWord, SweepScope};
 use crate::domain::dora::{Matcher, StreamRule};
+use crate::domain::otlp::Temporality;
 use crate::domain::target::Host;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -215,6 +217,47 @@ vars! {
     /// more series, which are there from the start, as are those of a built-in one named here.
     CACHE_TYPES: Vec<String> = cache_types;
 
+    [OpenTelemetry]
+    /// Push metrics by OTLP to the receiver at this address: `/v1/metrics` is added. Off unless it, or the next,
+    /// is set. Jobs inherit none of the variables of this section.
+    OTEL_EXPORTER_OTLP_ENDPOINT: OtlpUrl = OtlpUrl::parse;
+    /// The same for metrics alone, with its path.
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: OtlpUrl = OtlpUrl::parse;
+    /// Headers of each request, NAME=VALUE separated by commas, values percent-encoded: a key, mostly.
+    OTEL_EXPORTER_OTLP_HEADERS: Secret = otlp::headers;
+    /// The same for metrics alone, instead.
+    OTEL_EXPORTER_OTLP_METRICS_HEADERS: Secret = otlp::headers;
+    /// How many milliseconds one request may take.
+    OTEL_EXPORTER_OTLP_TIMEOUT: Millis = Millis::parse, default("10000");
+    /// The same for metrics alone.
+    OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: Millis = Millis::parse;
+    /// Whether requests are compressed.
+    OTEL_EXPORTER_OTLP_COMPRESSION: OtlpCompression = OtlpCompression::parse, default("none");
+    /// The same for metrics alone.
+    OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: OtlpCompression = OtlpCompression::parse;
+    /// PEM file of the authorities to trust there, instead of the system's.
+    OTEL_EXPORTER_OTLP_CERTIFICATE: PathBuf = path;
+    /// The same for metrics alone.
+    OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: PathBuf = path;
+    /// In which form; only http/protobuf is spoken, with another nothing is pushed.
+    OTEL_EXPORTER_OTLP_PROTOCOL: OtlpProtocol = OtlpProtocol::parse, default("http/protobuf");
+    /// The same for metrics alone.
+    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: OtlpProtocol = OtlpProtocol::parse;
+    /// Which counts are told as what is new since the last export.
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Temporality = otlp::temporality, default("cumulative");
+    /// Whether metrics are pushed; when not set, they are where an endpoint is. otlp without an endpoint means
+    /// http://localhost:4318.
+    OTEL_METRICS_EXPORTER: OtlpExporter = OtlpExporter::parse;
+    /// Milliseconds from one export to the next.
+    OTEL_METRIC_EXPORT_INTERVAL: Millis = Millis::parse, default("60000");
+    /// What is said of the runner beside its metrics, KEY=VALUE separated by commas, values percent-encoded.
+    OTEL_RESOURCE_ATTRIBUTES: Pairs = Pairs::parse;
+    /// The attribute service.name, which Prometheus makes the job; when not set, that of
+    /// OTEL_RESOURCE_ATTRIBUTES, else github-runners.
+    OTEL_SERVICE_NAME: String = |text| line(text, 256);
+    /// Push nothing, whatever else is set.
+    OTEL_SDK_DISABLED: bool = flag, default("false");
+
     [Dora]
     /// Which jobs are deployments: a regular expression looked for in workflow/job name.
     DORA_DEPLOYMENT_MATCH: Matcher = pattern, default("(?i)deploy|release|publish");
@@ -276,6 +319,7 @@ mod tests {
                 Group::Runner,
                 Group::Lifecycle,
                 Group::Metrics,
+                Group::OpenTelemetry,
                 Group::Dora,
                 Group::JobLog,
                 Group::Log

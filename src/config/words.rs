@@ -70,6 +70,40 @@ words! {
     }
 }
 
+words! {
+    /// In which form OTLP is spoken.
+    OtlpProtocol {
+        /// The one that is spoken here.
+        HttpProtobuf = "http/protobuf",
+        /// JSON over HTTP.
+        HttpJson = "http/json",
+        /// gRPC.
+        Grpc = "grpc",
+    }
+}
+
+words! {
+    /// Whether requests are compressed.
+    OtlpCompression {
+        /// They are not.
+        None = "none",
+        /// They are.
+        Gzip = "gzip",
+    }
+}
+
+words! {
+    /// How metrics leave a program of OpenTelemetry's.
+    OtlpExporter {
+        /// They are pushed.
+        Otlp = "otlp",
+        /// They are not.
+        None = "none",
+        /// They are fetched, as ours can be in any case.
+        Prometheus = "prometheus",
+    }
+}
+
 /// Whose processes are swept after a job: a flag with one word more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SweepScope {

@@ -8,6 +8,7 @@ use super::failure::Cause;
 use super::job::{Rejection, Unborn};
 use super::ladder::Rung;
 use super::odd_file::OddFile;
+use super::otlp::ExportNews;
 use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
 use super::registration::{Recovery, Registered, RegistrationFault, Removal, RunnerStatus};
@@ -212,6 +213,8 @@ pub enum Notice {
         totals: Box<Totals>,
         /// The newest deployments of both.
         newest: [Option<DateTime<Utc>>; 2],
+        /// When that log was begun, if that is known.
+        begun: Option<DateTime<Utc>>,
     },
     /// The job log was replayed.
     JournalOpened {
@@ -248,6 +251,8 @@ pub enum Notice {
         /// What the system said.
         error: String,
     },
+    /// Of the metrics that are pushed.
+    Export(ExportNews),
     /// A signal that means nothing to us.
     Ignored {
         /// Its name.

@@ -1,6 +1,7 @@
 //! What a start finds, told before there is a registry: each becomes one log line, and moves no metric.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A finding. Texts in it may be untrusted; the log escapes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,13 @@ pub enum StartNotice {
     Serving {
         /// Where.
         address: String,
+    },
+    /// Metrics are pushed.
+    PushingMetrics {
+        /// The host, and the port if one is named.
+        to: String,
+        /// From one time to the next.
+        every: Duration,
     },
     /// Our own health check has no socket.
     NoHealthSocket {

@@ -75,14 +75,14 @@ impl Post {
     ///
     /// # Errors
     /// If the URL is none, no authority can be found for an `https` one, or the proxy cannot be used.
-    pub fn new(setup: PostConfig) -> Result<Post, SetupError> {
+    pub fn new(setup: &PostConfig) -> Result<Post, SetupError> {
         let url = Url::parse(&setup.url).map_err(SetupError::Base)?;
-        let headers = headers(&setup);
+        let headers = headers(setup);
         let transport = transport::build_with(headers, &url, &setup.roots, &setup.proxies, setup.attempt)?;
         Ok(Post {
             http: transport.http,
             url,
-            secrets: setup.headers.into_iter().map(|(_, value)| value).collect(),
+            secrets: setup.headers.iter().flat_map(|(_, value)| parts(value)).collect(),
             proxy: transport.proxy,
             gzip: setup.gzip,
             attempt: setup.attempt,
@@ -126,6 +126,12 @@ impl Post {
         let says = kind.in_words(&self.place(), self.proxy.as_deref());
         PostFault { kind, says: said.map_or_else(|| says.clone(), |said| format!("{says}: {said}")) }
     }
+}
+
+/// A value, and what is behind `Bearer` or `Basic` in it: either may be repeated by the other side.
+fn parts(value: &Secret) -> impl Iterator<Item = Secret> + use<> {
+    let last = value.expose().split_whitespace().next_back().map(|word| Secret::new(word.to_owned()));
+    [Some(value.clone()), last].into_iter().flatten()
 }
 
 fn headers(setup: &PostConfig) -> HeaderMap {

@@ -111,8 +111,13 @@ impl EngineWatch {
     pub(super) fn begin_last(&mut self, limit: Instant) -> Option<Instant> {
         self.sweep.as_ref()?;
         self.job_ended(true);
+        Some(limit.max(self.last()))
+    }
+
+    /// Until when the end may wait: what is left of the grace, if it runs, and never long.
+    pub(super) fn last(&self) -> Instant {
         let last = Instant::now() + LAST;
-        Some(limit.max(self.asked_at.map_or(last, |asked_at| last.min(asked_at + self.budget))))
+        self.asked_at.map_or(last, |asked_at| last.min(asked_at + self.budget))
     }
 
     /// Everything that jobs have left is dealt with.

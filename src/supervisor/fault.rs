@@ -94,6 +94,9 @@ pub(crate) enum StartError {
     /// GitHub's API cannot be spoken to from here.
     #[error("GitHub's API")]
     Api(#[source] SetupError),
+    /// Where metrics are to be pushed cannot be spoken to from here.
+    #[error("{}", vars::OTEL_EXPORTER_OTLP_ENDPOINT.name)]
+    Otlp(#[source] SetupError),
     /// A defect of ours.
     #[error("cannot set up the metrics registry")]
     Registry(#[source] metrics_exporter_prometheus::BuildError),
@@ -111,7 +114,9 @@ impl StartError {
             | StartError::NotAlone
             | StartError::Used { .. }
             | StartError::Unwritable { .. } => ExitCode::Usage,
-            StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) => ExitCode::Usage,
+            StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) | StartError::Otlp(_) => {
+                ExitCode::Usage
+            }
             StartError::Registry(_) => ExitCode::Internal,
             StartError::Bind { .. } | StartError::Hangs { .. } | StartError::Os { .. } => ExitCode::Os,
         }

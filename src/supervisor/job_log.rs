@@ -108,11 +108,11 @@ impl JobLog {
 
     /// What the log held is counted; what it says is still running ended with the supervisor that wrote it.
     fn replayed(&mut self, replay: JournalReplay, now: DateTime<Utc>) -> LogNews {
-        let JournalReplay { totals, recent, unclosed, faults, rows, predecessor } = replay;
+        let JournalReplay { totals, recent, unclosed, faults, rows, predecessor, begun } = replay;
         self.history.precede(&totals, recent);
         self.recent = self.history.recent();
         let newest = self.history.totals().dora.newest;
-        let mut notices = vec![Notice::JobsRestored { totals: Box::new(totals), newest }];
+        let mut notices = vec![Notice::JobsRestored { totals: Box::new(totals), newest, begun }];
         for fault in faults {
             let notice = Notice::JournalFault { kind: fault.kind, detail: fault.detail };
             notices.extend((0..fault.count).map(|_| notice.clone()));
@@ -177,10 +177,12 @@ mod tests {
             faults: vec![fault],
             rows: 3,
             predecessor: false,
+            begun: Some(now),
         };
         let LogNews { notices, lost } = log.handle(JournalEvent::Opened(Box::new(replay)), now);
         let [restored, fault, again, opened] = &notices[..] else { panic!("{notices:?}") };
-        assert_eq!(*restored, Notice::JobsRestored { totals: Box::new(totals), newest: [None, None] });
+        let totals = Box::new(totals);
+        assert_eq!(*restored, Notice::JobsRestored { totals, newest: [None, None], begun: Some(now) });
         assert_eq!(*fault, Notice::JournalFault { kind: FaultKind::Unusable, detail: "x".to_owned() });
         assert_eq!((fault, opened), (again, &Notice::JournalOpened { rows: 3, predecessor: false }));
         assert_eq!(lost.len(), 1);

@@ -89,23 +89,27 @@ pub(super) fn access(
             login: login.clone(),
         }),
     };
-    let get = |name: &str| {
-        let found = environment.iter().rev().find(|(key, _)| key == name);
-        found.and_then(|(_, value)| value.to_str().map(str::to_owned))
-    };
-    let proxies = Proxies::from_lookup(get).map_err(StartError::Proxy)?;
     let setup = github::ClientConfig {
         base: config.api_url.clone(),
         target: target.clone(),
         credential,
         roots: Roots::Native,
-        proxies,
+        proxies: proxies(environment)?,
         policy: RetryPolicy::default(),
         observe,
         #[expect(clippy::disallowed_methods, reason = "tokens expire by the wall clock")]
         clock: Arc::new(Utc::now),
     };
     Client::new(setup).map(|client| Some(Access::Api(Box::new(client)))).map_err(StartError::Api)
+}
+
+/// The proxies that the environment names.
+pub(super) fn proxies(environment: &Environment) -> Result<Proxies, StartError> {
+    let get = |name: &str| {
+        let found = environment.iter().rev().find(|(key, _)| key == name);
+        found.and_then(|(_, value)| value.to_str().map(str::to_owned))
+    };
+    Proxies::from_lookup(get).map_err(StartError::Proxy)
 }
 
 fn wish(config: &Config, target: &Target) -> Registration {

@@ -34,6 +34,7 @@ pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
     let space = supervisor.sampler.free_space().take().await.flatten();
     let effects = supervisor.sampler.handle(space, supervisor.clock.now(), supervisor.listener.output());
     supervisor.apply(effects).await;
+    last_push(supervisor, limit).await;
     if may_stay {
         let until = Instant::now() + supervisor.limits.linger;
         tokio::select! {
@@ -101,6 +102,17 @@ async fn last_on_the_engine(supervisor: &mut Supervisor, limit: Instant) {
             () = tokio::time::sleep_until(until) => return supervisor.apply([engine::out_of_time()]).await,
             _ = supervisor.signals.next(), if !was_asked => return,
         }
+    }
+}
+
+/// The metrics as they are at the end are told where they are pushed, or the time is over: a share of the grace, and never long.
+/// A stop that was not asked for ends with the first signal.
+async fn last_push(supervisor: &mut Supervisor, limit: Instant) {
+    let until = limit.max(supervisor.aftermath.engine.last());
+    let was_asked = supervisor.life.was_asked();
+    tokio::select! {
+        () = supervisor.push.last(&supervisor.telemetry, supervisor.clock, until) => {}
+        _ = supervisor.signals.next(), if !was_asked => {}
     }
 }
 

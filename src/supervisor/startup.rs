@@ -16,6 +16,7 @@ use super::listener::ListenerProcess;
 use super::odd_files::OddFiles;
 use super::predecessor::open_job_log;
 use super::preparation::Preparation;
+use super::push::MetricsPush;
 use super::runner::{self, FoundRunner};
 use super::sampler::Sampler;
 use super::shutdown::Limits;
@@ -130,6 +131,7 @@ pub(super) async fn begin(
     let caches = CacheWatch::begin(&config.metrics.cache_types, &files.dir, sampler.space());
     telemetry.know_caches(caches.at_the_start());
     let output = Output { outlets, lines: Arc::default() };
+    let push = MetricsPush::start(&config, &launch.env, &telemetry, now.up)?;
     let mut supervisor = Supervisor {
         life,
         clock,
@@ -145,6 +147,7 @@ pub(super) async fn begin(
         github: GithubTasks::new(registrar),
         files,
         telemetry,
+        push,
         http,
         limits: Limits { linger: config.metrics.linger, wrap_up: config.lifecycle.budget.wrap_up },
         leaving: None,

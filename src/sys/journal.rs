@@ -16,6 +16,7 @@ pub use types::{AppendError, Compaction, Fault, JournalReplay, JournalSettings, 
 
 use crate::domain::record::{FaultKind, HEADER, JobRecord};
 use crate::domain::totals::Totals;
+use chrono::{DateTime, Utc};
 use files::Paths;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -45,8 +46,8 @@ pub struct Journal {
     cut_to: Option<u64>,
     /// A rename may not be on disk yet, so nor is what is appended behind it.
     dir_unsynced: bool,
-    /// Held for life; the file itself says nothing.
-    _lock: Flock<File>,
+    /// Held for life; the file itself says nothing but when it was made.
+    lock: Flock<File>,
 }
 
 impl Journal {
@@ -68,17 +69,8 @@ impl Journal {
         let mut faults = Vec::new();
         let (base, covers) = base(&settings, &paths, &mut faults);
         let covered = covers.as_ref().map_or(Ok(0), |covers| covers.counted(&log)).map_err(unusable)?;
-        let mut journal = Journal {
-            settings,
-            paths,
-            log,
-            base,
-            covered,
-            rows: 0,
-            cut_to: None,
-            dir_unsynced: true,
-            _lock: lock,
-        };
+        let mut journal =
+            Journal { settings, paths, log, base, covered, rows: 0, cut_to: None, dir_unsynced: true, lock };
         let replay = journal.replay(covers.is_some() && covered == 0, faults).map_err(unusable)?;
         Ok((journal, replay))
     }
@@ -179,12 +171,18 @@ impl Journal {
             faults: Vec::new(),
             rows: survey.rows,
             predecessor: survey.old_rows > 0,
+            begun: self.begun(),
         };
         let done = self.finish_pending().and_then(|()| if stale { self.write_base(None) } else { Ok(()) });
         if let Err(error) = done.and_then(|()| self.repair(survey, guess)) {
             faults.push(write_failed(&error));
         }
         Ok(JournalReplay { faults, ..replay })
+    }
+
+    /// The lock is made with the first log and never written.
+    fn begun(&self) -> Option<DateTime<Utc>> {
+        self.lock.metadata().and_then(|lock| lock.modified()).ok().map(DateTime::from)
     }
 
     /// A row without its end was never acknowledged. It is cut even if it cannot be kept.

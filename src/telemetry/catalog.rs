@@ -91,23 +91,26 @@ static UNBORN: [&str; 4] = ["no_worker", "superseded", "completed", "listener_ex
 static REPORT_FAULTS: [&str; 6] = ["oversized", "malformed", "foreign", "late", "duplicate", "unknown_type"];
 /// In the order in which they are measured.
 pub(super) static PRESSURES: [&str; 3] = ["cpu", "memory", "io"];
+static EXPORT_RESULTS: [&str; 3] = ["success", "partial", "failed"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
 static CACHE_RESULTS: [&str; 3] = ["hit", "partial", "miss"];
 
 macro_rules! metrics {
-    ($($ident:ident = $name:literal, $kind:ident, [$($label:literal: $values:expr),*],
+    ($(#[$about:meta])* $list:ident; $($ident:ident = $name:literal, $kind:ident, [$($label:literal: $values:expr),*],
         {$($asks:literal => $promql:literal),+}, $help:literal;)*) => {
         $(#[doc = concat!("`", $name, "`")] pub static $ident: Metric = Metric {
             name: $name, kind: MetricKind::$kind, help: $help,
             labels: &[$(MetricLabel { name: $label, values: $values }),*],
             examples: &[$(Example { asks: $asks, promql: $promql }),+],
         };)*
-        /// Every family of ours, in the order of the reference.
-        pub static ALL: &[&Metric] = &[$(&$ident),*];
+        $(#[$about])*
+        pub static $list: &[&Metric] = &[$(&$ident),*];
     };
 }
 
 metrics! {
+    /// Every family of a runner's, in the order of the reference.
+    ALL;
     STATUS = "github_runner_status", Gauge, [],
         {"Share of the runners that are online" => "avg by (runner_type) (github_runner_status)"},
         "1 if the runner has a live session or runs a job, else 0; derived from the state, not from being alive.";
@@ -268,6 +271,20 @@ metrics! {
         "Lines not passed on because the consumer of the container's output stood still.";
 }
 
+metrics! {
+    /// Families of a runner whose metrics are pushed (`OTEL_EXPORTER_OTLP_ENDPOINT`); of any other nothing of them is there.
+    OTLP;
+    OTLP_EXPORTS = "github_runner_otlp_exports_total", Counter, ["result": &EXPORT_RESULTS],
+        {"Share of the exports of the hour that failed" =>
+            "sum by (runner_type) (increase(github_runner_otlp_exports_total{result=\"failed\"}[1h])) / (sum by (runner_type) (increase(github_runner_otlp_exports_total[1h])) > 0)"},
+        "Exports of metrics by OTLP, by result: partial where the receiver rejected points. Only where OTEL_EXPORTER_OTLP_ENDPOINT is set.";
+}
+
+/// Every family that a page of ours may have.
+pub fn everywhere() -> impl Iterator<Item = &'static Metric> {
+    [ALL, OTLP, PROCESS].into_iter().flatten().copied()
+}
+
 /// Families of the supervisor's own process, which a library moves.
 pub static PROCESS: &[&Metric] = &[&PROCESS_CPU];
 
@@ -314,7 +331,7 @@ mod tests {
 
     #[test]
     fn names_follow_the_conventions() {
-        for metric in ALL {
+        for metric in ALL.iter().chain(OTLP) {
             assert!(metric.name.starts_with("github_runner_"), "{}", metric.name);
             assert_eq!(metric.name.ends_with("_total"), metric.kind.as_str() == "counter", "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);

@@ -2,11 +2,13 @@
 
 mod around;
 mod cache;
+mod export;
 mod jobs;
 mod meter;
 mod resources;
 mod start;
 
+use export::Push;
 pub use meter::ApiMeter;
 pub use resources::Resources;
 pub use start::tell_start;
@@ -18,6 +20,7 @@ use crate::domain::event::{StopRequest, Stream};
 use crate::domain::identity::Identity;
 use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
+use crate::domain::otlp::Temporality;
 use crate::domain::record::FaultKind;
 use crate::domain::registration::{Recovery, Removal, RunnerStatus};
 use crate::domain::restart::RestartReason;
@@ -49,6 +52,7 @@ pub struct Telemetry {
     exporter: Exporter,
     identity: Arc<Identity>,
     version: RefCell<Option<String>>,
+    push: RefCell<Option<Push>>,
     process: metrics_process::Collector,
 }
 
@@ -59,13 +63,33 @@ impl Telemetry {
         process.describe();
         gauge!(c::START_TIME.name).set(seconds(identity.started_at));
         let version = RefCell::new(Some(String::new()));
-        let telemetry = Telemetry { exporter, identity, version, process };
+        let telemetry = Telemetry { exporter, identity, version, push: RefCell::default(), process };
         telemetry.info(Some("")).set(1.0);
         telemetry
     }
 
+    /// Metrics are pushed from now on. `resource` says who tells, `bounds` are those of job durations.
+    pub fn begin_push(&self, resource: Vec<(String, String)>, temporality: Temporality, bounds: Vec<f64>) {
+        self.push.replace(Some(Push::new(resource, temporality, bounds, &self.identity)));
+        self.exporter.begin(&c::OTLP_EXPORTS);
+    }
+
+    /// All there is to tell now, as a request; `None` where nothing is pushed.
+    pub fn push_request(&self, now: DateTime<Utc>) -> Option<Vec<u8>> {
+        self.push.borrow_mut().as_mut().map(|push| push.request(&self.exporter, now))
+    }
+
     /// Tells one happening.
     pub fn emit(&self, notice: &Notice) {
+        let before = self.push.borrow().as_ref().and_then(|_| Push::before(notice, &self.exporter));
+        self.tell(notice);
+        if let Some(push) = self.push.borrow_mut().as_mut() {
+            push.after(notice, before, &self.exporter);
+        }
+        self.exporter.touch();
+    }
+
+    fn tell(&self, notice: &Notice) {
         match notice {
             Notice::ListenerStarted { pid, restart } => listener_started(*pid, *restart),
             Notice::ListenerMuted => error!(event = "listener_muted"),
@@ -110,7 +134,7 @@ impl Telemetry {
             Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),
             Notice::CacheUsed { kind, tally, hit_rate } => cache::used(kind, *tally, *hit_rate),
             Notice::JournalFault { kind, detail } => journal_fault(*kind, detail),
-            Notice::JobsRestored { totals, newest } => jobs::restore(&self.exporter, totals, *newest),
+            Notice::JobsRestored { totals, newest, .. } => jobs::restore(&self.exporter, totals, *newest),
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
             Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
@@ -119,9 +143,9 @@ impl Telemetry {
             Notice::Engine(news) => resources::engine(news),
             Notice::JobHooksLost { error } => error!(event = "job_hooks_lost", error),
             Notice::TraceNotFollowed { error } => debug!(event = "trace_not_followed", error),
+            Notice::Export(news) => export::ended(news),
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
-        self.exporter.touch();
     }
 
     /// Draws the gauges that follow from the state.

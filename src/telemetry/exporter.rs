@@ -6,6 +6,7 @@ mod openmetrics;
 use self::arrange::{Begun, arrange};
 use super::catalog::{self, Metric, MetricKind};
 use crate::domain::identity::Identity;
+use crate::domain::otlp::Instrument;
 use crate::domain::totals::Bounds;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -137,6 +138,19 @@ impl Exporter {
             Arc::from(openmetrics::from_text(&text, self.since, &self.begun().restored).into_bytes())
         };
         Arc::clone(open.get_or_insert_with(convert))
+    }
+
+    /// The same as values.
+    pub fn reading(&self) -> Vec<Instrument> {
+        // Of what begins late too, as it is: each export says since when it counts.
+        let mut begun = Begun { is_over: true, ..Begun::default() };
+        super::reading::read(&arrange(&self.handle.render(), &mut begun).0)
+    }
+
+    /// Shows this counter, which is not there for everybody, at 0 for each of its label's values.
+    pub fn begin(&self, metric: &'static Metric) {
+        seed(metric);
+        self.touch();
     }
 
     fn drawn(&self) -> MutexGuard<'_, Drawn> {

@@ -1,6 +1,6 @@
 //! The catalogue as a document: what it says of a metric is what the registry says.
 
-use super::catalog::{self, ALL, Example, Metric, MetricLabel};
+use super::catalog::{self, ALL, Example, Metric, MetricLabel, OTLP};
 use std::fmt::Write as _;
 
 /// `docs/PROMETHEUS_METRICS_REFERENCE.md`, whole.
@@ -12,7 +12,7 @@ pub fn markdown() -> String {
          that an idle runner has few series and `increase()` sees the first. `process_*` describes the supervisor's own process.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
-    for metric in ALL {
+    for metric in ALL.iter().chain(OTLP) {
         // A string's Display cannot fail.
         let _ = writeln!(
             out,
@@ -28,7 +28,7 @@ pub fn markdown() -> String {
         "\n## Questions\n\nThe same in PromQL, over a fleet; select runners by `runner_type`, `runner_name` or the labels your scrape adds.\n\
          Windows are examples: no shorter than four scrape intervals. Delivery is explained in [DORA.md](DORA.md).\n",
     );
-    for metric in ALL {
+    for metric in ALL.iter().chain(OTLP) {
         let _ = write!(out, "\n### `{}`\n", metric.name);
         for Example { asks, promql } in metric.examples {
             let _ = write!(out, "\n{asks}:\n\n```promql\n{promql}\n```\n");

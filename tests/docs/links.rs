@@ -92,8 +92,9 @@ fn a_link_that_leads_nowhere_is_found() {
     }
 }
 
-/// What is named and is nobody's to commit: whoever reads makes it.
-const MADE: [&str; 3] = ["compose/.env", "tests/fuzz/artifacts", "tests/fuzz/corpus/runner_output"];
+/// What is named and is nobody's to commit: whoever reads makes it, or it is no file.
+const MADE: [&str; 5] =
+    ["compose/.env", "tests/fuzz/artifacts", "tests/fuzz/corpus/runner_output", "http/protobuf", "http/json"];
 
 /// What a word of code names below the repository, if it is one of its files: by its whole path, as `src` says it, or a module.
 fn file(word: &str) -> Option<&str> {

@@ -121,18 +121,14 @@ impl Receiver {
         self.state.lock().unwrap().got.clone()
     }
 
-    /// The first request for which this holds, waited for.
-    pub fn until(&self, what: &str, mut holds: impl FnMut(&Got) -> bool) -> Got {
+    /// The request of this number, from 0 on, waited for.
+    pub fn nth(&self, number: usize) -> Got {
         let begun = Instant::now();
         loop {
-            if let Some(got) = self.got().into_iter().find(&mut holds) {
-                return got;
+            if let Some(got) = self.got().get(number) {
+                return got.clone();
             }
-            assert!(
-                begun.elapsed() < Duration::from_secs(30),
-                "never came: {what}; {} did",
-                self.got().len()
-            );
+            assert!(begun.elapsed() < Duration::from_secs(30), "only {} came", self.got().len());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

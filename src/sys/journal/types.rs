@@ -4,6 +4,7 @@ use crate::child_setup::Ids;
 use crate::domain::dora::StreamRule;
 use crate::domain::record::{FaultKind, JobRecord};
 use crate::domain::totals::{Bounds, Totals};
+use chrono::{DateTime, Utc};
 use std::io;
 use std::path::PathBuf;
 
@@ -88,6 +89,8 @@ pub struct JournalReplay {
     pub rows: u64,
     /// The log held rows of the shell predecessor, now converted.
     pub predecessor: bool,
+    /// When a log was first opened here, if the file system knows: the counts of its rows began at 0 then.
+    pub begun: Option<DateTime<Utc>>,
 }
 
 /// A compaction done.

@@ -38,6 +38,9 @@ pub fn tell_start(notice: &StartNotice) {
         }
         StartNotice::NotServing { because } => info!(event = "not_serving", because),
         StartNotice::Serving { address } => info!(event = "serving", address),
+        StartNotice::PushingMetrics { to, every } => {
+            info!(event = "pushing_metrics", to, seconds = every.as_secs_f64());
+        }
         StartNotice::NoHealthSocket { dir, error, variable } => {
             warn!(event = "no_health_socket", dir, error, variable);
         }

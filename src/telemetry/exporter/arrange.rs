@@ -66,8 +66,7 @@ struct Family<'a> {
 
 impl Family<'_> {
     fn write(&mut self, name: &str, begun: &mut Begun, out: &mut String) -> bool {
-        let mut known = catalog::ALL.iter().chain(catalog::PROCESS);
-        let declared = known.find(|m| m.name == name).map(|m| m.kind.as_str());
+        let declared = catalog::everywhere().find(|m| m.name == name).map(|m| m.kind.as_str());
         let kind = declared.unwrap_or(self.kind);
         if let Some(help) = self.help {
             out.push_str(help);

@@ -28,7 +28,7 @@ pub(super) fn from_text(page: &str, since: f64, restored: &BTreeSet<&'static str
 
 /// Counted by this process from its start on: not the kernel's count of a container that is older.
 fn is_ours(name: &str) -> bool {
-    let known = catalog::ALL.iter().chain(catalog::PROCESS).find(|metric| metric.name == name);
+    let known = catalog::everywhere().find(|metric| metric.name == name);
     known.is_some_and(|metric| metric.kind != MetricKind::SampledCounter)
 }
 
