@@ -127,7 +127,7 @@ impl Telemetry {
             Notice::StopRepeated => stop_repeated(),
             Notice::DrainStarted { at_most, job } => drain_started(*at_most, job),
             Notice::ListenerInterrupted { cancels_job, at_most } => interrupted(*cancels_job, *at_most),
-            Notice::StopHurried { at_most } => stop_hurried(*at_most),
+            Notice::StopHurried { at_most } => around::stop_hurried(*at_most),
             Notice::BelowSignalled { rung, processes } => below_signalled(*rung, *processes),
             Notice::ListenerKilled => warn!(event = "listener_killed"),
             Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
@@ -260,10 +260,6 @@ fn drain_started(at_most: Option<Duration>, job: &str) {
 
 fn interrupted(cancels_job: bool, at_most: Duration) {
     info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
-}
-
-fn stop_hurried(at_most: Duration) {
-    info!(event = "stop_hurried", kill_after_seconds = at_most.as_secs());
 }
 
 fn below_signalled(rung: Rung, processes: u64) {

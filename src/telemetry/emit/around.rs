@@ -48,6 +48,10 @@ pub(super) fn listener_exited(exit: Exit, cause: Cause) {
     }
 }
 
+pub(super) fn stop_hurried(at_most: Duration) {
+    info!(event = "stop_hurried", kill_after_seconds = at_most.as_secs());
+}
+
 pub(super) fn odd_file(odd: &OddFile) {
     counter!(c::ODD_FILES.name).increment(1);
     warn!(event = "odd_file", path = odd.path, says = %odd.oddity);
