@@ -58,7 +58,7 @@ fn every_series_of_the_page_is_in_the_request_and_no_other_of_our_names() {
     let told = request.series.iter().filter(|(series, _)| ours(series));
     let told: std::collections::BTreeMap<_, _> =
         told.map(|(series, one)| (series.clone(), one.value)).collect();
-    assert!(page.len() > 100, "{page:#?}");
+    assert!(page.len() > 50, "{page:#?}");
     for (series, value) in &page {
         assert_eq!(told.get(series), Some(value), "{series}");
     }
@@ -341,7 +341,7 @@ fn victoria_metrics_stores_them_under_our_names() {
     let names: std::collections::BTreeSet<_> =
         page.keys().filter_map(|series| series.split('{').next()).collect();
     let missing: Vec<_> = names.iter().filter(|name| victoria.series(name).is_empty()).collect();
-    assert!(missing.is_empty() && names.len() > 30, "{missing:?} of {names:?}");
+    assert!(missing.is_empty() && names.len() > 20, "{missing:?} of {names:?}");
     assert_eq!(victoria.series("github_runner_job_duration_seconds_count").len(), 1);
     assert!(!victoria.series("cicd.pipeline.run.duration_count").is_empty());
 }

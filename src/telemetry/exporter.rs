@@ -143,8 +143,7 @@ impl Exporter {
     /// The same as values.
     pub fn reading(&self) -> Vec<Instrument> {
         // Of what begins late too, as it is: each export says since when it counts.
-        let mut begun = Begun { is_over: true, ..Begun::default() };
-        super::reading::read(&arrange(&self.handle.render(), &mut begun).0)
+        super::reading::read(&arrange(&self.handle.render(), &mut Begun::over()).0)
     }
 
     /// Shows this counter, which is not there for everybody, at 0 for each of its label's values.

@@ -15,6 +15,11 @@ pub(super) struct Begun {
 }
 
 impl Begun {
+    /// Nothing is held back.
+    pub(super) fn over() -> Begun {
+        Begun { is_over: true, ..Begun::default() }
+    }
+
     /// `increase()` needs a first value: a series that begins is at 0 on its first page. Whether this one begins.
     fn begins(&mut self, family: &str, series: &str) -> bool {
         let begins =
