@@ -91,7 +91,6 @@ static UNBORN: [&str; 4] = ["no_worker", "superseded", "completed", "listener_ex
 static REPORT_FAULTS: [&str; 6] = ["oversized", "malformed", "foreign", "late", "duplicate", "unknown_type"];
 /// In the order in which they are measured.
 pub(super) static PRESSURES: [&str; 3] = ["cpu", "memory", "io"];
-static EXPORT_RESULTS: [&str; 3] = ["success", "partial", "failed"];
 static STREAMS: [&str; 2] = ["stdout", "stderr"];
 static CACHE_RESULTS: [&str; 3] = ["hit", "partial", "miss"];
 
@@ -274,9 +273,8 @@ metrics! {
 metrics! {
     /// Families of a runner whose metrics are pushed (`OTEL_EXPORTER_OTLP_ENDPOINT`); of any other nothing of them is there.
     OTLP;
-    OTLP_EXPORTS = "github_runner_otlp_exports_total", Counter, ["result": &EXPORT_RESULTS],
-        {"Share of the exports of the hour that failed" =>
-            "sum by (runner_type) (increase(github_runner_otlp_exports_total{result=\"failed\"}[1h])) / (sum by (runner_type) (increase(github_runner_otlp_exports_total[1h])) > 0)"},
+    OTLP_EXPORTS = "github_runner_otlp_exports_total", Counter, ["result": &["success", "partial", "failed"]],
+        {"Share of the exports of the hour that failed" => "sum by (runner_type) (increase(github_runner_otlp_exports_total{result=\"failed\"}[1h])) / (sum by (runner_type) (increase(github_runner_otlp_exports_total[1h])) > 0)"},
         "Exports of metrics by OTLP, by result: partial where the receiver rejected points. Only where OTEL_EXPORTER_OTLP_ENDPOINT is set.";
 }
 
