@@ -3,6 +3,7 @@
 mod check;
 mod exec;
 
+use crate::collect;
 use crate::config::{Config, Environment, Lookup, vars};
 use crate::demo;
 use crate::domain::context::{CacheResult, Moment};
@@ -71,6 +72,8 @@ enum Call {
     /// Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory
     #[cfg_attr(not(feature = "demo"), command(hide = true))]
     Demo(demo::Options),
+    /// Take the rows of many runners (`JOB_EVENTS_URL`), count them once, and show the fleet
+    Collect,
     /// Print the metric reference as Markdown
     Metrics,
     /// For the steps of a job: record what a cache had; exits 0, recorded or not
@@ -138,6 +141,7 @@ pub fn main(argv: &[OsString]) -> i32 {
     match cli.call {
         None | Some(Call::Run) => run(),
         Some(Call::Demo(options)) => demo::run(&options),
+        Some(Call::Collect) => collect::run(),
         Some(Call::Health { ready, url }) => health(ready, url),
         Some(Call::Check { files }) => check::check(files),
         Some(Call::Help) => print(&command().render_help().to_string()),

@@ -7,8 +7,10 @@
 
 mod check;
 mod child_env;
+mod collect;
 mod fault;
 mod flavour;
+mod job_events;
 mod lookup;
 mod otlp;
 mod parsers;
@@ -27,8 +29,10 @@ mod words;
 
 pub use check::render_check;
 pub use child_env::{child_environment, is_secret};
+pub use collect::CollectConfig;
 pub use fault::{Fault, Faults, Source, Warning};
 pub use flavour::Flavour;
+pub use job_events::JobEventsOptions;
 pub use lookup::{Environment, Lookup, MapLookup};
 pub use otlp::OtlpOptions;
 pub use registration::{Credential, Registration, RunAs};
@@ -75,6 +79,8 @@ pub struct Config {
     pub streams: StreamRule,
     /// What is kept on disk.
     pub job_log: JobLogOptions,
+    /// Where the rows of finished jobs are sent, if anywhere.
+    pub job_events: Option<JobEventsOptions>,
     /// Our own log.
     pub log: LogOptions,
     /// Where the supervisor's sockets are; `None` leaves the choice to the supervisor.
@@ -228,6 +234,7 @@ fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
             path: resolved.get(&vars::JOBS_LOG)?,
             max_records: resolved.get(&vars::JOBS_LOG_MAX_RECORDS)?,
         },
+        job_events: JobEventsOptions::of(resolved),
         log: LogOptions { format: resolved.get(&vars::LOG_FORMAT)?, level: resolved.get(&vars::LOG_LEVEL)? },
         run_dir: resolved.get(&vars::RUNNER_RUN_DIR),
     })

@@ -96,7 +96,13 @@ fn varies(variable: &Variable) -> bool {
             [vars::RUNNER_STOP_GRACE.name, vars::RUNNER_DRAIN_TIMEOUT.name, vars::RUNNER_MAX_RESTARTS.name]
                 .contains(&variable.name)
         }
-        Group::Metrics | Group::OpenTelemetry | Group::Dora | Group::JobLog | Group::Log => true,
+        Group::Metrics
+        | Group::OpenTelemetry
+        | Group::Dora
+        | Group::JobLog
+        | Group::JobEvents
+        | Group::Log => true,
+        Group::Collect => false,
     }
 }
 

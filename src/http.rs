@@ -80,10 +80,20 @@ pub fn router(view: View, token: Option<Secret>, names: Option<middleware::Names
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/jobs", get(api::jobs))
         .route("/api/v1/openapi.json", get(api::openapi))
-        .with_state(view)
-        .fallback(not_found)
-        // Of what is not there, either: whoever has no token does not learn what is.
-        .layer(from_fn_with_state(token.map(Arc::new), middleware::require_token));
+        .with_state(view);
+    guard(open, guarded, token, names)
+}
+
+/// Routes that only read: `token` guards those of the second, `names` all of them.
+pub fn guard(
+    open: Router,
+    guarded: Router,
+    token: Option<Secret>,
+    names: Option<middleware::Names>,
+) -> Router {
+    // Of what is not there, either: whoever has no token does not learn what is.
+    let guarded =
+        guarded.fallback(not_found).layer(from_fn_with_state(token.map(Arc::new), middleware::require_token));
     open.merge(guarded)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024)))
         .layer(from_fn_with_state(names, middleware::require_host))

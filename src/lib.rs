@@ -7,6 +7,7 @@
 
 pub mod child_setup;
 pub mod cli;
+mod collect;
 pub mod config;
 #[cfg(feature = "demo")]
 mod demo;

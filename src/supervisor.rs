@@ -14,6 +14,7 @@ mod files;
 mod github_tasks;
 mod happened;
 mod http_handle;
+mod job_events;
 mod job_hooks;
 mod job_keeper;
 mod job_log;

@@ -2,8 +2,10 @@
 
 pub mod catalog;
 mod cicd;
+pub mod collector_log;
 pub mod emit;
 pub mod exporter;
+pub mod fleet;
 pub mod log;
 mod reading;
 pub mod reference;

@@ -54,6 +54,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "cli",
         ours: &[
+            "collect",
             "config",
             "demo",
             "domain::context",
@@ -94,6 +95,12 @@ const ROOMS: &[Room] = &[
         ],
         crates: &["tokio"],
         never: &["std::env", "std::fs", "std::net", "std::process", "std::thread"],
+    },
+    Room {
+        name: "collect",
+        ours: &["config", "domain", "exit_code", "hardening", "http", "run", "sys", "telemetry"],
+        crates: &["axum", "chrono", "ring", "serde", "serde_json", "thiserror", "tokio"],
+        never: &["std::env", "std::fs", "std::process", "std::time::Instant", "std::time::SystemTime"],
     },
     Room {
         name: "hook",
@@ -258,7 +265,7 @@ const DOORS: &[(&str, &str, &str)] = &[
 const DOUBLE: &str = "sim";
 
 /// Files that may be longer, and why.
-const LONG: &[(&str, usize, &str)] = &[];
+const LONG: &[(&str, usize, &str)] = &[("config/vars.rs", 340, "one row each of all that can be set")];
 const LIMIT: usize = 300;
 
 /// Where unsafe code is: between fork and exec, what nix cannot say of real-time signals, the memory of the environment, and
@@ -280,7 +287,7 @@ fn check(source: &Source) -> Vec<String> {
     if source.tokens.iter().any(|t| t == "unsafe") && !UNSAFE.contains(&source.path.as_str()) {
         fault("unsafe code".into());
     }
-    if names_a_metric(&source.text) && source.path != "telemetry/catalog.rs" {
+    if names_a_metric(&source.text) && !source.path.starts_with("telemetry/catalog") {
         fault("a metric's name outside the catalogue".into());
     }
     for attribute in attributes(&source.tokens, &["expect", "allow"]) {

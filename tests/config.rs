@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 80] = [
+const EVERY: [(&str, &str); 88] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -115,6 +115,14 @@ const EVERY: [(&str, &str); 80] = [
     ("JOBS_LOG", "/logs/jobs.csv"),
     ("JOBS_LOG_MAX_RECORDS", "100"),
     ("RUNNER_RUN_DIR", "/run/runner-init"),
+    ("JOB_EVENTS_URL", "https://collector.example.com:9095/?key=s3cr3t"),
+    ("JOB_EVENTS_FORMAT", "NDJSON"),
+    ("JOB_EVENTS_TOKEN", "s3cr3t"),
+    ("JOB_EVENTS_WAIT", "1m"),
+    ("METRICS_ADVERTISE", "runner-7.example.com:9091"),
+    ("COLLECT_LABELS", "workflow, runner_type"),
+    ("COLLECT_MAX_LABEL_SETS", "20"),
+    ("COLLECT_TOKEN", "s3cr3t"),
     ("LOG_FORMAT", "json"),
     ("LOG_LEVEL", "DEBUG"),
     // What would contradict the ones above, given as nothing.

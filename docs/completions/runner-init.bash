@@ -22,6 +22,9 @@ _runner__init() {
             runner__init,check)
                 cmd="runner__init__subcmd__check"
                 ;;
+            runner__init,collect)
+                cmd="runner__init__subcmd__collect"
+                ;;
             runner__init,copy-self)
                 cmd="runner__init__subcmd__copy__subcmd__self"
                 ;;
@@ -53,7 +56,7 @@ _runner__init() {
 
     case "${cmd}" in
         runner__init)
-            opts="-g -r -e -w -p -s -h -V --help --version run health check demo metrics cache copy-self help version hook"
+            opts="-g -r -e -w -p -s -h -V --help --version run health check demo collect metrics cache copy-self help version hook"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -98,6 +101,20 @@ _runner__init() {
             ;;
         runner__subcmd__init__subcmd__check)
             opts="-h --files --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        runner__subcmd__init__subcmd__collect)
+            opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

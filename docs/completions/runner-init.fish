@@ -36,6 +36,7 @@ complete -c runner-init -n "__fish_runner_init_needs_command" -a "run" -d 'Super
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "health" -d 'Container HEALTHCHECK: exit 0 if healthy, 1 if not, one line of reason'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "check" -d 'Validate the configuration and print the effective one; exit 64 with all faults'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "demo" -d 'Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory'
+complete -c runner-init -n "__fish_runner_init_needs_command" -a "collect" -d 'Take the rows of many runners (`JOB_EVENTS_URL`), count them once, and show the fleet'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "metrics" -d 'Print the metric reference as Markdown'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "cache" -d 'For the steps of a job: record what a cache had; exits 0, recorded or not'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "copy-self" -d 'Copy this program into DIR, for another container that mounts it, as ARC\'s values in `compose/kubernetes/arc` do'
@@ -52,6 +53,7 @@ complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -l speed -
 complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -l jobs -d 'Stop handing out jobs after this many; endless by default' -r
 complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -l seed -d 'Another seed is another sequence of jobs' -r
 complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c runner-init -n "__fish_runner_init_using_subcommand collect" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand metrics" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand cache" -l type -d 'Which cache, such as npm' -r
 complete -c runner-init -n "__fish_runner_init_using_subcommand cache" -s h -l help -d 'Print help'

@@ -4,6 +4,7 @@ mod credential;
 mod name;
 mod place;
 
+use super::job_events;
 use super::lookup::Lookup;
 use super::otlp::{self, OtlpOptions};
 use super::parsers::show_duration;
@@ -34,6 +35,7 @@ pub(super) fn validate(resolved: &mut Resolved, lookup: &dyn Lookup) -> Option<V
     warn_of_odd_labels(resolved);
     name::derive(resolved, lookup, credential.as_ref());
     derive_jobs_log(resolved);
+    job_events::check(resolved);
     let budget = stop_budget(resolved, credential.as_ref());
     warn_of_plain_http(resolved, credential.as_ref(), place.as_ref());
     let otlp = otlp::check(resolved, lookup);
@@ -154,7 +156,7 @@ fn unstated_grace(grace: Duration) -> String {
     )
 }
 
-fn derive_jobs_log(resolved: &mut Resolved) {
+pub(super) fn derive_jobs_log(resolved: &mut Resolved) {
     let state_dir = resolved.get(&vars::RUNNER_STATE_DIR);
     if let Some(dir) = state_dir.filter(|_| !resolved.is_set(&vars::JOBS_LOG)) {
         resolved.derive(&vars::JOBS_LOG, dir.join("jobs.log"));

@@ -24,6 +24,10 @@ pub enum Group {
     Dora,
     /// What is kept on disk.
     JobLog,
+    /// Where the rows of finished jobs are sent.
+    JobEvents,
+    /// The collector of such rows.
+    Collect,
     /// Our own log.
     Log,
 }
@@ -40,6 +44,8 @@ impl Group {
             Group::OpenTelemetry => "OpenTelemetry",
             Group::Dora => "Deployments",
             Group::JobLog => "Files",
+            Group::JobEvents => "Job events",
+            Group::Collect => "Collector",
             Group::Log => "Log",
         }
     }

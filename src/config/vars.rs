@@ -7,7 +7,9 @@
 //! `SanderKnape/github-runner`, `Labbs/github-actions-exporter`), the most common first.
 #![allow(clippy::doc_markdown, reason = "help is plain text")]
 
+use super::collect::ChosenLabels;
 use super::flavour::Flavour;
+use super::job_events::{self, EventsUrl, host_and_port};
 use super::otlp::{self, Millis, OtlpUrl, Pairs};
 use super::parsers::{
     NAME_LIMIT, PREFIX_LIMIT, account, address, app_id, base_url, buckets, cache_types, count, duration,
@@ -19,6 +21,7 @@ use super::resolve::VarRow;
 use super::secret::Secret;
 use super::var::{Group, Reach, Var, Variable, alias};
 use super::words::{LogFormat, LogLevel, OtlpCompression, OtlpExporter, OtlpProtocol, ScopeWord, SweepScope};
+use crate::domain::delivery::Format;
 use crate::domain::dora::{Matcher, StreamRule};
 use crate::domain::otlp::Temporality;
 use crate::domain::target::Host;
@@ -33,6 +36,7 @@ const TCARDONNE: &str = "tcardonne";
 const SANDERKNAPE: &str = "SanderKnape";
 const LABBS: &str = "Labbs";
 const RUNNER: &str = "actions/runner";
+const OURS: &str = "another name";
 
 /// GitHub ends a self-hosted job after 5 days; 30 leave room and keep sums of durations far from overflow. In seconds.
 const LONGEST: u64 = 30 * 86_400;
@@ -278,6 +282,32 @@ vars! {
     /// Directory for the supervisor's sockets.
     RUNNER_RUN_DIR: PathBuf = path;
 
+    [JobEvents]
+    /// Where the row of each finished job is posted: the address of a collector (`runner-init collect`), or
+    /// of whoever takes one of the other formats. What was not taken waits in the job log.
+    JOB_EVENTS_URL: EventsUrl = EventsUrl::parse, aliases(&[alias("METRICS_PUSH_URL", OURS)]);
+    /// What is posted there: what a collector takes; a row a line; an array of rows; what
+    /// `/api/v1/import` of VictoriaMetrics takes; what Loki takes. json when not set.
+    JOB_EVENTS_FORMAT: Format = job_events::format;
+    /// Bearer token for JOB_EVENTS_URL.
+    JOB_EVENTS_TOKEN: Secret = token;
+    /// How long a runner that leaves by itself waits for its last rows to be taken, 10s when not set; at a
+    /// stop it is at most 2 seconds of the grace.
+    JOB_EVENTS_WAIT: Duration = |text| duration(text, 0..=HOUR);
+    /// HOST:PORT at which Prometheus can scrape this runner, for the collector's service discovery; the
+    /// address that the collector sees and METRICS_PORT when not set.
+    METRICS_ADVERTISE: String = host_and_port;
+
+    [Collect]
+    /// By which labels a collector tells jobs apart: none, or some of runner_type, repository and workflow;
+    /// runner_type when not set.
+    COLLECT_LABELS: ChosenLabels = ChosenLabels::parse;
+    /// Combinations of these labels that have series of their own, 100 when not set; what comes later is
+    /// counted with the value other.
+    COLLECT_MAX_LABEL_SETS: usize = |text| count(text, 1);
+    /// Bearer token that a collector wants from whoever sends it rows; a runner has it as JOB_EVENTS_TOKEN.
+    COLLECT_TOKEN: Secret = token;
+
     [Log]
     /// How our own log lines look.
     LOG_FORMAT: LogFormat = LogFormat::parse, default("logfmt");
@@ -322,6 +352,8 @@ mod tests {
                 Group::OpenTelemetry,
                 Group::Dora,
                 Group::JobLog,
+                Group::JobEvents,
+                Group::Collect,
                 Group::Log
             ]
         );

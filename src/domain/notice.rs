@@ -2,6 +2,7 @@
 
 use super::cache::{CacheType, Tally};
 use super::context::ReportFault;
+use super::delivery::DeliveryNews;
 use super::engine::EngineNews;
 use super::event::{Exit, GhostCause, StopRequest, Stream};
 use super::failure::Cause;
@@ -237,6 +238,8 @@ pub enum Notice {
     },
     /// What ended jobs had left behind was swept.
     Swept(Swept),
+    /// Of the rows that are sent elsewhere.
+    JobEvents(DeliveryNews),
     /// Something else stood where a file should be; it was let be.
     OddFile(OddFile),
     /// Of what jobs had left on the Docker Engine.

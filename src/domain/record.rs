@@ -100,6 +100,19 @@ pub struct JobRecord {
     pub context: Context,
     /// What it used.
     pub usage: Usage,
+    /// Whose row it is, where rows of several runners are together.
+    pub origin: Origin,
+}
+
+/// Whose a row is. Nothing of it stands in a runner's own log, all of whose rows are its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// `RUNNER_NAME` of the runner that had the job; a row that has one is written with all columns.
+    pub runner_name: Option<String>,
+    /// Its `RUNNER_TYPE`.
+    pub runner_type: Option<String>,
+    /// The job was told before, and this only says more of it.
+    pub amendment: Option<bool>,
 }
 
 #[cfg(test)]
@@ -107,14 +120,16 @@ pub(crate) mod arbitrary;
 mod cell;
 mod columns;
 mod fields;
+mod json;
 mod row;
 
 use cell::Cell;
-use columns::COLUMNS;
+use columns::OWN;
 use row::PREDECESSOR_COLUMNS;
 
-pub use columns::HEADER;
+pub use columns::{FLEET_HEADER, HEADER};
 pub use fields::LONGEST;
+pub use json::{EVENT_ID, event_id, from_json, to_json};
 pub use row::{MAX_ROW, MAX_TEXT, RowReader, known_header};
 
 /// Why a row of the job log could not be read.
@@ -144,7 +159,7 @@ impl fmt::Display for RowFaultKind {
     /// What was wrong, in words of ours only: nothing of the row is repeated.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RowFaultKind::Columns => write!(f, "neither {} nor {PREDECESSOR_COLUMNS} columns", COLUMNS.len()),
+            RowFaultKind::Columns => write!(f, "neither {OWN} nor {PREDECESSOR_COLUMNS} columns"),
             RowFaultKind::Quoting => f.write_str("a quoted field is not closed"),
             RowFaultKind::Text => f.write_str("a field is not plain UTF-8 text"),
             RowFaultKind::Time(column) => write!(f, "{column} is not a time"),

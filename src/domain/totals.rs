@@ -4,7 +4,10 @@
 //! the metrics as a whole number of ticks of 1/1024 s: such numbers, and every sum of them below 2⁵³ ticks, are exact.
 
 mod buckets;
+mod ledger;
 mod stored;
+
+pub use ledger::Ledger;
 
 pub use buckets::{Bounds, Buckets, Cell, TICKS_PER_SECOND, to_seconds, to_ticks};
 
@@ -187,8 +190,6 @@ impl Totals {
     }
 
     fn finish(&mut self, record: &JobRecord, status: JobStatus) -> Delta {
-        // Over ten years is written as unknown; the counters of the running process must not know more.
-        let known = |duration: Option<Duration>| duration.filter(|d| *d <= LONGEST);
         let queue_time = known(record.queue_time);
         if let Some(earlier) = self.ended.iter_mut().rfind(|ended| record.amends(ended)) {
             let queue_time = queue_time.filter(|_| earlier.queue_time.is_none());
@@ -204,14 +205,32 @@ impl Totals {
         if record.started_at.is_some() {
             self.remember(record);
         }
+        Delta { started: open.is_none(), ..self.end(record, status) }
+    }
+
+    /// What the end of a job adds that is no other row's.
+    fn end(&mut self, record: &JobRecord, status: JobStatus) -> Delta {
         Delta {
             row: Row::Finished,
-            started: open.is_none(),
+            started: true,
             finished: Some(status),
             duration: known(record.duration),
-            queue_time,
+            queue_time: known(record.queue_time),
             deployment: self.dora.judge(record),
         }
+    }
+
+    /// Counts a job that is over, which no other row is about: rows of many runners tell nothing by their neighbours.
+    pub fn finish_alone(&mut self, record: &JobRecord) {
+        if let RowStatus::Finished(status) = record.status {
+            let delta = self.end(record, status);
+            self.apply(&delta);
+        }
+    }
+
+    /// Counts what a further row says of such a job.
+    pub fn amend(&mut self, record: &JobRecord) {
+        self.apply(&Delta { queue_time: known(record.queue_time), ..Delta::of(Row::Amended) });
     }
 
     /// Only what tells an amendment is kept.
@@ -222,6 +241,11 @@ impl Totals {
             JobRecord { job_id: record.job_id.clone(), status, started_at, queue_time, ..JobRecord::blank() };
         self.ended.push(ended.as_written());
     }
+}
+
+/// Over ten years is written as unknown; the counters of the running process must not know more.
+fn known(duration: Option<Duration>) -> Option<Duration> {
+    duration.filter(|d| *d <= LONGEST)
 }
 
 #[cfg(test)]

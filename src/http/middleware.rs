@@ -31,6 +31,18 @@ pub async fn limits(request: Request, next: Next) -> Response {
         response =
             (StatusCode::NOT_ACCEPTABLE, vary, "neither gzip nor identity is accepted\n").into_response();
     }
+    sealed(response)
+}
+
+/// What is written is answered with the headers of what is read, and no larger head is heard.
+pub async fn headers(request: Request, next: Next) -> Response {
+    if headers_size(request.headers()) > MAX_HEADERS {
+        return sealed((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers too large\n").into_response());
+    }
+    sealed(next.run(request).await)
+}
+
+fn sealed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

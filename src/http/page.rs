@@ -4,6 +4,7 @@
 //! that the reader keeps the place; style and script are let through by their hashes and nothing else is.
 
 mod charts;
+pub mod fleet;
 mod jobs;
 mod sanitize;
 mod state;
@@ -60,13 +61,28 @@ pub async fn index(extract::State(view): extract::State<View>) -> Response {
     static POLICY: LazyLock<HeaderValue> = LazyLock::new(policy);
     let status = view.status.borrow().clone();
     let seen = PageInput { identity: &view.identity, site: &view.site, status: &status };
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
+    (headers(POLICY.clone()), Html(page(&seen, (view.clock)()).into_string())).into_response()
+}
+
+/// What a page without a script is sent with.
+pub fn headers_without_script() -> [(HeaderName, HeaderValue); 4] {
+    static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+        let style = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+        HeaderValue::from_str(&policy).expect("base64 and words are plain text")
+    });
+    headers(POLICY.clone())
+}
+
+fn headers(policy: HeaderValue) -> [(HeaderName, HeaderValue); 4] {
+    [
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    ];
-    (headers, Html(page(&seen, (view.clock)()).into_string())).into_response()
+    ]
 }
 
 fn policy() -> HeaderValue {

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,6 +47,10 @@ const AT_ONCE: u32 = 16;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// No descriptor is left, to us or to the system: `ENFILE`, `EMFILE`.
 const NO_DESCRIPTOR: [i32; 2] = [23, 24];
+
+/// From where a request came, if over TCP.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller(pub Option<IpAddr>);
 
 /// A TCP server that is bound and not yet served.
 pub struct TcpServer {
@@ -83,7 +87,7 @@ impl TcpServer {
             let (stream, address) = listener.accept().await?;
             // Small answers leave at once; a refusal costs nothing but time.
             let _ = stream.set_nodelay(true);
-            Ok((stream, Peer::of(address.ip())))
+            Ok((stream, Peer::of(address.ip()), Some(address.ip())))
         };
         serve(accept, router, stop, MAX_OF_ONE).await;
     }
@@ -112,7 +116,7 @@ impl UnixServer {
     /// Serves like [`TcpServer::serve`]; removes the socket at the end.
     pub async fn serve(self, router: Router, stop: watch::Receiver<bool>) {
         let listener = &self.listener;
-        let accept = || async { listener.accept().await.map(|(stream, _)| (stream, Peer::LOCAL)) };
+        let accept = || async { listener.accept().await.map(|(stream, _)| (stream, Peer::LOCAL, None)) };
         serve(accept, router, stop, MAX_CONNECTIONS).await;
         // A new supervisor replaces it anyway.
         let _ = std::fs::remove_file(&self.path);
@@ -127,7 +131,7 @@ pub fn socket_path(dir: &Path) -> PathBuf {
 async fn serve<A, F, S>(accept: A, router: Router, mut stop: watch::Receiver<bool>, of_one: usize)
 where
     A: Fn() -> F,
-    F: Future<Output = io::Result<(S, Peer)>>,
+    F: Future<Output = io::Result<(S, Peer, Option<IpAddr>)>>,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut connections = Connections { of_one, ..Connections::default() };
@@ -142,7 +146,10 @@ where
             _ = stop.changed() => break,
         };
         match accepted {
-            Ok((stream, peer)) => connections.admit(stream, peer, router.clone(), stop.clone()),
+            Ok((stream, peer, address)) => {
+                let router = router.clone().layer(axum::Extension(Caller(address)));
+                connections.admit(stream, peer, router, stop.clone());
+            }
             Err(error) => {
                 let is_short = error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code));
                 if is_short && connections.evict(None) {

@@ -116,7 +116,12 @@ impl EngineWatch {
 
     /// Until when the end may wait: what is left of the grace, if it runs, and never long.
     pub(super) fn last(&self) -> Instant {
-        let last = Instant::now() + LAST;
+        self.at_most(LAST)
+    }
+
+    /// The same for a wait of another length.
+    pub(super) fn at_most(&self, wait: Duration) -> Instant {
+        let last = Instant::now() + wait;
         self.asked_at.map_or(last, |asked_at| last.min(asked_at + self.budget))
     }
 

@@ -13,6 +13,9 @@ use std::path::PathBuf;
 /// Why the supervisor could not begin.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
+    /// Rows cannot be sent where they are to be sent.
+    #[error("{}", vars::JOB_EVENTS_URL.name)]
+    JobEvents(#[source] SetupError),
     /// The port is taken, or the address not ours.
     #[error("cannot listen on {address} (METRICS_BIND, METRICS_PORT)")]
     Bind {
@@ -114,9 +117,11 @@ impl StartError {
             | StartError::NotAlone
             | StartError::Used { .. }
             | StartError::Unwritable { .. } => ExitCode::Usage,
-            StartError::AppKey(_) | StartError::Proxy(_) | StartError::Api(_) | StartError::Otlp(_) => {
-                ExitCode::Usage
-            }
+            StartError::AppKey(_)
+            | StartError::Proxy(_)
+            | StartError::Api(_)
+            | StartError::Otlp(_)
+            | StartError::JobEvents(_) => ExitCode::Usage,
             StartError::Registry(_) => ExitCode::Internal,
             StartError::Bind { .. } | StartError::Hangs { .. } | StartError::Os { .. } => ExitCode::Os,
         }

@@ -4,6 +4,7 @@
 use super::caches::CacheWatch;
 use super::closing::{Closing, JobEnding};
 use super::effect::Effect;
+use super::job_events::JobEvents;
 use super::job_log::{JobLog, LogNews};
 use crate::domain::context::{Report, ReportFault};
 use crate::domain::failure::Space;
@@ -24,6 +25,7 @@ pub(super) struct JobKeeper {
     pub(super) log: JobLog,
     pub(super) caches: CacheWatch,
     pub(super) closing: Closing,
+    pub(super) events: JobEvents,
     jobs: Jobs,
 }
 
@@ -32,11 +34,12 @@ pub(super) enum JobEvent {
     Journal(JournalEvent),
     Closed(JobEnding),
     CachesUsed(Batch),
+    Sent(Notice),
 }
 
 impl JobKeeper {
-    pub(super) fn new(log: JobLog, caches: CacheWatch) -> JobKeeper {
-        JobKeeper { log, caches, closing: Closing::default(), jobs: Jobs::default() }
+    pub(super) fn new(log: JobLog, caches: CacheWatch, events: JobEvents) -> JobKeeper {
+        JobKeeper { log, caches, events, closing: Closing::default(), jobs: Jobs::default() }
     }
 
     /// Cancel-safe.
@@ -45,6 +48,7 @@ impl JobKeeper {
             event = self.log.next() => JobEvent::Journal(event),
             found = self.closing.next() => JobEvent::Closed(found),
             batch = self.caches.next() => JobEvent::CachesUsed(batch),
+            notice = self.events.next() => JobEvent::Sent(notice),
         }
     }
 
@@ -56,11 +60,15 @@ impl JobKeeper {
             }
             JobEvent::Closed(found) => self.closed(found),
             JobEvent::CachesUsed(batch) => told(self.caches.handle(batch)),
+            JobEvent::Sent(notice) => vec![notice.into()],
         }
     }
 
     /// What the log says.
     pub(super) fn heard(&mut self, LogNews { notices, lost }: LogNews) -> Vec<Effect> {
+        for notice in &notices {
+            self.events.heed(notice);
+        }
         let mut effects = told(notices);
         for row in lost {
             let steps = self.jobs.write(row);
@@ -190,7 +198,11 @@ mod tests {
             jobs: None,
         };
         let writer = JournalWriter::start(None, settings, events_in).expect("a thread");
-        JobKeeper::new(JobLog::new(&config, Some(writer), events), CacheWatch::unheard(&["mine".to_owned()]))
+        JobKeeper::new(
+            JobLog::new(&config, Some(writer), events),
+            CacheWatch::unheard(&["mine".to_owned()]),
+            JobEvents::default(),
+        )
     }
 
     fn row(status: RowStatus) -> JobRecord {

@@ -1,13 +1,17 @@
 //! Shutdown. The end, step by step: the last rows, the last scrape, the last lines; each has its limit.
 
 use super::closing::JobEnding;
-use super::{Supervisor, engine};
+use super::http_handle::HttpHandle;
+use super::{Supervisor, engine, job_events};
 use crate::domain::notice::Notice;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// How long a runner that leaves by itself waits for GitHub's record.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// For the last lines, if all else has taken longer than it had: of the grace's reserve.
+const FLUSH: Duration = Duration::from_millis(200);
 
 /// How long what is done at the end may take.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,7 @@ pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
     let mut limit = Instant::now() + supervisor.limits.wrap_up;
     last_words(supervisor, limit).await;
     last_rows(supervisor, limit).await;
+    last_job_events(supervisor, limit).await;
     let notices = supervisor.jobs.caches.last(limit).await;
     supervisor.apply(notices).await;
     supervisor.telemetry.caches_end();
@@ -47,7 +52,7 @@ pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
     }
     supervisor.http.close(limit).await;
     for outlet in &supervisor.listener.output().outlets {
-        outlet.flush(limit.saturating_duration_since(Instant::now()));
+        outlet.flush(limit.max(Instant::now() + FLUSH).saturating_duration_since(Instant::now()));
     }
 }
 
@@ -85,6 +90,26 @@ async fn last_rows(supervisor: &mut Supervisor, limit: Instant) {
                 let rows = supervisor.jobs.log.unwritten();
                 return supervisor.apply([Notice::RowsLost { rows }]).await;
             }
+        }
+    }
+}
+
+/// The last rows are taken elsewhere, or the time is over: `limit`, or later if the grace has room. A wait that nobody has asked to end
+/// ends with the first signal.
+async fn last_job_events(supervisor: &mut Supervisor, limit: Instant) {
+    let was_asked = supervisor.life.was_asked();
+    let Some(wait) = supervisor.jobs.events.begin_last(was_asked) else { return };
+    let until = limit.max(supervisor.aftermath.engine.at_most(wait));
+    loop {
+        tokio::select! {
+            notice = supervisor.jobs.events.last() => match notice {
+                Some(notice) => supervisor.apply([notice]).await,
+                None => return,
+            },
+            () = tokio::time::sleep_until(until) => return supervisor.apply([job_events::out_of_time()]).await,
+            _ = supervisor.signals.next(), if !was_asked => return,
+            // Still alive: nobody may take the wait for a hang.
+            pulse = supervisor.http.next() => HttpHandle::handle(pulse),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::engine::EngineWatch;
 use super::fault::StartError;
 use super::github_tasks::GithubTasks;
 use super::http_handle::HttpHandle;
+use super::job_events::JobEvents;
 use super::job_hooks::JobHooks;
 use super::job_keeper::JobKeeper;
 use super::job_log::JobLog;
@@ -119,6 +120,7 @@ pub(super) async fn begin(
     let life = Lifecycle::new(lifecycle_settings(&config, &preparation, registrar.is_some(), now), now);
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
+    let job_events = JobEvents::start(&config, &identity, &launch.env, tcp.address(), clock)?;
     let http = HttpHandle::open(&config, tcp, exporter, shown, identity);
 
     let (events_in, events) = mpsc::unbounded_channel();
@@ -139,7 +141,7 @@ pub(super) async fn begin(
         listener: ListenerProcess::new(launch, files.clone(), output),
         workers: Workers::new(files.clone()),
         trace: TraceWatch::default(),
-        jobs: JobKeeper::new(JobLog::new(&config, Some(writer), events), caches),
+        jobs: JobKeeper::new(JobLog::new(&config, Some(writer), events), caches, job_events),
         job_hooks,
         sampler,
         aftermath,

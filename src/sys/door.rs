@@ -79,6 +79,20 @@ pub fn append(path: &Path) -> io::Result<File> {
     is_regular(openat(CWD, path, how, Mode::RUSR | Mode::WUSR))
 }
 
+/// The name of this file is on disk, where the file system can say so: some shared folders cannot sync a directory.
+///
+/// # Errors
+/// What the disk says.
+pub fn sync_dir_of(path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match File::open(dir)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
 /// The whole of a small file of ours alone, one that nobody else could have written: what it is instead is told.
 ///
 /// # Errors

@@ -7,37 +7,35 @@
 //! may: it runs on a thread of its own.
 
 mod files;
+mod opening;
 mod rewrite;
 mod scan;
 mod snapshot;
 mod types;
 
+pub use scan::finished_rows;
 pub use types::{AppendError, Compaction, Fault, JournalReplay, JournalSettings, OpenError};
 
-use crate::domain::record::{FaultKind, HEADER, JobRecord};
-use crate::domain::totals::Totals;
+use crate::domain::record::{FaultKind, JobRecord};
+use crate::domain::totals::{Ledger, Totals};
 use chrono::{DateTime, Utc};
 use files::Paths;
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-use scan::{FoldPoint, RECENT, Scan};
+use nix::fcntl::Flock;
+use opening::{base, foreign_fault, lock, write_failed};
+use scan::{FoldPoint, Scan};
 use snapshot::Coverage;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
 
-/// Rows a compaction keeps even if they are more than half: 50 finished jobs of up to four rows each, and the open one's.
-const RECENT_ROWS: u64 = 4 * RECENT as u64 + 2;
-
-/// The job log, open for its one writer.
+/// The job log of what adds up to `T`, open for its one writer.
 #[derive(Debug)]
-pub struct Journal {
+pub struct JournalOf<T> {
     settings: JournalSettings,
     paths: Paths,
     log: File,
     /// What the snapshot says.
-    base: Totals,
+    base: T,
     /// Bytes of the log that the snapshot has counted; more than 0 only between the two renames of a compaction.
     covered: u64,
     /// Rows of the log behind `covered`.
@@ -50,13 +48,16 @@ pub struct Journal {
     lock: Flock<File>,
 }
 
-impl Journal {
+/// The job log of one runner.
+pub type Journal = JournalOf<Totals>;
+
+impl<T: Ledger> JournalOf<T> {
     /// Opens the log, repairs it, finishes an interrupted compaction and says what it holds. Everything that is no row
     /// is counted and kept aside, never a reason to refuse.
     ///
     /// # Errors
     /// `Locked` if another process has it; `Unusable` if it cannot be read, or opened for writing.
-    pub fn open(settings: JournalSettings) -> Result<(Journal, JournalReplay), OpenError> {
+    pub fn open(settings: JournalSettings) -> Result<(JournalOf<T>, JournalReplay<T>), OpenError> {
         let paths = Paths::new(&settings.path);
         let path = settings.path.clone();
         let unusable = |source| OpenError::Unusable { path: path.clone(), source };
@@ -69,10 +70,27 @@ impl Journal {
         let mut faults = Vec::new();
         let (base, covers) = base(&settings, &paths, &mut faults);
         let covered = covers.as_ref().map_or(Ok(0), |covers| covers.counted(&log)).map_err(unusable)?;
-        let mut journal =
-            Journal { settings, paths, log, base, covered, rows: 0, cut_to: None, dir_unsynced: true, lock };
+        let mut journal = JournalOf {
+            settings,
+            paths,
+            log,
+            base,
+            covered,
+            rows: 0,
+            cut_to: None,
+            dir_unsynced: true,
+            lock,
+        };
         let replay = journal.replay(covers.is_some() && covered == 0, faults).map_err(unusable)?;
         Ok((journal, replay))
+    }
+
+    /// Every finished row that is in the log.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn rows(&self, mut take: impl FnMut(&JobRecord)) -> io::Result<()> {
+        finished_rows(&self.log, self.covered, |_, row, _| take(row))
     }
 
     /// Appends one row. `Ok` means it is on disk; after an error it is not, or will be cut off before the next row, so
@@ -81,8 +99,21 @@ impl Journal {
     /// # Errors
     /// `Append`: disk full, read-only, failing.
     pub fn append(&mut self, record: &JobRecord) -> Result<(), AppendError> {
-        self.write_row(record)
+        self.append_all(std::slice::from_ref(record))
+    }
+
+    /// Appends rows, all of them or none, with one sync.
+    ///
+    /// # Errors
+    /// `Append`, as for one.
+    pub fn append_all(&mut self, records: &[JobRecord]) -> Result<(), AppendError> {
+        self.write_rows(records)
             .map_err(|source| AppendError::Append { path: self.settings.path.clone(), source })
+    }
+
+    /// Whether a compaction would do anything.
+    pub fn is_due(&self) -> bool {
+        self.fold_after(self.rows).is_some()
     }
 
     /// Folds the older rows into the snapshot if there are more than `max_records`; keeps the newest half, and what
@@ -91,7 +122,7 @@ impl Journal {
     /// # Errors
     /// `Compact`: the totals are as they were.
     pub fn compact_if_due(&mut self) -> Result<Option<Compaction>, AppendError> {
-        if self.fold_after(self.rows).is_none() {
+        if !self.is_due() {
             return Ok(None);
         }
         let compacted = self
@@ -101,24 +132,25 @@ impl Journal {
         compacted.map_err(|source| AppendError::Compact { path: self.settings.path.clone(), source })
     }
 
-    fn write_row(&mut self, record: &JobRecord) -> io::Result<()> {
+    fn write_rows(&mut self, records: &[JobRecord]) -> io::Result<()> {
         self.follow_path()?;
         self.finish_pending()?;
         let len = self.log.metadata()?.len();
-        let mut row = record.to_csv_row();
+        let mut rows = Vec::new();
         if len == 0 {
-            row.splice(..0, [HEADER.as_bytes(), b"\n"].concat());
+            rows.extend([T::HEADER.as_bytes(), b"\n"].concat());
         } else if self.last_byte(len)? != b'\n' {
             // Someone else wrote here: their fragment must not swallow our row.
-            row.insert(0, b'\n');
+            rows.push(b'\n');
         }
-        if let Err(error) = files::write_once(&self.log, &row).and_then(|()| files::sync(&self.log)) {
+        rows.extend(records.iter().flat_map(JobRecord::to_csv_row));
+        if let Err(error) = files::write_once(&self.log, &rows).and_then(|()| files::sync(&self.log)) {
             self.cut_to = Some(len);
             // If this fails as well, `settle` tries again before the next row.
             let _ = self.finish_pending();
             return Err(error);
         }
-        self.rows += 1;
+        self.rows += records.len() as u64;
         Ok(())
     }
 
@@ -154,7 +186,7 @@ impl Journal {
     }
 
     /// `stale`: the snapshot still speaks of a log that is gone.
-    fn replay(&mut self, stale: bool, mut faults: Vec<Fault>) -> io::Result<JournalReplay> {
+    fn replay(&mut self, stale: bool, mut faults: Vec<Fault>) -> io::Result<JournalReplay<T>> {
         // Where a compaction will cut is only known from the number of rows; in a clean log that is the lines.
         let lines = scan::count_lines(&self.log, self.covered)?;
         let guess = if self.covered > 0 { lines } else { lines.saturating_sub(1) };
@@ -167,7 +199,7 @@ impl Journal {
         let replay = JournalReplay {
             totals: survey.totals.clone(),
             recent: std::mem::take(&mut survey.recent).into(),
-            unclosed: survey.totals.open.clone(),
+            unclosed: survey.totals.unclosed(),
             faults: Vec::new(),
             rows: survey.rows,
             predecessor: survey.old_rows > 0,
@@ -199,23 +231,25 @@ impl Journal {
     }
 
     /// Reads the log behind `covered`; `rows` is how many are expected.
-    fn survey(&self, rows: u64) -> io::Result<Scan> {
+    fn survey(&self, rows: u64) -> io::Result<Scan<T>> {
         Scan::read(&self.log, self.covered, &self.base, self.fold_after(rows))
     }
 
     /// How many of so many rows a compaction folds; `None` if it is not due.
     fn fold_after(&self, rows: u64) -> Option<u64> {
         let max = (self.settings.max_records as u64).max(1);
-        let keep = (max / 2).max(RECENT_ROWS.min(max));
+        // Even if they are more than half: the recent jobs, of up to four rows each, and the open one's.
+        let recent = 4 * T::RECENT as u64 + 2;
+        let keep = (max / 2).max(recent.min(max));
         (rows > max).then(|| rows - keep)
     }
 
     /// Rewrites a log that is not clean or half compacted, then compacts it if due. `guess` is how many rows the survey
     /// was told to expect.
-    fn repair(&mut self, mut survey: Scan, guess: u64) -> io::Result<Option<Compaction>> {
+    fn repair(&mut self, mut survey: Scan<T>, guess: u64) -> io::Result<Option<Compaction>> {
         let rewrite = survey.unclean() || self.covered > 0;
         if rewrite {
-            let new = rewrite::prepare(&self.paths, &self.log, self.covered)?;
+            let new = rewrite::prepare(T::HEADER, &self.paths, &self.log, self.covered)?;
             self.replace_log(new)?;
         }
         if self.fold_after(survey.rows).is_some() && (rewrite || survey.rows != guess) {
@@ -229,8 +263,8 @@ impl Journal {
     }
 
     /// Both new files are complete on disk before the first rename, so a full disk cannot stop it half-way.
-    fn compact(&mut self, mark: FoldPoint) -> io::Result<Compaction> {
-        let new = rewrite::prepare(&self.paths, &self.log, mark.offset)?;
+    fn compact(&mut self, mark: FoldPoint<T>) -> io::Result<Compaction> {
+        let new = rewrite::prepare(T::HEADER, &self.paths, &self.log, mark.offset)?;
         let covers = Coverage::of(&self.log, mark.offset)?;
         snapshot::prepare(&self.paths, &mark.totals, Some(covers))?;
         snapshot::publish(&self.paths)?;
@@ -259,41 +293,6 @@ impl Journal {
         snapshot::publish(&self.paths)?;
         files::sync_dir(&self.paths.dir)
     }
-}
-
-fn lock(paths: &Paths, path: &Path) -> Result<Flock<File>, OpenError> {
-    let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
-    let file = files::open_append(&paths.lock).map_err(unusable)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => OpenError::Locked { path: path.to_owned() },
-        other => unusable(other.into()),
-    })
-}
-
-/// What the snapshot says, under today's settings. One that cannot be believed is kept aside.
-fn base(settings: &JournalSettings, paths: &Paths, faults: &mut Vec<Fault>) -> (Totals, Option<Coverage>) {
-    let fit = |totals: Totals| totals.rebucket(&settings.bounds).told_apart_by(&settings.streams);
-    let zero = fit(Totals::new(&settings.bounds));
-    match snapshot::load(paths) {
-        Ok(None) => (zero, None),
-        Ok(Some((totals, covers))) => (fit(totals), covers),
-        Err(error) => {
-            // If it cannot be moved, the next compaction replaces it.
-            let _ = files::rename(&paths.snapshot, &paths.snapshot_bad);
-            faults.push(Fault { kind: FaultKind::SnapshotDamaged, count: 1, detail: error.to_string() });
-            (zero, None)
-        }
-    }
-}
-
-fn foreign_fault(survey: &Scan) -> Option<Fault> {
-    let (line, kind) = survey.first_foreign?;
-    let detail = format!("line {line}: {kind}");
-    Some(Fault { kind: FaultKind::ForeignRow, count: survey.unparsable, detail })
-}
-
-fn write_failed(error: &io::Error) -> Fault {
-    Fault { kind: FaultKind::WriteFailed, count: 1, detail: error.to_string() }
 }
 
 #[cfg(test)]

@@ -24,12 +24,27 @@ pub fn read<T: DeserializeOwned>(path: &Path, odd: &Odd) -> Option<T> {
 /// # Errors
 /// If the directory cannot be written.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    put(path, value, |_| Ok(()))
+}
+
+/// The same, and it is on disk when it returns, whatever happens to the machine.
+///
+/// # Errors
+/// If the directory cannot be written, or the disk not be reached.
+pub fn write_through<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    // A name that is there before what it stands for would be an empty file after a power cut.
+    put(path, value, File::sync_all)?;
+    door::sync_dir_of(path)
+}
+
+fn put<T: Serialize>(path: &Path, value: &T, settle: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let mut new = path.to_owned().into_os_string();
     new.push(".new");
     let new = PathBuf::from(new);
     remove(&new)?;
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(&serde_json::to_vec(value)?)?;
+    settle(&file)?;
     std::fs::rename(&new, path)
 }
 

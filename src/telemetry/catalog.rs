@@ -107,6 +107,10 @@ macro_rules! metrics {
     };
 }
 
+mod elsewhere;
+
+pub use elsewhere::*;
+
 metrics! {
     /// Every family of a runner's, in the order of the reference.
     ALL;
@@ -270,17 +274,9 @@ metrics! {
         "Lines not passed on because the consumer of the container's output stood still.";
 }
 
-metrics! {
-    /// Families of a runner whose metrics are pushed (`OTEL_EXPORTER_OTLP_ENDPOINT`); of any other nothing of them is there.
-    OTLP;
-    OTLP_EXPORTS = "github_runner_otlp_exports_total", Counter, ["result": &["success", "partial", "failed"]],
-        {"Share of the exports of the hour that failed" => "sum by (runner_type) (increase(github_runner_otlp_exports_total{result=\"failed\"}[1h])) / (sum by (runner_type) (increase(github_runner_otlp_exports_total[1h])) > 0)"},
-        "Exports of metrics by OTLP, by result: partial where the receiver rejected points. Only where OTEL_EXPORTER_OTLP_ENDPOINT is set.";
-}
-
 /// Every family that a page of ours may have.
 pub fn everywhere() -> impl Iterator<Item = &'static Metric> {
-    [ALL, OTLP, PROCESS].into_iter().flatten().copied()
+    [ALL, OTLP, JOB_EVENTS, COLLECT, PROCESS].into_iter().flatten().copied()
 }
 
 /// Families of the supervisor's own process, which a library moves.
@@ -329,7 +325,7 @@ mod tests {
 
     #[test]
     fn names_follow_the_conventions() {
-        for metric in ALL.iter().chain(OTLP) {
+        for metric in ALL.iter().chain(OTLP).chain(JOB_EVENTS).chain(COLLECT) {
             assert!(metric.name.starts_with("github_runner_"), "{}", metric.name);
             assert_eq!(metric.name.ends_with("_total"), metric.kind.as_str() == "counter", "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);

@@ -2,12 +2,14 @@
 
 mod around;
 mod cache;
+mod events;
 mod export;
 mod jobs;
 mod meter;
 mod resources;
 mod start;
 
+pub use events::begin as begin_job_events;
 use export::Push;
 pub use meter::ApiMeter;
 pub use resources::Resources;
@@ -139,6 +141,7 @@ impl Telemetry {
             Notice::JournalCompacted { folded, kept } => info!(event = "journal_compacted", folded, kept),
             Notice::RowsLost { rows } => error!(event = "rows_lost", rows),
             Notice::Swept(swept) => resources::swept(*swept),
+            Notice::JobEvents(news) => events::delivery(news),
             Notice::OddFile(odd) => around::odd_file(odd),
             Notice::Engine(news) => resources::engine(news),
             Notice::JobHooksLost { error } => error!(event = "job_hooks_lost", error),

@@ -1,6 +1,6 @@
 //! The catalogue as a document: what it says of a metric is what the registry says.
 
-use super::catalog::{self, ALL, Example, Metric, MetricLabel, OTLP};
+use super::catalog::{self, ALL, COLLECT, Example, JOB_EVENTS, Metric, MetricLabel, OTLP, SHARED};
 use std::fmt::Write as _;
 
 /// `docs/PROMETHEUS_METRICS_REFERENCE.md`, whole.
@@ -12,7 +12,36 @@ pub fn markdown() -> String {
          that an idle runner has few series and `increase()` sees the first. `process_*` describes the supervisor's own process.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
-    for metric in ALL.iter().chain(OTLP) {
+    rows(&mut out, ALL);
+    rows(&mut out, OTLP);
+    out.push_str("\nA runner has these as well if `JOB_EVENTS_URL` is set:\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n");
+    rows(&mut out, JOB_EVENTS);
+    out.push_str(
+        "\nA collector (`runner-init collect`) has no `runner_name`; the labels that `COLLECT_LABELS` chooses of `runner_type`, `repository` and \
+         `workflow` stand on\nthe families of jobs that it has of the above:\n\n",
+    );
+    for metric in SHARED {
+        let _ = writeln!(out, "- `{}`", metric.name);
+    }
+    out.push_str(
+        "\nThese are of the collector itself:\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    rows(&mut out, COLLECT);
+    out.push_str(
+        "\n## Questions\n\nThe same in PromQL, over a fleet; select runners by `runner_type`, `runner_name` or the labels your scrape adds.\n\
+         Windows are examples: no shorter than four scrape intervals. Delivery is explained in [DORA.md](DORA.md).\n",
+    );
+    for metric in ALL.iter().chain(OTLP).chain(JOB_EVENTS).chain(COLLECT) {
+        let _ = write!(out, "\n### `{}`\n", metric.name);
+        for Example { asks, promql } in metric.examples {
+            let _ = write!(out, "\n{asks}:\n\n```promql\n{promql}\n```\n");
+        }
+    }
+    out
+}
+
+fn rows(out: &mut String, metrics: &[&Metric]) {
+    for metric in metrics {
         // A string's Display cannot fail.
         let _ = writeln!(
             out,
@@ -24,17 +53,6 @@ pub fn markdown() -> String {
             metric.help.replace(" _", " \\_") + if catalog::is_late(metric.name) { " *Late.*" } else { "" }
         );
     }
-    out.push_str(
-        "\n## Questions\n\nThe same in PromQL, over a fleet; select runners by `runner_type`, `runner_name` or the labels your scrape adds.\n\
-         Windows are examples: no shorter than four scrape intervals. Delivery is explained in [DORA.md](DORA.md).\n",
-    );
-    for metric in ALL.iter().chain(OTLP) {
-        let _ = write!(out, "\n### `{}`\n", metric.name);
-        for Example { asks, promql } in metric.examples {
-            let _ = write!(out, "\n{asks}:\n\n```promql\n{promql}\n```\n");
-        }
-    }
-    out
 }
 
 fn labels(metric: &Metric) -> String {

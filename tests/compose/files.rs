@@ -24,7 +24,7 @@ const OVERLAYS: [(&str, &[(&str, &str)]); 5] = [
     ("ephemeral", &[]),
 ];
 /// What the files do not hand through from the shell, and why.
-const NOT_HANDED_THROUGH: [(&str, &str); 19] = [
+const NOT_HANDED_THROUGH: [(&str, &str); 22] = [
     ("ACTIONS_RUNNER_INPUT_JITCONFIG", "good for one job of one runner, and these come back"),
     ("ORG_RUNNER", "another image's spelling of RUNNER_SCOPE"),
     ("GITHUB_API_HOST", "another image's spelling of GITHUB_API_URL"),
@@ -34,6 +34,9 @@ const NOT_HANDED_THROUGH: [(&str, &str); 19] = [
     ("RUNNER_STATE_DIR", "a volume is there"),
     ("JOBS_LOG", "it is in RUNNER_STATE_DIR"),
     ("RUNNER_RUN_DIR", "the health check looks there too"),
+    ("COLLECT_LABELS", "a collector's: collect.yml"),
+    ("COLLECT_MAX_LABEL_SETS", "a collector's: collect.yml"),
+    ("COLLECT_TOKEN", "a collector's: collect.yml"),
     ("METRICS_ENABLED", "it is what is published"),
     ("METRICS_PORT", "it is what is published"),
     ("METRICS_BIND", "it is what is published"),
@@ -136,8 +139,8 @@ fn every_file_resolves_with_every_env_example_and_every_overlay_with_what_it_dem
             }
         }
     }
-    // And base.yml, the two of `monitoring`, and the two of `swarm`.
-    let known = FILES.len() + OVERLAYS.len() + 5;
+    // And base.yml, collect.yml, the two of `monitoring`, and the two of `swarm`.
+    let known = FILES.len() + OVERLAYS.len() + 6;
     assert_eq!(texts(".yml").len(), known, "a file that no test knows: {:?}", texts(".yml").keys());
     for (overlay, demanded) in OVERLAYS {
         assert_eq!(services(&resolve_overlay(overlay, demanded)).count(), 3, "{overlay}");

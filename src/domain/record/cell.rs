@@ -6,6 +6,7 @@ use super::fields::{
 };
 use super::{RowFaultKind, RowStatus};
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -19,6 +20,12 @@ pub(super) trait Cell {
 
     /// As the log will give it back.
     fn as_written(&mut self);
+
+    /// As JSON has it, once it is [`Cell::as_written`]; `None` is unknown.
+    fn json(&self) -> Option<Value> {
+        let text = self.write();
+        if text.is_empty() { None } else { Some(Value::String(text.into_owned())) }
+    }
 }
 
 /// An empty cell is unknown.
@@ -73,6 +80,11 @@ impl Cell for Option<Duration> {
     fn as_written(&mut self) {
         *self = duration_as_written(*self);
     }
+
+    fn json(&self) -> Option<Value> {
+        // Milliseconds are exact enough in an f64 to be printed as they are.
+        self.map(|duration| Value::from((duration.as_secs_f64() * 1000.0).round() / 1000.0))
+    }
 }
 
 impl Cell for Option<u64> {
@@ -86,6 +98,10 @@ impl Cell for Option<u64> {
     }
 
     fn as_written(&mut self) {}
+
+    fn json(&self) -> Option<Value> {
+        self.map(Value::from)
+    }
 }
 
 impl Cell for Option<bool> {
@@ -104,6 +120,10 @@ impl Cell for Option<bool> {
     }
 
     fn as_written(&mut self) {}
+
+    fn json(&self) -> Option<Value> {
+        self.map(Value::from)
+    }
 }
 
 impl Cell for RowStatus {
@@ -140,6 +160,11 @@ impl Cell for String {
             *self = written;
         }
     }
+
+    /// Nobody takes a text in JSON for a formula.
+    fn json(&self) -> Option<Value> {
+        if self.is_empty() { None } else { Some(Value::from(self.as_str())) }
+    }
 }
 
 impl Cell for Option<String> {
@@ -164,5 +189,9 @@ impl Cell for Option<String> {
         if self.as_deref() == Some("") {
             *self = None;
         }
+    }
+
+    fn json(&self) -> Option<Value> {
+        self.as_deref().map(Value::from)
     }
 }

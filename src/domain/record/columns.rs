@@ -1,5 +1,6 @@
 //! The columns of the job log, in their order: what stands in this table is the header, is written, is read, and is tried by
-//! every property test of a row. A new column is a line at its end and a field.
+//! every property test of a row. A new column is a line at its end and a field. The log of a collector has some more, which say
+//! whose a row is.
 
 use super::{Cell, JobRecord};
 
@@ -11,16 +12,24 @@ pub(super) struct Column {
 }
 
 macro_rules! columns {
-    ($first:literal => $($first_field:ident).+, $($name:literal => $($field:ident).+,)+) => {
+    ($first:literal => $($first_field:ident).+, $($name:literal => $($field:ident).+,)+;
+        $($more:literal => $($more_field:ident).+,)+) => {
         /// The first line of the job log, without its newline.
         pub const HEADER: &str = concat!($first $(, ",", $name)+);
 
+        /// The first line of a collector's job log.
+        pub const FLEET_HEADER: &str = concat!($first $(, ",", $name)+ $(, ",", $more)+);
+
+        /// How many columns a runner's own job log has.
+        pub(super) const OWN: usize = [$first $(, $name)+].len();
+
         pub(super) static COLUMNS: &[Column] = &[
             columns!(@ $first, $($first_field).+),
-            $(columns!(@ $name, $($field).+)),+
+            $(columns!(@ $name, $($field).+)),+,
+            $(columns!(@ $more, $($more_field).+)),+
         ];
 
-        /// Any record: every column by itself.
+        /// Any record of a runner's own log: every column by itself.
         #[cfg(test)]
         pub(crate) fn any_record() -> proptest::strategy::BoxedStrategy<JobRecord> {
             use super::arbitrary::{any_of, blank};
@@ -62,4 +71,8 @@ columns! {
     "committed_at" => context.commit_at,
     "cpu_seconds" => usage.cpu_time,
     "peak_memory_bytes" => usage.peak_memory,
+    ;
+    "runner_name" => origin.runner_name,
+    "runner_type" => origin.runner_type,
+    "amendment" => origin.amendment,
 }

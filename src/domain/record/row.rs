@@ -1,8 +1,8 @@
 //! A row is one physical line: what is written reads back as it was, and a line without its end is known to be torn.
 
-use super::columns::COLUMNS;
+use super::columns::{COLUMNS, OWN};
 use super::fields::{instant_as_written, old_instant, text_as_written};
-use super::{HEADER, JobRecord, RowFault, RowFaultKind, RowStatus};
+use super::{FLEET_HEADER, JobRecord, RowFault, RowFaultKind, RowStatus};
 use crate::domain::context::Context;
 use csv::{ByteRecord, Terminator};
 use std::io::Cursor;
@@ -16,11 +16,13 @@ pub const MAX_TEXT: usize = 1024;
 /// The shell predecessor wrote only the first five columns, and no header.
 pub(super) const PREDECESSOR_COLUMNS: usize = 5;
 
-/// Whether a line (without its end) is a header: ours, or the same names cut to the predecessor's five.
+/// Whether a line (without its end) is a header: a collector's, ours, or the same names cut to the predecessor's five.
 pub fn known_header(line: &[u8]) -> bool {
     let columns = line.split(|byte| *byte == b',').count();
-    [COLUMNS.len(), PREDECESSOR_COLUMNS].contains(&columns)
-        && line.split(|byte| *byte == b',').eq(HEADER.as_bytes().split(|byte| *byte == b',').take(columns))
+    [COLUMNS.len(), OWN, PREDECESSOR_COLUMNS].contains(&columns)
+        && line
+            .split(|byte| *byte == b',')
+            .eq(FLEET_HEADER.as_bytes().split(|byte| *byte == b',').take(columns))
 }
 
 impl JobRecord {
@@ -64,15 +66,17 @@ impl JobRecord {
         same_start && same_part
     }
 
-    /// One line of the job log, columns as [`HEADER`] names them, ending in its only newline.
+    /// One line of the job log, columns as [`super::HEADER`] names them, or [`FLEET_HEADER`] if it says whose it is; it ends in
+    /// its only newline.
     ///
     /// # Panics
     /// Never: writing to memory does not fail.
     pub fn to_csv_row(&self) -> Vec<u8> {
         let record = self.as_written();
+        let columns = if record.origin.runner_name.is_some() { COLUMNS } else { &COLUMNS[..OWN] };
         let mut writer = csv::WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
         writer
-            .write_record(COLUMNS.iter().map(|column| (column.of)(&record).write().into_owned()))
+            .write_record(columns.iter().map(|column| (column.of)(&record).write().into_owned()))
             .expect("memory takes every row");
         writer.into_inner().expect("memory takes every row")
     }
@@ -91,7 +95,10 @@ impl JobRecord {
         (self.context.job_key, self.context.tracking_id) = (None, None);
         let read = match row.len() {
             PREDECESSOR_COLUMNS => self.read_old(row),
-            columns if columns == COLUMNS.len() => self.read_columns(0, row.iter()),
+            // What a shorter row does not say is unknown.
+            columns if [OWN, COLUMNS.len()].contains(&columns) => {
+                self.read_columns(0, row.iter().chain(std::iter::repeat(&[][..])))
+            }
             _ => Err(RowFaultKind::Columns),
         };
         read.map_err(|kind| RowFault { kind })
@@ -175,7 +182,7 @@ fn line_reader() -> csv::Reader<Cursor<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{JobStatus, arbitrary};
+    use super::super::{HEADER, JobStatus, Origin, arbitrary};
     use super::*;
     use crate::domain::job::usage::Usage;
     use chrono::DateTime;
@@ -215,6 +222,7 @@ mod tests {
                 tracking_id: Some("github_1".into()),
             },
             usage: Usage { cpu_time: Some(Duration::from_millis(61_500)), peak_memory: Some(1 << 30) },
+            origin: Origin::default(),
         }
     }
 
@@ -250,8 +258,32 @@ mod tests {
         let row = "2026-11-22T20:18:00.123Z,41,success,73.004,3.000,\"build (a, \"\"b\"\") # x\",CI,o/r,9,1,push,\
                    refs/heads/main,abc,2026-11-22T20:16:46.500Z,,false,oom,success,12,octocat,2026-11-22T20:00:00.000Z,61.500,1073741824\n";
         assert_eq!(String::from_utf8(full().to_csv_row()).unwrap(), row);
-        assert_eq!(HEADER.split(',').count(), COLUMNS.len());
+        assert_eq!(HEADER.split(',').count(), OWN);
         assert_eq!(read(row.trim_end()).unwrap(), full().as_written());
+    }
+
+    #[test]
+    fn a_row_that_says_whose_it_is_has_the_columns_for_it() {
+        let origin = Origin {
+            runner_name: Some("=r 1".into()),
+            runner_type: Some("chrome".into()),
+            amendment: Some(true),
+        };
+        let told = JobRecord { origin, ..full() };
+        let row = String::from_utf8(told.to_csv_row()).unwrap();
+        assert!(row.ends_with(",1073741824,'=r 1,chrome,true\n"), "{row}");
+        assert_eq!(
+            FLEET_HEADER.split(',').count(),
+            row.replace("\"build (a, \"\"b\"\") # x\"", "").split(',').count()
+        );
+        assert!(FLEET_HEADER.starts_with(HEADER) && known_header(FLEET_HEADER.as_bytes()));
+        let mut record = JobRecord::blank();
+        let mut reader = RowReader::new();
+        reader.read(row.trim_end().as_bytes(), &mut record).unwrap();
+        assert_eq!(record, told.as_written());
+        let own = full().to_csv_row();
+        reader.read(own.trim_ascii_end(), &mut record).unwrap();
+        assert_eq!(record.origin, Origin::default(), "a record at hand keeps nothing of the row before");
     }
 
     #[test]
@@ -273,7 +305,7 @@ mod tests {
 
     #[test]
     fn headers_of_every_age_are_known() {
-        for columns in [COLUMNS.len(), PREDECESSOR_COLUMNS] {
+        for columns in [OWN, PREDECESSOR_COLUMNS] {
             let header: Vec<&str> = HEADER.split(',').take(columns).collect();
             assert!(known_header(header.join(",").as_bytes()), "{columns}");
         }
@@ -381,7 +413,7 @@ mod tests {
             prop_assert_eq!(memchr::memchr(b'\n', &row), Some(row.len() - 1));
             prop_assert!(row.len() < MAX_ROW);
             let mut read = JobRecord::blank();
-            prop_assert_eq!(RowReader::new().read(&row[..row.len() - 1], &mut read), Ok(COLUMNS.len()));
+            prop_assert_eq!(RowReader::new().read(&row[..row.len() - 1], &mut read), Ok(OWN));
             prop_assert_eq!(&read, &record.as_written());
             prop_assert_eq!(&read.as_written(), &read);
             prop_assert_eq!(read.to_csv_row(), row);
@@ -400,7 +432,7 @@ mod tests {
                 if reader.read(line, &mut read).is_ok() {
                     prop_assert_eq!(&read.as_written(), &read);
                 }
-                prop_assert_eq!(reader.read(&row[..row.len() - 1], &mut read), Ok(COLUMNS.len()));
+                prop_assert_eq!(reader.read(&row[..row.len() - 1], &mut read), Ok(OWN));
                 prop_assert_eq!(&read, &record.as_written());
             }
         }

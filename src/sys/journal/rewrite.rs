@@ -2,19 +2,18 @@
 
 use super::files::{self, Paths};
 use super::scan::{Classifier, JournalLine, Piece, read_pieces};
-use crate::domain::record::HEADER;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Writes the header and every row from byte `from` on to a new file beside the log, synced; foreign lines are kept
 /// aside. The log itself is not touched.
-pub(super) fn prepare(paths: &Paths, log: &File, from: u64) -> io::Result<File> {
+pub(super) fn prepare(header: &str, paths: &Paths, log: &File, from: u64) -> io::Result<File> {
     let new = files::create_like(&paths.log_new, &paths.log)?;
     let mut out = BufWriter::new(&new);
     let mut aside = Quarantine::new(&paths.foreign);
-    let mut classifier = Classifier::new();
-    writeln!(out, "{HEADER}")?;
+    let mut classifier = Classifier::new(header);
+    writeln!(out, "{header}")?;
     let copied = read_pieces(log, from, |piece, start, _| match piece {
         Piece::Line(line) => match classifier.classify(line, start == 0) {
             JournalLine::Header(_) | JournalLine::Blank => Ok(()),

@@ -1,13 +1,10 @@
 //! Scan of the job log. The log is read as a stream of lines, in memory that does not grow with it.
 
 use crate::domain::record::{HEADER, JobRecord, MAX_ROW, RowFaultKind, RowReader, RowStatus, known_header};
-use crate::domain::totals::Totals;
+use crate::domain::totals::Ledger;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
-
-/// Finished jobs a replay gives back.
-pub(super) const RECENT: usize = 50;
 
 const BUFFER: usize = 64 * 1024;
 
@@ -95,14 +92,16 @@ pub(super) enum JournalLine {
 
 /// Tells lines apart, keeping its buffers.
 pub(super) struct Classifier {
+    header: String,
     reader: RowReader,
     /// The last row read.
     pub(super) record: JobRecord,
 }
 
 impl Classifier {
-    pub(super) fn new() -> Classifier {
-        Classifier { reader: RowReader::new(), record: JobRecord::blank() }
+    /// Of a log with this header.
+    pub(super) fn new(header: &str) -> Classifier {
+        Classifier { header: header.to_owned(), reader: RowReader::new(), record: JobRecord::blank() }
     }
 
     /// `first` is whether the line opens the file: only there can be a header, and a byte order mark before it.
@@ -113,7 +112,7 @@ impl Classifier {
             return JournalLine::Blank;
         }
         if first && known_header(line) {
-            return JournalLine::Header(line == HEADER.as_bytes());
+            return JournalLine::Header(line == self.header.as_bytes());
         }
         match self.reader.read(line, &mut self.record) {
             Ok(columns) => JournalLine::Row(columns),
@@ -123,17 +122,17 @@ impl Classifier {
 }
 
 /// Where a compaction may cut: after so many rows.
-pub(super) struct FoldPoint {
+pub(super) struct FoldPoint<T> {
     /// The offset behind the last row to fold.
     pub(super) offset: u64,
     /// Everything up to there.
-    pub(super) totals: Totals,
+    pub(super) totals: T,
 }
 
 /// What the log holds.
-pub(super) struct Scan {
+pub(super) struct Scan<T> {
     /// The base and every row.
-    pub(super) totals: Totals,
+    pub(super) totals: T,
     /// The newest finished jobs, newest last.
     pub(super) recent: VecDeque<JobRecord>,
     /// Rows read.
@@ -147,17 +146,17 @@ pub(super) struct Scan {
     /// Where a torn tail begins.
     pub(super) torn_at: Option<u64>,
     /// Set if so many rows were there.
-    pub(super) mark: Option<FoldPoint>,
+    pub(super) mark: Option<FoldPoint<T>>,
     headed: bool,
     lines: u64,
 }
 
-impl Scan {
+impl<T: Ledger> Scan<T> {
     /// Reads the log from byte `from` on; `base` is what came before. `mark_after`: rows up to a possible cut.
-    pub(super) fn read(file: &File, from: u64, base: &Totals, mark_after: Option<u64>) -> io::Result<Scan> {
+    pub(super) fn read(file: &File, from: u64, base: &T, mark_after: Option<u64>) -> io::Result<Scan<T>> {
         let mut survey = Scan {
             totals: base.clone(),
-            recent: VecDeque::with_capacity(RECENT),
+            recent: VecDeque::with_capacity(T::RECENT),
             rows: 0,
             old_rows: 0,
             unparsable: 0,
@@ -167,7 +166,7 @@ impl Scan {
             headed: from > 0,
             lines: 0,
         };
-        let mut classifier = Classifier::new();
+        let mut classifier = Classifier::new(T::HEADER);
         read_pieces(file, from, |piece, start, end| {
             match piece {
                 Piece::Line(line) => {
@@ -200,10 +199,10 @@ impl Scan {
             JournalLine::Row(columns) => {
                 self.old_rows += u64::from(columns == 5);
                 self.rows += 1;
-                self.totals.fold(record);
+                self.totals.add(record);
                 if record.status != RowStatus::Running {
-                    if self.recent.back().is_some_and(|last| record.amends(last)) {
-                        self.recent.pop_back();
+                    if let Some(at) = T::amended(&self.recent, record) {
+                        self.recent.remove(at);
                     }
                     self.keep(record);
                 }
@@ -216,7 +215,7 @@ impl Scan {
 
     /// The record that falls out of the recent ones gives its memory to the next row.
     fn keep(&mut self, record: &mut JobRecord) {
-        let spare = if self.recent.len() == RECENT { self.recent.pop_front() } else { None };
+        let spare = if self.recent.len() == T::RECENT { self.recent.pop_front() } else { None };
         self.recent.push_back(std::mem::replace(record, spare.unwrap_or_else(JobRecord::blank)));
     }
 
@@ -224,4 +223,22 @@ impl Scan {
         self.unparsable += 1;
         self.first_foreign.get_or_insert((self.lines, kind));
     }
+}
+
+/// Gives every finished row of a log from byte `from` on to `take`, with its line and the offset behind it. Lines that are no rows
+/// are passed over, a torn one is not there yet.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn finished_rows(log: &File, from: u64, mut take: impl FnMut(&[u8], &JobRecord, u64)) -> io::Result<()> {
+    let mut classifier = Classifier::new(HEADER);
+    read_pieces(log, from, |piece, start, end| {
+        if let Piece::Line(line) = piece
+            && let JournalLine::Row(_) = classifier.classify(line, start == 0)
+            && classifier.record.status != RowStatus::Running
+        {
+            take(line, &classifier.record, end);
+        }
+        Ok(())
+    })
 }

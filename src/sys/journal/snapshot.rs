@@ -1,7 +1,7 @@
 //! The snapshot is what compacted rows have said: replaced whole, or not at all.
 
 use super::files::{self, Paths};
-use crate::domain::totals::Totals;
+use crate::domain::totals::Ledger;
 use crate::sys::door;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -51,21 +51,21 @@ fn crc_of(mut log: &File, len: u64) -> io::Result<u32> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body {
+struct Body<T> {
     covers: Option<Coverage>,
-    totals: Totals,
+    totals: T,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Snapshot {
+struct Snapshot<T> {
     version: u32,
     /// Of the body as serialized: a flipped digit is as bad as a missing brace.
     crc32: u32,
-    body: Body,
+    body: Body<T>,
 }
 
 /// Writes the snapshot beside its place and syncs it; [`publish`] puts it there.
-pub(super) fn prepare(paths: &Paths, totals: &Totals, covers: Option<Coverage>) -> io::Result<()> {
+pub(super) fn prepare<T: Ledger>(paths: &Paths, totals: &T, covers: Option<Coverage>) -> io::Result<()> {
     let body = Body { covers, totals: totals.clone() };
     let crc32 = crc32fast::hash(&serde_json::to_vec(&body)?);
     let mut bytes = serde_json::to_vec(&Snapshot { version: VERSION, crc32, body })?;
@@ -84,7 +84,7 @@ pub(super) fn publish(paths: &Paths) -> io::Result<()> {
 ///
 /// # Errors
 /// `InvalidData` if it cannot be believed, or the error of reading it.
-pub(super) fn load(paths: &Paths) -> io::Result<Option<(Totals, Option<Coverage>)>> {
+pub(super) fn load<T: Ledger>(paths: &Paths) -> io::Result<Option<(T, Option<Coverage>)>> {
     let file = match door::open(&paths.snapshot) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -92,7 +92,7 @@ pub(super) fn load(paths: &Paths) -> io::Result<Option<(Totals, Option<Coverage>
     };
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    let Snapshot { version, crc32, body } = serde_json::from_slice(&bytes)?;
+    let Snapshot::<T> { version, crc32, body } = serde_json::from_slice(&bytes)?;
     let damaged = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     if version != VERSION {
         return damaged("written by another version");

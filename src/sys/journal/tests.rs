@@ -4,6 +4,7 @@ use super::files::{self, Plan, plan};
 use super::*;
 use crate::child_setup::Ids;
 use crate::domain::dora::StreamRule;
+use crate::domain::record::HEADER;
 use crate::domain::record::{RowStatus, arbitrary};
 use crate::domain::totals::Bounds;
 use proptest::collection::vec;
@@ -251,7 +252,7 @@ fn a_compaction_may_die_anywhere() {
             let compacted = journal.compact_if_due();
             let left = plan(Plan::Never);
             assert!(compacted.is_err() || left != Plan::Never);
-            if let Some((_, Some(covers))) = snapshot::load(&journal.paths).unwrap() {
+            if let Some((_, Some(covers))) = snapshot::load::<Totals>(&journal.paths).unwrap() {
                 let log = fs::File::open(&journal.paths.log).unwrap();
                 between += u32::from(covers.counted(&log).unwrap() > 0);
             }

@@ -76,10 +76,10 @@ pub struct Fault {
 
 /// What the log said when it was opened.
 #[derive(Clone, Debug)]
-pub struct JournalReplay {
+pub struct JournalReplay<T = Totals> {
     /// Snapshot and rows.
-    pub totals: Totals,
-    /// The newest finished jobs, newest last, at most 50.
+    pub totals: T,
+    /// The newest finished jobs, newest last.
     pub recent: Vec<JobRecord>,
     /// `Running` rows never closed: the caller appends an abandoned row for each.
     pub unclosed: Vec<JobRecord>,
