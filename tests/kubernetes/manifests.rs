@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 const DIR: &str = "compose/kubernetes";
-const ALL: [&str; 2] = ["base", "overlays/ephemeral"];
+const ALL: [&str; 3] = ["base", "overlays/ephemeral", "overlays/collector"];
 
 /// Every pod's spec in it.
 fn pods(things: &[Value]) -> Vec<&Value> {
@@ -47,7 +47,7 @@ fn one_value_is_what_the_kubelet_and_the_runner_wait() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 2);
+    assert_eq!(seen, 3);
 }
 
 #[test]
