@@ -249,8 +249,8 @@ vars! {
     OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: OtlpProtocol = OtlpProtocol::parse;
     /// Which counts are told as what is new since the last export.
     OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Temporality = otlp::temporality, default("cumulative");
-    /// Whether metrics are pushed; when not set, they are where an endpoint is. otlp without an endpoint means
-    /// http://localhost:4318.
+    /// Whether metrics are pushed; when not set, they are where an endpoint is. otlp without an endpoint means port 4318
+    /// of this machine.
     OTEL_METRICS_EXPORTER: OtlpExporter = OtlpExporter::parse;
     /// Milliseconds from one export to the next.
     OTEL_METRIC_EXPORT_INTERVAL: Millis = Millis::parse, default("60000");
