@@ -2,7 +2,7 @@
 
 use crate::config::CollectConfig;
 use crate::domain::fleet::roster::{Hello, Roster};
-use crate::domain::fleet::{FleetTotals, LabelName, Labels, RECENT, with_more};
+use crate::domain::fleet::{FleetTotals, LabelName, Labels, RECENT, ToldApart, with_more};
 use crate::domain::record::{FaultKind, JobRecord};
 use crate::domain::totals::{Bounds, Ledger as _, Totals};
 use crate::telemetry::fleet::{FleetPage, RowCounts};
@@ -27,6 +27,7 @@ pub(super) struct Fleet {
     chosen: Vec<LabelName>,
     most: usize,
     bounds: Bounds,
+    apart: ToldApart,
     /// Combinations that were on a page.
     shown: BTreeSet<Labels>,
 }
@@ -38,8 +39,10 @@ impl Fleet {
         recent: Vec<JobRecord>,
         is_old: bool,
     ) -> Fleet {
+        let apart = ToldApart::of(&totals, &config.labels, config.most);
         let mut fleet = Fleet {
             totals,
+            apart,
             recent: recent.into(),
             roster: Roster::default(),
             rows: RowCounts::default(),
@@ -60,7 +63,7 @@ impl Fleet {
 
     /// A row is on disk; `true` if it is the first that is counted as another's.
     pub(super) fn written(&mut self, row: &JobRecord, now: DateTime<Utc>) -> bool {
-        let is_other = !self.totals.is_told_apart(row, &self.chosen, self.most);
+        let is_other = !self.apart.admits(row);
         self.totals.add(row);
         self.last_row = Some(now);
         // In the order in which a replay has them.

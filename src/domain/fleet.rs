@@ -7,7 +7,7 @@ use super::dora::StreamRule;
 use super::record::{FLEET_HEADER, JobRecord, RowStatus};
 use super::totals::{Bounds, Ledger, Totals};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Finished jobs shown to the world.
@@ -102,22 +102,6 @@ impl FleetTotals {
         found
     }
 
-    /// Whether a row of this combination has one of its own, by the chosen labels.
-    pub fn is_told_apart(&self, row: &JobRecord, chosen: &[LabelName], most: usize) -> bool {
-        let labels = reduced(&labels(row), chosen);
-        let mut seen: Vec<Labels> = Vec::new();
-        for group in &self.groups {
-            let known = reduced(&group.labels, chosen);
-            if known == labels {
-                return seen.len() < most || seen.contains(&known);
-            }
-            if !seen.contains(&known) {
-                seen.push(known);
-            }
-        }
-        seen.len() < most && self.groups.len() < MAX_GROUPS
-    }
-
     fn group(&mut self, row: &JobRecord) -> &mut Totals {
         let mut labels = labels(row);
         if !self.places.contains_key(&labels) && self.groups.len() >= MAX_GROUPS {
@@ -132,6 +116,29 @@ impl FleetTotals {
             self.groups.len() - 1
         };
         &mut self.groups[at].totals
+    }
+}
+
+/// Which combinations of the chosen labels have one of their own, in the order in which they came: what [`FleetTotals::by`] shows.
+#[derive(Clone, Debug)]
+pub struct ToldApart {
+    chosen: Vec<LabelName>,
+    most: usize,
+    known: BTreeSet<Labels>,
+}
+
+impl ToldApart {
+    /// Those that there are already.
+    pub fn of(totals: &FleetTotals, chosen: &[LabelName], most: usize) -> ToldApart {
+        let found = totals.by(chosen, most).into_iter().map(|(labels, _)| labels);
+        let known = found.filter(|labels| *labels != others(chosen)).collect();
+        ToldApart { chosen: chosen.to_vec(), most, known }
+    }
+
+    /// Whether a row's is one of them, or becomes one.
+    pub fn admits(&mut self, row: &JobRecord) -> bool {
+        let labels = reduced(&labels(row), &self.chosen);
+        self.known.contains(&labels) || (self.known.len() < self.most && self.known.insert(labels))
     }
 }
 
@@ -249,7 +256,8 @@ mod tests {
         );
         assert_eq!(by(&ALL, 9).len(), 4);
         let told = |repository, most| {
-            totals.is_told_apart(&row("a", repository, JobStatus::Failed), &[LabelName::Repository], most)
+            let row = row("a", repository, JobStatus::Failed);
+            ToldApart::of(&totals, &[LabelName::Repository], most).admits(&row)
         };
         assert_eq!(
             [told("o/1", 2), told("o/3", 2), told("o/4", 3), told("o/4", 4)],

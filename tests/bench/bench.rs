@@ -12,6 +12,7 @@
 )]
 
 mod cache;
+mod collect;
 mod hook;
 mod idle;
 mod load;
@@ -37,7 +38,7 @@ use runner_sim as sim;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: tests/bench/run [--quick] [--binary PATH] [--against REV] [TOPIC...]
-topics: size memory start hook idle scrape replay tee cache orphans stop (default: all)
+topics: size memory start hook idle scrape replay tee cache collect orphans stop (default: all)
 --quick: small numbers, within a minute
 --binary PATH: another runner-init than the one just built
 --against REV: builds that revision too, for `stop` to be measured beside it";
@@ -45,7 +46,7 @@ topics: size memory start hook idle scrape replay tee cache orphans stop (defaul
 /// One part of the suite.
 type Topic = (&'static str, fn(&Plan, &mut Report));
 
-const TOPICS: [Topic; 11] = [
+const TOPICS: [Topic; 12] = [
     ("size", size::run),
     ("memory", memory::run),
     ("start", start::run),
@@ -54,6 +55,7 @@ const TOPICS: [Topic; 11] = [
     ("replay", replay::run),
     ("tee", tee::run),
     ("cache", cache::run),
+    ("collect", collect::run),
     ("orphans", orphans::run),
     ("stop", stop::run),
     ("idle", idle::run),
