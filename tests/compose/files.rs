@@ -24,11 +24,15 @@ const OVERLAYS: [(&str, &[(&str, &str)]); 5] = [
     ("ephemeral", &[]),
 ];
 /// What the files do not hand through from the shell, and why.
-const NOT_HANDED_THROUGH: [(&str, &str); 22] = [
+const NOT_HANDED_THROUGH: [(&str, &str); 23] = [
     ("ACTIONS_RUNNER_INPUT_JITCONFIG", "good for one job of one runner, and these come back"),
     ("ORG_RUNNER", "another image's spelling of RUNNER_SCOPE"),
     ("GITHUB_API_HOST", "another image's spelling of GITHUB_API_URL"),
     ("GITHUB_API_PATH", "another image's spelling of GITHUB_API_URL"),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "the Docker CLI writes its own into it: RUNNER_RESOURCE_ATTRIBUTES is handed through as it",
+    ),
     ("RUNNER_DIR", "the image's"),
     ("RUNNER_WORK_DIR", "a volume is there"),
     ("RUNNER_STATE_DIR", "a volume is there"),
@@ -204,6 +208,9 @@ fn the_shell_s_variables_reach_the_runner_unless_there_is_a_reason() {
             let arrives = service["environment"][variable].as_str() == Some(value);
             assert_eq!(arrives, !left_out.contains(variable), "{variable} at {name}");
         }
+    });
+    each(&[("RUNNER_RESOURCE_ATTRIBUTES", "site=one")], |name, service| {
+        assert_eq!(service["environment"]["OTEL_RESOURCE_ATTRIBUTES"], "site=one", "{name}");
     });
     each(&[], |name, service| {
         for (variable, value) in service["environment"].as_object().unwrap() {
