@@ -75,13 +75,12 @@ const CONTRACT: [&str; 38] = [
 ];
 
 /// Families the demo cannot have, and why.
-const NO_SOURCE: [(&str, &str); 9] = [
+const NO_SOURCE: [(&str, &str); 8] = [
     ("github_runner_queue_time_seconds", "only GitHub knows it"),
     ("github_runner_queue_time_unknown_total", "GitHub was never asked"),
     ("github_runner_claims_dropped_total", "none was"),
     ("github_runner_swept_engine_objects_total", "no job has left any"),
     ("github_runner_odd_files_total", "there was none"),
-    ("github_runner_journal_faults_total", "there was none"),
     ("github_runner_output_dropped_lines_total", "none was"),
     ("github_runner_github_api_requests_total", "there is no credential, so GitHub is never asked"),
     ("github_runner_github_api_rate_limit_remaining", "GitHub was never asked, so it has not said"),

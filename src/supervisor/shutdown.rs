@@ -24,7 +24,6 @@ pub(super) struct Limits {
 
 /// A stop that was asked for waits for nobody but the disk and the answers under way; any other for the sweep as well.
 pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
-    let was_asked = supervisor.life.was_asked();
     let mut limit = Instant::now() + supervisor.limits.wrap_up;
     last_words(supervisor, limit).await;
     last_rows(supervisor, limit).await;
@@ -35,25 +34,32 @@ pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
     last_on_the_engine(supervisor, limit).await;
     let notices = supervisor.aftermath.odd_files.last();
     supervisor.apply(notices).await;
-    let may_stay = !was_asked && last_cleanup(supervisor).await;
+    if !was_asked(supervisor) {
+        last_cleanup(supervisor).await;
+    }
     let space = supervisor.sampler.free_space().take().await.flatten();
     let effects = supervisor.sampler.handle(space, supervisor.clock.now(), supervisor.listener.output());
     supervisor.apply(effects).await;
     last_push(supervisor, limit).await;
-    if may_stay {
+    if !was_asked(supervisor) {
         let until = Instant::now() + supervisor.limits.linger;
         tokio::select! {
             () = supervisor.http.linger(until) => {}
             _ = supervisor.signals.next() => {}
         }
     }
-    if !was_asked {
+    if !supervisor.life.was_asked() {
         limit = Instant::now() + supervisor.limits.wrap_up;
     }
     supervisor.http.close(limit).await;
     for outlet in &supervisor.listener.output().outlets {
         outlet.flush(limit.max(Instant::now() + FLUSH).saturating_duration_since(Instant::now()));
     }
+}
+
+/// Whether somebody waits for us to be gone: before the end began, or since.
+fn was_asked(supervisor: &Supervisor) -> bool {
+    supervisor.life.was_asked() || supervisor.signals.is_stop_heard()
 }
 
 /// Before the last rows are written: what waits for a word, and, if nobody waits for us, for GitHub's.
@@ -64,7 +70,7 @@ async fn last_words(supervisor: &mut Supervisor, limit: Instant) {
         supervisor.apply(effects).await;
     }
     let limit = Instant::now() + ANSWER;
-    while supervisor.github.is_asked_for_conclusions() && !supervisor.life.was_asked() {
+    while supervisor.github.is_asked_for_conclusions() && !was_asked(supervisor) {
         tokio::select! {
             reply = supervisor.github.next() => {
                 let effects = supervisor.github.handle(reply);
@@ -97,7 +103,7 @@ async fn last_rows(supervisor: &mut Supervisor, limit: Instant) {
 /// The last rows are taken elsewhere, or the time is over: `limit`, or later if the grace has room. A wait that nobody has asked to end
 /// ends with the first signal.
 async fn last_job_events(supervisor: &mut Supervisor, limit: Instant) {
-    let was_asked = supervisor.life.was_asked();
+    let was_asked = was_asked(supervisor);
     let Some(wait) = supervisor.jobs.events.begin_last(was_asked) else { return };
     let until = limit.max(supervisor.aftermath.engine.at_most(wait));
     loop {
@@ -117,7 +123,7 @@ async fn last_job_events(supervisor: &mut Supervisor, limit: Instant) {
 /// What the last job left on the engine is gone, or the time is over. A stop that was not asked for ends with the first signal.
 async fn last_on_the_engine(supervisor: &mut Supervisor, limit: Instant) {
     let Some(until) = supervisor.aftermath.engine.begin_last(limit) else { return };
-    let was_asked = supervisor.life.was_asked();
+    let was_asked = was_asked(supervisor);
     while !supervisor.aftermath.engine.is_idle() {
         tokio::select! {
             word = supervisor.aftermath.engine.next() => {
@@ -134,23 +140,22 @@ async fn last_on_the_engine(supervisor: &mut Supervisor, limit: Instant) {
 /// A stop that was not asked for ends with the first signal.
 async fn last_push(supervisor: &mut Supervisor, limit: Instant) {
     let until = limit.max(supervisor.aftermath.engine.last());
-    let was_asked = supervisor.life.was_asked();
+    let was_asked = was_asked(supervisor);
     tokio::select! {
         () = supervisor.push.last(&supervisor.telemetry, supervisor.clock, until) => {}
         _ = supervisor.signals.next(), if !was_asked => {}
     }
 }
 
-/// What the last job left is gone, and counted; it has limits of its own. `false` if a signal has ended the wait.
-async fn last_cleanup(supervisor: &mut Supervisor) -> bool {
+/// What the last job left is gone, and counted; it has limits of its own. The first signal ends the wait.
+async fn last_cleanup(supervisor: &mut Supervisor) {
     while !supervisor.aftermath.sweeper.is_idle() {
         tokio::select! {
             outcome = supervisor.aftermath.sweeper.next() => {
                 let notice = supervisor.aftermath.sweeper.handle(outcome);
                 supervisor.apply(notice).await;
             }
-            _ = supervisor.signals.next() => return false,
+            _ = supervisor.signals.next() => return,
         }
     }
-    true
 }

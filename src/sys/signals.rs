@@ -21,6 +21,7 @@ pub struct Signals {
     usr1: Signal,
     usr2: Signal,
     hup: Signal,
+    stop_heard: bool,
 }
 
 impl Signals {
@@ -39,18 +40,26 @@ impl Signals {
             usr1: signal(SignalKind::user_defined1())?,
             usr2: signal(SignalKind::user_defined2())?,
             hup: signal(SignalKind::hangup())?,
+            stop_heard: false,
         })
     }
 
     /// The next one. Cancel-safe.
     pub async fn next(&mut self) -> OperatorSignal {
-        tokio::select! {
+        let heard = tokio::select! {
             _ = self.quit.recv() => OperatorSignal::Stop(StopRequest::Immediate),
             _ = self.term.recv() => OperatorSignal::Stop(StopRequest::Graceful),
             _ = self.int.recv() => OperatorSignal::Stop(StopRequest::Graceful),
             _ = self.usr1.recv() => OperatorSignal::Stop(StopRequest::DrainUnlimited),
             _ = self.usr2.recv() => OperatorSignal::Other("SIGUSR2"),
             _ = self.hup.recv() => OperatorSignal::Other("SIGHUP"),
-        }
+        };
+        self.stop_heard |= matches!(heard, OperatorSignal::Stop(_));
+        heard
+    }
+
+    /// Whether [`next`](Self::next) has ever told to stop: whoever heard it may not be who has to know.
+    pub fn is_stop_heard(&self) -> bool {
+        self.stop_heard
     }
 }

@@ -221,21 +221,21 @@ mod tests {
             series.filter_map(|line| line.rsplit(' ').next()).map(str::to_owned).collect::<Vec<_>>()
         };
         let count = |reason: &'static str, more: u64| {
-            metrics::counter!(catalog::RESTARTS.name, "reason" => reason).increment(more);
+            metrics::counter!(catalog::CLAIMS_DROPPED.name, "reason" => reason).increment(more);
             exporter.touch();
         };
-        let restarts = || shown(catalog::RESTARTS.name);
+        let dropped = || shown(catalog::CLAIMS_DROPPED.name);
         metrics::with_local_recorder(&recorder, || {
             exporter.seed();
-            assert_eq!(restarts(), [""; 0], "an idle runner says nothing of what never was");
+            assert_eq!(dropped(), [""; 0], "an idle runner says nothing of what never was");
             count("killed", 2);
             count("killed", 3);
-            assert_eq!(restarts(), ["0"]);
-            assert_eq!(restarts(), ["5"]);
+            assert_eq!(dropped(), ["0"]);
+            assert_eq!(dropped(), ["5"]);
             count("killed", 1);
             count("muted", 4);
-            assert_eq!(restarts(), ["6", "0"]);
-            assert_eq!(restarts(), ["6", "4"]);
+            assert_eq!(dropped(), ["6", "0"]);
+            assert_eq!(dropped(), ["6", "4"]);
             metrics::histogram!(catalog::LEAD_TIME.name).record(7.0);
             exporter.touch();
             let first = shown(catalog::LEAD_TIME.name);
@@ -247,7 +247,7 @@ mod tests {
             assert_eq!(shown(catalog::DEPLOYMENTS.name), ["7"], "it did not begin now");
             count("unknown", 8);
             exporter.release();
-            assert_eq!(restarts(), ["6", "4", "8"], "the last page tells all");
+            assert_eq!(dropped(), ["6", "4", "8"], "the last page tells all");
         });
     }
 
