@@ -30,6 +30,7 @@ pub mod restart;
 pub mod retention;
 pub mod start_notice;
 pub mod status;
+pub mod steps;
 pub mod sweep;
 pub mod target;
 pub mod text;

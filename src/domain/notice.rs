@@ -14,6 +14,7 @@ use super::queue::QueueFault;
 use super::record::{FaultKind, JobRecord};
 use super::registration::{Recovery, Registered, RegistrationFault, Removal, RunnerStatus};
 use super::restart::{RestartReason, StopReason};
+use super::steps::StepsRow;
 use super::sweep::Swept;
 use super::totals::{Delta, Totals};
 use chrono::{DateTime, Utc};
@@ -201,6 +202,9 @@ pub enum Notice {
         /// The share of full hits among the type's last requests, these included.
         hit_rate: f64,
     },
+    /// All there is to know of the steps of a job that is over: once for each job, behind its last row; without any if nobody
+    /// knows them.
+    StepsKnown(Box<StepsRow>),
     /// The job log could not be read or written as it should.
     JournalFault {
         /// Which way.

@@ -4,6 +4,7 @@ use super::cache::CacheShare;
 use super::context::Context;
 use super::event::GhostCause;
 use super::record::JobRecord;
+use super::steps::KnownSteps;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +127,8 @@ pub struct Status {
     pub finished: [u64; 5],
     /// How the caches fared that were asked at all.
     pub caches: Arc<[CacheShare]>,
+    /// The steps of the last jobs, where they are known.
+    pub steps: Arc<KnownSteps>,
 }
 
 /// A verdict and its reason, one line each.
@@ -215,6 +218,7 @@ impl Status {
             recent: Arc::new([]),
             finished: [0; 5],
             caches: Arc::new([]),
+            steps: Arc::default(),
         }
     }
 }

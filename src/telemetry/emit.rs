@@ -135,6 +135,7 @@ impl Telemetry {
             Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
             Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),
             Notice::CacheUsed { kind, tally, hit_rate } => cache::used(kind, *tally, *hit_rate),
+            Notice::StepsKnown(row) => jobs::steps_known(row),
             Notice::JournalFault { kind, detail } => journal_fault(*kind, detail),
             Notice::JobsRestored { totals, newest, .. } => jobs::restore(&self.exporter, totals, *newest),
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),

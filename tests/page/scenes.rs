@@ -63,6 +63,7 @@ pub(crate) fn in_state(state: State) -> Status {
         recent: if is_new { Arc::new([]) } else { day() },
         finished: if is_new { [0; 5] } else { [1164, 61, 19, 8, 3] },
         caches: if is_new { Arc::new([]) } else { caches() },
+        steps: Arc::default(),
     };
     match state {
         State::Busy => Status { job: Some(job()), ..status },

@@ -217,6 +217,7 @@ impl Lifecycle {
             recent: Arc::new([]),
             finished: [0; 5],
             caches: Arc::new([]),
+            steps: Arc::default(),
         }
     }
 }
