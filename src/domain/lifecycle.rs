@@ -231,7 +231,9 @@ impl Lifecycle {
     }
 
     fn stop(&mut self, kind: StopRequest, now: Now) -> Vec<Action> {
-        let again = self.leaving.replace(StopReason::Asked) == Some(StopReason::Asked);
+        self.leaving = Some(StopReason::Asked);
+        // Who waits without end has not asked yet.
+        let again = self.asked_at.is_some();
         if kind != StopRequest::DrainUnlimited {
             self.asked_at.get_or_insert(now.up);
         }
@@ -261,7 +263,12 @@ impl Lifecycle {
                 actions
             }
             (Phase::Deregistering { .. }, StopRequest::DrainUnlimited) => Vec::new(),
-            (Phase::Deregistering { .. }, StopRequest::Graceful) if !again => Vec::new(),
+            // It began without an orchestrator that waits; now there is one.
+            (Phase::Deregistering { until, stop, code }, StopRequest::Graceful) if !again => {
+                let until = until.min(now.up + self.settings.removal_ends);
+                self.phase = Phase::Deregistering { until, stop, code };
+                Vec::new()
+            }
             (Phase::Deregistering { stop, code, .. }, StopRequest::Graceful | StopRequest::Immediate) => {
                 self.removal_cut_short(stop, code)
             }

@@ -133,12 +133,20 @@ impl WriterLoop {
             } else {
                 inbox.recv_timeout(RETRY)
             };
-            match next {
-                Ok(row) => self.take(row),
-                Err(RecvTimeoutError::Timeout) => self.reopen(),
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
+            // Rows that come keep nobody from looking, and those that wait at the end have one try more.
+            self.reopen();
+            let is_over = match next {
+                Ok(row) => {
+                    self.take(row);
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
             self.write_waiting();
+            if is_over {
+                break;
+            }
         }
         self.say(JournalEvent::Ended { unwritten: self.waiting.len() });
     }
@@ -214,4 +222,52 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::dora::StreamRule;
+    use crate::domain::totals::Bounds;
+    use std::fs;
+
+    fn words(events: &mut mpsc::UnboundedReceiver<JournalEvent>) -> &'static str {
+        match events.blocking_recv().expect("the thread lives") {
+            JournalEvent::Written(_) => "written",
+            JournalEvent::Opened(_) => "opened",
+            JournalEvent::Fault { .. } => "fault",
+            JournalEvent::Compacted { .. } => "compacted",
+            JournalEvent::Ended { unwritten: 0 } => "ended",
+            JournalEvent::Ended { .. } => "lost",
+        }
+    }
+
+    #[test]
+    fn a_log_that_can_be_opened_again_is_while_rows_come_and_at_the_end() {
+        let rows = |path: &PathBuf| fs::read_to_string(path).expect("a log").lines().count() - 1;
+        for at_the_end in [false, true] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let path = dir.path().join("jobs.log");
+            fs::create_dir(&path).expect("what is no log");
+            let (bounds, streams) = (Bounds::with_duration(vec![60.0]), StreamRule::default());
+            let settings =
+                JournalSettings { path: path.clone(), max_records: 9, bounds, streams, jobs: None };
+            assert!(matches!(open(&settings), Ok(Opened::Unusable(_))));
+            let (say, mut events) = mpsc::unbounded_channel();
+            let writer = JournalWriter::start(None, settings, say).expect("a thread");
+            writer.write(JobRecord::blank());
+            assert_eq!(words(&mut events), "written", "counted in memory");
+            fs::remove_dir(&path).expect("ours");
+            if !at_the_end {
+                writer.write(JobRecord::blank());
+                assert_eq!([(); 2].map(|()| words(&mut events)), ["opened", "written"]);
+            }
+            drop(writer);
+            if at_the_end {
+                assert_eq!(words(&mut events), "opened");
+            }
+            assert_eq!(words(&mut events), "ended");
+            assert_eq!(rows(&path), 1 + usize::from(!at_the_end));
+        }
+    }
 }

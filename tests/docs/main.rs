@@ -7,6 +7,7 @@
 mod links;
 mod markdown;
 mod names;
+mod promises;
 mod recipes;
 mod trust;
 mod words;

@@ -1,5 +1,4 @@
-//! What users copy from us keeps a job out of our program's place: whole paths, mode 0711, a registry in every name; and the
-//! threat model names tests that exist.
+//! What users copy from us keeps a job out of our program's place: whole paths, mode 0711, a registry in every name.
 
 use crate::markdown::{ours, root};
 use regex::Regex;
@@ -69,46 +68,4 @@ fn what_is_not_is_found() {
     ] {
         assert_eq!(faults("planted", planted).len(), 1, "{planted}");
     }
-}
-
-/// The last cell of each row of the threat model: its tests.
-fn threats(text: &str) -> Vec<(String, Vec<String>)> {
-    let table = text.split("<!-- threat model -->").nth(1).unwrap_or_default();
-    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| who "));
-    let tests = |row: &str| {
-        let cell = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap_or_default();
-        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-    };
-    rows.map(|row| (row.to_owned(), tests(row))).collect()
-}
-
-/// Whether a file of this suite, or of the source for `unit`, has a test of this name.
-fn exists(name: &str) -> bool {
-    let Some((suite, test)) = name.split_once("::") else { return false };
-    let below = if suite == "unit" { "src/".to_owned() } else { format!("tests/{suite}") };
-    let is_of = |path: &Path| {
-        let path = path.to_string_lossy();
-        path.strip_prefix(&below)
-            .is_some_and(|rest| suite == "unit" || rest == ".rs" || rest.starts_with('/'))
-    };
-    let head = format!("fn {test}(");
-    let holds = |path: &Path| std::fs::read_to_string(root().join(path)).unwrap().contains(&head);
-    ours(&[".rs"]).iter().any(|path| is_of(path) && holds(path))
-}
-
-#[test]
-fn each_row_of_the_threat_model_names_its_tests_and_they_exist() {
-    let text = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
-    let rows = threats(&text);
-    assert!(rows.len() >= 12, "{rows:?}");
-    for (row, tests) in &rows {
-        assert!(!tests.is_empty(), "no test: {row}");
-        for test in tests {
-            assert!(exists(test), "{test} of: {row}");
-        }
-    }
-    assert!(!exists("http::no_such_test") && !exists("nowhere::no_hostile_crowd_costs_a_scrape"));
-    assert!(
-        exists("docs::what_is_not_is_found") && exists("unit::a_machine_is_one_peer_by_whatever_address")
-    );
 }

@@ -210,3 +210,15 @@ fn a_self_update_that_fails_is_not_awaited_for_ever() {
     assert_eq!(s.metric("github_runner_restarts_total{reason=\"runner_updating\"}"), Some(1.0));
     assert_eq!(s.stop(), 0);
 }
+
+#[test]
+fn with_no_thread_to_be_had_an_update_is_awaited_all_the_same() {
+    require!("namespace", "root", "setpriv", "prlimit", "bash");
+    // As a pids limit that a job has used up: no thread and no process more for the supervisor.
+    let full = "prlimit --nproc=1:1 --pid $(cut -d ' ' -f 1 /proc/1/task/1/children)";
+    let job = json!({ "job": { "name": "full", "spawn_ms": 0, "steps": [{ "run": full }] } });
+    let mut s = runner(&[job, json!({ "update": { "download_ms": 10 } })]).owned_by(4711).start();
+    s.until_log("event=update_ended finished=true");
+    s.until_log("event=restart_scheduled reason=spawn_failed");
+    assert_eq!(s.stop(), 0);
+}

@@ -638,6 +638,28 @@ fn registered_for_one() -> Stage {
     stage
 }
 
+#[test]
+fn a_stop_that_meets_the_removal_cuts_it_to_the_grace() {
+    let removing = |ends| {
+        let mut stage = registered_for_one();
+        stage.0.settings.removal_ends = Duration::from_secs(ends);
+        stage = stage.with(started("only"), 5).with(completed("only", TaskResult::Succeeded), 8);
+        assert_eq!(stage.deeds(exited(0), 9), [Action::Deregister(Duration::from_secs(10))]);
+        stage
+    };
+    for (ends, left) in [(4, 14), (60, 19)] {
+        let mut stage = removing(ends);
+        assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 10), []);
+        assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(left)));
+        assert_eq!(stage.deeds(Input::Deadline, left), [Action::Leave(0)]);
+    }
+    let mut stage = removing(4).with(Input::Stop(StopRequest::DrainUnlimited), 9);
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(19)), "it does not wait to kill us");
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 10), [], "that asks for the first time");
+    assert_eq!(stage.0.next_deadline(), Some(Duration::from_secs(14)));
+    assert_eq!(stage.deeds(Input::Stop(StopRequest::Graceful), 12), [Action::Leave(0)]);
+}
+
 /// How a listener ends whose one job has begun: the exit, whether `.runner` is still there, whether GitHub has disowned it.
 const ENDS: [(Exit, bool, bool); 12] = [
     (Exit::Code(0), true, false),

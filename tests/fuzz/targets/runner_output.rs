@@ -2,32 +2,36 @@
 //!
 //! The input is cut at the byte 0x1f; the first byte of each piece says on which pipe the rest is written, with which evidence of
 //! the worker, and how long after the piece before. A piece without such a byte is plain output.
-#![no_main]
 
-use chrono::{DateTime, Utc};
-use libfuzzer_sys::fuzz_target;
 use runner_init::domain::event::{Exit, Now, Stream, WorkerState};
+use runner_init::domain::failure::Cause;
+use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::parse::parse;
 use runner_init::domain::record::{JobRecord, RowStatus};
 use std::time::Duration;
 
-fuzz_target!(|bytes: &[u8]| {
+pub(super) fn run(bytes: &[u8]) {
     assert_eq!(rows(bytes, usize::MAX), rows(bytes, 1));
-});
+}
 
 fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
-    let begin = Now { up: Duration::ZERO, utc: DateTime::<Utc>::from_timestamp(1_786_972_544, 0).expect("in range") };
+    let begin = Now { up: Duration::ZERO, utc: super::utc() };
     let settings = Settings {
         drain: Duration::ZERO,
-        stopping: Duration::ZERO,
+        ladder: Ladder::within(Duration::ZERO, Duration::ZERO),
+        update: Duration::ZERO,
         max_restarts: None,
+        prepares: false,
         registers: false,
         reregisters: false,
         one_job: false,
         idle: None,
+        check_every: None,
+        look_every: None,
         removal: None,
+        removal_ends: Duration::ZERO,
         seed: 1,
     };
     let mut scene = Scene { life: Lifecycle::new(settings, begin), now: begin, rows: Vec::new() };
@@ -38,7 +42,8 @@ fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
     for piece in bytes.split_inclusive(|byte| *byte == 0x1f) {
         let piece = piece.strip_suffix(b"\x1f").unwrap_or(piece);
         let control = piece.first().copied().unwrap_or_default();
-        worker = [WorkerState::NotSeen, WorkerState::Alive, WorkerState::Gone, WorkerState::Unknown][usize::from(control & 3)];
+        worker = [WorkerState::NotSeen, WorkerState::Alive, WorkerState::Gone, WorkerState::Unknown]
+            [usize::from(control & 3)];
         let stream = Stream::ALL[usize::from(control >> 2 & 1)];
         scene.after(Duration::from_millis(u64::from(control >> 3) * 50));
         for write in piece.get(1..).unwrap_or_default().chunks(split) {
@@ -48,7 +53,7 @@ fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
     for stream in Stream::ALL {
         decoders[stream as usize].finish(|line| scene.line(stream, line.bytes, worker));
     }
-    scene.give(Input::Exited { exit: Exit::Code(2), configured: true });
+    scene.give(Input::Exited { exit: Exit::Code(2), configured: true, cause: Cause::Exit(2) });
     assert!(scene.life.open_job().is_none(), "the listener is gone and a job is open");
     let ends = scene.rows.iter().filter(|row| row.status != RowStatus::Running).count();
     assert_eq!(scene.rows.len(), 2 * ends);
