@@ -10,18 +10,15 @@ use crate::hardening;
 use crate::init;
 use crate::supervisor::{self, Setup, StartError, Tcp};
 use crate::sys::journal_writer::chain;
+use crate::sys::runtime;
 use crate::sys::stdio::OutputWriter;
 use crate::telemetry::emit::tell_start;
 use crate::telemetry::log;
 use std::ffi::OsString;
-use std::io;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
 
 /// How long a complaint waits for a reader who stands still.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Longer than any container lives.
-const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The supervisor as the environment configures it.
 pub(crate) fn run() -> i32 {
@@ -61,7 +58,7 @@ pub(crate) fn supervise(
         let (variable, says) = (warning.var.clone(), warning.says.clone());
         tell_start(&StartNotice::Configuration { variable, says });
     }
-    let runtime = match runtime() {
+    let runtime = match runtime::build() {
         Ok(runtime) => runtime,
         Err(error) => return refused("cannot start", &error),
     };
@@ -76,17 +73,6 @@ pub(crate) fn supervise(
         complain(&format!("runner-init: {}\n", chain(&error)));
         error.code().code()
     })
-}
-
-/// One whose first helper thread is there from the start and stays. What waits for the system (the name of GitHub's host, the
-/// updater's marker) is done by such threads, and where a job has used up the pids limit there is none to be had any more: then it
-/// waits for this one. Without it the library would end us.
-fn runtime() -> io::Result<Runtime> {
-    let runtime = Builder::new_current_thread().enable_all().thread_keep_alive(FOR_EVER).build()?;
-    // The library's own way to a thread ends us where there is none: so it is asked for once before.
-    drop(std::thread::Builder::new().spawn(|| ())?.join());
-    drop(runtime.block_on(runtime.spawn_blocking(|| ())));
-    Ok(runtime)
 }
 
 pub(crate) fn refused(what: &str, error: &std::io::Error) -> i32 {

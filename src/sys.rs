@@ -28,6 +28,7 @@ pub mod remove;
 pub mod run_dir;
 pub mod runner_file;
 pub mod runner_user;
+pub mod runtime;
 pub mod signals;
 pub mod spool;
 pub mod startup_checks;
