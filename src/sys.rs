@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod child;
 pub mod config_script;
 pub mod container;
+pub mod container_jobs;
 pub mod copy_self;
 pub mod disk;
 pub mod disk_thread;

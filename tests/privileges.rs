@@ -95,6 +95,31 @@ fn the_socket_that_docker_host_names_grants_its_group_too_and_what_cannot_be_gra
 }
 
 #[test]
+fn who_has_the_host_s_socket_hears_that_jobs_in_containers_would_not_find_their_files() {
+    require!("namespace", "root", "bash");
+    let work = "mkdir -p \"$RUNNER_DIR/_work\" && chown 1001:1001 \"$RUNNER_DIR/_work\"";
+    let bind = |path: &str| format!("mount --bind {path} {path}");
+    let (of_its_own, same_path) = (bind("/run/docker.sock"), bind("\"$RUNNER_DIR/_work\""));
+    for (mounts, is_told) in [
+        (vec![of_its_own.clone()], true),
+        (vec![of_its_own, same_path], false),
+        // A socket in a shared directory may be a side-car's.
+        (vec![], false),
+    ] {
+        let (_dir, _docker, run) = docker_at_run(DOCKER);
+        let after = [vec![run, work.to_owned()], mounts.clone()].concat().join(" && ");
+        let plan = runner(&[script("true")]).with_runner_user(RUNNER).after(&after);
+        let mut s = run_to_end(plan);
+        let log = s.log();
+        let told = log.lines().find(|line| line.contains("event=container_jobs_fail why=\"/"));
+        assert_eq!(told.is_some(), is_told, "{mounts:?}: {log}");
+        let says = ["_work lies in the container's own layer", "compose/container-jobs.yml"];
+        assert!(told.is_none_or(|line| says.iter().all(|says| line.contains(says))), "{told:?}");
+        assert_eq!(s.stop(), 0);
+    }
+}
+
+#[test]
 fn root_s_group_is_not_given_for_docker() {
     require!("namespace", "root", "bash");
     let (_dir, _docker, mount) = docker_at_run(0);

@@ -31,6 +31,13 @@ pub enum StartNotice {
         /// Why, and what to do.
         says: &'static str,
     },
+    /// Jobs in containers will fail, though an engine's socket is there.
+    ContainerJobsFail {
+        /// What was seen.
+        why: String,
+        /// What to do.
+        says: &'static str,
+    },
     /// Jobs can put programs where they are found before those that are meant.
     PathOfJobs {
         /// The directory.

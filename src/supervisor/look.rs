@@ -13,7 +13,7 @@ use crate::sys::door::Dir;
 use crate::sys::engine::EngineAddress;
 use crate::sys::journal_writer::chain;
 use crate::sys::runner_user::{self, RunnerUser};
-use crate::sys::{ownership, run_dir, runner_file, startup_checks};
+use crate::sys::{container_jobs, ownership, run_dir, runner_file, startup_checks};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,6 +91,7 @@ pub(crate) async fn look(config: &Config, environment: &Environment) -> Vec<Find
     findings.push(sockets(config));
     findings.push(Finding::of(vars::METRICS_PORT.name, port(config).await));
     findings.extend(docker(environment, user.as_ref()));
+    findings.extend(container_jobs(environment, &work));
     findings.extend(github(config, environment).await);
     findings
 }
@@ -194,6 +195,24 @@ fn docker(environment: &Environment, user: Option<&RunnerUser>) -> Vec<Finding> 
         Finding::good("docker socket", seen)
     };
     EngineAddress::sockets(environment).into_iter().enumerate().map(look).collect()
+}
+
+/// Where a socket is there.
+fn container_jobs(environment: &Environment, work: &Path) -> Vec<Finding> {
+    const WHAT: &str = "container jobs";
+    let Some(obstacles) = container_jobs::obstacles(&EngineAddress::sockets(environment), work) else {
+        return Vec::new();
+    };
+    if obstacles.is_empty() {
+        return vec![Finding::good(
+            WHAT,
+            format!("nothing is seen against them; they work in {}", work.display()),
+        )];
+    }
+    let bad = |found: container_jobs::Obstacle| {
+        Finding::bad(WHAT, ExitCode::Done, format!("{}: {}", found.why, found.says))
+    };
+    obstacles.into_iter().map(bad).collect()
 }
 
 /// The name of the API's host, and its answer to the credential.

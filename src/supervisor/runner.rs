@@ -12,7 +12,8 @@ use crate::sys::door::Dir;
 use crate::sys::engine::EngineAddress;
 use crate::sys::runner_user::{self, RunnerUser};
 use crate::sys::{
-    disk, job_log_tail, oom_score, ownership, processes, programs, runner_file, startup_checks,
+    container_jobs, disk, job_log_tail, oom_score, ownership, processes, programs, runner_file,
+    startup_checks,
 };
 use crate::telemetry::emit::tell_start;
 use std::ffi::OsString;
@@ -60,6 +61,7 @@ pub(super) fn launch(
     files.dir = files.dir.with_linked_diag(user.as_ref().map(|user| user.ids.uid));
     let work_dir = runner_file::work_folder(&files.dir).unwrap_or_else(|| config.runner.work_dir.clone());
     let diag = Some(dir.join("_diag")).filter(|diag| diag.exists()).unwrap_or_else(|| dir.clone());
+    warn_of_container_jobs(&environment, &work_dir);
     warn_of_a_path_of_jobs(&environment, user.as_ref());
     allow_updates(config, &files.dir, user.as_ref());
     if let Some(trace) = startup_checks::used(&files.dir, &work_dir).filter(|_| config.runner.ephemeral) {
@@ -124,6 +126,14 @@ pub(super) fn withheld(socket: &Path, asked_for: bool, user: &RunnerUser) -> Opt
             "DOCKER_HOST names a socket that is not there, so its group cannot be given to the runner: start docker first",
         ),
         None => None,
+    }
+}
+
+/// Whoever mounts an engine's socket means to have jobs in containers.
+fn warn_of_container_jobs(environment: &[(OsString, OsString)], work: &Path) {
+    let obstacles = container_jobs::obstacles(&EngineAddress::sockets(environment), work);
+    for container_jobs::Obstacle { why, says } in obstacles.unwrap_or_default() {
+        tell_start(&StartNotice::ContainerJobsFail { why, says });
     }
 }
 

@@ -14,6 +14,7 @@ pub fn tell_start(notice: &StartNotice) {
         StartNotice::DockerNotGranted { socket, says } => {
             warn!(event = "docker_not_granted", socket = %socket.display(), says);
         }
+        StartNotice::ContainerJobsFail { why, says } => warn!(event = "container_jobs_fail", why, says),
         StartNotice::PathOfJobs { dir, says } => warn!(event = "path_of_jobs", dir = %dir.display(), says),
         StartNotice::ProgramsGiven { dir, says } => {
             info!(event = "programs_given", dir = %dir.display(), says);
