@@ -16,19 +16,18 @@ const FILES: [(&str, &[(&str, &str)]); 4] = [
     ("all", &[("standard", "9091"), ("chrome", "9092"), ("chrome-go", "9093")]),
 ];
 /// What goes on top of `all.yml`, and what it demands.
-const OVERLAYS: [(&str, &[(&str, &str)]); 5] = [
+const OVERLAYS: [(&str, &[(&str, &str)]); 7] = [
     ("docker-socket", &[("DOCKER_GID", "999")]),
     ("scale", &[]),
     ("token-file", &[("GITHUB_TOKEN_FILE", "/etc/hostname")]),
     ("read-only", &[]),
     ("ephemeral", &[]),
+    ("container-jobs", &[]),
+    ("certificates", &[("CA_FILE", "/etc/hostname")]),
 ];
 /// What the files do not hand through from the shell, and why.
-const NOT_HANDED_THROUGH: [(&str, &str); 23] = [
+const NOT_HANDED_THROUGH: [(&str, &str); 19] = [
     ("ACTIONS_RUNNER_INPUT_JITCONFIG", "good for one job of one runner, and these come back"),
-    ("ORG_RUNNER", "another image's spelling of RUNNER_SCOPE"),
-    ("GITHUB_API_HOST", "another image's spelling of GITHUB_API_URL"),
-    ("GITHUB_API_PATH", "another image's spelling of GITHUB_API_URL"),
     (
         "OTEL_RESOURCE_ATTRIBUTES",
         "the Docker CLI writes its own into it: RUNNER_RESOURCE_ATTRIBUTES is handed through as it",
@@ -50,8 +49,20 @@ const NOT_HANDED_THROUGH: [(&str, &str); 23] = [
     ("RUNNER_SKIP_REGISTRATION", "an image that is registered already has no need of these files"),
     ("RUNNER_USER", "the image's; token-file.yml sets it"),
     ("RUNNER_ALLOW_RUNASROOT", "they do not run as root"),
-    ("RUNNER_UPDATE_CA_CERTS", "takes root, or the sudo these images leave out"),
 ];
+/// Other names of these that the files do not hand through, and why.
+const OTHER_NAMES_LEFT_OUT: [(&str, &str); 6] = [
+    ("LABELS", "in the place of TYPE_LABELS"),
+    ("RUNNER_WORKDIR", "as RUNNER_WORK_DIR"),
+    ("RUNNER_WORK_DIRECTORY", "as RUNNER_WORK_DIR"),
+    ("ACTIONS_RUNNER_INPUT_PAT", "the runner's own argument, not what an image calls it"),
+    ("ACTIONS_RUNNER_INPUT_TOKEN", "the runner's own argument, not what an image calls it"),
+    ("METRICS_PUSH_URL", "another name of our own"),
+];
+/// What the runner and we read besides, handed through as well.
+const PROXIES: [&str; 6] = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+/// And what an overlay sets.
+const CERTIFICATES: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"];
 
 fn compose(name: &str) -> PathBuf {
     repository("compose").join(name)
@@ -100,7 +111,9 @@ fn unread<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
         .flat_map(|(name, secret)| [Some(name.to_owned()), secret.then(|| format!("{name}_FILE"))])
         .flatten()
         .collect();
-    names.into_iter().filter(|name| !known.contains(*name)).collect()
+    let is_known =
+        |name: &str| known.contains(name) || PROXIES.contains(&name) || CERTIFICATES.contains(&name);
+    names.into_iter().filter(|name| !is_known(name)).collect()
 }
 
 fn environment(service: &Value) -> Vec<&str> {
@@ -208,6 +221,17 @@ fn the_shell_s_variables_reach_the_runner_unless_there_is_a_reason() {
             let arrives = service["environment"][variable].as_str() == Some(value);
             assert_eq!(arrives, !left_out.contains(variable), "{variable} at {name}");
         }
+    });
+    let others = describe().iter().flat_map(|variable| variable.aliases).map(|alias| alias.name);
+    let left_out: BTreeSet<&str> = OTHER_NAMES_LEFT_OUT.iter().map(|(name, _)| *name).collect();
+    let others: BTreeSet<&str> = others.chain(PROXIES).collect();
+    let set: Vec<(&str, &str)> = others.into_iter().map(|name| (name, "handed-through")).collect();
+    each(&set, |name, service| {
+        for (variable, value) in &set {
+            let arrives = service["environment"][variable].as_str() == Some(value);
+            assert_eq!(arrives, !left_out.contains(variable), "{variable} at {name}");
+        }
+        assert_eq!(service["environment"]["RUNNER_LABELS"], "handed-through", "LABELS at {name}");
     });
     each(&[("RUNNER_RESOURCE_ATTRIBUTES", "site=one")], |name, service| {
         assert_eq!(service["environment"]["OTEL_RESOURCE_ATTRIBUTES"], "site=one", "{name}");
@@ -407,6 +431,40 @@ fn the_socket_is_given_to_a_group_and_the_token_to_root() {
     command.arg("compose").arg("-f").arg(compose("all.yml")).arg("-f").arg(compose("docker-socket.yml"));
     let says = String::from_utf8(command.args(["config", "-q"]).output().unwrap().stderr).unwrap();
     assert!(says.contains("required variable DOCKER_GID is missing a value: the "), "{says}");
+}
+
+#[test]
+fn a_job_s_containers_find_its_files_where_the_runner_has_them() {
+    docker!("compose");
+    let [socket, jobs] = ["docker-socket", "container-jobs"].map(|file| compose(&format!("{file}.yml")));
+    let all = compose("all.yml");
+    let files = ["-f", all.to_str().unwrap(), "-f", socket.to_str().unwrap(), "-f", jobs.to_str().unwrap()];
+    let project = resolve(&files, &[("DOCKER_GID", "999"), ("HOST_WORK_DIR", "/ci")]);
+    for (name, service) in services(&project) {
+        let work = format!("/ci/{name}");
+        assert_eq!(service["environment"]["RUNNER_WORK_DIR"], work.as_str(), "{name}");
+        let mounts = mounts(service);
+        assert_eq!(mounts[work.as_str()], Some(work.as_str()), "{name}");
+        assert_eq!(mounts["/actions-runner/externals"], Some("externals"), "{name}");
+        assert_eq!(mounts["/var/run/docker.sock"], Some("/var/run/docker.sock"), "{name}");
+        assert_eq!(
+            (&service["cgroup"], &service["group_add"]),
+            (&"private".into(), &serde_json::json!(["999"]))
+        );
+    }
+    let device = &project["volumes"]["externals"]["driver_opts"]["device"];
+    assert_eq!(device, "/actions-runner/externals", "the host's path is the runner's");
+}
+
+#[test]
+fn an_authority_is_trusted_by_whoever_asks() {
+    docker!("compose");
+    for (name, service) in services(&resolve_overlay("certificates", &[("CA_FILE", "/etc/hostname")])) {
+        let file = "/etc/runner-init/ca.pem";
+        assert_eq!(mounts(service)[file], Some("/etc/hostname"), "{name}");
+        let values = CERTIFICATES.map(|variable| service["environment"][variable].as_str());
+        assert_eq!(values, [Some(file), Some("/etc/ssl/certs"), Some(file)], "{name}");
+    }
 }
 
 #[test]
