@@ -1,6 +1,6 @@
-//! The set-up guide is followed word for word: every command of `docs/PROMETHEUS_SETUP.md`, in its order, in a clean container
+//! The set-up guide is followed word for word: every command of `docs/SETUP.md`, in its order, in a clean container
 //! that has what the guide asks for and nothing else, and each does what the guide promises. Then the demo of
-//! `docs/PROMETHEUS_QUICKSTART.md` in the same way.
+//! `docs/QUICKSTART.md` in the same way.
 //!
 //! It is one test, since both use the ports that the documents name. What cannot be had without a registry or GitHub is in
 //! [`REPLACED`].
@@ -278,8 +278,7 @@ fn the_guide_followed_word_for_word_does_what_it_says() {
         eprintln!("\n*** SKIPPED, NOTHING WAS CHECKED: {why} ***\n");
         return;
     }
-    let (setup, quick) =
-        (commands(&read("docs/PROMETHEUS_SETUP.md")), commands(&read("docs/PROMETHEUS_QUICKSTART.md")));
+    let (setup, quick) = (commands(&read("docs/SETUP.md")), commands(&read("docs/QUICKSTART.md")));
     let (demo, own): (Vec<String>, Vec<String>) =
         quick.into_iter().partition(|line| line.contains("demo.yml") || line.contains("query=count"));
     assert!(
@@ -298,7 +297,7 @@ fn the_guide_followed_word_for_word_does_what_it_says() {
         assert_eq!(containers(project), "", "{project} is undone");
     }
     assert_eq!(left("runner-init-monitoring").len(), 3, "the volumes stay");
-    let (all, ours) = host.table("docs/PROMETHEUS_SETUP.md");
+    let (all, ours) = host.table("docs/SETUP.md");
     assert!(all < 15 * MINUTE && ours < 2 * MINUTE, "{all:?}, ours {ours:?}");
 
     let [up, stop, count, down] = &demo[..] else { panic!("four commands: {demo:?}") };
@@ -308,7 +307,7 @@ fn the_guide_followed_word_for_word_does_what_it_says() {
         host.follow(line, &DEMO);
     }
     assert_eq!(left("runner-init-demo"), Vec::<String>::new(), "the demo leaves nothing behind");
-    let (all, _) = host.table("docs/PROMETHEUS_QUICKSTART.md, the demo");
+    let (all, _) = host.table("docs/QUICKSTART.md, the demo");
     assert!(all < 5 * MINUTE, "{all:?}");
     for (what, instead, why) in REPLACED {
         eprintln!("replaced: {what} by {instead}: {why}");

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads the repository")]
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere, its helpers too")]
 
+mod length;
 mod links;
 mod markdown;
 mod names;
