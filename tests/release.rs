@@ -69,3 +69,60 @@ fn a_test_run_says_how_many_tests_checked_nothing_and_why() {
     let want = "2 passed, 2 failed, 3 checked nothing:\n    2  no Docker Engine answers\n    1  there is no Debian's <tool>\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), want, "{output:?}");
 }
+
+/// `tests/run` in a tree where cargo, and whatever installs or lints, is a script.
+fn run_with(cargo: &str) -> (bool, String) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |path: &str| dir.path().join(path);
+    std::fs::create_dir_all(at("tests/support")).expect("made");
+    std::fs::create_dir(at("bin")).expect("made");
+    for script in ["tests/run", "tests/summary"] {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+        std::fs::copy(source, at(script)).expect("copied");
+    }
+    let stub = |path: &str, body: &str| {
+        std::fs::write(at(path), format!("#!/usr/bin/env bash\n{body}\n")).expect("written");
+        std::fs::set_permissions(at(path), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("ours");
+    };
+    for quiet in ["bin/apt-get", "bin/shellcheck", "tests/support/victoria-metrics"] {
+        stub(quiet, "exit 0");
+    }
+    stub("bin/cargo", cargo);
+    let path = format!("{}:{}", at("bin").display(), std::env::var("PATH").expect("a path"));
+    let output = Command::new(at("tests/run")).env("PATH", path).output().expect("it runs");
+    (output.status.success(), String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+#[test]
+fn the_last_line_of_a_test_run_counts_and_names_what_was_not_checked() {
+    const LEFT: &str = "not checked: scans, images, pictures, release build, benchmark";
+    let tests = |last: &str| {
+        format!(
+            "case $1-$2 in\n\
+             fmt-*) echo a line of the lints ;;\n\
+             nextest-run) mkdir -p target/nextest/default\n\
+             echo '<testcase name=\"a\"></testcase><!--' > target/nextest/default/junit.xml\n\
+             echo '--><testcase name=\"b\"><o>*** SKIPPED, NOTHING WAS CHECKED: no moon ***</o></testcase>' >> target/nextest/default/junit.xml\n\
+             echo '    Starting 100 tests across 1 binary (13 tests skipped)'\n\
+             for n in $(seq 100); do echo '        PASS [ 0.1s] x'; done\n{last} ;;\nesac"
+        )
+    };
+    let (passed, said) = run_with(&tests("exit 0"));
+    let last = said.lines().last().expect("a line");
+    assert!(passed && last.starts_with("tests/run: 1 passed, 0 failed, 1 checked nothing; "), "{said}");
+    assert!(last.contains(LEFT) && last.contains(": passed ("), "{last}");
+    assert!(said.contains("    1  no moon") && said.contains("  100 of 100 tests"), "{said}");
+    assert!(!said.contains("a line of the lints") && said.lines().count() < 16, "{said}");
+
+    let (passed, said) = run_with(&tests("exit 100"));
+    assert!(!passed && said.lines().last().expect("a line").contains(": FAILED ("), "{said}");
+
+    let (passed, said) = run_with("case $1 in fmt) echo crooked; exit 1 ;; esac");
+    assert!(
+        !passed && said.contains("crooked") && said.contains("target/run/format-and-lints.log"),
+        "{said}"
+    );
+    let last = said.lines().last().expect("a line");
+    assert!(last.starts_with("tests/run: no test was run; not checked: "), "{last}");
+}
