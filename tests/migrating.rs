@@ -96,6 +96,47 @@ fn every_variable_that_the_page_mentions_is_read_told_of_or_the_runners() {
 }
 
 #[test]
+fn the_compose_file_before_and_the_one_after_are_the_same_configuration() {
+    let page = read("docs/MIGRATING.md");
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let services = blocks.iter().map(|text| -> serde_yaml_ng::Value {
+        let file: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).expect("YAML");
+        file["services"]["runner"].clone()
+    });
+    let [before, after] = &services.collect::<Vec<_>>()[..] else { panic!("{blocks:?}") };
+    let loaded = |service: &serde_yaml_ng::Value| {
+        let text = |value: &serde_yaml_ng::Value| {
+            value.as_str().expect("a text").replace("${ACCESS_TOKEN}", "token")
+        };
+        let pairs = service["environment"].as_mapping().expect("a table").iter();
+        Config::from_lookup(
+            &MapLookup::new(pairs.map(|(name, value)| (text(name), text(value)))).with_hostname("box"),
+        )
+        .expect("no fault")
+    };
+    let ([old, new], grace) = ([before, after].map(loaded), "RUNNER_STOP_GRACE");
+    assert_eq!(new.warnings, [], "{:?}", new.warnings);
+    assert_eq!(
+        (
+            &old.config.target,
+            &old.config.runner.name,
+            &old.config.registration.labels,
+            &old.config.runner.work_dir
+        ),
+        (
+            &new.config.target,
+            &new.config.runner.name,
+            &new.config.registration.labels,
+            &new.config.runner.work_dir
+        )
+    );
+    assert_eq!(after["stop_grace_period"], after["environment"][grace], "one grace for both");
+    let image = format!("/runner-init/standard:{}", env!("CARGO_PKG_VERSION"));
+    assert!(after["image"].as_str().is_some_and(|name| name.ends_with(&image)), "{after:?}");
+}
+
+#[test]
 fn the_examples_are_configurations() {
     let page = read("docs/MIGRATING.md");
     let started =

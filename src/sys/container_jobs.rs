@@ -65,6 +65,7 @@ fn place(mount: &MountInfo) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice;
 
     const SOCKET: &str = "40 31 0:25 /docker.sock /run/docker.sock rw - tmpfs tmpfs rw";
     const SHARED: &str = "40 31 8:1 /var/lib/kubelet/pods/1/volumes/sock /run rw - ext4 /dev/sda1 rw";
@@ -128,9 +129,9 @@ mod tests {
     fn without_a_socket_nobody_expects_such_jobs() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("docker.sock");
-        assert_eq!(obstacles(&[socket.clone()], dir.path()), None);
+        assert_eq!(obstacles(slice::from_ref(&socket), dir.path()), None);
         std::fs::write(&socket, "").unwrap();
-        assert_eq!(obstacles(&[socket.clone()], dir.path()), None, "it is a file");
+        assert_eq!(obstacles(slice::from_ref(&socket), dir.path()), None, "it is a file");
         std::fs::remove_file(&socket).unwrap();
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         assert!(obstacles(&[socket], dir.path()).is_some());

@@ -1,7 +1,7 @@
 //! The compose files say what they promise, and keep it on a real engine; other people's images gain the same by the lines of
 //! `docs/OTHER_IMAGES.md`.
 //!
-//! `files` and `monitoring` need `docker compose` and no engine; `engine`, `stack`, `swarm`, `guide` and `others` need both, and build images of their own, called
+//! `files` and `monitoring` need `docker compose` and no engine; `engine`, `container_jobs`, `stack`, `swarm`, `guide` and `others` need both, and build images of their own, called
 //! `composetest/…`, out of this machine's own `bash` and C library (`stack` and `guide`: `busybox` and Debian's Prometheus and Alertmanager):
 //! nothing is downloaded. What is missing is said loudly, and
 //! fails with `CI=true`.
@@ -13,6 +13,7 @@ mod ns;
 #[path = "../support/wire.rs"]
 mod wire;
 
+mod container_jobs;
 mod docker;
 mod engine;
 mod files;

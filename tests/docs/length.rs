@@ -31,7 +31,7 @@ fn words(text: &str) -> (usize, usize) {
     (read, read + code)
 }
 
-fn is_counted(document: &&Document) -> bool {
+fn is_counted(document: &Document) -> bool {
     let path = document.path.as_str();
     let is_page = path.strip_prefix("docs/").is_some_and(|name| !name.contains('/'));
     (path == "README.md" || is_page) && !GENERATED.contains(&path)
@@ -41,7 +41,7 @@ fn is_counted(document: &&Document) -> bool {
 fn what_is_to_be_read_is_bounded() {
     let documents = documents();
     let (mut read, mut all) = (0, 0);
-    for document in documents.iter().filter(is_counted) {
+    for document in documents.iter().filter(|document| is_counted(document)) {
         let (words, with_code) = words(&document.text);
         println!("{words:6} {with_code:6} {}", document.path);
         read += words;
