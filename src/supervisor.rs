@@ -201,6 +201,7 @@ impl Supervisor {
             Effect::Sample(sample) => self.telemetry.sample(*sample),
             Effect::Jit(jit) => self.listener.give(&jit),
             Effect::Close { began, failed } => return self.close(began, failed),
+            Effect::Sweep => self.aftermath.job_closed(self.life.subject().is_some()),
             Effect::AskQueueTime { job, question, again } => self.github.ask_queue_time(job, question, again),
             Effect::AskConclusion { job, question } => {
                 self.github.ask_conclusion(job, question, self.life.was_asked());

@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::Child;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// What falls due while a job runs.
@@ -148,7 +149,17 @@ impl Listener {
             let cap = self.stop.and_then(|stop| stop.deadline);
             let end = running.next().into_iter().chain(cap).min();
             match self.next_event(end) {
-                Some(Event::WorkerEnded) => return ControlFlow::Continue(()),
+                Some(Event::WorkerEnded) => {
+                    // A signal to the whole group ends the step, and with it the Worker, at the same moment: it comes first, as it
+                    // does where a Worker takes a while to report.
+                    while self.stop.is_none() && self.interrupted.load(Ordering::Relaxed) {
+                        if let Some(Event::Signal(signal)) = self.next_event(None) {
+                            self.heed(signal)?;
+                            running.shut_down();
+                        }
+                    }
+                    return ControlFlow::Continue(());
+                }
                 Some(Event::WorkerReady) => self.plan(job, running),
                 Some(Event::Signal(signal)) => {
                     self.heed(signal)?;

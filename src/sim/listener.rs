@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
@@ -64,6 +65,8 @@ pub(crate) struct Listener {
     pub(crate) once: bool,
     pub(crate) update: Option<Update>,
     pub(crate) stop: Option<Stop>,
+    /// A signal has come; it may still be on its way to `events`.
+    pub(crate) interrupted: Arc<AtomicBool>,
     pub(crate) events: Receiver<Event>,
     pub(crate) sender: Sender<Event>,
 }
@@ -153,10 +156,13 @@ fn run(
     };
     let (sender, events) = channel();
     let signals = sender.clone();
-    if let Err(error) = signals::listen(move |signal| _ = signals.send(Event::Signal(signal))) {
-        terminal.error(&format!("An error occurred: {error}"));
-        return 1;
-    }
+    let interrupted = match signals::listen(move |signal| _ = signals.send(Event::Signal(signal))) {
+        Ok(interrupted) => interrupted,
+        Err(error) => {
+            terminal.error(&format!("An error occurred: {error}"));
+            return 1;
+        }
+    };
     let launch = scenario.launch(state.launches);
     state.launches += 1;
     _ = state.save(&root);
@@ -180,6 +186,7 @@ fn run(
         once,
         update: None,
         stop: None,
+        interrupted,
         events,
         sender,
     };

@@ -2,22 +2,28 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::low_level::pipe;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Delivers SIGINT, SIGQUIT and SIGTERM, one call per signal, from a thread of its own. If two are pending at once the
-/// interrupt is first, whichever came first.
+/// interrupt is first, whichever came first. What is returned is true from the moment on at which one has come, which may be before it
+/// is delivered.
 ///
 /// # Errors
 /// If a handler cannot be installed.
-pub(crate) fn listen(mut deliver: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+pub(crate) fn listen(mut deliver: impl FnMut(i32) + Send + 'static) -> io::Result<Arc<AtomicBool>> {
     let ignored = mask("SigIgn");
+    let came = Arc::new(AtomicBool::new(false));
     let mut sources = Vec::new();
     for signal in [SIGINT, SIGQUIT, SIGTERM] {
         if ignored >> (signal - 1) & 1 == 0 {
             let (read, write) = UnixStream::pair()?;
+            flag::register(signal, Arc::clone(&came))?;
             pipe::register(signal, write)?;
             sources.push((signal, read));
         }
@@ -27,7 +33,7 @@ pub(crate) fn listen(mut deliver: impl FnMut(i32) + Send + 'static) -> io::Resul
             deliver(signal);
         }
     });
-    Ok(())
+    Ok(came)
 }
 
 /// Waits for the next signal; `None` if there is none to wait for.

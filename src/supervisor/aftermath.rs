@@ -34,8 +34,15 @@ impl Aftermath {
 
     /// It is over.
     pub(super) fn job_ended(&mut self) {
-        self.sweeper.begin();
         self.engine.job_ended(false);
+    }
+
+    /// It is closed; another may have begun.
+    pub(super) fn job_closed(&mut self, is_next_open: bool) {
+        self.sweeper.begin();
+        if is_next_open {
+            self.sweeper.job_began();
+        }
     }
 
     /// Cancel-safe.

@@ -43,6 +43,9 @@ pub(super) enum Effect {
         /// It has failed.
         failed: bool,
     },
+    /// A job is closed: what it has left is to be swept. Not before, or what its worker says when it is told to end would be taken for
+    /// how its job ended.
+    Sweep,
     /// GitHub is to be asked how long a job had waited.
     AskQueueTime {
         /// Which job.

@@ -103,7 +103,7 @@ impl JobKeeper {
     pub(super) fn closed(&mut self, (word, space): JobEnding) -> Vec<Effect> {
         self.closing.handle();
         let steps = self.jobs.closed(word, space);
-        self.work(steps)
+        [Effect::Sweep].into_iter().chain(self.work(steps)).collect()
     }
 
     /// What the open job says of itself.
@@ -191,7 +191,7 @@ mod tests {
         let config = Config::from_lookup(&set).expect("a configuration").config;
         let (events_in, events) = mpsc::unbounded_channel();
         let settings = JournalSettings {
-            path: "/nowhere/jobs.log".into(),
+            path: "/proc/nowhere/jobs.log".into(),
             max_records: 1,
             bounds: Bounds::with_duration(vec![60.0]),
             streams: config.streams.clone(),
@@ -221,7 +221,8 @@ mod tests {
         let mut causes = Vec::new();
         while causes.len() < 2 {
             let event = keeper.next().await;
-            for effect in keeper.handle(event, DateTime::UNIX_EPOCH) {
+            let effects = keeper.handle(event, DateTime::UNIX_EPOCH);
+            for effect in effects.into_iter().filter(|effect| !matches!(effect, Effect::Sweep)) {
                 let Effect::Notice(Notice::RowWritten { row, .. }) = effect else { panic!("{effect:?}") };
                 causes.push(row.cause);
             }
