@@ -80,6 +80,7 @@ async fn answer(request: Request<Body>, token: Option<&str>, name: &str) -> (Sta
         recent: Arc::new([row]),
         finished: [0; 5],
         caches: Arc::new([]),
+        steps: Arc::default(),
     };
     let view = View {
         status: watch::channel(Arc::new(status)).1,
