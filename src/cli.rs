@@ -2,6 +2,7 @@
 
 mod check;
 mod exec;
+mod trace;
 
 use crate::collect;
 use crate::config::{Config, Environment, Lookup, vars};
@@ -76,6 +77,15 @@ enum Call {
     Collect,
     /// Print the metric reference as Markdown
     Metrics,
+    /// Print the trace of a job of the log: its wait, its steps, its times
+    Trace {
+        /// The job's id, as /api/v1/jobs has it
+        #[arg(value_name = "ID")]
+        job_id: String,
+        /// As a request of OTLP's in JSON
+        #[arg(long)]
+        otlp_json: bool,
+    },
     /// For the steps of a job: record what a cache had; exits 0, recorded or not
     Cache {
         /// hit, partial or miss
@@ -151,6 +161,7 @@ pub fn main(argv: &[OsString]) -> i32 {
             Ok(path) => print(&format!("{}\n", path.display())),
             Err(error) => refused(&format!("cannot copy the program to {}", dir.display()), &error),
         },
+        Some(Call::Trace { job_id, otlp_json }) => trace::trace(&job_id, otlp_json),
         Some(Call::Cache { result, kind }) => {
             hook::cache(kind, result);
             0

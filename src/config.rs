@@ -34,7 +34,7 @@ pub use fault::{Fault, Faults, Source, Warning};
 pub use flavour::Flavour;
 pub use job_events::JobEventsOptions;
 pub use lookup::{Environment, Lookup, MapLookup};
-pub use otlp::OtlpOptions;
+pub use otlp::{OtlpOptions, OtlpTarget, ToldToJobs, TraceOptions};
 pub use registration::{Credential, Registration, RunAs};
 pub use runner::Runner;
 pub use secret::Secret;
@@ -73,6 +73,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Where metrics are pushed to, if they are.
     pub otlp: Option<OtlpOptions>,
+    /// Which traces are sent where, and what jobs are told of theirs.
+    pub traces: TraceOptions,
     /// Which jobs are deployments.
     pub deployments: DeploymentRule,
     /// Which of them follow one another.
@@ -198,7 +200,7 @@ impl Config {
 
 /// Takes every value; `None` only where there is a fault.
 fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
-    let Validated { credential, place, budget, otlp } = validated;
+    let Validated { credential, place, budget, otlp, traces } = validated;
     let can_ask = place.target.is_some() && credential.as_ref().is_some_and(Credential::can_ask);
     Some(Config {
         credential,
@@ -224,6 +226,7 @@ fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
             cache_types: resolved.get(&vars::CACHE_TYPES).unwrap_or_default(),
         },
         otlp,
+        traces,
         deployments: DeploymentRule {
             job: resolved.get(&vars::DORA_DEPLOYMENT_MATCH)?,
             branch: resolved.get(&vars::DORA_BRANCH_MATCH),

@@ -35,3 +35,4 @@ pub mod sweep;
 pub mod target;
 pub mod text;
 pub mod totals;
+pub mod trace;

@@ -8,6 +8,7 @@ use crate::domain::context::{
     ACCEPTED, CacheResult, Context, Moment, Report, SOCKET_VARIABLE, commit_time, is_cache_kind,
     tells_commit_time,
 };
+use crate::domain::trace::TraceParent;
 use chrono::{DateTime, Utc};
 use nix::errno::Errno;
 use nix::libc;
@@ -26,6 +27,11 @@ use std::path::Path;
 /// takes longer than a hook of ours may; a push of a thousand commits is well within.
 const EVENT_LIMIT: u64 = 2 * 1024 * 1024;
 
+/// The variable that names the file of variables for the job's further steps.
+const VARIABLES: &str = "GITHUB_ENV";
+/// No answer is longer, in bytes.
+const ANSWER_LIMIT: usize = 8 * 1024;
+
 /// How long we stay for an answer, in milliseconds: a supervisor that can be had answers within one.
 const PATIENCE: u8 = 200;
 
@@ -37,13 +43,27 @@ pub(crate) fn job(moment: Moment) {
         Moment::Completed => Report::Completed(context),
     };
     // Its context is missing then, the job is not.
-    let _ = tell(&report);
+    let Ok(answer) = tell(&report) else { return };
+    if let (Moment::Started, Some(told)) = (moment, TraceParent::read(&answer)) {
+        // A variable that is set already is somebody else's. Where the file cannot be written, the job goes untold.
+        let text = told.variables(|name| Environment.get(name).is_some_and(|value| !value.is_empty()));
+        let _ = Environment.get(VARIABLES).map(|path| append(path, &text));
+    }
+}
+
+/// Adds to an ordinary file that is there; a pipe that nobody reads would hold us.
+fn append(path: OsString, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    file.write_all(text.as_bytes())
 }
 
 /// `runner-init cache`: records one look into a cache of this `kind`; one line on stderr where it was not recorded.
 pub(crate) fn cache(kind: String, result: CacheResult) {
     let outcome = if is_cache_kind(&kind) {
-        tell(&Report::Cache { kind, result })
+        tell(&Report::Cache { kind, result }).map(drop)
     } else {
         Err(io::Error::other("a type is lower case letters, digits, '-' and '_', at most 64"))
     };
@@ -98,7 +118,8 @@ fn read_event(path: OsString) -> Option<Vec<u8>> {
     Some(body)
 }
 
-fn tell(report: &Report) -> io::Result<()> {
+/// What it is answered besides that it was taken.
+fn tell(report: &Report) -> io::Result<String> {
     let path = Environment.get(SOCKET_VARIABLE).filter(|path| !path.is_empty());
     let path =
         path.ok_or_else(|| io::Error::other("this is no job of a runner that runner-init supervises"))?;
@@ -108,15 +129,17 @@ fn tell(report: &Report) -> io::Result<()> {
     bind(ours.as_raw_fd(), &UnixAddr::new_unnamed())?;
     connect(ours.as_raw_fd(), &UnixAddr::new(Path::new(&path))?)?;
     send(ours.as_raw_fd(), &report.encode(), MsgFlags::empty())?;
-    let mut answer = [0; 32];
+    let mut answer = [0; ANSWER_LIMIT];
     let mut there = [PollFd::new(ours.as_fd(), PollFlags::POLLIN)];
     let answered = poll(&mut there, PollTimeout::from(PATIENCE)).is_ok_and(|count| count > 0);
     let count =
         if answered { recv(ours.as_raw_fd(), &mut answer, MsgFlags::empty()) } else { Err(Errno::EAGAIN) };
-    match count.map(|count| String::from_utf8_lossy(&answer[..count])) {
-        Ok(why) if why != ACCEPTED => Err(io::Error::other(format!("the supervisor refuses it: {why}"))),
-        // Told, and perhaps not yet heard.
-        Ok(_) | Err(_) => Ok(()),
+    // Told, and perhaps not yet heard.
+    let Ok(count) = count else { return Ok(String::new()) };
+    let answer = String::from_utf8_lossy(&answer[..count]);
+    match answer.split_once('\n').unwrap_or((&answer, "")) {
+        (ACCEPTED, more) => Ok(more.to_owned()),
+        (why, _) => Err(io::Error::other(format!("the supervisor refuses it: {why}"))),
     }
 }
 

@@ -18,6 +18,7 @@ mod job_events;
 mod job_hooks;
 mod job_keeper;
 mod job_log;
+mod job_traces;
 mod listener;
 mod look;
 mod odd_files;
@@ -137,7 +138,8 @@ impl Supervisor {
             Happened::Reported(received) => match self.job_hooks.handle(received) {
                 Ok(received) => {
                     let taken = self.take(&received).await;
-                    self.job_hooks.answer(&received, taken)
+                    let told = taken.as_ref().ok().and_then(|_| self.jobs.told(&received));
+                    self.job_hooks.answer(&received, taken, told)
                 }
                 Err(lost) => vec![lost],
             },
@@ -197,7 +199,7 @@ impl Supervisor {
                 self.workers.begin(started.as_ref().ok().copied(), before);
                 return vec![started.map_or_else(Effect::not_started, Effect::started)];
             }
-            Effect::Notice(notice) => self.telemetry.emit(&notice),
+            Effect::Notice(notice) => self.telemetry.emit(self.jobs.heed(&notice)),
             Effect::Sample(sample) => self.telemetry.sample(*sample),
             Effect::Jit(jit) => self.listener.give(&jit),
             Effect::Close { began, failed } => return self.close(began, failed),

@@ -58,6 +58,8 @@ const ROOMS: &[Room] = &[
             "config",
             "demo",
             "domain::context",
+            "domain::otlp",
+            "domain::trace",
             "exit_code",
             "hook",
             "http::client",
@@ -69,6 +71,7 @@ const ROOMS: &[Room] = &[
             "sys::runner_user",
             "sys::copy_self",
             "sys::run_dir",
+            "sys::journal",
             "sys::journal_writer",
             "telemetry::reference",
         ],
@@ -105,7 +108,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "hook",
-        ours: &["config::Environment", "config::Lookup", "domain::context"],
+        ours: &["config::Environment", "config::Lookup", "domain::context", "domain::trace"],
         crates: &["chrono", "nix"],
         never: &["std::env", "std::process", "std::thread", "std::net"],
     },
@@ -176,6 +179,7 @@ const ROOMS: &[Room] = &[
             "opentelemetry_proto",
             "prost",
             "regex_lite",
+            "ring",
             "serde",
             "serde_json",
             "thiserror",
@@ -266,7 +270,7 @@ const DOORS: &[(&str, &str, &str)] = &[
 const DOUBLE: &str = "sim";
 
 /// Files that may be longer, and why.
-const LONG: &[(&str, usize, &str)] = &[("config/vars.rs", 340, "one row each of all that can be set")];
+const LONG: &[(&str, usize, &str)] = &[("config/vars.rs", 370, "one row each of all that can be set")];
 const LIMIT: usize = 300;
 
 /// Where unsafe code is: between fork and exec, what nix cannot say of real-time signals, the memory of the environment, and

@@ -22,6 +22,7 @@ use supervised::{Plan, Supervised, job, runner};
 /// Pushes to this receiver, ten times a second, and samples once.
 fn pushing(plan: Plan, receiver: &Receiver) -> Plan {
     plan.env("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.url())
+        .env("OTEL_TRACES_EXPORTER", "none")
         .env("OTEL_METRIC_EXPORT_INTERVAL", "100")
         .env("METRICS_UPDATE_INTERVAL", "3600")
 }
@@ -313,6 +314,7 @@ fn victoria_metrics_stores_them_under_our_names() {
     let victoria = Victoria::start(&program);
     let mut s = runner(&[job("build", 50), job("test", 50)])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("{}/opentelemetry", victoria.url))
+        .env("OTEL_TRACES_EXPORTER", "none")
         .env("OTEL_METRIC_EXPORT_INTERVAL", "100")
         .env("OTEL_RESOURCE_ATTRIBUTES", "job=github-runners")
         .start();

@@ -46,6 +46,9 @@ _runner__init() {
             runner__init,run)
                 cmd="runner__init__subcmd__run"
                 ;;
+            runner__init,trace)
+                cmd="runner__init__subcmd__trace"
+                ;;
             runner__init,version)
                 cmd="runner__init__subcmd__version"
                 ;;
@@ -56,7 +59,7 @@ _runner__init() {
 
     case "${cmd}" in
         runner__init)
-            opts="-g -r -e -w -p -s -h -V --help --version run health check demo collect metrics cache copy-self help version hook"
+            opts="-g -r -e -w -p -s -h -V --help --version run health check demo collect metrics trace cache copy-self help version hook"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -229,6 +232,20 @@ _runner__init() {
             ;;
         runner__subcmd__init__subcmd__run)
             opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        runner__subcmd__init__subcmd__trace)
+            opts="-h --otlp-json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -38,6 +38,7 @@ complete -c runner-init -n "__fish_runner_init_needs_command" -a "check" -d 'Val
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "demo" -d 'Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "collect" -d 'Take the rows of many runners (`JOB_EVENTS_URL`), count them once, and show the fleet'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "metrics" -d 'Print the metric reference as Markdown'
+complete -c runner-init -n "__fish_runner_init_needs_command" -a "trace" -d 'Print the trace of a job of the log: its wait, its steps, its times'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "cache" -d 'For the steps of a job: record what a cache had; exits 0, recorded or not'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "copy-self" -d 'Copy this program into DIR, for another container that mounts it, as ARC\'s values in `compose/kubernetes/arc` do'
 complete -c runner-init -n "__fish_runner_init_needs_command" -a "help" -d 'Print this help'
@@ -55,6 +56,8 @@ complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -l seed -d
 complete -c runner-init -n "__fish_runner_init_using_subcommand demo" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand collect" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand metrics" -s h -l help -d 'Print help'
+complete -c runner-init -n "__fish_runner_init_using_subcommand trace" -l otlp-json -d 'As a request of OTLP\'s in JSON'
+complete -c runner-init -n "__fish_runner_init_using_subcommand trace" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand cache" -l type -d 'Which cache, such as npm' -r
 complete -c runner-init -n "__fish_runner_init_using_subcommand cache" -s h -l help -d 'Print help'
 complete -c runner-init -n "__fish_runner_init_using_subcommand copy-self" -s h -l help -d 'Print help'

@@ -6,7 +6,7 @@ mod place;
 
 use super::job_events;
 use super::lookup::Lookup;
-use super::otlp::{self, OtlpOptions};
+use super::otlp::{self, OtlpOptions, TraceOptions};
 use super::parsers::show_duration;
 use super::registration::{Credential, removes};
 use super::resolve::Resolved;
@@ -25,6 +25,7 @@ pub(super) struct Validated {
     pub(super) place: Place,
     pub(super) budget: Budget,
     pub(super) otlp: Option<OtlpOptions>,
+    pub(super) traces: TraceOptions,
 }
 
 /// Compares and derives. `None` only where there is a fault.
@@ -39,7 +40,8 @@ pub(super) fn validate(resolved: &mut Resolved, lookup: &dyn Lookup) -> Option<V
     let budget = stop_budget(resolved, credential.as_ref());
     warn_of_plain_http(resolved, credential.as_ref(), place.as_ref());
     let otlp = otlp::check(resolved, lookup);
-    Some(Validated { credential, place: place?, budget: budget?, otlp })
+    let (otlp, traces) = otlp?;
+    Some(Validated { credential, place: place?, budget: budget?, otlp, traces })
 }
 
 /// Why nothing of what configures a registration is heeded; `None` where there is one to be made.

@@ -10,7 +10,7 @@
 use super::collect::ChosenLabels;
 use super::flavour::Flavour;
 use super::job_events::{self, EventsUrl, host_and_port};
-use super::otlp::{self, Millis, OtlpUrl, Pairs};
+use super::otlp::{self, Millis, OtlpUrl, Pairs, Ratio};
 use super::parsers::{
     NAME_LIMIT, PREFIX_LIMIT, account, address, app_id, base_url, buckets, cache_types, count, duration,
     flag, flavour, host, id, interval, jit, labels, limit, line, path, pattern, port, private_key,
@@ -25,6 +25,7 @@ use crate::domain::delivery::Format;
 use crate::domain::dora::{Matcher, StreamRule};
 use crate::domain::otlp::Temporality;
 use crate::domain::target::Host;
+use crate::domain::trace::{IdRule, SamplerKind};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -222,31 +223,43 @@ vars! {
     CACHE_TYPES: Vec<String> = cache_types;
 
     [OpenTelemetry]
-    /// Push metrics by OTLP to the receiver at this address: `/v1/metrics` is added. Off unless it, or the next,
-    /// is set. Jobs inherit none of the variables of this section.
+    /// Send metrics and traces by OTLP to the receiver at this address: `/v1/metrics` and `/v1/traces` are added.
+    /// Off unless it, or one of the next two, is set. Jobs inherit none of the variables of this section.
     OTEL_EXPORTER_OTLP_ENDPOINT: OtlpUrl = OtlpUrl::parse;
     /// The same for metrics alone, with its path.
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: OtlpUrl = OtlpUrl::parse;
+    /// The same for traces alone, with its path.
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: OtlpUrl = OtlpUrl::parse;
     /// Headers of each request, NAME=VALUE separated by commas, values percent-encoded: a key, mostly.
     OTEL_EXPORTER_OTLP_HEADERS: Secret = otlp::headers;
     /// The same for metrics alone, instead.
     OTEL_EXPORTER_OTLP_METRICS_HEADERS: Secret = otlp::headers;
+    /// The same for traces alone, instead.
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: Secret = otlp::headers;
     /// How many milliseconds one request may take.
     OTEL_EXPORTER_OTLP_TIMEOUT: Millis = Millis::parse, default("10000");
     /// The same for metrics alone.
     OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: Millis = Millis::parse;
+    /// The same for traces alone.
+    OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: Millis = Millis::parse;
     /// Whether requests are compressed.
     OTEL_EXPORTER_OTLP_COMPRESSION: OtlpCompression = OtlpCompression::parse, default("none");
     /// The same for metrics alone.
     OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: OtlpCompression = OtlpCompression::parse;
+    /// The same for traces alone.
+    OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: OtlpCompression = OtlpCompression::parse;
     /// PEM file of the authorities to trust there, instead of the system's.
     OTEL_EXPORTER_OTLP_CERTIFICATE: PathBuf = path;
     /// The same for metrics alone.
     OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: PathBuf = path;
-    /// In which form; only http/protobuf is spoken, with another nothing is pushed.
+    /// The same for traces alone.
+    OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: PathBuf = path;
+    /// In which form; only http/protobuf is spoken, with another nothing is sent.
     OTEL_EXPORTER_OTLP_PROTOCOL: OtlpProtocol = OtlpProtocol::parse, default("http/protobuf");
     /// The same for metrics alone.
     OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: OtlpProtocol = OtlpProtocol::parse;
+    /// The same for traces alone.
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: OtlpProtocol = OtlpProtocol::parse;
     /// Which counts are told as what is new since the last export.
     OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Temporality = otlp::temporality, default("cumulative");
     /// Whether metrics are pushed; when not set, they are where an endpoint is. otlp without an endpoint means port 4318
@@ -254,12 +267,27 @@ vars! {
     OTEL_METRICS_EXPORTER: OtlpExporter = OtlpExporter::parse;
     /// Milliseconds from one export to the next.
     OTEL_METRIC_EXPORT_INTERVAL: Millis = Millis::parse, default("60000");
-    /// What is said of the runner beside its metrics, KEY=VALUE separated by commas, values percent-encoded.
+    /// Whether the trace of each job is sent when it ends; when not set, it is where an endpoint is. otlp without
+    /// an endpoint means port 4318 of this machine.
+    OTEL_TRACES_EXPORTER: OtlpExporter = OtlpExporter::parse;
+    /// Which traces are sent. The parent is the span of the run, which others send: what they decided is not known,
+    /// so that with parentbased_ or without is the same.
+    OTEL_TRACES_SAMPLER: SamplerKind = otlp::sampler, default("parentbased_always_on");
+    /// Which share of them with traceidratio, from 0 to 1: a run's jobs are all sent, or none of them.
+    OTEL_TRACES_SAMPLER_ARG: Ratio = Ratio::parse, default("1");
+    /// What the ids of spans are made from: check_run as the collector's githubreceiver does since 0.151, run_attempt
+    /// as it did before, or does with its gate UseCheckRunID off.
+    RUNNER_TRACE_IDS: IdRule = otlp::ids, default("check_run");
+    /// Tell each job its trace: TRACEPARENT in the environment of its steps.
+    RUNNER_TRACEPARENT: bool = flag, default("false");
+    /// Tell them with it where their own telemetry may go: they have this as OTEL_EXPORTER_OTLP_ENDPOINT.
+    RUNNER_TRACEPARENT_ENDPOINT: OtlpUrl = OtlpUrl::parse;
+    /// What is said of the runner beside its metrics and traces, KEY=VALUE separated by commas, values percent-encoded.
     OTEL_RESOURCE_ATTRIBUTES: Pairs = Pairs::parse;
     /// The attribute service.name, which Prometheus makes the job; when not set, that of
     /// OTEL_RESOURCE_ATTRIBUTES, else github-runners.
     OTEL_SERVICE_NAME: String = |text| line(text, 256);
-    /// Push nothing, whatever else is set.
+    /// Send nothing by OTLP, whatever else is set.
     OTEL_SDK_DISABLED: bool = flag, default("false");
 
     [Dora]

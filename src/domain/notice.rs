@@ -17,6 +17,7 @@ use super::restart::{RestartReason, StopReason};
 use super::steps::StepsRow;
 use super::sweep::Swept;
 use super::totals::{Delta, Totals};
+use super::trace::TraceNews;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -260,6 +261,8 @@ pub enum Notice {
     },
     /// Of the metrics that are pushed.
     Export(ExportNews),
+    /// Of the traces that are sent.
+    Traces(TraceNews),
     /// A signal that means nothing to us.
     Ignored {
         /// Its name.

@@ -4,9 +4,11 @@
 mod answer;
 mod export;
 mod instrument;
+mod resource;
 mod schedule;
 
 pub use answer::{ExportOutcome, judge};
 pub use export::{ExportSetup, MetricsExport, Temporality};
 pub use instrument::{Distribution, Instrument, InstrumentKind, Point, PointValue, Since};
+pub use resource::resource_of;
 pub use schedule::{ExportNews, Schedule};

@@ -37,6 +37,8 @@ impl Question {
 /// A job as GitHub lists it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
+    /// GitHub's id of it, which is that of its check run.
+    pub id: u64,
     /// The id of the runner that has it.
     pub runner_id: Option<u64>,
     /// That runner's name.
@@ -47,6 +49,15 @@ pub struct Listed {
     pub started_at: Option<DateTime<Utc>>,
     /// How it ended; `None` while it has not.
     pub conclusion: Option<String>,
+}
+
+/// What GitHub says of our job besides its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// From created to started.
+    pub waited: Duration,
+    /// The id of its check run.
+    pub check_run_id: u64,
 }
 
 /// Which runner we are.
@@ -127,17 +138,18 @@ pub fn conclusion(jobs: &[Listed], ours: &Ours, began: DateTime<Utc>) -> Option<
         .find(|known| *known == word)
 }
 
-/// From created to started of the job that `ours` began at about `began`.
+/// From created to started of the job that `ours` began at about `began`, and which job that is.
 ///
 /// # Errors
 /// Why it is not known.
-pub fn queue_time(jobs: &[Listed], ours: &Ours, began: DateTime<Utc>) -> Result<Duration, QueueFault> {
-    let (created, started) = nearest(jobs, ours, began).ok_or(QueueFault::Missing)?.1;
+pub fn queue_time(jobs: &[Listed], ours: &Ours, began: DateTime<Utc>) -> Result<Queued, QueueFault> {
+    let (job, (created, started)) = nearest(jobs, ours, began).ok_or(QueueFault::Missing)?;
     let waited = started - created;
     if waited > LONGEST {
         return Err(QueueFault::Absurd);
     }
-    waited.to_std().map_err(|_| QueueFault::Negative)
+    let waited = waited.to_std().map_err(|_| QueueFault::Negative)?;
+    Ok(Queued { waited, check_run_id: job.id })
 }
 
 #[cfg(test)]
@@ -151,13 +163,21 @@ mod tests {
     fn listed(runner: (Option<u64>, &str), created: Option<i64>, started: Option<i64>) -> Listed {
         let name = Some(runner.1.to_owned()).filter(|name| !name.is_empty());
         let [created_at, started_at] = [created, started].map(|second| second.map(at));
-        Listed { runner_id: runner.0, runner_name: name, created_at, started_at, conclusion: None }
+        Listed {
+            id: 40 + runner.0.unwrap_or_default(),
+            runner_id: runner.0,
+            runner_name: name,
+            created_at,
+            started_at,
+            conclusion: None,
+        }
     }
 
     #[test]
     fn a_conclusion_is_one_of_github_s_words_for_our_job() {
         let began = DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
         let job = |id, word: Option<&str>| Listed {
+            id,
             runner_id: Some(id),
             runner_name: None,
             created_at: Some(began),
@@ -193,7 +213,7 @@ mod tests {
             (vec![listed(US, Some(-35 * 86_400 - 1), Some(0))], Err(QueueFault::Absurd)),
         ];
         for (jobs, expected) in rows {
-            let found = queue_time(&jobs, &ours, at(0)).map(|d| d.as_secs());
+            let found = queue_time(&jobs, &ours, at(0)).map(|queued| queued.waited.as_secs());
             assert_eq!(found, expected, "{jobs:?}");
         }
     }
@@ -203,6 +223,7 @@ mod tests {
         let ours = Ours { id: None, name: "ours".into() };
         let jobs =
             [listed((Some(9), "theirs"), Some(-9), Some(0)), listed((Some(7), "ours"), Some(-5), Some(1))];
-        assert_eq!(queue_time(&jobs, &ours, at(0)).map(|d| d.as_secs()), Ok(6));
+        let queued = Queued { waited: Duration::from_secs(6), check_run_id: 47 };
+        assert_eq!(queue_time(&jobs, &ours, at(0)), Ok(queued));
     }
 }

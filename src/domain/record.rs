@@ -86,6 +86,8 @@ pub struct JobRecord {
     pub duration: Option<Duration>,
     /// From created to started as GitHub says.
     pub queue_time: Option<Duration>,
+    /// GitHub's id of its check run, which it calls the job's; known here only, the log has no column for it.
+    pub check_run_id: Option<u64>,
     /// From commit to deployed.
     pub lead_time: Option<Duration>,
     /// Open or over.

@@ -120,6 +120,11 @@ pub enum StartNotice {
         /// From one time to the next.
         every: Duration,
     },
+    /// The trace of each job is sent.
+    SendingTraces {
+        /// The host, and the port if one is named.
+        to: String,
+    },
     /// Our own health check has no socket.
     NoHealthSocket {
         /// Where it should be.

@@ -164,6 +164,9 @@ pub struct StepsRow {
     /// The row's `run_attempt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_attempt: Option<String>,
+    /// GitHub's id of its check run, if it was known by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_run_id: Option<u64>,
     /// Its steps; none if nobody knows them.
     #[serde(flatten)]
     pub steps: Arc<JobSteps>,
@@ -176,6 +179,7 @@ impl StepsRow {
             started_at: job.started_at?.trunc_subsecs(3),
             job_id: job.job_id.clone(),
             run_attempt: job.context.run_attempt.clone(),
+            check_run_id: job.check_run_id,
             steps: Arc::new(steps),
         })
     }

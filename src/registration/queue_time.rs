@@ -2,11 +2,10 @@
 //! jobs of its run, spared where the credential has little left.
 
 use super::{Access, LOOK_LIMIT, Registrar};
-use crate::domain::queue::{Listed, Ours, Question, QueueFault, conclusion, queue_time};
+use crate::domain::queue::{Listed, Ours, Question, QueueFault, Queued, conclusion, queue_time};
 use crate::domain::registration::Trace;
 use crate::github::{JobList, WorkflowJob};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// Below so many calls the queue time is not worth one: registering and removing runners is.
@@ -30,11 +29,11 @@ impl Registrar {
         matches!(self.access, Access::Api(_))
     }
 
-    /// How long the job that we began then had waited.
+    /// How long the job that we began then had waited, and which of GitHub's it is.
     ///
     /// # Errors
     /// Why it is not known.
-    pub(crate) async fn queue_time(&self, question: &Question) -> Result<Duration, QueueFault> {
+    pub(crate) async fn queue_time(&self, question: &Question) -> Result<Queued, QueueFault> {
         let jobs = self.list(question).await?;
         queue_time(&jobs, &self.our_runner(), question.started_at)
     }
@@ -80,6 +79,7 @@ fn listed(job: WorkflowJob) -> Listed {
     // While it is queued, GitHub gives that time as its start.
     let begun = job.status != "queued";
     Listed {
+        id: job.id,
         runner_id: job.runner_id,
         runner_name: job.runner_name,
         created_at: job.created_at,

@@ -59,8 +59,8 @@ impl GithubTasks {
     pub(super) fn ask_queue_time(&mut self, job: JobNumber, question: Question, again: bool) {
         if self.can_ask() {
             self.spawn(move |registrar| async move {
-                let waited = registrar.queue_time(&question).await;
-                Reply::QueueTime(QueueAnswer { job, again, waited })
+                let queued = registrar.queue_time(&question).await;
+                Reply::QueueTime(QueueAnswer { job, again, queued })
             });
         }
     }

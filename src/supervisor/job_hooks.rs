@@ -52,13 +52,20 @@ impl JobHooks {
         })
     }
 
-    /// Tells its sender what became of it; a refusal is told here too.
-    pub(super) fn answer(&self, to: &Received, taken: Result<Vec<Effect>, ReportFault>) -> Vec<Effect> {
+    /// Tells its sender what became of it, and `more` if there is more to tell; a refusal is told here too.
+    pub(super) fn answer(
+        &self,
+        to: &Received,
+        taken: Result<Vec<Effect>, ReportFault>,
+        more: Option<String>,
+    ) -> Vec<Effect> {
         let (effects, outcome) = match taken {
-            Ok(effects) => (effects, Ok(())),
+            Ok(effects) => (effects, Ok(more)),
             Err(fault) => (vec![Notice::ReportRefused(fault).into()], Err(fault)),
         };
-        self.socket.iter().for_each(|socket| socket.answer(to, outcome));
+        if let Some(socket) = &self.socket {
+            socket.answer(to, outcome);
+        }
         effects
     }
 }

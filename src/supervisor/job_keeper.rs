@@ -6,6 +6,7 @@ use super::closing::{Closing, JobEnding};
 use super::effect::Effect;
 use super::job_events::JobEvents;
 use super::job_log::{JobLog, LogNews};
+use super::job_traces::{JobTraces, TraceEvent};
 use crate::domain::context::{Report, ReportFault};
 use crate::domain::failure::Space;
 use crate::domain::job::jobs::{JobNumber, JobStep, Jobs, QueueAnswer};
@@ -15,6 +16,7 @@ use crate::domain::notice::Notice;
 use crate::domain::record::JobRecord;
 use crate::domain::status::Status;
 use crate::sys::disk_thread::Answer;
+use crate::sys::hooks::Received;
 use crate::sys::job_log_tail::Batch;
 use crate::sys::journal_writer::JournalEvent;
 use chrono::{DateTime, Utc};
@@ -26,6 +28,7 @@ pub(super) struct JobKeeper {
     pub(super) caches: CacheWatch,
     pub(super) closing: Closing,
     pub(super) events: JobEvents,
+    pub(super) traces: JobTraces,
     jobs: Jobs,
 }
 
@@ -35,11 +38,12 @@ pub(super) enum JobEvent {
     Closed(JobEnding),
     CachesUsed(Batch),
     Sent(Notice),
+    Trace(TraceEvent),
 }
 
 impl JobKeeper {
-    pub(super) fn new(log: JobLog, caches: CacheWatch, events: JobEvents) -> JobKeeper {
-        JobKeeper { log, caches, events, closing: Closing::default(), jobs: Jobs::default() }
+    pub(super) fn new(log: JobLog, caches: CacheWatch, events: JobEvents, traces: JobTraces) -> JobKeeper {
+        JobKeeper { log, caches, events, traces, closing: Closing::default(), jobs: Jobs::default() }
     }
 
     /// Cancel-safe.
@@ -49,6 +53,7 @@ impl JobKeeper {
             found = self.closing.next() => JobEvent::Closed(found),
             batch = self.caches.next() => JobEvent::CachesUsed(batch),
             notice = self.events.next() => JobEvent::Sent(notice),
+            event = self.traces.next() => JobEvent::Trace(event),
         }
     }
 
@@ -61,6 +66,7 @@ impl JobKeeper {
             JobEvent::Closed(found) => self.closed(found),
             JobEvent::CachesUsed(batch) => told(self.caches.handle(batch)),
             JobEvent::Sent(notice) => vec![notice.into()],
+            JobEvent::Trace(event) => told(self.traces.handle(event)),
         }
     }
 
@@ -137,9 +143,22 @@ impl JobKeeper {
         self.work(steps)
     }
 
+    /// What is about to be told; a job's trace has to know of some of it.
+    pub(super) fn heed<'a>(&mut self, notice: &'a Notice) -> &'a Notice {
+        self.traces.heed(notice);
+        notice
+    }
+
+    /// What the sender of this report is told besides that it was taken: of its trace, if it is a job that begins.
+    pub(super) fn told(&self, received: &Received) -> Option<String> {
+        let began = matches!(received.report, Ok(Report::Started(_)));
+        let (row, _) = self.jobs.open().filter(|_| began)?;
+        self.traces.parent(row).map(|parent| parent.payload())
+    }
+
     /// With what is known of jobs here.
     pub(super) fn known(&self, status: Status) -> Status {
-        let context = self.jobs.context();
+        let context = self.jobs.open().map(|(row, _)| &row.context);
         let job = status.job.map(|job| match context {
             Some(context) => job.known_by(context),
             None => job,
@@ -202,6 +221,7 @@ mod tests {
             JobLog::new(&config, Some(writer), events),
             CacheWatch::unheard(&["mine".to_owned()]),
             JobEvents::default(),
+            JobTraces::silent(),
         )
     }
 

@@ -5,7 +5,7 @@ use super::clock::{Clock, utc_now};
 use super::effect::Effect;
 use super::fault::StartError;
 use super::registrar_setup::{Environment, proxies};
-use crate::config::Config;
+use crate::config::{Config, OtlpTarget};
 use crate::domain::notice::Notice;
 use crate::domain::otlp::{ExportOutcome, Schedule, judge};
 use crate::domain::start_notice::StartNotice;
@@ -45,16 +45,7 @@ impl MetricsPush {
         now: Duration,
     ) -> Result<MetricsPush, StartError> {
         let Some(options) = config.otlp.clone() else { return Ok(MetricsPush::default()) };
-        let post = Post::new(&PostConfig {
-            url: options.url,
-            roots: options.certificate.map_or(Roots::Native, Roots::File),
-            proxies: proxies(environment)?,
-            headers: options.headers,
-            content_type: CONTENT_TYPE,
-            gzip: options.gzip,
-            attempt: options.timeout,
-        });
-        let post = Arc::new(post.map_err(StartError::Otlp)?);
+        let post = post(options.target, environment)?;
         telemetry.begin_push(options.resource, options.temporality, config.metrics.buckets.clone());
         tell_start(&StartNotice::PushingMetrics { to: post.place(), every: options.interval });
         let schedule = Schedule::new(options.interval, now);
@@ -119,11 +110,25 @@ impl Pusher {
     }
 }
 
-fn out_of_time() -> ExportOutcome {
+/// To a receiver of OTLP.
+pub(super) fn post(target: OtlpTarget, environment: &Environment) -> Result<Arc<Post>, StartError> {
+    let post = Post::new(&PostConfig {
+        url: target.url,
+        roots: target.certificate.map_or(Roots::Native, Roots::File),
+        proxies: proxies(environment)?,
+        headers: target.headers,
+        content_type: CONTENT_TYPE,
+        gzip: target.gzip,
+        attempt: target.timeout,
+    });
+    post.map(Arc::new).map_err(StartError::Otlp)
+}
+
+pub(super) fn out_of_time() -> ExportOutcome {
     ExportOutcome::Later { says: "the time for it was over".into(), after: None }
 }
 
-async fn send(post: Arc<Post>, body: Vec<u8>) -> ExportOutcome {
+pub(super) async fn send(post: Arc<Post>, body: Vec<u8>) -> ExportOutcome {
     match post.send(body).await {
         Ok(answer) => {
             let after = answer.retry_after.map(|after| after.wait(utc_now()));

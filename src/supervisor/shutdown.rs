@@ -136,15 +136,21 @@ async fn last_on_the_engine(supervisor: &mut Supervisor, limit: Instant) {
     }
 }
 
-/// The metrics as they are at the end are told where they are pushed, or the time is over: a share of the grace, and never long.
+/// The metrics as they are at the end, and the traces that were not sent yet, are told where they are pushed, or the time is over: a share of the grace, and never long.
 /// A stop that was not asked for ends with the first signal.
 async fn last_push(supervisor: &mut Supervisor, limit: Instant) {
     let until = limit.max(supervisor.aftermath.engine.last());
     let was_asked = was_asked(supervisor);
-    tokio::select! {
-        () = supervisor.push.last(&supervisor.telemetry, supervisor.clock, until) => {}
-        _ = supervisor.signals.next(), if !was_asked => {}
-    }
+    let Supervisor { push, jobs, telemetry, clock, signals, .. } = &mut *supervisor;
+    let both = async {
+        let ((), notices) = tokio::join!(push.last(telemetry, *clock, until), jobs.traces.last(until));
+        notices
+    };
+    let notices = tokio::select! {
+        notices = both => notices,
+        _ = signals.next(), if !was_asked => Vec::new(),
+    };
+    supervisor.apply(notices).await;
 }
 
 /// What the last job left is gone, and counted; it has limits of its own. The first signal ends the wait.

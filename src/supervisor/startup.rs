@@ -13,6 +13,7 @@ use super::job_events::JobEvents;
 use super::job_hooks::JobHooks;
 use super::job_keeper::JobKeeper;
 use super::job_log::JobLog;
+use super::job_traces::JobTraces;
 use super::listener::ListenerProcess;
 use super::odd_files::OddFiles;
 use super::predecessor::open_job_log;
@@ -121,6 +122,7 @@ pub(super) async fn begin(
     let shown = Arc::new(life.status(now));
     telemetry.show(&shown);
     let job_events = JobEvents::start(&config, &identity, &launch.env, tcp.address(), clock)?;
+    let traces = JobTraces::start(&config, &launch.env, &identity, clock, &exporter, registrar.as_ref())?;
     let http = HttpHandle::open(&config, tcp, exporter, shown, identity);
 
     let (events_in, events) = mpsc::unbounded_channel();
@@ -132,16 +134,15 @@ pub(super) async fn begin(
     let aftermath = Aftermath { sweeper, engine, odd_files: OddFiles::new(odd) };
     let caches = CacheWatch::begin(&config.metrics.cache_types, &files.dir, sampler.space());
     telemetry.know_caches(caches.at_the_start());
-    let output = Output { outlets, lines: Arc::default() };
     let push = MetricsPush::start(&config, &launch.env, &telemetry, now.up)?;
     let mut supervisor = Supervisor {
         life,
         clock,
         signals,
-        listener: ListenerProcess::new(launch, files.clone(), output),
+        listener: ListenerProcess::new(launch, files.clone(), Output { outlets, lines: Arc::default() }),
         workers: Workers::new(files.clone()),
         trace: TraceWatch::default(),
-        jobs: JobKeeper::new(JobLog::new(&config, Some(writer), events), caches, job_events),
+        jobs: JobKeeper::new(JobLog::new(&config, Some(writer), events), caches, job_events, traces),
         job_hooks,
         sampler,
         aftermath,

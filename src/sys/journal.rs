@@ -7,12 +7,14 @@
 //! may: it runs on a thread of its own.
 
 mod files;
+mod one_job;
 mod opening;
 mod rewrite;
 mod scan;
 mod snapshot;
 mod types;
 
+pub use one_job::of_id;
 pub use scan::finished_rows;
 pub use types::{AppendError, Compaction, Fault, JournalReplay, JournalSettings, OpenError};
 

@@ -148,6 +148,7 @@ impl Telemetry {
             Notice::JobHooksLost { error } => error!(event = "job_hooks_lost", error),
             Notice::TraceNotFollowed { error } => debug!(event = "trace_not_followed", error),
             Notice::Export(news) => export::ended(news),
+            Notice::Traces(news) => export::traces(news),
             Notice::Ignored { signal } => debug!(event = "signal_ignored", signal),
         }
     }

@@ -9,7 +9,7 @@ use runner_init::domain::job::history::JobHistory;
 use runner_init::domain::job::jobs::{JobNumber, JobStep, Jobs, QueueAnswer};
 use runner_init::domain::job::usage::Meter;
 use runner_init::domain::last_word::{LastWord, Report};
-use runner_init::domain::queue::QueueFault;
+use runner_init::domain::queue::{QueueFault, Queued};
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::totals::{Bounds, Totals};
 use runner_init::sys::journal::{Journal, JournalSettings};
@@ -171,7 +171,9 @@ impl Scene {
             }
             Op::Waited(waited) => {
                 let Some((job, again)) = self.questions.pop_front() else { return };
-                self.jobs.queue_time(QueueAnswer { job, again, waited: waited.map(Duration::from_millis) })
+                let queued =
+                    waited.map(|ms| Queued { waited: Duration::from_millis(ms), check_run_id: ms + 1 });
+                self.jobs.queue_time(QueueAnswer { job, again, queued })
             }
             Op::Concluded(good) => {
                 let Some(job) = self.conclusions.pop_front() else { return };

@@ -7,7 +7,7 @@ use super::usage::{Meter, Usage};
 use crate::domain::context::{Context, ReportFault};
 use crate::domain::failure::{self, Cause, Space};
 use crate::domain::last_word::{LastWord, settle};
-use crate::domain::queue::{Question, QueueFault};
+use crate::domain::queue::{Question, QueueFault, Queued};
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use chrono::{DateTime, Utc};
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ pub struct QueueAnswer {
     /// It was asked for the second and last time.
     pub again: bool,
     /// What it says.
-    pub waited: Result<Duration, QueueFault>,
+    pub queued: Result<Queued, QueueFault>,
 }
 
 /// What is to be done.
@@ -157,9 +157,9 @@ impl Jobs {
         }
     }
 
-    /// Where the open job comes from, as far as it has told.
-    pub fn context(&self) -> Option<&Context> {
-        self.open.as_ref().map(|job| &job.row.context)
+    /// The open job's row as it stands, and what the container had used before it.
+    pub fn open(&self) -> Option<(&JobRecord, Meter)> {
+        self.open.as_ref().map(|job| (&job.row, job.meter))
     }
 
     /// The open job is over, now that the container has used so much.
@@ -169,8 +169,8 @@ impl Jobs {
         };
         // What was used until an end that nobody saw is not known.
         let usage = if row.duration.is_some() { Usage::between(job.meter, meter) } else { Usage::default() };
-        let Job { number, row: JobRecord { job_id, queue_time, context, .. }, .. } = job;
-        let row = JobRecord { job_id, queue_time, context, usage, ..row };
+        let Job { number, row: JobRecord { job_id, queue_time, check_run_id, context, .. }, .. } = job;
+        let row = JobRecord { job_id, queue_time, check_run_id, context, usage, ..row };
         let failed = row.status == RowStatus::Finished(JobStatus::Failed);
         let began = row.started_at;
         self.last = Some((number, row.clone()));
@@ -212,9 +212,9 @@ impl Jobs {
             self.answers.push(answer);
             return Vec::new();
         }
-        let QueueAnswer { job, again, waited } = answer;
-        match waited {
-            Ok(waited) => self.waited(job, waited).map(|row| self.write(row)).unwrap_or_default(),
+        let QueueAnswer { job, again, queued } = answer;
+        match queued {
+            Ok(queued) => self.waited(job, queued).map(|row| self.write(row)).unwrap_or_default(),
             Err(fault) if fault.may_pass() && !again => {
                 self.late = Some(job);
                 self.ask_again().into_iter().collect()
@@ -271,14 +271,14 @@ impl Jobs {
     }
 
     /// The final row to write anew, if the job is over.
-    fn waited(&mut self, number: JobNumber, waited: Duration) -> Option<JobRecord> {
+    fn waited(&mut self, number: JobNumber, queued: Queued) -> Option<JobRecord> {
         if let Some(job) = self.open.as_mut().filter(|job| job.number == number) {
-            job.row.queue_time = Some(waited);
+            (job.row.queue_time, job.row.check_run_id) = (Some(queued.waited), Some(queued.check_run_id));
             return None;
         }
         let (_, row) =
             self.last.as_mut().filter(|(last, row)| *last == number && row.queue_time.is_none())?;
-        row.queue_time = Some(waited);
+        (row.queue_time, row.check_run_id) = (Some(queued.waited), Some(queued.check_run_id));
         Some(row.clone())
     }
 

@@ -31,7 +31,7 @@ impl JobRecord {
     #[must_use]
     pub fn as_written(&self) -> JobRecord {
         let context = Context { job_key: None, tracking_id: None, ..self.context.clone() };
-        let mut written = JobRecord { context, ..self.clone() };
+        let mut written = JobRecord { context, check_run_id: None, ..self.clone() };
         for column in COLUMNS {
             (column.of_mut)(&mut written).as_written();
         }
@@ -92,7 +92,7 @@ impl JobRecord {
     /// # Errors
     /// The first reason found; see [`RowFaultKind`].
     fn read_csv(&mut self, row: &ByteRecord) -> Result<(), RowFault> {
-        (self.context.job_key, self.context.tracking_id) = (None, None);
+        (self.context.job_key, self.context.tracking_id, self.check_run_id) = (None, None, None);
         let read = match row.len() {
             PREDECESSOR_COLUMNS => self.read_old(row),
             // What a shorter row does not say is unknown.
@@ -201,6 +201,7 @@ mod tests {
             status: RowStatus::Finished(JobStatus::Success),
             duration: Some(Duration::from_micros(73_004_999)),
             queue_time: Some(Duration::from_secs(3)),
+            check_run_id: Some(7),
             job_name: Some("build (a, \"b\")\n# x".into()),
             started_at: Some("2026-11-22T21:16:46.5+01:00".parse().unwrap()),
             lead_time: None,

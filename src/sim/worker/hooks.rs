@@ -58,21 +58,26 @@ impl WorkerRun {
         let problem = match self.hook_command(&path) {
             Err(problem) => Some(problem),
             // A cancelled job leaves a running hook alone; a shutdown does not.
-            Ok(command) => match self.run_process(command, |stop| stop == Stop::Server)? {
-                Err(error) => Some(error.to_string()),
-                Ok(Ended { code: 0, .. }) => None,
-                Ok(Ended { code, .. }) => Some(format!("Process completed with exit code {code}.")),
-            },
+            Ok((command, guid)) => {
+                let ended = self.run_process(command, |stop| stop == Stop::Server)?;
+                self.workspace.collect(&guid);
+                match ended {
+                    Err(error) => Some(error.to_string()),
+                    Ok(Ended { code: 0, .. }) => None,
+                    Ok(Ended { code, .. }) => Some(format!("Process completed with exit code {code}.")),
+                }
+            }
         };
         self.end_step(&record, hook.display_name(), problem.as_deref());
         ControlFlow::Continue(())
     }
 
-    /// The interpreter the extension asks for; the path is not quoted, so one with spaces falls apart.
-    fn hook_command(&self, path: &str) -> Result<Command, String> {
+    /// The interpreter the extension asks for, and the GUID of its file commands; the path is not quoted, so one with spaces falls
+    /// apart.
+    fn hook_command(&self, path: &str) -> Result<(Command, String), String> {
         let text = |error: io::Error| error.to_string();
         self.workspace.write_event(&self.task.context).map_err(text)?;
-        let (env, _) = self.workspace.hook_env(&self.env, &self.task).map_err(text)?;
+        let (env, guid) = self.workspace.hook_env(&self.env, &self.task).map_err(text)?;
         let words = path.split_whitespace();
         let mut command = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
             Some("sh") => {
@@ -100,7 +105,7 @@ impl WorkerRun {
             return Err(format!("File doesn't exist: {path}"));
         }
         command.current_dir(&self.workspace.dir);
-        Ok(command)
+        Ok((command, guid))
     }
 }
 

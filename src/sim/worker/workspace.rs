@@ -160,7 +160,7 @@ impl Workspace {
         Ok((env, guid))
     }
 
-    /// Takes over what a step has written to `GITHUB_ENV` (only `KEY=VALUE` lines) and `GITHUB_PATH`.
+    /// Takes over what a step or a hook has written to `GITHUB_ENV` (only `KEY=VALUE` lines) and `GITHUB_PATH`.
     pub(crate) fn collect(&mut self, guid: &str) {
         let read = |name: &str| {
             let path = self.temp.join("_runner_file_commands").join(format!("{name}_{guid}"));

@@ -75,9 +75,13 @@ impl Socket {
         self.inner.async_io(Interest::READABLE, || self.take()).await
     }
 
-    /// Tells whoever sent this what became of it, if it waits for that.
-    pub fn answer(&self, to: &Received, outcome: Result<(), ReportFault>) {
-        let word = outcome.map_or_else(ReportFault::as_str, |()| ACCEPTED);
+    /// Tells whoever sent this what became of it, if it waits for that; and more, where there is more to tell.
+    pub fn answer(&self, to: &Received, outcome: Result<Option<String>, ReportFault>) {
+        let word = match outcome {
+            Ok(None) => ACCEPTED.to_owned(),
+            Ok(Some(more)) => format!("{ACCEPTED}\n{more}"),
+            Err(fault) => fault.as_str().to_owned(),
+        };
         if let Some(back) = &to.back {
             // It may have gone meanwhile.
             let _ = sendto(self.inner.as_raw_fd(), word.as_bytes(), back, MsgFlags::MSG_DONTWAIT);

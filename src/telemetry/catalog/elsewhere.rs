@@ -3,11 +3,14 @@
 use super::{Example, Metric, MetricKind, MetricLabel};
 
 metrics! {
-    /// Families of a runner whose metrics are pushed (`OTEL_EXPORTER_OTLP_ENDPOINT`); of any other nothing of them is there.
+    /// Families of a runner whose metrics or traces are sent (`OTEL_EXPORTER_OTLP_ENDPOINT`); of any other nothing of them is there.
     OTLP;
     OTLP_EXPORTS = "github_runner_otlp_exports_total", Counter, ["result": &["success", "partial", "failed"]],
         {"Share of the exports of the hour that failed" => "sum by (runner_type) (increase(github_runner_otlp_exports_total{result=\"failed\"}[1h])) / (sum by (runner_type) (increase(github_runner_otlp_exports_total[1h])) > 0)"},
         "Exports of metrics by OTLP, by result: partial where the receiver rejected points. Only where OTEL_EXPORTER_OTLP_ENDPOINT is set.";
+    OTLP_TRACE_EXPORTS = "github_runner_otlp_trace_exports_total", Counter, ["result": &["success", "partial", "failed", "dropped"]],
+        {"Traces of jobs that were lost within the hour" => "sum by (runner_type) (increase(github_runner_otlp_trace_exports_total{result=\"dropped\"}[1h]))"},
+        "Traces of jobs sent by OTLP, by result: partial where the receiver rejected spans; failed attempts are repeated, dropped traces are not. Only where they are sent.";
 }
 
 metrics! {

@@ -2,8 +2,9 @@
 
 use crate::domain::identity::Identity;
 use crate::domain::notice::Notice;
-use crate::domain::otlp::{ExportNews, ExportSetup, Instrument, MetricsExport, Temporality};
+use crate::domain::otlp::{ExportNews, ExportSetup, Instrument, MetricsExport, Temporality, resource_of};
 use crate::domain::totals::{to_seconds, to_ticks};
+use crate::domain::trace::TraceNews;
 use crate::telemetry::catalog as c;
 use crate::telemetry::cicd::{self, PIPELINE, Runs};
 use crate::telemetry::exporter::Exporter;
@@ -27,7 +28,7 @@ impl Push {
     ) -> Push {
         let pipeline = resource.iter().find(|(key, _)| key == PIPELINE).map(|(_, value)| value.clone());
         let export = MetricsExport::new(ExportSetup {
-            resource: with_runner(resource, identity),
+            resource: resource_of(resource, &identity.runner_name, identity.init_version),
             version: identity.init_version,
             temporality,
             started_at: identity.started_at,
@@ -65,21 +66,6 @@ impl Push {
     }
 }
 
-/// The runner is the instance of its service, and a worker in the words of the conventions, unless it was said otherwise.
-fn with_runner(mut resource: Vec<(String, String)>, identity: &Identity) -> Vec<(String, String)> {
-    let known = [
-        ("service.instance.id", identity.runner_name.as_str()),
-        ("service.version", identity.init_version),
-        ("cicd.worker.name", identity.runner_name.as_str()),
-    ];
-    for (key, value) in known {
-        if !resource.iter().any(|(set, _)| set == key) {
-            resource.push((key.to_owned(), value.to_owned()));
-        }
-    }
-    resource
-}
-
 pub(super) fn ended(news: &ExportNews) {
     let count = |result: &'static str| counter!(c::OTLP_EXPORTS.name, "result" => result).increment(1);
     match news {
@@ -110,5 +96,46 @@ pub(super) fn ended(news: &ExportNews) {
             count("failed");
             debug!(event = "metrics_not_pushed");
         }
+    }
+}
+
+/// Of traces: the same, and how many were given up.
+pub(super) fn traces(news: &TraceNews) {
+    let count = |result: &'static str, by| {
+        counter!(c::OTLP_TRACE_EXPORTS.name, "result" => result).increment(by);
+    };
+    match &news.export {
+        Some(ExportNews::Sent { again, says }) => {
+            count("success", 1);
+            if *again {
+                info!(event = "traces_sent_again");
+            } else {
+                debug!(event = "trace_sent");
+            }
+            if let Some(says) = says {
+                warn!(event = "traces_receiver_says", says);
+            }
+        }
+        Some(ExportNews::Rejected { points, says: Some(says) }) => {
+            count("partial", 1);
+            warn!(event = "spans_rejected", spans = points, says);
+        }
+        Some(ExportNews::Rejected { points, says: None }) => {
+            count("partial", 1);
+            debug!(event = "spans_rejected", spans = points);
+        }
+        Some(ExportNews::Failed { says: Some(says) }) => {
+            count("failed", 1);
+            warn!(event = "trace_not_sent", says);
+        }
+        Some(ExportNews::Failed { says: None }) => {
+            count("failed", 1);
+            debug!(event = "trace_not_sent");
+        }
+        None => {}
+    }
+    if news.dropped > 0 {
+        count("dropped", news.dropped);
+        debug!(event = "traces_dropped", traces = news.dropped);
     }
 }

@@ -42,6 +42,7 @@ pub fn tell_start(notice: &StartNotice) {
         StartNotice::PushingMetrics { to, every } => {
             info!(event = "pushing_metrics", to, seconds = every.as_secs_f64());
         }
+        StartNotice::SendingTraces { to } => info!(event = "sending_traces", to),
         StartNotice::NoHealthSocket { dir, error, variable } => {
             warn!(event = "no_health_socket", dir, error, variable);
         }

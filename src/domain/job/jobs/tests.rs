@@ -59,7 +59,8 @@ fn report(steps: Result<Vec<JobStep>, ReportFault>) -> Result<String, ReportFaul
 }
 
 fn answer(job: u64, again: bool, waited: Result<Duration, QueueFault>) -> QueueAnswer {
-    QueueAnswer { job: JobNumber(job), again, waited }
+    let queued = waited.map(|waited| Queued { waited, check_run_id: 900 + job });
+    QueueAnswer { job: JobNumber(job), again, queued }
 }
 
 /// Ends the open job and closes it with nothing found; its last row.
@@ -78,14 +79,14 @@ fn a_report_is_attached_to_the_open_job_once() {
     let mut jobs = Jobs::default();
     assert_eq!(begin(&mut jobs, 0, SECOND), "write local-0");
     assert_eq!(report(jobs.started(context("9"), SECOND)), Ok("write 9_build, queue 1".into()));
-    assert_eq!(jobs.context(), Some(&context("9")));
+    assert_eq!(jobs.open().map(|(row, _)| &row.context), Some(&context("9")));
     assert_eq!(jobs.started(context("9"), SECOND), Err(ReportFault::Duplicate));
     assert_eq!(jobs.started(context("66"), SECOND), Err(ReportFault::Duplicate), "a step's forgery");
     assert_eq!(report(jobs.completed(context("9"))), Ok(String::new()));
     assert_eq!(jobs.completed(context("66")), Err(ReportFault::Duplicate));
     let row = ended(&mut jobs, end(0, JobStatus::Success));
     assert_eq!((row.job_id.as_str(), row.context.workflow.as_deref()), ("9_build", Some("CI")));
-    assert_eq!(jobs.context(), None);
+    assert_eq!(jobs.open().map(|(row, _)| &row.context), None);
     assert_eq!(jobs.completed(context("9")), Err(ReportFault::Late));
     assert_eq!(begin(&mut jobs, 10, SECOND), "write local-10");
     assert_eq!(jobs.started(context("9"), SECOND), Err(ReportFault::Late), "of the job before");
@@ -136,7 +137,8 @@ fn a_queue_time_comes_with_the_final_row_or_after_it() {
     begin(&mut jobs, 0, SECOND);
     jobs.started(context("9"), SECOND).unwrap();
     assert_eq!(jobs.queue_time(answer(1, false, Ok(SECOND))), []);
-    assert_eq!(ended(&mut jobs, end(0, JobStatus::Success)).queue_time, Some(SECOND));
+    let row = ended(&mut jobs, end(0, JobStatus::Success));
+    assert_eq!((row.queue_time, row.check_run_id), (Some(SECOND), Some(901)));
 
     begin(&mut jobs, 10, SECOND);
     jobs.started(context("10"), SECOND).unwrap();
@@ -144,6 +146,7 @@ fn a_queue_time_comes_with_the_final_row_or_after_it() {
     begin(&mut jobs, 20, SECOND);
     let amended = written(&jobs.queue_time(answer(2, false, Ok(3 * SECOND))));
     assert_eq!((amended.queue_time, amended.job_id.as_str()), (Some(3 * SECOND), "10_build"));
+    assert_eq!(amended.check_run_id, Some(902));
     assert_eq!(jobs.queue_time(answer(2, false, Ok(SECOND))), [], "once");
 }
 
