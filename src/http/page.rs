@@ -128,6 +128,26 @@ pub fn page(seen: &PageInput<'_>, now: DateTime<Utc>) -> Markup {
     }
 }
 
+/// A section under its heading: what it holds, or a sentence while that is nothing.
+fn section(name: &str, title: &str, nothing: Option<&str>, content: &Markup) -> Markup {
+    let heading = format!("{name}-are");
+    html! {
+        section id=(name) aria-labelledby=(heading) {
+            h2 id=(heading) { (title) }
+            @if let Some(nothing) = nothing { p.reason { (nothing) } } @else { (content) }
+        }
+    }
+}
+
+fn table(columns: &[&str], rows: impl Iterator<Item = Markup>) -> Markup {
+    html! {
+        table {
+            thead { tr { @for name in columns { th scope="col" { (name) } } } }
+            tbody { @for row in rows { (row) } }
+        }
+    }
+}
+
 fn footer() -> Markup {
     html! {
         footer {

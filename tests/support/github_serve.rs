@@ -1,21 +1,23 @@
 //! The fake's wire: HTTP/1.1, with TLS or without, and every way for it to go wrong.
 
+#[path = "serve_until.rs"]
+#[allow(clippy::duplicate_mod, reason = "a test may have two fakes")]
+mod serve_until;
+
 use super::api::{Reply, State, random};
 use super::{Play, Request};
 use axum::body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
+use serve_until::serve_until;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Interval;
 
@@ -28,36 +30,8 @@ pub fn run(
     tls: Option<&Arc<rustls::ServerConfig>>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        let acceptor = tls.map(|config| tokio_rustls::TlsAcceptor::from(Arc::clone(config)));
-        let serving = async {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (state, acceptor) = (Arc::clone(state), acceptor.clone());
-                tokio::spawn(async move {
-                    match acceptor {
-                        None => serve(stream, state).await,
-                        // A client that does not trust us leaves: that is its right.
-                        Some(acceptor) => {
-                            if let Ok(stream) = acceptor.accept(stream).await {
-                                serve(stream, state).await;
-                            }
-                        }
-                    }
-                });
-            }
-        };
-        tokio::select! { () = serving => {}, _ = stopped => {} }
-    });
-    runtime.shutdown_background();
-}
-
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, state: Shared) {
-    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-    // An error is a client that left, or a connection that a script breaks.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let state = Arc::clone(state);
+    serve_until(listener, tls, stopped, move |request| answer(request, Arc::clone(&state)));
 }
 
 async fn answer(request: hyper::Request<Incoming>, state: Shared) -> Result<Response<Body>, io::Error> {

@@ -9,19 +9,21 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests drive real sockets and clocks")]
 
+#[path = "serve_until.rs"]
+#[allow(clippy::duplicate_mod, reason = "a test may have two fakes")]
+mod serve_until;
+
 use axum::body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use serve_until::serve_until;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 /// One request as it came.
@@ -103,7 +105,8 @@ impl Receiver {
         let state = Arc::new(Mutex::new(State::default()));
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&state);
-        let thread = std::thread::spawn(move || run(listener, &shared, tls.as_ref(), stopped));
+        let answer = move |request| answer(request, Arc::clone(&shared));
+        let thread = std::thread::spawn(move || serve_until(listener, tls.as_ref(), stopped, answer));
         Receiver { addr, state, stop: Some(stop), thread: Some(thread) }
     }
 
@@ -142,43 +145,6 @@ impl Drop for Receiver {
             assert!(ended.is_ok() || std::thread::panicking(), "the receiver panicked");
         }
     }
-}
-
-fn run(
-    listener: std::net::TcpListener,
-    state: &Arc<Mutex<State>>,
-    tls: Option<&Arc<rustls::ServerConfig>>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        let acceptor = tls.map(|config| tokio_rustls::TlsAcceptor::from(Arc::clone(config)));
-        let serving = async {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (state, acceptor) = (Arc::clone(state), acceptor.clone());
-                tokio::spawn(async move {
-                    match acceptor {
-                        None => serve(stream, state).await,
-                        Some(acceptor) => {
-                            if let Ok(stream) = acceptor.accept(stream).await {
-                                serve(stream, state).await;
-                            }
-                        }
-                    }
-                });
-            }
-        };
-        tokio::select! { () = serving => {}, _ = stopped => {} }
-    });
-    runtime.shutdown_background();
-}
-
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, state: Arc<Mutex<State>>) {
-    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-    // An error is a client that left, or a connection that a script breaks.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<Response<Body>, io::Error> {

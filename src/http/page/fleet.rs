@@ -3,7 +3,7 @@
 use super::sanitize::{NAME, OTHER, untrusted};
 use super::state::moment;
 use super::time::{between, stamp, whole};
-use super::{STYLE, charts, jobs};
+use super::{STYLE, charts, jobs, section, table};
 use crate::domain::fleet::roster::SILENT;
 use crate::domain::record::{JobRecord, JobStatus};
 use chrono::{DateTime, Utc};
@@ -93,66 +93,51 @@ fn is_living(runner: &RunnerLine<'_>, now: DateTime<Utc>) -> bool {
 fn runners(all: &[RunnerLine<'_>], now: DateTime<Utc>) -> Markup {
     let mut shown: Vec<&RunnerLine<'_>> = all.iter().collect();
     shown.sort_by_key(|runner| (runner.left, is_living(runner, now), std::cmp::Reverse(runner.heard)));
-    html! {
-        section #runners aria-labelledby="runners-are" {
-            h2 #runners-are { "Runners" }
-            @if all.is_empty() {
-                p.reason { "No runner has reported since the collector started." }
-            } @else {
-                table {
-                    thead { tr { @for name in ["Runner", "Type", "Jobs", "Heard"] { th scope="col" { (name) } } } }
-                    tbody {
-                        @for runner in shown.iter().take(MOST) {
-                            tr {
-                                th scope="row" { (untrusted(runner.name, NAME)) }
-                                td { (untrusted(runner.kind, OTHER)) @if runner.ephemeral { " · ephemeral" } }
-                                td { (runner.jobs) }
-                                td {
-                                    @if runner.left { "left · " } @else if !is_living(runner, now) { b { "silent · " } }
-                                    (moment(runner.heard, now))
-                                }
-                            }
-                        }
-                    }
+    let nothing = all.is_empty().then_some("No runner has reported since the collector started.");
+    let rows = shown.iter().take(MOST).map(|runner| {
+        html! {
+            tr {
+                th scope="row" { (untrusted(runner.name, NAME)) }
+                td { (untrusted(runner.kind, OTHER)) @if runner.ephemeral { " · ephemeral" } }
+                td { (runner.jobs) }
+                td {
+                    @if runner.left { "left · " } @else if !is_living(runner, now) { b { "silent · " } }
+                    (moment(runner.heard, now))
                 }
-                @if all.len() > MOST { p.reason { "and " (all.len() - MOST) " more" } }
             }
         }
-    }
+    });
+    let table = table(&["Runner", "Type", "Jobs", "Heard"], rows);
+    section("runners", "Runners", nothing, &html! { (table) (more(all.len())) })
 }
 
 /// Where most has failed first.
 fn repositories(all: &[(String, [u64; 5])]) -> Markup {
     let mut shown: Vec<&(String, [u64; 5])> = all.iter().collect();
     shown.sort_by_key(|(name, counts)| (std::cmp::Reverse(counts[JobStatus::Failed as usize]), name.clone()));
-    html! {
-        section #repositories aria-labelledby="repositories-are" {
-            h2 #repositories-are { "Jobs by repository" }
-            @if all.is_empty() {
-                p.reason { "No job has ended yet." }
-            } @else {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Repository" }
-                            @for status in [JobStatus::Failed, JobStatus::Success, JobStatus::Cancelled, JobStatus::Skipped, JobStatus::Abandoned] {
-                                th scope="col" { (status.as_str()) }
-                            }
-                        }
-                    }
-                    tbody {
-                        @for (name, [success, failed, cancelled, skipped, abandoned]) in shown.iter().take(MOST) {
-                            tr {
-                                th scope="row" { (untrusted(name, OTHER)) }
-                                @for count in [failed, success, cancelled, skipped, abandoned] { td { (count) } }
-                            }
-                        }
-                    }
-                }
-                @if all.len() > MOST { p.reason { "and " (all.len() - MOST) " more" } }
+    let columns = [
+        JobStatus::Failed,
+        JobStatus::Success,
+        JobStatus::Cancelled,
+        JobStatus::Skipped,
+        JobStatus::Abandoned,
+    ];
+    let nothing = all.is_empty().then_some("No job has ended yet.");
+    let rows = shown.iter().take(MOST).map(|(name, counts)| {
+        html! {
+            tr {
+                th scope="row" { (untrusted(name, OTHER)) }
+                @for status in columns { td { (counts[status as usize]) } }
             }
         }
-    }
+    });
+    let [failed, success, cancelled, skipped, abandoned] = columns.map(JobStatus::as_str);
+    let table = table(&["Repository", failed, success, cancelled, skipped, abandoned], rows);
+    section("repositories", "Jobs by repository", nothing, &html! { (table) (more(all.len())) })
+}
+
+fn more(all: usize) -> Markup {
+    html! { @if all > MOST { p.reason { "and " (all - MOST) " more" } } }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! the last jobs one by one.
 
 use super::sanitize::{NAME, OTHER, unknown, untrusted};
+use super::section;
 use super::state::moment;
 use super::time::span;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
@@ -70,25 +71,10 @@ fn percent(part: u64, whole: u64) -> String {
 
 /// The last finished jobs, newest first.
 pub(super) fn table(recent: &[JobRecord], now: DateTime<Utc>) -> Markup {
-    html! {
-        section #jobs aria-labelledby="jobs-are" {
-            h2 #jobs-are { "Last jobs" }
-            @if recent.is_empty() {
-                p.reason { "No job has ended yet." }
-            } @else {
-                table {
-                    thead {
-                        tr {
-                            @for name in ["Status", "Job", "Workflow", "Repository", "Duration", "Queued", "Finished"] {
-                                th scope="col" { (name) }
-                            }
-                        }
-                    }
-                    tbody { @for job in recent.iter().rev() { (row(job, now)) } }
-                }
-            }
-        }
-    }
+    let nothing = recent.is_empty().then_some("No job has ended yet.");
+    let names = ["Status", "Job", "Workflow", "Repository", "Duration", "Queued", "Finished"];
+    let rows = recent.iter().rev().map(|job| row(job, now));
+    section("jobs", "Last jobs", nothing, &super::table(&names, rows))
 }
 
 fn row(job: &JobRecord, now: DateTime<Utc>) -> Markup {
