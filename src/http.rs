@@ -1,6 +1,6 @@
 //! One router, two doors: a TCP port for scrapers and people, a unix socket for our own health check; both only read.
 
-mod accept;
+pub mod accept;
 pub mod api;
 pub mod client;
 mod eviction;
@@ -109,16 +109,17 @@ const VARY: (header::HeaderName, &str) = (header::VARY, "accept, accept-encoding
 /// The page as it was drawn, without a copy. Who asks for gzip in more than the one word is served by the layer.
 async fn metrics(State(view): State<View>, request: HeaderMap) -> Response {
     view.scrapes.note();
+    let reader = accept::reader(&request);
     if accept::asks_for_open_metrics(&request) {
-        let body = Bytes::from_owner(view.exporter.page_open_metrics());
+        let body = Bytes::from_owner(view.exporter.page_open_metrics(reader));
         return ([(header::CONTENT_TYPE, OPEN_METRICS), VARY], body).into_response();
     }
     let text = [(header::CONTENT_TYPE, CONTENT_TYPE), VARY];
     if accept::asks_for_gzip(&request) {
-        let body = Bytes::from_owner(view.exporter.page_gzip());
+        let body = Bytes::from_owner(view.exporter.page_gzip(reader));
         return (text, [(header::CONTENT_ENCODING, "gzip")], body).into_response();
     }
-    (text, Bytes::from_owner(view.exporter.page())).into_response()
+    (text, Bytes::from_owner(view.exporter.page(reader))).into_response()
 }
 
 async fn livez(State(view): State<View>) -> Response {

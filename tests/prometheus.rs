@@ -227,6 +227,12 @@ fn somebody() -> Identity {
     }
 }
 
+fn page_of(exporter: &runner_init::telemetry::exporter::Exporter) -> Page {
+    use runner_init::telemetry::exporter::PageReader::Anybody;
+
+    Page::read(std::str::from_utf8(&exporter.page(Anybody)).expect("UTF-8")).expect("a page")
+}
+
 #[test]
 fn ten_thousand_jobs_make_no_series() {
     use runner_init::domain::context::Context;
@@ -247,7 +253,7 @@ fn ten_thousand_jobs_make_no_series() {
         telemetry.emit(&history.written(deployment));
     }
     let mut random = fastrand::Rng::with_seed(7);
-    let before = names(&Page::read(std::str::from_utf8(&exporter.page()).expect("UTF-8")).expect("a page"));
+    let before = names(&page_of(&exporter));
     let mut total = 0.0;
     for number in 0..10_000 {
         let text = |random: &mut fastrand::Rng| (0..20).map(|_| random.char(..)).collect::<String>();
@@ -272,14 +278,10 @@ fn ten_thousand_jobs_make_no_series() {
         let status = RowStatus::Finished(JobStatus::ALL[number % 5]);
         telemetry.emit(&history.written(JobRecord { status, ..row }));
         if number % 500 == 0 {
-            assert_eq!(
-                names(&Page::read(std::str::from_utf8(&exporter.page()).expect("UTF-8")).expect("a page")),
-                before,
-                "after {number} jobs"
-            );
+            assert_eq!(names(&page_of(&exporter)), before, "after {number} jobs");
         }
     }
-    let page = Page::read(std::str::from_utf8(&exporter.page()).expect("UTF-8")).expect("a page");
+    let page = page_of(&exporter);
     assert_eq!(names(&page), before);
     assert!(before.len() <= BUDGET, "{} series", before.len());
     assert_eq!(page.value(JOBS, Some(("status", "failed"))), Some(2001.0));

@@ -106,7 +106,7 @@ fn every_metric_and_every_expression_has_its_answer() {
     let init = ns::children(demo.tree.pid())[0];
     let listener = hold(ns::children(init)[0]);
     let dora = include_str!("../docs/DORA.md");
-    let prometheus = Prometheus::scraping(&demo.address, &fenced(dora, "yaml").concat());
+    let prometheus = Prometheus::scraping(&demo.address, &(fenced(dora, "yaml").concat() + &events()));
     // `increase` sees only what comes after the first sample.
     wait_until(LONG, "the first samples", || {
         prometheus.samples("github_runner_jobs_started_total").len() > 1
@@ -129,6 +129,15 @@ fn every_metric_and_every_expression_has_its_answer() {
     check_examples(&prometheus);
     check_dora(&prometheus, dora);
     check_usage(&prometheus, include_str!("../docs/PROMETHEUS_USAGE.md"));
+}
+
+/// The rules that the documents ask for, as they are shipped, but of each second.
+fn events() -> String {
+    let text = include_str!("../dashboards/prometheus/rules/events.yml");
+    let rules =
+        text.split("    rules:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a group");
+    let lines = rules.lines().map(|line| format!("{}\n", line.strip_prefix("      ").expect("a rule")));
+    lines.collect::<String>().replace("offset 1m", "offset 1s")
 }
 
 /// Stops the listener as soon as it is there.

@@ -22,6 +22,8 @@ mod week_ask;
 mod week_board;
 #[path = "support/week_check.rs"]
 mod week_check;
+#[path = "support/week_copies.rs"]
+mod week_copies;
 #[path = "support/week_ephemeral.rs"]
 mod week_ephemeral;
 #[path = "support/week_ledger.rs"]
@@ -63,6 +65,9 @@ const SLOTS: usize = 1;
 
 /// Families that only a runner with a credential has; a demo has none.
 const ONLY_HERE: [&str; 1] = [catalog::API_REMAINING.name];
+
+/// Who has nothing to do for so long is done.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// What nobody waits for.
 const ENOUGH: Duration = Duration::from_secs(2);
@@ -154,7 +159,8 @@ fn a_week_of_a_fleet() {
     assert_eq!(silent, Vec::<&String>::new(), "a week of which these have nothing to tell");
 }
 
-/// The long form: `cargo test --test week -- --ignored --nocapture`; `WEEK_SIZES=1,3,10` leaves the largest out.
+/// The long form: `cargo test --test week -- --ignored --nocapture`; `WEEK_SIZES=1,3,10` leaves the largest out. With `WEEK_COPIES=100`
+/// each runner is there a hundred times then, in what is recorded and in the last samples: older dashboards have nothing to read there.
 #[test]
 #[ignore = "takes minutes, and gigabytes of memory"]
 fn the_trend() {
@@ -162,9 +168,10 @@ fn the_trend() {
     let sizes = std::env::var("WEEK_SIZES").unwrap_or("1,3,10,50".into());
     // Other dashboards over the same data, as those of an older release.
     let others = std::env::var("WEEK_DASHBOARDS").ok().map(|dir| dashboards::of(Path::new(&dir)));
+    let copies = std::env::var("WEEK_COPIES").map_or(1, |number| number.parse().expect("a number"));
     let mut columns = Vec::new();
-    for size in sizes.split(',').map(|size| size.parse().expect("a number")) {
-        let week = Week::write(size, 0, end());
+    for size in sizes.split(',').map(|size| size.parse::<usize>().expect("a number")) {
+        let mut week = Week::write(size, 0, end());
         week.report();
         let answers = week.ask(&dashboards::all());
         if let Some(others) = &others {
@@ -173,6 +180,10 @@ fn the_trend() {
             }
         }
         columns.push((size, answers));
+        if copies > 1 {
+            week = week.copied(copies);
+            columns.push((week.runners, week.ask(&dashboards::all())));
+        }
         week.drop();
     }
     let columns: Vec<_> = columns.iter().map(|(size, answers)| (*size, answers)).collect();
@@ -211,6 +222,19 @@ fn beside(runners: usize, theirs: &[Answer], ours: &[Answer]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A Prometheus over what is there, when it has nothing left to do.
+fn reading(data: &Path) -> Prometheus {
+    let prometheus = Prometheus::start(CONFIG, &[], Some(data), &FLAGS);
+    wait_until(LONG, "Prometheus to be ready", || prometheus.get("/-/ready").is_some());
+    // Blocks of the same days are put together: that is no question's time.
+    wait_until(10 * LONG, "nothing to be done", || {
+        let before = prometheus.cpu();
+        std::thread::sleep(QUIET);
+        prometheus.cpu() < before + QUIET / 20
+    });
+    prometheus
 }
 
 /// A directory of its own with everything that is stored, in blocks.
@@ -294,9 +318,17 @@ impl Week {
         std::fs::rename(snapshot, &whole).expect("a directory");
         std::fs::remove_dir_all(&data).expect("was a directory");
         let data = whole;
-        let prometheus = Prometheus::start(CONFIG, &[], Some(&data), &FLAGS);
-        wait_until(LONG, "Prometheus to be ready", || prometheus.get("/-/ready").is_some());
+        let prometheus = reading(&data);
         Week { data, end, runners, series, samples, bytes, days, seconds, prometheus, ledger }
+    }
+
+    /// Each runner so many times, in what is recorded and in the last samples.
+    fn copied(self, copies: usize) -> Week {
+        self.prometheus.stop();
+        let began = Instant::now();
+        week_copies::copy(&self.data, copies, self.end);
+        println!("copied {copies} times in {:.1} s", began.elapsed().as_secs_f64());
+        Week { prometheus: reading(&self.data), runners: self.runners * copies, ..self }
     }
 
     fn report(&self) {

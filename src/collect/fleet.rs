@@ -5,6 +5,7 @@ use crate::domain::fleet::roster::{Hello, Roster};
 use crate::domain::fleet::{FleetTotals, LabelName, Labels, RECENT, ToldApart, with_more};
 use crate::domain::record::{FaultKind, JobRecord};
 use crate::domain::totals::{Bounds, Ledger as _, Totals};
+use crate::telemetry::exporter::PageReader;
 use crate::telemetry::fleet::{FleetPage, RowCounts};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeSet, VecDeque};
@@ -99,11 +100,11 @@ impl Fleet {
         groups.into_iter().map(|(labels, totals)| (labels[1].clone(), totals.finished)).collect()
     }
 
-    /// The metrics page. A combination that is new is at 0 on one page: `increase()` needs a first value.
-    pub(super) fn page(&mut self, now: DateTime<Utc>) -> String {
+    /// The metrics page. For a scraper a combination that is new is at 0 on one page: `increase()` needs a first value.
+    pub(super) fn page(&mut self, now: DateTime<Utc>, reader: PageReader) -> String {
         let mut groups = self.groups();
         for (labels, totals) in &mut groups {
-            if self.shown.insert(labels.clone()) {
+            if reader == PageReader::Scraper && self.shown.insert(labels.clone()) {
                 *totals = Totals::new(&self.bounds);
             }
         }

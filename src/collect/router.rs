@@ -4,6 +4,7 @@ use super::desk::RowBatch;
 use super::fleet::Fleet;
 use super::{api, intake};
 use crate::config::{CollectConfig, Secret};
+use crate::http::accept;
 use crate::http::middleware::{self, Names};
 use crate::http::page::fleet::{FleetInput, RunnerLine, page};
 use crate::http::server::Caller;
@@ -12,7 +13,7 @@ use crate::telemetry::collector_log::{CollectorNotice, tell};
 use crate::telemetry::exporter::CONTENT_TYPE;
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -92,8 +93,8 @@ async fn readyz(State(app): State<CollectApp>) -> Response {
     }
 }
 
-async fn metrics(State(app): State<CollectApp>) -> Response {
-    let page = app.fleet().page((app.clock)());
+async fn metrics(State(app): State<CollectApp>, request: HeaderMap) -> Response {
+    let page = app.fleet().page((app.clock)(), accept::reader(&request));
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], page).into_response()
 }
 

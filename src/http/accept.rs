@@ -1,6 +1,13 @@
 //! Which of its forms the metrics page is sent in: what the request asks for, and the plain one unless another one helps.
 
+use crate::telemetry::exporter::PageReader;
 use axum::http::{HeaderMap, HeaderName, header};
+
+/// Prometheus, whatever has its scraper inside, and vmagent say how long they wait.
+pub fn reader(headers: &HeaderMap) -> PageReader {
+    let is_scraper = headers.contains_key("x-prometheus-scrape-timeout-seconds");
+    if is_scraper { PageReader::Scraper } else { PageReader::Anybody }
+}
 
 /// `gzip` is named without a weight: it is wanted as much as anything.
 pub(super) fn asks_for_gzip(headers: &HeaderMap) -> bool {
@@ -44,6 +51,15 @@ fn is_wanted(range: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scraper_says_how_long_it_waits() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, "Prometheus/2.42.0".parse().unwrap());
+        assert_eq!(reader(&headers), PageReader::Anybody);
+        headers.insert("X-Prometheus-Scrape-Timeout-Seconds", "10".parse().unwrap());
+        assert_eq!(reader(&headers), PageReader::Scraper);
+    }
 
     #[test]
     fn open_metrics_is_for_who_asks_for_it() {

@@ -27,10 +27,20 @@ pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Exporter {
     handle: PrometheusHandle,
     changes: Arc<AtomicU64>,
-    drawn: Arc<Mutex<Drawn>>,
+    /// For a scraper, and for anybody else.
+    drawn: Arc<[Mutex<Drawn>; 2]>,
     begun: Arc<Mutex<Begun>>,
     /// Unix time at which every counter of this process was 0.
     since: f64,
+}
+
+/// Who reads the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageReader {
+    /// Prometheus or its kin: it comes again, and where a series begins it needs a first value.
+    Scraper,
+    /// A person, a script, an agent that sees no difference: what is.
+    Anybody,
 }
 
 /// The page as it was after so many changes; compressed once somebody has asked for that.
@@ -89,7 +99,7 @@ impl Exporter {
             exporter.seed();
             tell(&exporter);
         });
-        String::from_utf8(exporter.page().to_vec()).unwrap()
+        String::from_utf8(exporter.page(PageReader::Anybody).to_vec()).unwrap()
     }
 
     /// Something was recorded: the next page is drawn anew.
@@ -118,20 +128,20 @@ impl Exporter {
     }
 
     /// The page in text format 0.0.4.
-    pub fn page(&self) -> Arc<[u8]> {
-        Arc::clone(&self.drawn().page)
+    pub fn page(&self, reader: PageReader) -> Arc<[u8]> {
+        Arc::clone(&self.drawn(reader).page)
     }
 
     /// The same as a gzip member: what a Prometheus asks for.
-    pub fn page_gzip(&self) -> Arc<[u8]> {
-        let mut drawn = self.drawn();
+    pub fn page_gzip(&self, reader: PageReader) -> Arc<[u8]> {
+        let mut drawn = self.drawn(reader);
         let Drawn { page, gzip, .. } = &mut *drawn;
         Arc::clone(gzip.get_or_insert_with(|| compress(page)))
     }
 
     /// The same as `OpenMetrics` text, with the time since when each counter counts.
-    pub fn page_open_metrics(&self) -> Arc<[u8]> {
-        let mut drawn = self.drawn();
+    pub fn page_open_metrics(&self, reader: PageReader) -> Arc<[u8]> {
+        let mut drawn = self.drawn(reader);
         let Drawn { page, open, .. } = &mut *drawn;
         let convert = || {
             let text = String::from_utf8_lossy(page);
@@ -152,11 +162,16 @@ impl Exporter {
         self.touch();
     }
 
-    fn drawn(&self) -> MutexGuard<'_, Drawn> {
+    fn drawn(&self, reader: PageReader) -> MutexGuard<'_, Drawn> {
         let changes = self.changes.load(Ordering::Relaxed);
-        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drawn = self.drawn[reader as usize].lock().unwrap_or_else(PoisonError::into_inner);
         if drawn.changes != changes {
-            let (page, more) = arrange(&self.handle.render(), &mut self.begun());
+            let text = self.handle.render();
+            let (page, more) = match reader {
+                PageReader::Scraper => arrange(&text, &mut self.begun()),
+                // It takes no first page from a scraper.
+                PageReader::Anybody => arrange(&text, &mut Begun::over()),
+            };
             *drawn = Drawn { changes, page: Arc::from(page.into_bytes()), ..Drawn::default() };
             if more {
                 self.touch();
@@ -215,11 +230,12 @@ mod tests {
     fn what_begins_late_is_at_0_on_one_page_and_true_on_the_next() {
         let (exporter, recorder) =
             Exporter::build(&Identity::somebody(), &Bounds::with_duration(vec![10.0])).unwrap();
-        let shown = |name: &str| {
-            let page = String::from_utf8(exporter.page().to_vec()).expect("a text");
+        let read = |name: &str, reader| {
+            let page = String::from_utf8(exporter.page(reader).to_vec()).expect("a text");
             let series = page.lines().filter(|line| line.starts_with(name));
             series.filter_map(|line| line.rsplit(' ').next()).map(str::to_owned).collect::<Vec<_>>()
         };
+        let shown = |name: &str| read(name, PageReader::Scraper);
         let count = |reason: &'static str, more: u64| {
             metrics::counter!(catalog::CLAIMS_DROPPED.name, "reason" => reason).increment(more);
             exporter.touch();
@@ -230,8 +246,10 @@ mod tests {
             assert_eq!(dropped(), [""; 0], "an idle runner says nothing of what never was");
             count("killed", 2);
             count("killed", 3);
-            assert_eq!(dropped(), ["0"]);
-            assert_eq!(dropped(), ["5"]);
+            let told = || read(catalog::CLAIMS_DROPPED.name, PageReader::Anybody);
+            assert_eq!((told(), told()), (vec!["5".to_owned()], vec!["5".to_owned()]), "what is, at once");
+            assert_eq!(dropped(), ["0"], "nobody else has taken it");
+            assert_eq!((dropped(), told()), (vec!["5".to_owned()], vec!["5".to_owned()]));
             count("killed", 1);
             count("muted", 4);
             assert_eq!(dropped(), ["6", "0"]);
@@ -258,7 +276,8 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             exporter.seed();
             let created = || {
-                let page = String::from_utf8(exporter.page_open_metrics().to_vec()).expect("a text");
+                let page = String::from_utf8(exporter.page_open_metrics(PageReader::Scraper).to_vec())
+                    .expect("a text");
                 assert!(page.ends_with("\n# EOF\n"), "{page}");
                 page.lines().filter(|line| line.contains("_jobs_created{")).count()
             };

@@ -1,5 +1,7 @@
 //! The same rows in stores that others have made: real ones, with the query that counts jobs exactly, also those that came twice.
 
+use crate::collected::Collector;
+use crate::collector::{row, sent};
 use crate::supervised::{Plan, job, plan, request, runner};
 use crate::{ns, require};
 use nix::sys::signal::Signal::SIGKILL;
@@ -132,6 +134,40 @@ fn victoriametrics_counts_each_job_once() {
         [("cancelled", "1"), ("failed", "1"), ("success", "4")].map(|(s, n)| (s.to_owned(), n.to_owned()));
     until("the last job is in", || counted().iter().any(|(status, n)| status == "success" && n == "4"));
     assert_eq!(counted(), want);
+}
+
+/// Its scraper is vmagent's: it says how long it waits, as Prometheus does.
+#[test]
+fn victoriametrics_that_scrapes_sees_where_a_series_begins() {
+    require!("victoria-metrics");
+    let collector = Collector::start(&[]);
+    let target = collector.address.clone();
+    let post = |n| assert_eq!(collector.post("", &sent("r", &[row("r", n, "success")])).status, 200);
+    (0..3).for_each(post);
+    // Somebody else has read it, and takes nothing away.
+    assert_eq!(collector.results(), [("success".to_owned(), 3)].into());
+    let store = engine(
+        |dir, port| {
+            let config = format!(
+                "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: fleet, static_configs: [{{targets: ['{target}']}}]}}]\n"
+            );
+            std::fs::write(dir.join("scrape.yml"), config).expect("ours");
+            let mut command = Command::new("victoria-metrics");
+            command.arg("-promscrape.config=scrape.yml").arg(format!("-storageDataPath={}", dir.display()));
+            command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+            command.args(["-search.latencyOffset=0s", "-memory.allowedBytes=64MB"]);
+            command
+        },
+        "/health",
+    );
+    let value = |function: &str| {
+        let query = format!("{function}(github_runner_jobs_total%7Bstatus=%22success%22%7D%5B1h%5D)");
+        let said = store.ask("GET", &format!("/api/v1/query?query={query}"), "");
+        let answer: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        answer["data"]["result"][0]["value"][1].as_str().map(str::to_owned)
+    };
+    until("it has come twice", || value("last_over_time").as_deref() == Some("3"));
+    assert_eq!(value("first_over_time").as_deref(), Some("0"));
 }
 
 #[test]

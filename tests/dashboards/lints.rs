@@ -308,7 +308,7 @@ fn names(board: &Dashboard) -> Vec<String> {
         let said = unknown(label.as_ref().unwrap_or(&it.text), &besides);
         faults.extend(said.iter().map(|fault| format!("{} {}: {fault}", it.title, it.reference)));
         // The code of a state and the words for it are told apart by nothing but these two lists.
-        if it.text.contains("runner:github_runner_state:code") {
+        if it.text.starts_with("runner:github_runner_state:code") {
             faults.extend(codes(board, it.panel));
         }
     }

@@ -164,8 +164,6 @@ impl Container {
 
     /// The value of one series, its labels besides `runner_name` and `runner_type` as given.
     pub(crate) fn metric(&self, name: &str, labels: &str) -> Option<f64> {
-        // What has just begun is at 0 on its first page.
-        self.get("/metrics")?;
         let (_, page) = self.get("/metrics")?;
         let fits = |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(labels);
         page.lines().find(fits)?.rsplit(' ').next()?.parse().ok()

@@ -28,6 +28,9 @@ const COUNTERS: [Counter; 19] = [
     (&c::API_REQUESTS, &[""], &["code"]),
 ];
 
+/// What is also recorded of each type as a whole: questions over windows of hours would take each runner's apart at each step.
+const OF_TYPES: [&Metric; 2] = [&c::JOBS, &c::CPU];
+
 const HEAD: &str = r#"# What has happened within each minute: the one definition that the dashboards and the other rules count by. It is exact: summed
 # over a range (sum_over_time) it is what the runners have counted in it, neither estimated nor rounded as increase() is.
 # Rendered by `UPDATE_GOLDEN=1 cargo test --test rules`; do not edit.
@@ -37,7 +40,8 @@ const HEAD: &str = r#"# What has happened within each minute: the one definition
 #      sample tells nothing: its job log may be older than this Prometheus.
 #   2. An ephemeral runner (github_runner_info{ephemeral="true"}): the first sample counts whole, for it is of its only job. By type,
 #      without runner_name: a name of one job says nothing, and would be a series a job.
-#   3. A collector (series without runner_name): as 1. Where it has a counter of a type, 1 and 2 are silent for that type.
+#   3. A collector (series without runner_name): as 1, but labels that are new to it count whole, unless it has begun within the
+#      minute itself. Where it has a counter of a type, 1 and 2 are silent for that type.
 # Events of up to an hour without scrapes are counted once they are over. `interval` and `offset` are one: change both or neither.
 #
 # Before the rules were loaded nothing is recorded. To record the past: promtool tsdb create-blocks-from rules --start=… FILE.
@@ -67,13 +71,23 @@ pub(crate) fn file() -> String {
             } else {
                 [lasting, ephemeral, collected].map(|part| format!("{} > 0", part(&name, labels)))
             };
-            let _ = writeln!(out, "      - record: runner:{name}:events1m\n        expr: |");
-            for line in all.join("\n  or\n").lines() {
-                let _ = writeln!(out, "          {line}");
+            let all = all.join("\n  or\n");
+            out += &recorded(&format!("runner:{name}:events1m"), &all);
+            if OF_TYPES.iter().any(|of_types| of_types.name == metric.name) {
+                let sum = format!("sum by ({}) (\n{all}\n)", by(&[], of_bucket));
+                out += &recorded(&format!("runner_type:{name}:events1m"), &sum);
             }
         }
     }
-    out + &states()
+    out + &states() + &looks()
+}
+
+fn recorded(name: &str, expression: &str) -> String {
+    let lines = expression.lines().fold(String::new(), |mut lines, line| {
+        let _ = writeln!(lines, "          {line}");
+        lines
+    });
+    format!("      - record: {name}\n        expr: |\n{lines}")
 }
 
 /// The newest sample, and the newest of a minute ago.
@@ -89,6 +103,11 @@ fn by(labels: &[&str], more: &[&str]) -> String {
 const OF_RUNNERS: &str = "runner_name!=\"\"";
 const OF_COLLECTORS: &str = "runner_name=\"\"";
 const EPHEMERAL: &str = "on (job, instance, runner_name) last_over_time(github_runner_info{runner_type!=\"\", ephemeral=\"true\"}[5m])";
+
+/// A collector that was there a minute ago and has not begun anew: what it shows of new labels, it has counted since.
+const COLLECTOR: &str =
+    "on (job, instance) last_over_time(github_runner_collect_rows_total{result=\"counted\"}[1h] offset 1m)
+        <= last_over_time(github_runner_collect_rows_total{result=\"counted\"}[5m])";
 
 fn unless_collected(name: &str) -> String {
     format!("unless on (runner_type) last_over_time({name}{{runner_type!=\"\", {OF_COLLECTORS}}}[1h])")
@@ -114,7 +133,10 @@ fn ephemeral(name: &str, labels: &[&str]) -> String {
 
 fn collected(name: &str, labels: &[&str]) -> String {
     let [now, before] = now_and_before(name, OF_COLLECTORS);
-    format!("sum by ({}) (\n  {now}\n    - {before} * ({before} <= bool {now})\n)", by(&[], labels))
+    format!(
+        "sum by ({}) (\n  {now}\n    - ({before} * ({before} <= bool {now})\n      or 0 * {now}\n      and {COLLECTOR})\n)",
+        by(&[], labels)
+    )
 }
 
 /// What is drawn over a week and would be read from every sample of every runner.
@@ -151,5 +173,75 @@ fn states() -> String {
           )
 ",
         codes.join("\n              or ")
+    )
+}
+
+/// Gauges of a type as a whole, and of the scrapes.
+const OF_A_TYPE: &str = r#"      - record: runner_type:github_runner_work_dir_free_bytes:min
+        expr: min by (runner_type) (github_runner_work_dir_free_bytes{runner_type!=""})
+      - record: runner_type:github_runner_container_memory_bytes:max
+        expr: max by (runner_type) (github_runner_container_memory_bytes{runner_type!=""})
+      - record: runner_type:github_runner_job_start_timestamp_seconds:min
+        expr: min by (runner_type) (github_runner_job_start_timestamp_seconds{runner_type!=""})
+      # Seconds since the oldest.
+      - record: runner_type:github_runner_last_update_timestamp_seconds:max_age
+        expr: time() - min by (runner_type) (github_runner_last_update_timestamp_seconds{runner_type!=""})
+      - record: runner_type:github_runner_github_api_rate_limit_remaining:min
+        expr: min by (runner_type) (github_runner_github_api_rate_limit_remaining{runner_type!=""})
+      # That stay: the least of a quarter of an hour.
+      - record: runner_type:github_runner_zombie_processes:max15m
+        expr: max by (runner_type) (min_over_time(github_runner_zombie_processes{runner_type!=""}[15m]))
+      - record: runner_type:process_resident_memory_bytes:max
+        expr: max by (runner_type) (process_resident_memory_bytes{runner_type!=""})
+      - record: runner_type:process_cpu_seconds_total:max5m
+        expr: max by (runner_type) (rate(process_cpu_seconds_total{runner_type!=""}[5m]))
+      - record: job:up:sum
+        expr: sum by (job) (up{job="github-runners"})
+      - record: job:up:count
+        expr: count by (job) (up{job="github-runners"})
+      - record: job:scrape_duration_seconds:max
+        expr: max by (job) (max_over_time(scrape_duration_seconds{job="github-runners"}[1m]))
+"#;
+
+/// What is looked at over a week: of a type as a whole, or of each runner in minutes in which there was something. Read from the
+/// samples of every runner it would take as long as there are runners.
+fn looks() -> String {
+    format!(
+        "
+  - name: github-runner-looks
+    interval: 1m
+    rules:
+      # A container that has begun anew.
+      - record: runner:github_runner_start_time_seconds:changes1m
+        expr: |
+          count by (runner_type, runner_name) (
+            last_over_time(github_runner_start_time_seconds{{runner_type!=\"\"}}[5m])
+              != last_over_time(github_runner_start_time_seconds{{runner_type!=\"\"}}[1h] offset 1m)
+          )
+      # States in which a runner takes no job, at any time within the minute.
+      - record: runner:github_runner_state:max1m
+        expr: |
+          max by (runner_type, runner_name, state) (
+            max_over_time(github_runner_state{{runner_type!=\"\", state=~\"draining|disconnected|ghost|backoff|stopped\"}}[1m])
+          ) > 0
+      # The share of the minute in which it was busy.
+      - record: runner:github_runner_state:avg1m
+        expr: max by (runner_type, runner_name, state) (avg_over_time(github_runner_state{{runner_type!=\"\", state=\"busy\"}}[1m])) > 0
+      # What the jobs that ended within the minute have used; of ephemeral runners by type, as above.
+      - record: runner:github_runner_job_peak_memory_bytes:max1m
+        expr: |
+          max by (runner_type, runner_name) (
+            {new_peak}
+              unless {EPHEMERAL}
+          )
+            or
+          max by (runner_type) (
+            {new_peak}
+              and {EPHEMERAL}
+          )
+{OF_A_TYPE}",
+        new_peak = "last_over_time(github_runner_job_peak_memory_bytes{runner_type!=\"\"}[5m])
+              unless last_over_time(github_runner_job_peak_memory_bytes{runner_type!=\"\"}[5m])
+                == last_over_time(github_runner_job_peak_memory_bytes{runner_type!=\"\"}[1h] offset 1m)",
     )
 }

@@ -68,15 +68,17 @@ pub fn unknown(expression: &str, besides: &BTreeSet<&str>) -> Vec<String> {
 /// The labels of a metric of ours; none if there is no such metric.
 fn catalogued(metric: &str) -> Option<Labels> {
     let parts = ["_bucket", "_sum", "_count"];
-    let (family, bucket) = catalog::ALL.iter().find_map(|family| match family.kind {
-        MetricKind::Histogram => {
-            let part = metric.strip_prefix(family.name)?;
-            parts.contains(&part).then_some((family, part == "_bucket"))
-        }
-        MetricKind::Counter | MetricKind::FloatCounter | MetricKind::SampledCounter | MetricKind::Gauge => {
-            (family.name == metric).then_some((family, false))
-        }
-    })?;
+    let (family, bucket) =
+        catalog::ALL.iter().chain(catalog::COLLECT).find_map(|family| match family.kind {
+            MetricKind::Histogram => {
+                let part = metric.strip_prefix(family.name)?;
+                parts.contains(&part).then_some((family, part == "_bucket"))
+            }
+            MetricKind::Counter
+            | MetricKind::FloatCounter
+            | MetricKind::SampledCounter
+            | MetricKind::Gauge => (family.name == metric).then_some((family, false)),
+        })?;
     let mut labels = of_a_runner();
     labels.extend(family.labels.iter().map(|label| (label.name, label.values)));
     labels.extend(bucket.then_some(("le", &[][..])));

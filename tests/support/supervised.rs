@@ -364,8 +364,6 @@ impl Supervised {
 
     /// The value of one series, as written: `name{label="value"}` with labels besides `runner_name` and `runner_type`.
     pub fn metric(&self, series: &str) -> Option<f64> {
-        // What has just begun is at 0 on its first page.
-        self.get("/metrics");
         let page = self.get("/metrics").body;
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let wanted: Vec<&str> = labels.trim_end_matches('}').split(',').filter(|l| !l.is_empty()).collect();

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Families that say nothing of a runner to which it has never happened: each series begins with its first happening, at 0 on
-/// one page. What an alert asks for is there from the start: of two readers of that page one sees no 0.
+/// one page for scrapers. What an alert asks for is there from the start: of two scrapers of that page one sees no 0.
 pub static LATE: [&Metric; 12] = [
     &QUEUE_TIME,
     &QUEUE_TIME_UNKNOWN,
