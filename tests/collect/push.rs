@@ -1,8 +1,9 @@
 //! What a runner sends, and when: a fake receiver takes it, refuses it, forgets it, or is not there.
 
+use crate::github::serve::Authority;
 use crate::receiver::{Mood, Receiver};
 use crate::supervised::{Plan, Supervised, job, runner};
-use crate::{ns, require};
+use crate::{ns, require, tls};
 use nix::sys::signal::Signal::SIGKILL;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -144,6 +145,39 @@ fn what_is_too_large_at_once_goes_in_parts() {
     assert_eq!(receiver.words("job_name"), names);
     assert_eq!(s.metric(FAILED), Some(0.0));
     assert_eq!(s.stop(), 0);
+}
+
+#[test]
+fn over_https_the_receiver_must_be_one_that_we_trust() {
+    require!("namespace");
+    let (ours, strange) = (Authority::new(&["127.0.0.1"]), Authority::new(&["127.0.0.1"]));
+    let receiver = tls::Receiver::start_tls(std::sync::Arc::clone(&ours.server));
+    let dir = tempfile::tempdir().expect("a directory");
+    let plan = |plan: Plan, authority: &Authority, name: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, &authority.pem).expect("ours");
+        plan.env("JOB_EVENTS_URL", &format!("https://{}", receiver.addr))
+            .env("JOB_EVENTS_TOKEN", "s3cr3t-token")
+            .env("SSL_CERT_FILE", &path.display().to_string())
+    };
+    let mut s = plan(runner(&[job("one", 20)]), &strange, "strange.pem").start();
+    s.until_log("event=job_finished");
+    s.until("it is refused", |s| s.metric(FAILED) >= Some(1.0) && s.metric(UNSENT).is_some());
+    s.until_log("event=job_events_not_sent");
+    s.signal(SIGKILL);
+    s.exit_code();
+    assert!(receiver.got().is_empty(), "nobody has heard the token");
+    let mut s = plan(runner(&[]), &ours, "ours.pem").in_dir_of(&s).start();
+    s.until("it is sent", |s| s.metric(SENT) == Some(1.0));
+    assert_eq!(s.stop(), 0);
+    let got = receiver.got();
+    assert!(got.iter().all(|it| it.header("authorization") == Some("Bearer s3cr3t-token")), "{got:?}");
+    let rows: Vec<serde_json::Value> = got
+        .iter()
+        .map(|it| serde_json::from_slice::<serde_json::Value>(&it.body).expect("JSON"))
+        .flat_map(|it| it["rows"].as_array().cloned().unwrap_or_default())
+        .collect();
+    assert_eq!(rows.iter().map(|row| row["job_name"].clone()).collect::<Vec<_>>(), ["one"]);
 }
 
 #[test]
