@@ -48,6 +48,7 @@ use crate::telemetry::emit::Telemetry;
 use aftermath::Aftermath;
 use chrono::{DateTime, Utc};
 use clock::Clock;
+use closing::Pending;
 use effect::Effect;
 use files::RunnerFiles;
 use github_tasks::GithubTasks;
@@ -258,8 +259,11 @@ impl Supervisor {
 
     fn close(&mut self, began: Option<DateTime<Utc>>, failed: bool) -> Vec<Effect> {
         let log = began.and_then(|began| self.workers.log(began));
-        let word = log.map(|log| self.files.last_word(log, self.listener.launch()));
-        self.jobs.close(word, failed.then(|| self.sampler.least_space()))
+        let launch = self.listener.launch();
+        let word = log.clone().map(|log| self.files.last_word(log, launch));
+        let steps = log.map(|log| self.files.steps(log, launch, self.clock.now().utc));
+        let space = failed.then(|| self.sampler.least_space());
+        self.jobs.close(Pending { word, space, steps })
     }
 
     /// What was said before now comes before what is asked now.

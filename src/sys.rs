@@ -38,3 +38,4 @@ pub mod stdio;
 pub mod updater;
 pub mod worker_log_end;
 pub mod worker_probe;
+pub mod worker_steps;

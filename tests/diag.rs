@@ -42,7 +42,8 @@ impl Stage {
 
     fn in_dir(dir: TempDir) -> Stage {
         let (follower, batches) =
-            Follower::start(Dir::open(dir.path()).expect("ours"), Arc::default()).expect("a watch");
+            Follower::start(Dir::open(dir.path()).expect("ours"), Arc::default(), Arc::default())
+                .expect("a watch");
         Stage { dir, follower, batches, heard: Vec::new() }
     }
 

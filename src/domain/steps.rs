@@ -1,5 +1,12 @@
 //! The steps of a job as GitHub lists them: what each is called, how it ended, from when to when.
 
+pub mod pages;
+mod turns;
+mod worker_log;
+
+pub use turns::steps_of;
+pub use worker_log::WorkerLog;
+
 use super::record::JobRecord;
 use super::text::is_seen;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -14,6 +21,9 @@ pub const MAX_STEPS: usize = 512;
 pub const MAX_NAME: usize = 256;
 /// Jobs whose steps are kept, as many as are shown.
 pub const MAX_JOBS: usize = 200;
+
+/// Bytes that they may take, however many steps they have.
+const MAX_SIZE: usize = 2 << 20;
 
 /// What a step is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -173,6 +183,11 @@ pub struct StepsRow {
 }
 
 impl StepsRow {
+    /// About the bytes that it takes.
+    fn size(&self) -> usize {
+        self.steps.steps.iter().map(|step| size_of::<Step>() + step.name.len()).sum::<usize>() + 256
+    }
+
     /// The steps of the job of this row; `None` if nobody knows when it began.
     pub fn of(job: &JobRecord, steps: JobSteps) -> Option<StepsRow> {
         Some(StepsRow {
@@ -196,16 +211,24 @@ impl KnownSteps {
             return;
         }
         self.0.retain(|known| known.started_at != row.started_at);
-        if self.0.len() == MAX_JOBS {
-            self.0.pop_front();
-        }
         self.0.push_back(row);
+        let mut size: usize = self.0.iter().map(StepsRow::size).sum();
+        while self.0.len() > MAX_JOBS || (size > MAX_SIZE && self.0.len() > 1) {
+            size -= self.0.pop_front().map_or(0, |row| row.size());
+        }
     }
 
     /// The steps of the job of this row, if they are known.
     pub fn of(&self, job: &JobRecord) -> Option<&Arc<JobSteps>> {
         let began = job.started_at?.trunc_subsecs(3);
         self.0.iter().rev().find(|row| row.started_at == began).map(|row| &row.steps)
+    }
+
+    /// These, and behind them what came later.
+    #[must_use]
+    pub fn then(mut self, later: &KnownSteps) -> KnownSteps {
+        later.rows().cloned().for_each(|row| self.push(row));
+        self
     }
 
     /// Oldest first.
@@ -273,6 +296,11 @@ mod tests {
         assert_eq!(known.of(&job(Some(at(2)))), None, "nothing is known of it");
         (0..300).for_each(|began| known.push(row(1000 + began, "later")));
         assert_eq!(known.rows().count(), MAX_JOBS);
+        let long = JobSteps::new((1..=512).map(|number| step(number, &"ä".repeat(300))));
+        (0..300).for_each(|began| {
+            known.push(StepsRow::of(&job(Some(at(2000 + began))), long.clone()).expect("it began"));
+        });
+        assert!((3..10).contains(&known.rows().count()), "{}", known.rows().count());
         assert_eq!(known.of(&job(Some(at(1)))), None);
     }
 

@@ -179,10 +179,11 @@ impl WorkerRun {
         if self.set_up()? {
             self.run_steps()?;
         }
+        self.complete();
         let result = self.result();
         self.info("JobRunner", &format!("Job result after all job steps finish: {result:?}"));
         self.info("JobRunner", "Completing the job execution context.");
-        self.complete()?;
+        self.upload()?;
         self.info("JobRunner", "Raising job completed against run service");
         // One that was told to cancel is silent once it has reported.
         if !self.told_to_cancel {
@@ -193,7 +194,7 @@ impl WorkerRun {
 
     /// `Set up job`; false if it failed or was cancelled, and then no step and no hook runs.
     fn set_up(&mut self) -> ControlFlow<i32, bool> {
-        self.log.begin(&clock::guid());
+        let record = self.begin_step("runner", "setup_job", "Pre");
         self.log.line("Current runner version: '2.336.0'");
         self.log.line(&format!("Runner name: '{}'", self.task.runner_name));
         self.log.line("Prepare workflow directory");
@@ -213,13 +214,18 @@ impl WorkerRun {
             self.log.line(&format!("##[error]{problem}"));
             self.failed = true;
         }
-        self.log.end();
+        let result = match self.stop {
+            Some(_) => "canceled",
+            None if ready.is_err() => "failed",
+            None => "succeeded",
+        };
+        self.close_step(&record, result, ready.as_ref().err().map(String::as_str));
         ControlFlow::Continue(ready.is_ok() && self.stop.is_none())
     }
 
-    /// `Complete job`: orphans are killed, the temporary directory is emptied, the log files are closed.
-    fn complete(&mut self) -> ControlFlow<i32> {
-        self.log.begin(&clock::guid());
+    /// `Complete job`: orphans are killed, the temporary directory is emptied.
+    fn complete(&mut self) {
+        let record = self.begin_step("runner", "complete_job", "Post");
         if !self.task.job.worker.keep_orphans && self.workspace.is_created() {
             self.log.line("Cleaning up orphan processes");
             let tracking = self.env.get("RUNNER_TRACKING_ID").unwrap_or_default();
@@ -228,6 +234,11 @@ impl WorkerRun {
             }
         }
         self.workspace.empty_temp();
+        self.close_step(&record, "succeeded", None);
+    }
+
+    /// What has been written is uploaded, and the log files are closed.
+    fn upload(&mut self) -> ControlFlow<i32> {
         let end = self.pace.deadline(self.task.job.worker.upload_ms);
         while self.next_event(Some(end))?.is_some() {}
         self.log.close();

@@ -1,11 +1,11 @@
 //! What the jobs' caches had, heard beside the loop: if it cannot be heard, jobs are counted all the same.
 
+use super::files::RunnerFiles;
 use crate::domain::cache::{CacheResult, CacheShare, CacheType, Caches};
 use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
 use crate::domain::start_notice::StartNotice;
 use crate::sys::disk::Lowest;
-use crate::sys::door::Dir;
 use crate::sys::job_log_tail::{Batch, Follower};
 use crate::telemetry::emit::tell_start;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ pub(super) struct CacheWatch {
 }
 
 impl CacheWatch {
-    pub(super) fn begin(own_types: &[String], runner: &Dir, space: Arc<Lowest>) -> CacheWatch {
-        let follower = match Follower::start(runner.clone(), space) {
+    pub(super) fn begin(own_types: &[String], files: &RunnerFiles, space: Arc<Lowest>) -> CacheWatch {
+        let follower = match Follower::start(files.dir.clone(), space, Arc::clone(&files.pages)) {
             Ok(follower) => Some(follower),
             Err(error) => {
                 tell_start(&StartNotice::JobLogsNotFollowed { error: error.to_string() });

@@ -1,13 +1,19 @@
-//! Jobs that are over and not yet closed: each waits until its worker's last word is read and the disk is looked at, one after
-//! the other, or until their time is over.
+//! Jobs that are over and not yet closed: each waits until its worker's last word and its steps are read and the disk is looked at,
+//! one after the other, or until their time is over.
 
 use crate::domain::failure::Space;
 use crate::domain::last_word::LastWord;
+use crate::domain::steps::JobSteps;
 use crate::sys::disk_thread::Answer;
 use std::collections::VecDeque;
 
 /// What was found of a job that is over.
-pub(super) type JobEnding = (LastWord, Option<Space>);
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct JobEnding {
+    pub(super) word: LastWord,
+    pub(super) space: Option<Space>,
+    pub(super) steps: JobSteps,
+}
 
 /// Jobs that are to be closed, in the order of their ends.
 #[derive(Default)]
@@ -16,26 +22,26 @@ pub(super) struct Closing {
 }
 
 /// What is being looked for.
-struct Pending {
-    word: Option<Answer<LastWord>>,
-    space: Option<Answer<Option<Space>>>,
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) word: Option<Answer<LastWord>>,
+    pub(super) space: Option<Answer<Option<Space>>>,
+    pub(super) steps: Option<Answer<JobSteps>>,
 }
 
 impl Closing {
     /// One more job is over; what is to be found of it, if there is nothing to wait for.
-    pub(super) fn begin(
-        &mut self,
-        word: Option<Answer<LastWord>>,
-        space: Option<Answer<Option<Space>>>,
-    ) -> Option<JobEnding> {
-        let is_known = self.pending.is_empty() && word.is_none() && space.is_none();
-        self.pending.push_back(Pending { word, space });
+    pub(super) fn begin(&mut self, sought: Pending) -> Option<JobEnding> {
+        let Pending { word, space, steps } = &sought;
+        let is_nothing = word.is_none() && space.is_none() && steps.is_none();
+        let is_known = self.pending.is_empty() && is_nothing;
+        self.pending.push_back(sought);
         is_known.then(JobEnding::default)
     }
 
     /// What was found of the first. Cancel-safe; never, if nothing is to be closed.
     pub(super) async fn next(&mut self) -> JobEnding {
-        let Some(Pending { word, space }) = self.pending.front_mut() else {
+        let Some(Pending { word, space, steps }) = self.pending.front_mut() else {
             return std::future::pending().await;
         };
         let word = match word {
@@ -46,7 +52,11 @@ impl Closing {
             Some(space) => space.get().await.copied().flatten(),
             None => None,
         };
-        (word, space)
+        let steps = match steps {
+            Some(steps) => steps.get().await.cloned().unwrap_or_default(),
+            None => JobSteps::default(),
+        };
+        JobEnding { word, space, steps }
     }
 
     /// The first is closed.
@@ -73,15 +83,20 @@ mod tests {
         let (go, waits) = channel::<()>();
         let space = |free| Some(Space { free, size: 9 });
         let mut closing = Closing::default();
-        assert_eq!(closing.begin(None, None), Some(JobEnding::default()), "nothing is to be looked for");
+        assert_eq!(
+            closing.begin(Pending::default()),
+            Some(JobEnding::default()),
+            "nothing is to be looked for"
+        );
         closing.handle();
         let late = slow.look(move || waits.recv().ok().and_then(|()| space(1)));
-        assert_eq!(closing.begin(None, Some(late)), None);
-        assert_eq!(closing.begin(None, Some(thread.look(move || space(2)))), None);
-        assert_eq!(closing.begin(None, None), None, "it is not before those that wait");
+        let of = |space| Pending { space: Some(space), ..Pending::default() };
+        assert_eq!(closing.begin(of(late)), None);
+        assert_eq!(closing.begin(of(thread.look(move || space(2)))), None);
+        assert_eq!(closing.begin(Pending::default()), None, "it is not before those that wait");
         go.send(()).expect("it waits");
         for found in [space(1), space(2), None] {
-            assert_eq!(closing.next().await, (LastWord::default(), found));
+            assert_eq!(closing.next().await, JobEnding { space: found, ..JobEnding::default() });
             closing.handle();
         }
         assert!(closing.is_empty());
@@ -94,7 +109,8 @@ mod tests {
         let mut closing = Closing::default();
         let word =
             thread.ask(move || hangs.recv().map_or_else(|_| LastWord::default(), |()| LastWord::default()));
-        assert_eq!(closing.begin(Some(word), None), None);
+        let steps = thread.ask(JobSteps::default);
+        assert_eq!(closing.begin(Pending { word: Some(word), steps: Some(steps), space: None }), None);
         assert_eq!(closing.next().await, JobEnding::default());
     }
 }

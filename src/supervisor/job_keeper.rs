@@ -2,20 +2,18 @@
 //! as [`Effect`]s.
 
 use super::caches::CacheWatch;
-use super::closing::{Closing, JobEnding};
+use super::closing::{Closing, JobEnding, Pending};
 use super::effect::Effect;
 use super::job_events::JobEvents;
 use super::job_log::{JobLog, LogNews};
 use super::job_traces::{JobTraces, TraceEvent};
 use crate::domain::context::{Report, ReportFault};
-use crate::domain::failure::Space;
 use crate::domain::job::jobs::{JobNumber, JobStep, Jobs, QueueAnswer};
 use crate::domain::job::usage::Meter;
-use crate::domain::last_word::LastWord;
 use crate::domain::notice::Notice;
 use crate::domain::record::JobRecord;
 use crate::domain::status::Status;
-use crate::sys::disk_thread::Answer;
+use crate::domain::steps::StepsRow;
 use crate::sys::hooks::Received;
 use crate::sys::job_log_tail::Batch;
 use crate::sys::journal_writer::JournalEvent;
@@ -96,20 +94,25 @@ impl JobKeeper {
     }
 
     /// Closes a job once this is found.
-    pub(super) fn close(
-        &mut self,
-        word: Option<Answer<LastWord>>,
-        space: Option<Answer<Option<Space>>>,
-    ) -> Vec<Effect> {
-        let known = self.closing.begin(word, space);
+    pub(super) fn close(&mut self, sought: Pending) -> Vec<Effect> {
+        let known = self.closing.begin(sought);
         known.map(|found| self.closed(found)).unwrap_or_default()
     }
 
     /// The first of those that wait is closed.
-    pub(super) fn closed(&mut self, (word, space): JobEnding) -> Vec<Effect> {
+    pub(super) fn closed(&mut self, JobEnding { word, space, steps }: JobEnding) -> Vec<Effect> {
         self.closing.handle();
-        let steps = self.jobs.closed(word, space);
-        [Effect::Sweep].into_iter().chain(self.work(steps)).collect()
+        let to_do = self.jobs.closed(word, space);
+        // Its last row is the first that is written.
+        let steps = to_do.first().and_then(|step| match step {
+            JobStep::Write(row) => StepsRow::of(row, steps),
+            _ => None,
+        });
+        let effects = [Effect::Sweep].into_iter().chain(self.work(to_do)).collect();
+        if let Some(steps) = steps {
+            self.log.write_steps(steps);
+        }
+        effects
     }
 
     /// What the open job says of itself.
@@ -164,7 +167,7 @@ impl JobKeeper {
             None => job,
         });
         let (recent, finished, caches) = (self.log.recent(), self.log.finished(), self.caches.shares());
-        Status { job, recent, finished, caches, ..status }
+        Status { job, recent, finished, caches, steps: self.log.steps(), ..status }
     }
 
     fn work(&mut self, steps: Vec<JobStep>) -> Vec<Effect> {
@@ -196,6 +199,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, MapLookup};
     use crate::domain::cache::CacheResult;
+    use crate::domain::failure::Space;
     use crate::domain::record::{JobStatus, RowStatus};
     use crate::domain::status::State;
     use crate::domain::totals::Bounds;
@@ -237,7 +241,14 @@ mod tests {
         let effects = keeper.end(row(RowStatus::Finished(JobStatus::Failed)), Meter::default());
         assert!(matches!(effects[..], [Effect::Close { failed: true, .. }]), "{effects:?}");
         let thread = DiskThread::start("test", Duration::from_secs(60)).expect("a thread");
-        assert!(keeper.close(None, Some(thread.look(|| Some(Space { free: 0, size: 9 })))).is_empty());
+        assert!(
+            keeper
+                .close(Pending {
+                    space: Some(thread.look(|| Some(Space { free: 0, size: 9 }))),
+                    ..Pending::default()
+                })
+                .is_empty()
+        );
         let mut causes = Vec::new();
         while causes.len() < 2 {
             let event = keeper.next().await;

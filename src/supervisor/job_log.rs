@@ -7,6 +7,7 @@ use crate::domain::failure::Cause;
 use crate::domain::job::history::JobHistory;
 use crate::domain::notice::Notice;
 use crate::domain::record::{FaultKind, JobRecord, JobStatus, RowStatus};
+use crate::domain::steps::{KnownSteps, StepsRow};
 use crate::domain::totals::{Bounds, Totals};
 use crate::sys::journal::JournalReplay;
 use crate::sys::journal_writer::{JournalEvent, JournalWriter};
@@ -23,6 +24,7 @@ pub(super) struct JobLog {
     unwritten: u64,
     history: JobHistory,
     recent: Arc<[JobRecord]>,
+    steps: Arc<KnownSteps>,
 }
 
 /// What is to be told of the log, and the rows it lacks: jobs that ended with the supervisor that wrote it.
@@ -52,6 +54,7 @@ impl JobLog {
             unwritten: 0,
             history: JobHistory::new(zero.told_apart_by(&config.streams)),
             recent: Arc::new([]),
+            steps: Arc::default(),
         }
     }
 
@@ -61,6 +64,13 @@ impl JobLog {
         if let Some(writer) = &self.writer {
             self.unwritten += 1;
             writer.write(row);
+        }
+    }
+
+    /// Hands over what is known of a job's steps; it is told behind the job's last row.
+    pub(super) fn write_steps(&self, row: StepsRow) {
+        if let Some(writer) = &self.writer {
+            writer.write_steps(row);
         }
     }
 
@@ -85,6 +95,14 @@ impl JobLog {
                 let notice = self.history.written(*row);
                 self.recent = self.history.recent();
                 notice.into()
+            }
+            JournalEvent::Steps(row) => {
+                Arc::make_mut(&mut self.steps).push((*row).clone());
+                Notice::StepsKnown(row).into()
+            }
+            JournalEvent::StepsFound(found) => {
+                self.steps = Arc::new(found.then(&self.steps));
+                LogNews::default()
             }
             JournalEvent::Fault { kind, detail } => Notice::JournalFault { kind, detail }.into(),
             JournalEvent::Opened(replay) => self.replayed(*replay, now),
@@ -134,6 +152,11 @@ impl JobLog {
     /// The last finished jobs, newest last.
     pub(super) fn recent(&self) -> Arc<[JobRecord]> {
         Arc::clone(&self.recent)
+    }
+
+    /// The steps of the last jobs.
+    pub(super) fn steps(&self) -> Arc<KnownSteps> {
+        Arc::clone(&self.steps)
     }
 
     /// Every job counted so far.

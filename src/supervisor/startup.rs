@@ -132,7 +132,7 @@ pub(super) async fn begin(
     let sweeper = Sweeper::start(&config, &launch, &files.dir, &work_dir);
     let engine = EngineWatch::start(&config, &launch, &files.dir);
     let aftermath = Aftermath { sweeper, engine, odd_files: OddFiles::new(odd) };
-    let caches = CacheWatch::begin(&config.metrics.cache_types, &files.dir, sampler.space());
+    let caches = CacheWatch::begin(&config.metrics.cache_types, &files, sampler.space());
     telemetry.know_caches(caches.at_the_start());
     let push = MetricsPush::start(&config, &launch.env, &telemetry, now.up)?;
     let mut supervisor = Supervisor {

@@ -5,6 +5,7 @@
 //! it was closed. A file is opened as it is made and its descriptor kept, so that no deletion matters; it is read when it or
 //! a step's file is closed. Meanwhile, as a page grows, the disk is looked at, at most each second.
 
+mod page_watch;
 mod pages;
 
 use super::disk::Lowest;
@@ -15,6 +16,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+pub use page_watch::PageWatch;
 use pages::LogPages;
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
@@ -29,6 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Where they are, below the runner's directory.
 const PAGES: &str = "_diag/pages";
 const STACK: usize = 128 * 1024;
+/// What is written to end it; less only wakes it.
+const STOP: u64 = 1 << 32;
 /// Batches that may wait for the supervisor; then reading waits, and the files with it.
 const BATCHES: usize = 4;
 /// What we want to hear of the files.
@@ -70,24 +74,30 @@ impl Follower {
     ///
     /// # Errors
     /// If the system refuses a watch or a thread.
-    pub fn start(runner: Dir, space: Arc<Lowest>) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
+    pub fn start(
+        runner: Dir,
+        space: Arc<Lowest>,
+        seen: Arc<PageWatch>,
+    ) -> io::Result<(Follower, mpsc::Receiver<Batch>)> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (sender, batches) = mpsc::channel(BATCHES);
-        let pages = LogPages::new(runner, sender);
+        let pages = LogPages::new(runner, sender, Arc::clone(&seen));
         let mut watcher =
             Watcher { inotify, stop: Arc::clone(&stop), here: None, above: None, pages, space, looked: None };
         watcher.aim(false)?;
+        seen.begin(Arc::clone(&stop));
         std::thread::Builder::new().name("job-pages".to_owned()).stack_size(STACK).spawn(move || {
             // Without a watch there is nothing more to tell: the channel's end says so.
-            let _ = watcher.watch();
+            let _ = watcher.watch(&seen);
+            seen.end();
         })?;
         Ok((Follower { stop }, batches))
     }
 
     /// What has been written by now is still read; then the channel ends.
     pub fn stop(&self) {
-        let _ = self.stop.write(1);
+        let _ = self.stop.write(STOP);
     }
 }
 
@@ -131,14 +141,19 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn watch(&mut self) -> io::Result<()> {
+    fn watch(&mut self, seen: &PageWatch) -> io::Result<()> {
         loop {
-            let stopped = wait(&self.inotify, &self.stop)?;
+            let woken = wait(&self.inotify, &self.stop)?;
+            let stopped = woken && self.stop.read().is_ok_and(|value| value >= STOP);
+            let asked = seen.asked();
             while let Some(events) = events(&self.inotify)? {
+                // Before anything is read of them, which takes its time.
+                self.pages.note(&events, self.here);
                 for event in events {
                     self.happened(&event)?;
                 }
             }
+            seen.answer(asked);
             if stopped {
                 return self.pages.finish();
             }

@@ -4,9 +4,10 @@
 //! What cannot be written now waits in memory and is tried again; its acknowledgement waits with it. A log that cannot even be
 //! opened makes the counters count in memory, from 0, as they will again after a restart: they never fall from a wrong height.
 
-use super::journal::{Journal, JournalReplay, JournalSettings, OpenError};
+use super::journal::{Journal, JournalReplay, JournalSettings, OpenError, StepsFile};
 use super::ownership;
 use crate::domain::record::{FaultKind, JobRecord};
+use crate::domain::steps::{KnownSteps, StepsRow};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -25,6 +26,10 @@ const MOST_WAITING: usize = 10_000;
 pub enum JournalEvent {
     /// The row is on disk (or, without a log, counted in memory).
     Written(Box<JobRecord>),
+    /// What is known of a job's steps has been kept, as far as it could be; behind the job's last row.
+    Steps(Box<StepsRow>),
+    /// The steps that were kept by the supervisors before.
+    StepsFound(KnownSteps),
     /// Something is wrong with the job log.
     Fault {
         /// Which way.
@@ -48,10 +53,17 @@ pub enum JournalEvent {
     },
 }
 
+/// What the thread is given.
+#[derive(Debug)]
+enum Writing {
+    Row(Box<JobRecord>),
+    Steps(Box<StepsRow>),
+}
+
 /// The supervisor's end.
 #[derive(Debug)]
 pub struct JournalWriter {
-    rows: Sender<JobRecord>,
+    rows: Sender<Writing>,
     _thread: JoinHandle<()>,
 }
 
@@ -98,7 +110,15 @@ impl JournalWriter {
         words: mpsc::UnboundedSender<JournalEvent>,
     ) -> std::io::Result<JournalWriter> {
         let (rows, inbox) = channel();
-        let mut desk = WriterLoop { journal, settings, words, waiting: VecDeque::new(), in_trouble: false };
+        let mut desk = WriterLoop {
+            journal,
+            steps: None,
+            settings,
+            words,
+            waiting: VecDeque::new(),
+            in_trouble: false,
+            steps_in_trouble: false,
+        };
         let thread =
             std::thread::Builder::new().name("job-log".to_owned()).spawn(move || desk.work(&inbox))?;
         Ok(JournalWriter { rows, _thread: thread })
@@ -107,7 +127,12 @@ impl JournalWriter {
     /// Hands a row over; its acknowledgement comes as a [`JournalEvent`].
     pub fn write(&self, row: JobRecord) {
         // The thread lives as long as we do.
-        let _ = self.rows.send(row);
+        let _ = self.rows.send(Writing::Row(Box::new(row)));
+    }
+
+    /// Hands over what is known of a job's steps, behind the rows that were handed over before.
+    pub fn write_steps(&self, row: StepsRow) {
+        let _ = self.rows.send(Writing::Steps(Box::new(row)));
     }
 }
 
@@ -118,15 +143,19 @@ struct PendingRow {
 
 struct WriterLoop {
     journal: Option<Box<Journal>>,
+    /// Opened with the journal, whose lock it is under.
+    steps: Option<StepsFile>,
     settings: JournalSettings,
     words: mpsc::UnboundedSender<JournalEvent>,
     waiting: VecDeque<PendingRow>,
     in_trouble: bool,
+    steps_in_trouble: bool,
 }
 
 impl WriterLoop {
-    fn work(&mut self, inbox: &Receiver<JobRecord>) {
+    fn work(&mut self, inbox: &Receiver<Writing>) {
         loop {
+            self.open_steps();
             let idle = self.waiting.is_empty() && self.journal.is_some();
             let next = if idle {
                 inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
@@ -136,8 +165,11 @@ impl WriterLoop {
             // Rows that come keep nobody from looking, and those that wait at the end have one try more.
             self.reopen();
             let is_over = match next {
-                Ok(row) => {
-                    self.take(row);
+                Ok(order) => {
+                    match order {
+                        Writing::Row(row) => self.take(*row),
+                        Writing::Steps(row) => self.keep_steps(row),
+                    }
                     false
                 }
                 Err(RecvTimeoutError::Timeout) => false,
@@ -164,6 +196,26 @@ impl WriterLoop {
             );
         }
         self.waiting.push_back(PendingRow { row, counted });
+    }
+
+    fn open_steps(&mut self) {
+        if self.journal.is_some() && self.steps.is_none() {
+            let steps = StepsFile::load(&self.settings);
+            self.say(JournalEvent::StepsFound(steps.known().clone()));
+            self.steps = Some(steps);
+        }
+    }
+
+    /// They are told whatever becomes of them on disk: nothing is counted from there.
+    fn keep_steps(&mut self, row: Box<StepsRow>) {
+        self.open_steps();
+        let kept = self.steps.as_mut().map_or(Ok(()), |steps| steps.append(&row));
+        let was_in_trouble = std::mem::replace(&mut self.steps_in_trouble, kept.is_err());
+        if let (Err(error), false) = (kept, was_in_trouble) {
+            let path = self.settings.path.display();
+            self.fault(FaultKind::WriteFailed, format!("cannot keep a job's steps in {path}.steps: {error}"));
+        }
+        self.say(JournalEvent::Steps(row));
     }
 
     fn reopen(&mut self) {
@@ -239,6 +291,8 @@ mod tests {
             JournalEvent::Compacted { .. } => "compacted",
             JournalEvent::Ended { unwritten: 0 } => "ended",
             JournalEvent::Ended { .. } => "lost",
+            // They come when they come.
+            JournalEvent::Steps(_) | JournalEvent::StepsFound(_) => words(events),
         }
     }
 

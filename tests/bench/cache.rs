@@ -37,9 +37,12 @@ const KINDS: [(&str, &[&str]); 2] = [("usual lines", &USUAL), ("lines that look 
 
 /// The program `follow DIR COUNT`: says when it is ready and when it has heard so many requests; ends with its input.
 pub(crate) fn follow(dir: &str, count: usize) {
-    let (_follower, mut batches) =
-        Follower::start(Dir::open(Path::new(dir)).expect("ours"), std::sync::Arc::default())
-            .expect("a watch");
+    let (_follower, mut batches) = Follower::start(
+        Dir::open(Path::new(dir)).expect("ours"),
+        std::sync::Arc::default(),
+        std::sync::Arc::default(),
+    )
+    .expect("a watch");
     println!("ready");
     let mut heard = 0;
     while heard < count {

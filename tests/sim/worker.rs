@@ -60,6 +60,9 @@ fn the_worker_s_log_has_the_records_a_reader_looks_for() {
     assert_eq!(value("event").unwrap()["t"], json!(2));
     for record in [
         "INFO StepsRunner] Processing step: DisplayName='Run actions/cache@v4'",
+        "INFO JobRunner] Total job steps: 2.",
+        "INFO StepsRunner] Starting the step.",
+        "INFO StepsRunner] Step result: Failed",
         "INFO StepsRunner] Current state: job state = ''",
         "INFO StepsRunner] Current state: job state = 'Failed'",
         "Publish step telemetry for current step {\n",

@@ -31,6 +31,14 @@ impl Hook {
         }
     }
 
+    /// What telemetry calls it, and its stage.
+    fn telemetry(self) -> (&'static str, &'static str) {
+        match self {
+            Hook::Started => ("Pre Job Hook", "Pre"),
+            Hook::Completed => ("Post Job Hook", "Post"),
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Hook::Started => "started",
@@ -40,6 +48,11 @@ impl Hook {
 }
 
 impl WorkerRun {
+    /// Whether it is configured.
+    pub(super) fn has_hook(&self, hook: Hook) -> bool {
+        self.env.get(hook.variable()).is_some()
+    }
+
     /// Runs the hook if one is configured and the runner is not going down.
     pub(super) fn hook(&mut self, hook: Hook) -> ControlFlow<i32> {
         let Some(path) = self.env.get(hook.variable()).map(str::to_owned) else {
@@ -48,7 +61,9 @@ impl WorkerRun {
         if self.stop == Some(Stop::Shutdown) {
             return ControlFlow::Continue(());
         }
-        let record = self.begin_step(hook.display_name());
+        self.turn(hook.display_name(), "always()", true);
+        let (action, stage) = hook.telemetry();
+        let record = self.begin_step("runner", action, stage);
         let word = hook.word();
         self.log
             .line(&format!("A job {word} hook has been configured by the self-hosted runner administrator"));
@@ -68,7 +83,7 @@ impl WorkerRun {
                 }
             }
         };
-        self.end_step(&record, hook.display_name(), problem.as_deref());
+        self.end_step(&record, problem.as_deref());
         ControlFlow::Continue(())
     }
 

@@ -17,14 +17,18 @@ pub(super) struct Record {
     id: String,
     started: String,
     kind: &'static str,
-    action: Option<String>,
+    action: String,
+    stage: &'static str,
 }
 
 impl WorkerRun {
     /// Started hook, steps, completed hook.
     pub(super) fn run_steps(&mut self) -> ControlFlow<i32> {
+        let steps = self.steps();
+        let before = usize::from(self.has_hook(Hook::Started));
+        self.info("JobRunner", &format!("Total job steps: {}.", before + steps.len()));
         self.hook(Hook::Started)?;
-        for step in self.steps() {
+        for step in steps {
             let due = match self.stop {
                 None => step.always || !self.failed,
                 Some(Stop::Server) => step.always,
@@ -32,6 +36,8 @@ impl WorkerRun {
             };
             if due {
                 self.step(&step)?;
+            } else {
+                self.skip_step(&display_name(&step), condition(&step));
             }
         }
         self.hook(Hook::Completed)
@@ -49,16 +55,17 @@ impl WorkerRun {
 
     fn step(&mut self, step: &JobStep) -> ControlFlow<i32> {
         let name = display_name(step);
-        let mut record = self.begin_step(&name);
-        record.kind = if step.run.is_some() { "run" } else { "repository" };
-        record.action.clone_from(&step.uses);
+        let action = step.uses.as_deref().and_then(|uses| uses.split('@').next()).unwrap_or("sh");
+        let kind = if step.run.is_some() { "run" } else { "node20" };
+        self.turn(&name, condition(step), true);
+        let record = self.begin_step(kind, action, "Main");
         self.header(step);
         step.log.iter().for_each(|line| self.log.line(line));
         let spares: fn(Stop) -> bool = if step.always { |stop| stop == Stop::Server } else { |_| false };
         let (command, guid) = match self.step_command(step) {
             Ok(ready) => ready,
             Err(error) => {
-                self.end_step(&record, &name, Some(&error.to_string()));
+                self.end_step(&record, Some(&error.to_string()));
                 return ControlFlow::Continue(());
             }
         };
@@ -70,7 +77,7 @@ impl WorkerRun {
             Ok(Ended { code: 0, .. }) => None,
             Ok(Ended { code, .. }) => Some(format!("Process completed with exit code {code}.")),
         };
-        self.end_step(&record, &name, problem.as_deref());
+        self.end_step(&record, problem.as_deref());
         ControlFlow::Continue(())
     }
 
@@ -117,40 +124,65 @@ impl WorkerRun {
         Ok((command, guid))
     }
 
-    /// Opens a step's log and tells the diagnostics log of it.
-    pub(super) fn begin_step(&mut self, name: &str) -> Record {
+    /// A step's turn comes, and its condition is looked at.
+    pub(super) fn turn(&mut self, name: &str, condition: &str, holds: bool) {
         self.info("StepsRunner", &format!("Processing step: DisplayName='{name}'"));
+        self.info("StepsRunner", &format!("Evaluating: {condition}"));
+        self.info("StepsRunner", &format!("Result: {holds}"));
+        if holds {
+            self.info("StepsRunner", "Starting the step.");
+        }
+    }
+
+    /// A step that is not due leaves no log.
+    fn skip_step(&mut self, name: &str, condition: &str) {
+        self.turn(name, condition, false);
+        self.info("StepsRunner", "Skipping step due to condition evaluation.");
+        self.turn_ends();
+    }
+
+    /// Opens a step's log.
+    pub(super) fn begin_step(&mut self, kind: &'static str, action: &str, stage: &'static str) -> Record {
         let id = clock::guid();
         self.log.begin(&id);
-        Record { id, started: clock::round_trip(), kind: "runner", action: None }
+        Record { id, started: clock::round_trip(), kind, action: action.to_owned(), stage }
     }
 
     /// Closes a step: its problem, if it had one, fails the job.
-    pub(super) fn end_step(&mut self, record: &Record, name: &str, problem: Option<&str>) {
+    pub(super) fn end_step(&mut self, record: &Record, problem: Option<&str>) {
         if let Some(problem) = problem {
             self.log.line(&format!("##[error]{problem}"));
             self.failed = self.failed || self.stop.is_none();
         }
-        self.log.end();
         let word = match (problem, self.stop) {
             (None, _) => "",
             (Some(_), Some(Stop::Server)) => "Canceled",
             (Some(_), Some(Stop::Shutdown) | None) => "Failed",
         };
+        self.info("StepsRunner", &format!("Step result: {word}"));
+        self.close_step(record, if word.is_empty() { "succeeded" } else { word }, problem);
+        self.turn_ends();
+    }
+
+    /// Closes a step's log, and tells all about it.
+    pub(super) fn close_step(&mut self, record: &Record, result: &str, problem: Option<&str>) {
+        let finished = clock::round_trip();
+        self.log.end();
         let telemetry = json!({
-            "stepId": record.id,
-            "type": record.kind,
             "action": record.action,
-            "displayName": name,
-            "stage": "Main",
-            "result": if word.is_empty() { "succeeded" } else { "failed" },
-            "startTime": record.started,
-            "finishTime": clock::round_trip(),
+            "type": record.kind,
+            "stage": record.stage,
+            "stepId": record.id,
+            "result": result.to_lowercase(),
             "errorMessages": problem.into_iter().collect::<Vec<_>>(),
+            "startTime": record.started,
+            "finishTime": finished,
         });
         let pretty = serde_json::to_string_pretty(&telemetry).expect("a JSON value is plain data");
         self.info("ExecutionContext", &format!("Publish step telemetry for current step {pretty}."));
-        self.info("StepsRunner", &format!("Step result: {word}"));
+    }
+
+    fn turn_ends(&self) {
         let state = match self.stop {
             None if !self.failed => "",
             Some(Stop::Server) => "Canceled",
@@ -158,6 +190,10 @@ impl WorkerRun {
         };
         self.info("StepsRunner", &format!("Current state: job state = '{state}'"));
     }
+}
+
+fn condition(step: &JobStep) -> &'static str {
+    if step.always { "always()" } else { "success()" }
 }
 
 fn display_name(step: &JobStep) -> String {

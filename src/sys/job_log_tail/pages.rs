@@ -7,11 +7,15 @@
 //!
 //! Jobs may put files of their own there. Such a file can take the place of its own job's log, not of a later one's.
 
+use super::page_watch::{self, PageWatch};
 use super::{Batch, PAGES};
 use crate::domain::cache::JobLog;
+use crate::domain::steps::pages::Pages;
 use crate::sys::door::Dir;
+use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Read at once: the fewer calls, the less they cost. Of it only what is filled takes memory, and only while a job is followed.
@@ -46,6 +50,7 @@ struct Job {
 pub(super) struct LogPages {
     runner: Dir,
     batches: mpsc::Sender<Batch>,
+    seen: Arc<PageWatch>,
     job: Option<Job>,
     buffer: Vec<u8>,
     /// First pages that may be a job's, by their stem; at most two. One that was gone before it could be opened is a step's.
@@ -53,8 +58,29 @@ pub(super) struct LogPages {
 }
 
 impl LogPages {
-    pub(super) fn new(runner: Dir, batches: mpsc::Sender<Batch>) -> LogPages {
-        LogPages { runner, batches, job: None, buffer: Vec::new(), candidates: Vec::new() }
+    pub(super) fn new(runner: Dir, batches: mpsc::Sender<Batch>, seen: Arc<PageWatch>) -> LogPages {
+        LogPages { runner, batches, seen, job: None, buffer: Vec::new(), candidates: Vec::new() }
+    }
+
+    /// When pages were made and closed, as near as it can be told.
+    pub(super) fn note(&self, events: &[InotifyEvent], here: Option<WatchDescriptor>) {
+        let now = page_watch::now();
+        for event in events {
+            let is = |flag| event.mask.contains(flag);
+            if is(AddWatchFlags::IN_Q_OVERFLOW) {
+                self.seen.note(Pages::miss);
+            }
+            let (made, closed) = (is(AddWatchFlags::IN_CREATE), is(AddWatchFlags::IN_CLOSE_WRITE));
+            if !(made || closed) || here != Some(event.wd) {
+                continue;
+            }
+            let Some((stem, number)) = event.name.as_ref().and_then(|name| parts(name.to_str()?)) else {
+                continue;
+            };
+            self.seen.note(|pages| {
+                if made { pages.made(stem, number, now) } else { pages.closed(stem, number, now) }
+            });
+        }
     }
 
     pub(super) fn runner(&self) -> &Dir {
@@ -160,6 +186,10 @@ impl LogPages {
     /// What is in the directory has just been made.
     pub(super) fn look(&mut self) -> io::Result<()> {
         let names: Vec<String> = self.runner.names(PAGES).into_iter().flatten().take(LOOKED_AT).collect();
+        let now = page_watch::now();
+        for (stem, number) in names.iter().filter_map(|name| parts(name)) {
+            self.seen.note(|pages| pages.made(stem, number, now));
+        }
         names.iter().try_for_each(|name| self.created(name))
     }
 
