@@ -886,13 +886,18 @@ fn a_lingering_supervisor_is_alive_and_shows_the_last_row() {
 
 /// A lifecycle that does nothing by itself.
 fn patient() -> runner_init::domain::lifecycle::Settings {
-    use runner_init::domain::ladder::Ladder;
+    use runner_init::domain::budget::Budget;
     use runner_init::domain::lifecycle::Settings;
 
     Settings {
-        drain: PATIENCE,
-        ladder: Ladder::within(PATIENCE, PATIENCE),
-        update: PATIENCE,
+        budget: Budget {
+            drain: PATIENCE,
+            stopping: PATIENCE,
+            deregistration: PATIENCE,
+            wrap_up: PATIENCE,
+            sweep: PATIENCE,
+            removal_ends: PATIENCE,
+        },
         max_restarts: None,
         prepares: false,
         registers: false,
@@ -901,8 +906,7 @@ fn patient() -> runner_init::domain::lifecycle::Settings {
         idle: None,
         check_every: None,
         look_every: None,
-        removal: None,
-        removal_ends: PATIENCE,
+        removes: false,
         seed: 1,
     }
 }

@@ -98,6 +98,11 @@ impl Budget {
         Ladder::within(self.stopping, self.deregistration)
     }
 
+    /// For a self-update under way when a stop is asked for.
+    pub fn update(&self) -> Duration {
+        self.drain + self.stopping
+    }
+
     /// All phases together.
     pub fn total(&self) -> Duration {
         [self.stopping, self.deregistration, self.wrap_up, self.sweep]

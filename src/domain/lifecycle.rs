@@ -238,12 +238,12 @@ impl Lifecycle {
             self.asked_at.get_or_insert(now.up);
         }
         match (self.phase, kind) {
-            (Phase::Running, StopRequest::Graceful) => self.drain(Some(self.settings.drain), now),
+            (Phase::Running, StopRequest::Graceful) => self.drain(Some(self.settings.budget.drain), now),
             (Phase::Running, StopRequest::DrainUnlimited) => self.drain(None, now),
             (Phase::Running, StopRequest::Immediate) => self.interrupt(now),
             // After USR1 the first TERM still only asks: from now on the drain has an end.
             (Phase::Draining { until: None, .. }, StopRequest::Graceful) => {
-                self.drain(Some(self.settings.drain), now)
+                self.drain(Some(self.settings.budget.drain), now)
             }
             (Phase::Draining { .. }, StopRequest::Graceful | StopRequest::Immediate) => self.interrupt(now),
             (Phase::Stopping(climb), StopRequest::Graceful | StopRequest::Immediate) => {
@@ -274,7 +274,7 @@ impl Lifecycle {
             }
             // The updater swaps directories: let it end if it does so in time, unless told twice.
             (Phase::Updating { until, reason }, StopRequest::Graceful) if !again => {
-                let until = until.min(now.up + self.settings.update);
+                let until = until.min(now.up + self.settings.budget.update());
                 self.phase = Phase::Updating { until, reason };
                 Vec::new()
             }

@@ -63,3 +63,56 @@ impl Aftermath {
         notice.into_iter().map(Effect::Notice).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::engine::EngineNews;
+    use crate::domain::notice::Notice;
+    use crate::domain::odd_file::Oddity;
+    use tokio::sync::mpsc;
+
+    fn notices(effects: Vec<Effect>) -> Vec<Notice> {
+        let notice = |effect| match effect {
+            Effect::Notice(notice) => notice,
+            other => panic!("{other:?}"),
+        };
+        effects.into_iter().map(notice).collect()
+    }
+
+    #[tokio::test]
+    async fn what_a_job_leaves_is_dealt_with_once_it_has_ended_and_told_by_whoever_found_it() {
+        let (put, found) = mpsc::channel(1);
+        let mut aftermath = Aftermath {
+            sweeper: Sweeper::of_nothing(),
+            engine: EngineWatch::of_none(0),
+            odd_files: OddFiles::new(found),
+        };
+        aftermath.job_began(DateTime::UNIX_EPOCH);
+        assert!(aftermath.sweeper.is_idle(), "a job runs");
+        aftermath.job_ended();
+        assert!(!aftermath.sweeper.is_idle());
+        let event = aftermath.next().await;
+        assert!(matches!(event, AftermathEvent::Swept(_)));
+        assert_eq!(notices(aftermath.handle(event)), [], "it had left nothing");
+        assert!(aftermath.sweeper.is_idle());
+
+        let odd = || OddFile { path: ".runner".to_owned(), oddity: Oddity::Link };
+        for (is_new_job, told) in [(false, true), (false, false), (true, true)] {
+            if is_new_job {
+                aftermath.job_began(DateTime::UNIX_EPOCH);
+            }
+            put.try_send(odd()).expect("there is room");
+            let event = aftermath.next().await;
+            let want: Vec<Notice> = told.then(|| Notice::OddFile(odd())).into_iter().collect();
+            assert_eq!(notices(aftermath.handle(event)), want, "once a job");
+        }
+
+        let news = || EngineNews::Unusable { says: "gone".to_owned() };
+        assert_eq!(
+            notices(aftermath.handle(AftermathEvent::Engine(Word::News(news())))),
+            [Notice::Engine(news())]
+        );
+        assert_eq!(notices(aftermath.handle(AftermathEvent::Engine(Word::Done))), []);
+    }
+}

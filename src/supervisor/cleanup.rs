@@ -111,10 +111,9 @@ impl Sweeper {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sweeper() -> Sweeper {
+impl Sweeper {
+    /// With nothing to sweep.
+    pub(super) fn of_nothing() -> Sweeper {
         let dir = Dir::open(Path::new("/")).expect("there is a root");
         let plan = CleanupPlan {
             runner: dir,
@@ -128,10 +127,15 @@ mod tests {
         };
         Sweeper { plan, sweep: None, under_way: None, again: false, retry: None }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[tokio::test]
     async fn a_job_that_ends_during_a_sweep_is_swept_after_and_what_was_left_is_tried_again() {
-        let mut sweeper = sweeper();
+        let mut sweeper = Sweeper::of_nothing();
         sweeper.begin();
         sweeper.job_began();
         sweeper.begin();

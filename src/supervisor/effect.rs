@@ -91,3 +91,25 @@ impl From<Notice> for Effect {
         Effect::Notice(notice)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_spawn_goes_into_the_lifecycle_and_a_notice_is_told() {
+        let into_the_lifecycle = |effect| match effect {
+            Effect::Input(input) => input,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(into_the_lifecycle(Effect::started(7)), Input::Started { pid: 7 });
+        let refused = || "no such file".to_owned();
+        assert_eq!(
+            into_the_lifecycle(Effect::not_started(refused())),
+            Input::NotStarted { error: refused() }
+        );
+        assert_eq!(into_the_lifecycle(Input::Deadline.into()), Input::Deadline);
+        let told = Effect::from(Notice::Ignored { signal: "SIGHUP" });
+        assert!(matches!(told, Effect::Notice(Notice::Ignored { signal: "SIGHUP" })));
+    }
+}

@@ -138,20 +138,28 @@ pub(super) fn out_of_time() -> Notice {
 }
 
 #[cfg(test)]
+impl EngineWatch {
+    /// With no engine, and so many ends of jobs that are not dealt with.
+    pub(super) fn of_none(open: usize) -> EngineWatch {
+        EngineWatch {
+            plan: None,
+            sweep: None,
+            words: mpsc::unbounded_channel(),
+            open,
+            told: None,
+            budget: Duration::ZERO,
+            asked_at: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_wrong_with_the_engine_is_told_once_and_each_end_is_dealt_with_once() {
-        let mut watch = EngineWatch {
-            plan: None,
-            sweep: None,
-            words: mpsc::unbounded_channel(),
-            open: 1,
-            told: None,
-            budget: Duration::ZERO,
-            asked_at: None,
-        };
+        let mut watch = EngineWatch::of_none(1);
         let unusable = |says: &str| EngineNews::Unusable { says: says.to_owned() };
         for (says, told) in [("gone", true), ("gone", false), ("back", true), ("gone", true)] {
             let notice = watch.handle(Word::News(unusable(says)));

@@ -1,11 +1,10 @@
 //! Shutdown. The end, step by step: the last rows, the last scrape, the last lines; each has its limit.
 
 use super::closing::JobEnding;
-use super::http_handle::HttpHandle;
 use super::{Supervisor, engine, job_events};
 use crate::domain::notice::Notice;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// How long a runner that leaves by itself waits for GitHub's record.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -43,10 +42,8 @@ pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
     last_push(supervisor, limit).await;
     if !was_asked(supervisor) {
         let until = Instant::now() + supervisor.limits.linger;
-        tokio::select! {
-            () = supervisor.http.linger(until) => {}
-            _ = supervisor.signals.next() => {}
-        }
+        let wait = Wait::begin(supervisor, None);
+        let _ = wait.on(supervisor.signals.next(), supervisor.http.linger(until)).await;
     }
     if !supervisor.life.was_asked() {
         limit = Instant::now() + supervisor.limits.wrap_up;
@@ -62,6 +59,39 @@ fn was_asked(supervisor: &Supervisor) -> bool {
     supervisor.life.was_asked() || supervisor.signals.is_stop_heard()
 }
 
+/// A wait of the end has brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    OutOfTime,
+    Asked,
+}
+
+/// How long the end waits for something: until then, and, if nobody had asked us to go when it began, until the first signal.
+#[derive(Clone, Copy)]
+struct Wait {
+    until: Option<Instant>,
+    was_asked: bool,
+}
+
+impl Wait {
+    /// It begins; `None` is for what has a limit of its own.
+    fn begin(supervisor: &Supervisor, until: Option<Instant>) -> Wait {
+        Wait { until, was_asked: was_asked(supervisor) }
+    }
+
+    async fn on<T, S>(
+        self,
+        signal: impl Future<Output = S>,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Over> {
+        tokio::select! {
+            found = what => Ok(found),
+            () = sleep_until(self.until.unwrap_or_else(Instant::now)), if self.until.is_some() => Err(Over::OutOfTime),
+            _ = signal, if !self.was_asked => Err(Over::Asked),
+        }
+    }
+}
+
 /// Before the last rows are written: what waits for a word, and, if nobody waits for us, for GitHub's.
 async fn last_words(supervisor: &mut Supervisor, limit: Instant) {
     while !supervisor.jobs.closing.is_empty() {
@@ -69,16 +99,11 @@ async fn last_words(supervisor: &mut Supervisor, limit: Instant) {
         let effects = supervisor.jobs.closed(found.unwrap_or_else(|_| JobEnding::default()));
         supervisor.apply(effects).await;
     }
-    let limit = Instant::now() + ANSWER;
+    let wait = Wait::begin(supervisor, Some(Instant::now() + ANSWER));
     while supervisor.github.is_asked_for_conclusions() && !was_asked(supervisor) {
-        tokio::select! {
-            reply = supervisor.github.next() => {
-                let effects = supervisor.github.handle(reply);
-                supervisor.apply(effects).await;
-            }
-            () = tokio::time::sleep_until(limit) => return,
-            _ = supervisor.signals.next() => return,
-        }
+        let Ok(reply) = wait.on(supervisor.signals.next(), supervisor.github.next()).await else { return };
+        let effects = supervisor.github.handle(reply);
+        supervisor.apply(effects).await;
     }
 }
 
@@ -100,68 +125,85 @@ async fn last_rows(supervisor: &mut Supervisor, limit: Instant) {
     }
 }
 
-/// The last rows are taken elsewhere, or the time is over: `limit`, or later if the grace has room. A wait that nobody has asked to end
-/// ends with the first signal.
+/// The last rows are taken elsewhere, or the time is over: `limit`, or later if the grace has room.
 async fn last_job_events(supervisor: &mut Supervisor, limit: Instant) {
     let was_asked = was_asked(supervisor);
-    let Some(wait) = supervisor.jobs.events.begin_last(was_asked) else { return };
-    let until = limit.max(supervisor.aftermath.engine.at_most(wait));
+    let Some(most) = supervisor.jobs.events.begin_last(was_asked) else { return };
+    let wait = Wait::begin(supervisor, Some(limit.max(supervisor.aftermath.engine.at_most(most))));
     loop {
-        tokio::select! {
-            notice = supervisor.jobs.events.last() => match notice {
-                Some(notice) => supervisor.apply([notice]).await,
-                None => return,
-            },
-            () = tokio::time::sleep_until(until) => return supervisor.apply([job_events::out_of_time()]).await,
-            _ = supervisor.signals.next(), if !was_asked => return,
-            // Still alive: nobody may take the wait for a hang.
-            pulse = supervisor.http.next() => HttpHandle::handle(pulse),
+        // Still alive: nobody may take the wait for a hang.
+        let last = supervisor.http.alive_while(supervisor.jobs.events.last());
+        match wait.on(supervisor.signals.next(), last).await {
+            Ok(Some(notice)) => supervisor.apply([notice]).await,
+            Ok(None) | Err(Over::Asked) => return,
+            Err(Over::OutOfTime) => return supervisor.apply([job_events::out_of_time()]).await,
         }
     }
 }
 
-/// What the last job left on the engine is gone, or the time is over. A stop that was not asked for ends with the first signal.
+/// What the last job left on the engine is gone, or the time is over.
 async fn last_on_the_engine(supervisor: &mut Supervisor, limit: Instant) {
     let Some(until) = supervisor.aftermath.engine.begin_last(limit) else { return };
-    let was_asked = was_asked(supervisor);
+    let wait = Wait::begin(supervisor, Some(until));
     while !supervisor.aftermath.engine.is_idle() {
-        tokio::select! {
-            word = supervisor.aftermath.engine.next() => {
+        match wait.on(supervisor.signals.next(), supervisor.aftermath.engine.next()).await {
+            Ok(word) => {
                 let notice = supervisor.aftermath.engine.handle(word);
                 supervisor.apply(notice).await;
             }
-            () = tokio::time::sleep_until(until) => return supervisor.apply([engine::out_of_time()]).await,
-            _ = supervisor.signals.next(), if !was_asked => return,
+            Err(Over::Asked) => return,
+            Err(Over::OutOfTime) => return supervisor.apply([engine::out_of_time()]).await,
         }
     }
 }
 
-/// The metrics as they are at the end, and the traces that were not sent yet, are told where they are pushed, or the time is over: a share of the grace, and never long.
-/// A stop that was not asked for ends with the first signal.
+/// The metrics as they are at the end, and the traces that were not sent yet, are told where they are pushed, or the time is over: a
+/// share of the grace, and never long.
 async fn last_push(supervisor: &mut Supervisor, limit: Instant) {
     let until = limit.max(supervisor.aftermath.engine.last());
-    let was_asked = was_asked(supervisor);
+    // Which both keep to by themselves.
+    let wait = Wait::begin(supervisor, None);
     let Supervisor { push, jobs, telemetry, clock, signals, .. } = &mut *supervisor;
-    let both = async {
-        let ((), notices) = tokio::join!(push.last(telemetry, *clock, until), jobs.traces.last(until));
-        notices
-    };
-    let notices = tokio::select! {
-        notices = both => notices,
-        _ = signals.next(), if !was_asked => Vec::new(),
-    };
+    let both = async { tokio::join!(push.last(telemetry, *clock, until), jobs.traces.last(until)) };
+    let notices = wait.on(signals.next(), both).await.map_or_else(|_| Vec::new(), |((), notices)| notices);
     supervisor.apply(notices).await;
 }
 
-/// What the last job left is gone, and counted; it has limits of its own. The first signal ends the wait.
+/// What the last job left is gone, and counted; it has limits of its own.
 async fn last_cleanup(supervisor: &mut Supervisor) {
+    let wait = Wait::begin(supervisor, None);
     while !supervisor.aftermath.sweeper.is_idle() {
-        tokio::select! {
-            outcome = supervisor.aftermath.sweeper.next() => {
-                let notice = supervisor.aftermath.sweeper.handle(outcome);
-                supervisor.apply(notice).await;
-            }
-            _ = supervisor.signals.next() => return,
+        let outcome = wait.on(supervisor.signals.next(), supervisor.aftermath.sweeper.next()).await;
+        let Ok(outcome) = outcome else { return };
+        let notice = supervisor.aftermath.sweeper.handle(outcome);
+        supervisor.apply(notice).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{pending, ready};
+
+    #[tokio::test]
+    async fn a_wait_ends_with_its_time_or_with_the_first_signal_unless_we_are_asked_to_go_already() {
+        let now = Instant::now();
+        for (was_asked, until, is_there, signalled, ends) in [
+            (false, None, true, false, Ok(())),
+            (false, Some(now), false, false, Err(Over::OutOfTime)),
+            (false, None, false, true, Err(Over::Asked)),
+            (true, None, true, true, Ok(())),
+            (true, Some(now), false, true, Err(Over::OutOfTime)),
+        ] {
+            let wait = Wait { until, was_asked };
+            let signal = async {
+                if !signalled {
+                    pending().await
+                }
+            };
+            let what = async { if is_there { ready(()).await } else { pending().await } };
+            let row = (was_asked, until.is_some(), is_there, signalled);
+            assert_eq!(wait.on(signal, what).await, ends, "{row:?}");
         }
     }
 }

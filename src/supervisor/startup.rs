@@ -197,11 +197,8 @@ fn identity(config: &Config, started_at: DateTime<Utc>) -> Identity {
 fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: bool, now: Now) -> Settings {
     let can_ask = registers && config.credential.as_ref().is_some_and(Credential::can_ask);
     let check_every = config.registration.status_check;
-    let budget = &config.lifecycle.budget;
     Settings {
-        drain: budget.drain,
-        ladder: budget.ladder(),
-        update: budget.drain + budget.stopping,
+        budget: config.lifecycle.budget,
         max_restarts: config.lifecycle.max_restarts,
         prepares: preparation.is_needed(),
         registers,
@@ -210,8 +207,7 @@ fn lifecycle_settings(config: &Config, preparation: &Preparation, registers: boo
         idle: config.lifecycle.idle_timeout,
         check_every: check_every.filter(|_| can_ask),
         look_every: can_ask.then(|| check_every.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)),
-        removal: (registers && !config.registration.keep).then_some(budget.deregistration),
-        removal_ends: budget.removal_ends,
+        removes: registers && !config.registration.keep,
         // Only spreads the back-off of a fleet.
         seed: u64::from(now.utc.timestamp_subsec_nanos()) << 32 | u64::from(std::process::id()),
     }

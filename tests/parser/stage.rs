@@ -1,9 +1,9 @@
 //! A supervisor's mind behind two pipes: bytes, time and evidence go in, what it does is written down.
 
 use chrono::{DateTime, Utc};
+use runner_init::domain::budget::Budget;
 use runner_init::domain::event::{Exit, Now, Stream, WorkerState};
 use runner_init::domain::failure::cause;
-use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::notice::Notice;
@@ -31,9 +31,14 @@ impl Stage {
     /// A listener that has just been launched.
     pub(crate) fn new(split: usize) -> Stage {
         let settings = Settings {
-            drain: Duration::from_secs(100),
-            ladder: Ladder::within(Duration::from_millis(34_500), Duration::ZERO),
-            update: Duration::from_secs(35),
+            budget: Budget {
+                drain: Duration::from_secs(100),
+                stopping: Duration::from_millis(34_500),
+                deregistration: Duration::ZERO,
+                wrap_up: Duration::from_secs(1),
+                sweep: Duration::from_secs(2),
+                removal_ends: Duration::from_secs(135),
+            },
             max_restarts: None,
             prepares: false,
             registers: false,
@@ -42,8 +47,7 @@ impl Stage {
             idle: None,
             check_every: None,
             look_every: None,
-            removal: None,
-            removal_ends: Duration::from_secs(135),
+            removes: false,
             seed: 1,
         };
         let now = Now { up: Duration::ZERO, utc: BEGIN };

@@ -2,10 +2,10 @@
 //! and did comes out. Nothing waits; an outage of twelve minutes takes a millisecond.
 
 use chrono::{DateTime, Utc};
+use runner_init::domain::budget::Budget;
 use runner_init::domain::event::{Exit, Now, RunnerEvent, StopRequest, Stream, WorkerState};
 use runner_init::domain::failure::cause;
 use runner_init::domain::job::crew::{Crew, Id, Log, Look, Process};
-use runner_init::domain::ladder::Ladder;
 use runner_init::domain::last_word::{LastWord, settle};
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
@@ -133,9 +133,14 @@ struct Stage {
 
 fn settings() -> Settings {
     Settings {
-        drain: Duration::ZERO,
-        ladder: Ladder::within(Duration::from_secs(60), Duration::ZERO),
-        update: Duration::from_secs(60),
+        budget: Budget {
+            drain: Duration::ZERO,
+            stopping: Duration::from_secs(60),
+            deregistration: Duration::ZERO,
+            wrap_up: Duration::from_secs(1),
+            sweep: Duration::from_secs(2),
+            removal_ends: Duration::from_secs(60),
+        },
         one_job: false,
         idle: None,
         max_restarts: None,
@@ -144,8 +149,7 @@ fn settings() -> Settings {
         reregisters: false,
         check_every: None,
         look_every: None,
-        removal: None,
-        removal_ends: Duration::from_secs(60),
+        removes: false,
         seed: 1,
     }
 }

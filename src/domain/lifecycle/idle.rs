@@ -46,7 +46,7 @@ impl Lifecycle {
 
     /// The wait is over, or the removal that followed it.
     pub(super) fn waited_in_vain(&mut self, now: Now) -> Vec<Action> {
-        let removes = self.settings.removal.is_some() && self.registration.may_be_at_github();
+        let removes = self.settings.removes && self.registration.may_be_at_github();
         if matches!(self.idle, Idle::Removing(_)) {
             return self.leave_unwanted(now);
         }

@@ -23,7 +23,7 @@ impl Lifecycle {
     /// SIGINT, once, to the listener and its group: it cancels its job and leaves. Never TERM after it, that orphans the worker.
     pub(super) fn interrupt(&mut self, now: Now) -> Vec<Action> {
         let cancels_job = self.jobs.taken().is_some();
-        let climb = Climb::begin(self.settings.ladder, cancels_job, now.up);
+        let climb = Climb::begin(self.settings.budget.ladder(), cancels_job, now.up);
         let at_most = climb.end().saturating_sub(now.up);
         self.phase = Phase::Stopping(climb);
         self.reason = "stopping the listener".into();
@@ -155,11 +155,10 @@ impl Lifecycle {
     /// Removes what was registered, then leaves.
     pub(super) fn depart(&mut self, reason: StopReason, code: i32, now: Now) -> Vec<Action> {
         let gone = reason == StopReason::RemovedByServer;
-        let Some(share) = self.settings.removal.filter(|_| !gone && self.registration.may_be_at_github())
-        else {
+        if !self.settings.removes || gone || !self.registration.may_be_at_github() {
             return self.leave(reason, code);
-        };
-        let limit = self.removal_limit(share, now);
+        }
+        let limit = self.removal_limit(now);
         if limit.is_zero() {
             return self.removal_cut_short(reason, code);
         }
@@ -169,9 +168,10 @@ impl Lifecycle {
     }
 
     /// Whatever the steps before it have left of the grace; without an orchestrator waiting there is time for all of it.
-    fn removal_limit(&self, share: Duration, now: Now) -> Duration {
+    fn removal_limit(&self, now: Now) -> Duration {
+        let share = self.settings.budget.deregistration;
         let Some(asked) = self.asked_at.filter(|_| self.was_asked()) else { return share.max(UNHURRIED) };
-        let left = (asked + self.settings.removal_ends).saturating_sub(now.up);
+        let left = (asked + self.settings.budget.removal_ends).saturating_sub(now.up);
         left.min(if self.hurried { share } else { share.max(PATIENCE) })
     }
 

@@ -1,8 +1,9 @@
 //! Inputs and actions of the state machine. What goes into the table and what comes out of it: data only.
 
+use crate::domain::budget::Budget;
 use crate::domain::event::{Exit, StopRequest, WorkerState};
 use crate::domain::failure::Cause;
-use crate::domain::ladder::{Ladder, Rung};
+use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
 use crate::domain::parse::ParsedLine;
 use crate::domain::polls::TraceWord;
@@ -14,12 +15,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the configuration")]
 pub struct Settings {
-    /// How long an open job may go on after a stop was asked; zero: not at all.
-    pub drain: Duration,
-    /// What the listener's SIGINT is followed by, and when.
-    pub ladder: Ladder,
-    /// For a self-update under way when a stop is asked for.
-    pub update: Duration,
+    /// How long each phase of a stop may take.
+    pub budget: Budget,
     /// Most launches in a row without a session; `None` is unlimited.
     pub max_restarts: Option<u32>,
     /// Something must be prepared before the first launch.
@@ -36,10 +33,8 @@ pub struct Settings {
     pub check_every: Option<Duration>,
     /// How often GitHub is asked whether the listener is back while it has lost its connection; `None`: it cannot be asked.
     pub look_every: Option<Duration>,
-    /// How long the removal of the registration may take at a stop; `None`: it stays.
-    pub removal: Option<Duration>,
-    /// It may take longer if there is time, until so long after the ask.
-    pub removal_ends: Duration,
+    /// What was registered is removed at a stop; otherwise it stays.
+    pub removes: bool,
     /// Seeds the back-off's jitter.
     pub seed: u64,
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::budget::Budget;
 use crate::domain::event::{Exit, RunnerEvent, Stream, TaskResult, WorkerState};
 use crate::domain::failure::Cause;
-use crate::domain::ladder::{Ladder, Rung};
+use crate::domain::ladder::Rung;
 use crate::domain::parse::ParsedLine;
 use crate::domain::parse::parse;
 use crate::domain::record::{JobStatus, RowStatus};
@@ -19,11 +19,20 @@ fn now(seconds: u64) -> Now {
     Now { up: Duration::from_secs(seconds), utc }
 }
 
+fn budget() -> Budget {
+    Budget {
+        drain: Duration::from_secs(100),
+        stopping: Duration::from_millis(34_500),
+        deregistration: Duration::ZERO,
+        wrap_up: Duration::from_secs(1),
+        sweep: Duration::from_secs(2),
+        removal_ends: Duration::from_secs(138),
+    }
+}
+
 fn settings() -> Settings {
     Settings {
-        drain: Duration::from_secs(100),
-        ladder: Ladder::within(Duration::from_millis(34_500), Duration::ZERO),
-        update: Duration::from_secs(35),
+        budget: budget(),
         max_restarts: Some(10),
         prepares: false,
         registers: false,
@@ -32,8 +41,7 @@ fn settings() -> Settings {
         idle: None,
         check_every: None,
         look_every: None,
-        removal: None,
-        removal_ends: Duration::from_secs(138),
+        removes: false,
         seed: 1,
     }
 }
@@ -168,15 +176,7 @@ fn the_drain_ends_by_its_deadline_or_by_a_second_ask() {
 /// Busy, with this grace; something is registered.
 fn busy_with(grace: u64) -> Stage {
     let budget = Budget::from_grace(Duration::from_secs(grace), true, None).expect("no drain was asked for");
-    let settings = Settings {
-        drain: budget.drain,
-        ladder: budget.ladder(),
-        update: budget.drain + budget.stopping,
-        registers: true,
-        removal: Some(budget.deregistration),
-        removal_ends: budget.removal_ends,
-        ..settings()
-    };
+    let settings = Settings { budget, registers: true, removes: true, ..settings() };
     let mut life = Lifecycle::new(settings, now(0));
     life.handle(Input::Deadline, now(0));
     life.handle(Input::Registered(Registered::New), now(0));
@@ -371,7 +371,10 @@ fn who_asks_twice_is_told_what_that_means() {
 
 #[test]
 fn without_time_for_a_drain_the_job_is_cancelled_properly() {
-    let mut life = Lifecycle::new(Settings { drain: Duration::ZERO, ..settings() }, now(0));
+    let mut life = Lifecycle::new(
+        Settings { budget: Budget { drain: Duration::ZERO, ..budget() }, ..settings() },
+        now(0),
+    );
     life.handle(Input::Deadline, now(0));
     life.handle(Input::Started { pid: 7 }, now(0));
     let mut stage = Stage(life).with(started("build"), 5);
@@ -559,13 +562,9 @@ fn a_second_start_and_a_new_session_close_what_nobody_closed() {
 }
 
 fn registering() -> Stage {
-    let settings = Settings {
-        registers: true,
-        reregisters: true,
-        removal: Some(Duration::from_secs(3)),
-        removal_ends: Duration::from_secs(5),
-        ..settings()
-    };
+    let seconds = Duration::from_secs;
+    let budget = Budget { deregistration: seconds(3), removal_ends: seconds(5), ..budget() };
+    let settings = Settings { budget, registers: true, reregisters: true, removes: true, ..settings() };
     let mut life = Lifecycle::new(settings, now(0));
     assert_eq!(life.handle(Input::Deadline, now(0))[0], Action::Register { anew: false });
     Stage(life)

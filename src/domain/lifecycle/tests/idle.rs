@@ -9,7 +9,8 @@ fn waiting(registers: bool) -> Stage {
         one_job: true,
         idle: Some(Duration::from_secs(100)),
         registers,
-        removal: registers.then_some(Duration::from_secs(10)),
+        budget: Budget { deregistration: Duration::from_secs(10), ..budget() },
+        removes: registers,
         ..settings()
     };
     let mut life = Lifecycle::new(settings, now(0));
