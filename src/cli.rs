@@ -126,6 +126,10 @@ pub fn main(argv: &[OsString]) -> i32 {
     hardening::apply();
     // Re-executed by PID 1 as /proc/self/exe it would be called `exe`.
     let _ = nix::sys::prctl::set_name(c"runner-init");
+    // As an image calls it: there is nothing to parse, and PID 1 keeps what it once had of memory.
+    if argv.len() < 2 {
+        return if init::is_pid_1() { supervise_as_pid_1() } else { run() };
+    }
     let cli = match Cli::try_parse_from(separated(argv)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -142,10 +146,7 @@ pub fn main(argv: &[OsString]) -> i32 {
     let wants_command = argv.iter().any(|word| word == "--");
     match cli.call {
         None if wants_command || !cli.command.is_empty() => return init::run(&cli.command, &cli.init.into()),
-        None | Some(Call::Run | Call::Demo(_)) if init::is_pid_1() => {
-            let sweep_grace = Config::sweep_grace(&Environment);
-            return init::run_self(&init::InitOptions { sweep_grace, ..init::InitOptions::default() });
-        }
+        None | Some(Call::Run | Call::Demo(_)) if init::is_pid_1() => return supervise_as_pid_1(),
         _ => init::release_signals(),
     }
     match cli.call {
@@ -171,6 +172,11 @@ pub fn main(argv: &[OsString]) -> i32 {
             0
         }
     }
+}
+
+fn supervise_as_pid_1() -> i32 {
+    let sweep_grace = Config::sweep_grace(&Environment);
+    init::run_self(&init::InitOptions { sweep_grace, ..init::InitOptions::default() })
 }
 
 /// What was asked for; the exit code.

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod api;
 pub mod client;
 mod eviction;
+pub mod freshness;
 pub mod middleware;
 pub mod page;
 mod read_timeout;
@@ -21,6 +22,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::{DateTime, Utc};
+use freshness::Freshness;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct View {
     pub site: Arc<page::Site>,
     /// Scrapes so far, and the news of each.
     pub scrapes: Arc<Scrapes>,
+    /// How old what is sampled may be.
+    pub freshness: Arc<Freshness>,
 }
 
 /// Counts scrapes, for whoever lingers for one.
@@ -108,6 +112,7 @@ const VARY: (header::HeaderName, &str) = (header::VARY, "accept, accept-encoding
 
 /// The page as it was drawn, without a copy. Who asks for gzip in more than the one word is served by the layer.
 async fn metrics(State(view): State<View>, request: HeaderMap) -> Response {
+    view.freshness.wait().await;
     view.scrapes.note();
     let reader = accept::reader(&request);
     if accept::asks_for_open_metrics(&request) {

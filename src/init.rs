@@ -23,6 +23,7 @@ mod terminal;
 
 use crate::child_setup::{self, ProcessGroup};
 use crate::exit_code::ExitCode;
+use crate::footprint;
 use crate::hardening;
 use child_setup::StartStep;
 use directory::Home;
@@ -155,6 +156,7 @@ impl Init<'_> {
         // It has its own copy, and who only forwards and reaps needs none.
         hardening::wipe_environment(|_| true);
         home.left();
+        footprint::shed();
         Ok(Init {
             child,
             role,

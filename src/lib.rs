@@ -16,6 +16,7 @@ mod demo;
 mod demo;
 pub mod domain;
 pub mod exit_code;
+mod footprint;
 pub mod github;
 mod hardening;
 mod hook;

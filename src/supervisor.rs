@@ -42,6 +42,7 @@ use crate::domain::event::StopRequest;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::record::{JobRecord, RowStatus};
+use crate::footprint;
 use crate::sys::hooks::Received;
 use crate::sys::signals::{OperatorSignal, Signals};
 use crate::telemetry::emit::Telemetry;
@@ -70,6 +71,7 @@ use workers::Workers;
 /// If it could not even begin; [`StartError::code`] is the exit code.
 pub(crate) async fn run(setup: Setup) -> Result<i32, StartError> {
     let Some(mut supervisor) = startup::begin(setup).await? else { return Ok(startup::ASKED_TO_GO) };
+    footprint::shed();
     let code = supervisor.run_loop().await;
     shutdown::wrap_up(&mut supervisor).await;
     Ok(code)
@@ -201,7 +203,10 @@ impl Supervisor {
                 return vec![started.map_or_else(Effect::not_started, Effect::started)];
             }
             Effect::Notice(notice) => self.telemetry.emit(self.jobs.heed(&notice)),
-            Effect::Sample(sample) => self.telemetry.sample(*sample),
+            Effect::Sample(sample) => {
+                self.telemetry.sample(*sample);
+                self.sampler.shown();
+            }
             Effect::Jit(jit) => self.listener.give(&jit),
             Effect::Close { began, failed } => return self.close(began, failed),
             Effect::Sweep => self.aftermath.job_closed(self.life.subject().is_some()),

@@ -918,6 +918,7 @@ fn livez_is_503_when_the_loop_does_not_answer() {
     use runner_init::domain::identity::Identity;
     use runner_init::domain::lifecycle::Lifecycle;
     use runner_init::domain::totals::Bounds;
+    use runner_init::http::freshness::Freshness;
     use runner_init::http::{Scrapes, View, page, router};
     use runner_init::telemetry::exporter::Exporter;
     use std::sync::Arc;
@@ -942,6 +943,7 @@ fn livez_is_503_when_the_loop_does_not_answer() {
         clock: chrono::Utc::now,
         identity: Arc::new(identity),
         site: Arc::new(page::Site { bounds: vec![1.0], server_url: None }),
+        freshness: Arc::new(Freshness::new(Duration::ZERO).0),
         scrapes: Arc::new(Scrapes::default()),
     };
     let router = router(view, None, None);

@@ -20,6 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use ns::{Tree, program, wait_until};
 use runner_init::domain::status::{State, Status};
 use runner_init::domain::totals::Bounds;
+use runner_init::http::freshness::Freshness;
 use runner_init::http::page::PageInput;
 use runner_init::http::{Scrapes, View, router, server};
 use runner_init::telemetry::exporter::Exporter;
@@ -77,6 +78,7 @@ fn served(status: Status) -> Router {
         clock: scenes::now,
         identity: Arc::new(scenes::identity()),
         site: Arc::new(scenes::site()),
+        freshness: Arc::new(Freshness::new(Duration::ZERO).0),
         scrapes: Arc::new(Scrapes::default()),
     };
     router(view, None, None)

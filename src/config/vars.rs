@@ -212,7 +212,8 @@ vars! {
     METRICS_BIND: IpAddr = address, default("0.0.0.0");
     /// Bearer token that guards everything but /livez.
     METRICS_AUTH_TOKEN: Secret = token;
-    /// Time between two samples of the sampled metrics.
+    /// How old a sample of the sampled metrics may be: a scrape that finds it older takes a new one. While a job runs, and where
+    /// metrics are pushed, one is taken this often.
     METRICS_UPDATE_INTERVAL: Duration = |text| duration(text, 1..=HOUR), default("30s");
     /// How long to stay, once the runner has left by itself, for a last scrape.
     METRICS_LINGER_SECONDS: Duration = |text| duration(text, 0..=HOUR), default("0s");

@@ -71,7 +71,8 @@ pub(super) fn next_signal(patience: Option<Duration>) -> Option<c_int> {
             (signal, (info.si_code == libc::SI_USER).then(|| info.si_pid()))
         };
         let signal = c_int::try_from(signal).ok().filter(|signal| *signal > 0)?;
-        if sender != Some(std::process::id().cast_signed()) {
+        // A signal of the kernel's has no sender: nobody asks it who we are.
+        if sender.is_none_or(|sender| sender != std::process::id().cast_signed()) {
             return Some(signal);
         }
     }

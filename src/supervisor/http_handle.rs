@@ -6,6 +6,7 @@ use crate::config::{Config, Environment, Lookup as _, vars};
 use crate::domain::identity::Identity;
 use crate::domain::start_notice::StartNotice;
 use crate::domain::status::Status;
+use crate::http::freshness::Freshness;
 use crate::http::middleware::Names;
 use crate::http::{self, Scrapes, View, page, server};
 use crate::sys::run_dir;
@@ -36,6 +37,7 @@ impl HttpHandle {
         exporter: Exporter,
         shown: Arc<Status>,
         identity: Arc<Identity>,
+        freshness: Arc<Freshness>,
     ) -> HttpHandle {
         let (status, seen) = watch::channel(shown);
         let (pulse_in, pulse) = mpsc::channel(8);
@@ -52,6 +54,7 @@ impl HttpHandle {
                 server_url: config.target.is_some().then(|| config.host.url()),
             }),
             scrapes: Arc::clone(&scrapes),
+            freshness,
         };
         let mut servers = JoinSet::new();
         match tcp {

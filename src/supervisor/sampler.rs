@@ -7,6 +7,7 @@ use crate::domain::event::{Exit, Now, Stream};
 use crate::domain::failure::{self, Cause, OomWatch, Space};
 use crate::domain::job::usage::Meter;
 use crate::domain::notice::Notice;
+use crate::http::freshness::{Freshness, SampleReader};
 use crate::sys::cgroup::{Cgroup, JobPeak};
 use crate::sys::child::Output;
 use crate::sys::container::Container;
@@ -19,7 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 /// A file system that takes longer to answer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -37,18 +39,26 @@ pub(super) struct Sampler {
     peak: Option<JobPeak>,
     /// Of the job that runs or ran last.
     job_peak: Option<u64>,
-    due: Interval,
+    interval: Duration,
+    /// When the next sample is taken that no reader has asked for: while a job runs, whose peak may be known by samples alone, and
+    /// where metrics are pushed.
+    due: Option<Instant>,
+    pushes: bool,
+    freshness: Arc<Freshness>,
+    readers: mpsc::Receiver<SampleReader>,
+    /// They get what the look under way sees.
+    waiting: Vec<SampleReader>,
     look: Option<Answer<Option<Space>>>,
 }
 
 impl Sampler {
-    /// Samples as often as is configured, and the file system where the jobs work.
+    /// Samples when it is looked at, and the file system where the jobs work.
     ///
     /// # Errors
     /// If the operating system refuses a thread.
     pub(super) fn start(config: &Config, work_dir: PathBuf) -> io::Result<Sampler> {
-        let mut due = tokio::time::interval(config.metrics.update_interval);
-        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let interval = config.metrics.update_interval;
+        let (freshness, readers) = Freshness::new(interval);
         let (cgroup, container) = (Cgroup::find(Path::new("/")), Container::find(Path::new("/")));
         Ok(Sampler {
             used: if container.cgroup { cgroup.clone() } else { Cgroup::default() },
@@ -59,7 +69,12 @@ impl Sampler {
             ooms: OomWatch::default(),
             peak: None,
             job_peak: None,
-            due,
+            interval,
+            due: Some(Instant::now()),
+            pushes: config.otlp.is_some(),
+            freshness: Arc::new(freshness),
+            readers,
+            waiting: Vec::new(),
             look: None,
         })
     }
@@ -69,10 +84,15 @@ impl Sampler {
         Arc::clone(&self.space)
     }
 
+    /// How old a sample is, for whoever looks at it.
+    pub(super) fn freshness(&self) -> Arc<Freshness> {
+        Arc::clone(&self.freshness)
+    }
+
     /// A sample is due, and this is what the disk has left, if it says so in time. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Space> {
         if self.look.is_none() {
-            self.due.tick().await;
+            self.wanted().await;
             self.look = Some(self.free_space());
         }
         let space = match &mut self.look {
@@ -81,6 +101,27 @@ impl Sampler {
         };
         self.look = None;
         space
+    }
+
+    /// A sample is due, or somebody finds the last one too old. Cancel-safe.
+    async fn wanted(&mut self) {
+        tokio::select! {
+            () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {}
+            Some(reader) = self.readers.recv() => self.waiting.push(reader),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// The sample is shown: whoever waits for it may read.
+    pub(super) fn shown(&mut self) {
+        let is_wanted = self.pushes || self.peak.is_some();
+        self.due = is_wanted.then(|| Instant::now() + self.interval);
+        self.freshness.taken();
+        let waiting = self.waiting.drain(..).chain(std::iter::from_fn(|| self.readers.try_recv().ok()));
+        for reader in waiting {
+            // It may have stopped waiting.
+            let _ = reader.send(());
+        }
     }
 
     /// Takes the sample, the output's lines among it; and how many of those were let go since the last one.
@@ -101,6 +142,7 @@ impl Sampler {
     /// A job begins; what the container had used before.
     pub(super) fn job_began(&mut self, up: Duration) -> Meter {
         self.peak = Some(JobPeak::begin(self.used.peak_counter(), self.used.memory()));
+        self.due.get_or_insert_with(|| Instant::now() + self.interval);
         self.space.begin();
         self.meter(up)
     }
@@ -170,12 +212,47 @@ mod tests {
     use crate::sys::stdio::OutputWriter;
     use chrono::DateTime;
 
-    #[tokio::test]
-    async fn a_sample_says_what_the_disk_has_and_how_many_lines_were_heard() {
-        let set = MapLookup::new([("RUNNER_SKIP_REGISTRATION", "true")]);
+    fn sampler() -> (Sampler, tempfile::TempDir) {
+        let set = MapLookup::new([("RUNNER_SKIP_REGISTRATION", "true"), ("METRICS_UPDATE_INTERVAL", "1s")]);
         let config = Config::from_lookup(&set).expect("a configuration").config;
         let dir = tempfile::tempdir().expect("a directory");
-        let mut sampler = Sampler::start(&config, dir.path().into()).expect("a thread");
+        (Sampler::start(&config, dir.path().into()).expect("a thread"), dir)
+    }
+
+    #[tokio::test]
+    async fn after_the_first_one_a_sample_is_due_only_while_a_job_runs() {
+        let (mut sampler, _dir) = sampler();
+        assert!(sampler.due.is_some(), "the first one is for nobody");
+        sampler.shown();
+        assert_eq!(sampler.due, None);
+        sampler.job_began(Duration::ZERO);
+        let due = sampler.due.expect("its peak is to be seen");
+        sampler.shown();
+        assert!(sampler.due.is_some_and(|next| next > due), "and the next one");
+        sampler.job_ended(Duration::ZERO);
+        assert!(sampler.due.is_some(), "once more, for what it has left");
+        sampler.shown();
+        assert_eq!(sampler.due, None);
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_last_sample_too_old_gets_a_new_one() {
+        let (mut sampler, _dir) = sampler();
+        let (freshness, readers) = Freshness::new(Duration::ZERO);
+        (sampler.freshness, sampler.readers) = (Arc::new(freshness), readers);
+        sampler.shown();
+        let freshness = sampler.freshness();
+        let loop_turn = async {
+            sampler.next().await;
+            sampler.shown();
+        };
+        tokio::join!(freshness.wait(), loop_turn);
+        assert_eq!(sampler.due, None, "nor any other");
+    }
+
+    #[tokio::test]
+    async fn a_sample_says_what_the_disk_has_and_how_many_lines_were_heard() {
+        let (mut sampler, _dir) = sampler();
         let outlets = Stream::ALL.map(|stream| OutputWriter::start(stream).expect("a thread"));
         let output = Output { outlets, lines: Arc::default() };
         output.lines[1].store(3, Ordering::Relaxed);

@@ -123,12 +123,12 @@ pub(super) async fn begin(
     telemetry.show(&shown);
     let job_events = JobEvents::start(&config, &identity, &launch.env, tcp.address(), clock)?;
     let traces = JobTraces::start(&config, &launch.env, &identity, clock, &exporter, registrar.as_ref())?;
-    let http = HttpHandle::open(&config, tcp, exporter, shown, identity);
+    let sampler = Sampler::start(&config, work_dir.clone()).map_err(os("threads for the disk"))?;
+    let http = HttpHandle::open(&config, tcp, exporter, shown, identity, sampler.freshness());
 
     let (events_in, events) = mpsc::unbounded_channel();
     let writer =
         JournalWriter::start(journal, settings, events_in).map_err(os("a thread for the job log"))?;
-    let sampler = Sampler::start(&config, work_dir.clone()).map_err(os("threads for the disk"))?;
     let sweeper = Sweeper::start(&config, &launch, &files.dir, &work_dir);
     let engine = EngineWatch::start(&config, &launch, &files.dir);
     let aftermath = Aftermath { sweeper, engine, odd_files: OddFiles::new(odd) };

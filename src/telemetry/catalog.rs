@@ -136,7 +136,7 @@ metrics! {
     LAST_UPDATE = "github_runner_last_update_timestamp_seconds", Gauge, [],
         {"Seconds since the last sample; several METRICS_UPDATE_INTERVAL mean that the supervisor hangs" =>
             "time() - max by (runner_name) (github_runner_last_update_timestamp_seconds)"},
-        "Unix time of the last sample, taken every METRICS_UPDATE_INTERVAL.";
+        "Unix time of the last sample; a scrape that finds it older than METRICS_UPDATE_INTERVAL takes a new one.";
     JOBS = "github_runner_jobs_total", Counter, ["status": &STATUSES],
         {"Success rate over a day, of the jobs that have succeeded or failed" =>
             "sum by (runner_type) (increase(github_runner_jobs_total{status=\"success\"}[1d])) / (sum by (runner_type) (increase(github_runner_jobs_total{status=~\"success|failed\"}[1d])) > 0)",

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
-/// Facts that are looked at, not told: taken every `METRICS_UPDATE_INTERVAL`.
+/// Facts that are looked at, not told: taken when somebody looks, and no older than `METRICS_UPDATE_INTERVAL` then.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     /// Wall clock.

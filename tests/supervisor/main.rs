@@ -16,6 +16,7 @@ mod death;
 mod gaps;
 mod health;
 mod hung;
+mod idle;
 mod job_steps;
 mod journal;
 mod names;
