@@ -36,3 +36,4 @@ pub mod target;
 pub mod text;
 pub mod totals;
 pub mod trace;
+pub(crate) mod words;

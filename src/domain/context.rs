@@ -7,6 +7,7 @@ mod shape;
 
 pub use commit::{commit_time, tells_commit_time};
 
+use crate::domain::words::words;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shape::{is_decimal, is_key, is_repository, is_sha, is_text, is_tracking_id, is_word, text};
@@ -31,18 +32,15 @@ pub enum Moment {
     Completed,
 }
 
-impl Moment {
-    /// Both.
-    pub const ALL: [Moment; 2] = [Moment::Started, Moment::Completed];
-
+words! {
     /// The word of the command line and of file names.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Moment::Started => "started",
-            Moment::Completed => "completed",
-        }
+    Moment {
+        Started = "started",
+        Completed = "completed",
     }
+}
 
+impl Moment {
     /// The variable that names the hook's script to the runner (`JobExtension.cs`).
     pub fn variable(self) -> &'static str {
         match self {
@@ -78,17 +76,12 @@ pub enum CacheResult {
     Miss,
 }
 
-impl CacheResult {
-    /// Every result, in label order.
-    pub const ALL: [CacheResult; 3] = [CacheResult::Hit, CacheResult::Partial, CacheResult::Miss];
-
+words! {
     /// The label value and the word of the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CacheResult::Hit => "hit",
-            CacheResult::Partial => "partial",
-            CacheResult::Miss => "miss",
-        }
+    CacheResult {
+        Hit = "hit",
+        Partial = "partial",
+        Miss = "miss",
     }
 }
 
@@ -209,27 +202,15 @@ pub enum ReportFault {
     UnknownType,
 }
 
-impl ReportFault {
-    /// Every fault, in label order.
-    pub const ALL: [ReportFault; 6] = [
-        ReportFault::Oversized,
-        ReportFault::Malformed,
-        ReportFault::Foreign,
-        ReportFault::Late,
-        ReportFault::Duplicate,
-        ReportFault::UnknownType,
-    ];
-
+words! {
     /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ReportFault::Oversized => "oversized",
-            ReportFault::Malformed => "malformed",
-            ReportFault::Foreign => "foreign",
-            ReportFault::Late => "late",
-            ReportFault::Duplicate => "duplicate",
-            ReportFault::UnknownType => "unknown_type",
-        }
+    ReportFault {
+        Oversized = "oversized",
+        Malformed = "malformed",
+        Foreign = "foreign",
+        Late = "late",
+        Duplicate = "duplicate",
+        UnknownType = "unknown_type",
     }
 }
 

@@ -7,6 +7,7 @@ mod rule;
 pub use rule::{DeploymentRule, LONGEST_PATTERN, Matcher, StreamRule};
 
 use super::record::{JobRecord, JobStatus, LONGEST, RowStatus};
+use crate::domain::words::words;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -28,18 +29,15 @@ pub enum Outcome {
     Failed,
 }
 
-impl Outcome {
-    /// Every outcome, in label order.
-    pub const ALL: [Outcome; 2] = [Outcome::Success, Outcome::Failed];
-
+words! {
     /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Success => "success",
-            Outcome::Failed => "failed",
-        }
+    Outcome {
+        Success = "success",
+        Failed = "failed",
     }
+}
 
+impl Outcome {
     /// `None`: the row is no deployment, or one without a result.
     fn of(row: &JobRecord) -> Option<Outcome> {
         let RowStatus::Finished(status) = row.status else { return None };

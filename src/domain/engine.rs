@@ -6,6 +6,7 @@
 //! has ours and is older than our job is a predecessor's that we know nothing of.
 
 use crate::domain::text::spelt;
+use crate::domain::words::words;
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,16 +25,11 @@ pub enum Kind {
     Network,
 }
 
-impl Kind {
-    /// All of them.
-    pub const ALL: [Kind; 2] = [Kind::Container, Kind::Network];
-
+words! {
     /// Its word in logs and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Kind::Container => "container",
-            Kind::Network => "network",
-        }
+    Kind {
+        Container = "container",
+        Network = "network",
     }
 }
 

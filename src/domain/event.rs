@@ -2,6 +2,7 @@
 //!
 //! The words are the runner's own (`actions/runner`: `TaskResult.cs`, `Constants.cs`, `JobDispatcher.cs`).
 
+use crate::domain::words::words;
 use crate::exit_code::ExitCode;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -24,16 +25,11 @@ pub enum Stream {
     Stderr,
 }
 
-impl Stream {
-    /// Both streams, in descriptor order.
-    pub const ALL: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
-
+words! {
     /// The label value: `stdout` or `stderr`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        }
+    Stream {
+        Stdout = "stdout",
+        Stderr = "stderr",
     }
 }
 
@@ -54,29 +50,19 @@ pub enum TaskResult {
     Abandoned,
 }
 
-impl TaskResult {
-    /// Every value, in the runner's numeric order.
-    pub const ALL: [TaskResult; 6] = [
-        TaskResult::Succeeded,
-        TaskResult::SucceededWithIssues,
-        TaskResult::Failed,
-        TaskResult::Canceled,
-        TaskResult::Skipped,
-        TaskResult::Abandoned,
-    ];
-
+words! {
     /// The word the runner prints.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TaskResult::Succeeded => "Succeeded",
-            TaskResult::SucceededWithIssues => "SucceededWithIssues",
-            TaskResult::Failed => "Failed",
-            TaskResult::Canceled => "Canceled",
-            TaskResult::Skipped => "Skipped",
-            TaskResult::Abandoned => "Abandoned",
-        }
+    TaskResult {
+        Succeeded = "Succeeded",
+        SucceededWithIssues = "SucceededWithIssues",
+        Failed = "Failed",
+        Canceled = "Canceled",
+        Skipped = "Skipped",
+        Abandoned = "Abandoned",
     }
+}
 
+impl TaskResult {
     /// Reads the runner's word; accepts the double-l spelling of old versions. `None` for anything else.
     pub fn parse(word: &str) -> Option<TaskResult> {
         if word == "Cancelled" {
@@ -118,23 +104,13 @@ pub enum GhostCause {
     RegistrationNotFound,
 }
 
-impl GhostCause {
-    /// Every cause, in label order.
-    pub const ALL: [GhostCause; 4] = [
-        GhostCause::RegistrationDeleted,
-        GhostCause::NotOnServer,
-        GhostCause::RemovedByServer,
-        GhostCause::RegistrationNotFound,
-    ];
-
+words! {
     /// The word for log lines and status.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            GhostCause::RegistrationDeleted => "registration_deleted",
-            GhostCause::NotOnServer => "not_on_server",
-            GhostCause::RemovedByServer => "removed_by_server",
-            GhostCause::RegistrationNotFound => "registration_not_found",
-        }
+    GhostCause {
+        RegistrationDeleted = "registration_deleted",
+        NotOnServer = "not_on_server",
+        RemovedByServer = "removed_by_server",
+        RegistrationNotFound = "registration_not_found",
     }
 }
 

@@ -28,6 +28,7 @@ pub use open::OpenJob;
 use super::event::{Now, RunnerEvent, TaskResult, WorkerState};
 use super::parse::ParsedLine;
 use super::record::{JobRecord, JobStatus, RowStatus};
+use crate::domain::words::words;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use deferred::{DeferredLine, DeferredLines};
 use multiline_name::{Part, SeenLines, can_be_in_a_name};
@@ -62,18 +63,13 @@ pub enum Unborn {
     Exit,
 }
 
-impl Unborn {
-    /// Every reason, in label order.
-    pub const ALL: [Unborn; 4] = [Unborn::NoWorker, Unborn::Superseded, Unborn::Completed, Unborn::Exit];
-
+words! {
     /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Unborn::NoWorker => "no_worker",
-            Unborn::Superseded => "superseded",
-            Unborn::Completed => "completed",
-            Unborn::Exit => "listener_exit",
-        }
+    Unborn {
+        NoWorker = "no_worker",
+        Superseded = "superseded",
+        Completed = "completed",
+        Exit = "listener_exit",
     }
 }
 

@@ -2,6 +2,7 @@
 //! never a made-up 0.
 
 use super::record::JobRecord;
+use crate::domain::words::words;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 
@@ -84,27 +85,18 @@ pub enum QueueFault {
     Spared,
 }
 
-impl QueueFault {
-    /// Every fault, in label order.
-    pub const ALL: [QueueFault; 5] = [
-        QueueFault::Missing,
-        QueueFault::Negative,
-        QueueFault::Absurd,
-        QueueFault::Unavailable,
-        QueueFault::Spared,
-    ];
-
+words! {
     /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            QueueFault::Missing => "missing",
-            QueueFault::Negative => "negative",
-            QueueFault::Absurd => "absurd",
-            QueueFault::Unavailable => "unavailable",
-            QueueFault::Spared => "spared",
-        }
+    QueueFault {
+        Missing = "missing",
+        Negative = "negative",
+        Absurd = "absurd",
+        Unavailable = "unavailable",
+        Spared = "spared",
     }
+}
 
+impl QueueFault {
     /// GitHub's own list may lag behind: asking once more may help.
     pub fn may_pass(self) -> bool {
         match self {

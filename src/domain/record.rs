@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::job::usage::Usage;
+use crate::domain::words::words;
 use chrono::{DateTime, Utc};
 use std::fmt;
 use std::time::Duration;
@@ -21,27 +22,18 @@ pub enum JobStatus {
     Abandoned,
 }
 
-impl JobStatus {
-    /// Every status, in label order.
-    pub const ALL: [JobStatus; 5] = [
-        JobStatus::Success,
-        JobStatus::Failed,
-        JobStatus::Cancelled,
-        JobStatus::Skipped,
-        JobStatus::Abandoned,
-    ];
-
+words! {
     /// The label value and the job log's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            JobStatus::Success => "success",
-            JobStatus::Failed => "failed",
-            JobStatus::Cancelled => "cancelled",
-            JobStatus::Skipped => "skipped",
-            JobStatus::Abandoned => "abandoned",
-        }
+    JobStatus {
+        Success = "success",
+        Failed = "failed",
+        Cancelled = "cancelled",
+        Skipped = "skipped",
+        Abandoned = "abandoned",
     }
+}
 
+impl JobStatus {
     /// What GitHub calls it; `None` where it has no word of it.
     pub fn conclusion(self) -> Option<&'static str> {
         match self {
@@ -197,24 +189,13 @@ pub enum FaultKind {
     Unusable,
 }
 
-impl FaultKind {
-    /// Every kind, in label order.
-    pub const ALL: [FaultKind; 5] = [
-        FaultKind::TornTail,
-        FaultKind::ForeignRow,
-        FaultKind::SnapshotDamaged,
-        FaultKind::WriteFailed,
-        FaultKind::Unusable,
-    ];
-
+words! {
     /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            FaultKind::TornTail => "torn_tail",
-            FaultKind::ForeignRow => "foreign_row",
-            FaultKind::SnapshotDamaged => "snapshot_damaged",
-            FaultKind::WriteFailed => "write_failed",
-            FaultKind::Unusable => "unusable",
-        }
+    FaultKind {
+        TornTail = "torn_tail",
+        ForeignRow = "foreign_row",
+        SnapshotDamaged = "snapshot_damaged",
+        WriteFailed = "write_failed",
+        Unusable = "unusable",
     }
 }

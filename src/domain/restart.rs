@@ -6,6 +6,7 @@
 
 use super::event::Exit;
 use super::failure::Cause;
+use crate::domain::words::words;
 use std::time::Duration;
 
 /// Longest wait between two launches.
@@ -49,45 +50,27 @@ pub enum RestartReason {
     Muted,
 }
 
-impl RestartReason {
-    /// Every reason, in label order.
-    pub const ALL: [RestartReason; 14] = [
-        RestartReason::RetryableError,
-        RestartReason::PollRefused,
-        RestartReason::RunnerUpdating,
-        RestartReason::RunOnceRunnerUpdating,
-        RestartReason::SessionConflict,
-        RestartReason::Killed,
-        RestartReason::OomKilled,
-        RestartReason::DiskFull,
-        RestartReason::Unknown,
-        RestartReason::SpawnFailed,
-        RestartReason::RegistrationFailed,
-        RestartReason::Reregistered,
-        RestartReason::StandingDisagreed,
-        RestartReason::Muted,
-    ];
-
+words! {
     /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RestartReason::RetryableError => "retryable_error",
-            RestartReason::PollRefused => "poll_refused",
-            RestartReason::RunnerUpdating => "runner_updating",
-            RestartReason::RunOnceRunnerUpdating => "run_once_runner_updating",
-            RestartReason::SessionConflict => "session_conflict",
-            RestartReason::Killed => "killed",
-            RestartReason::OomKilled => "oom_killed",
-            RestartReason::DiskFull => "disk_full",
-            RestartReason::Unknown => "unknown",
-            RestartReason::SpawnFailed => "spawn_failed",
-            RestartReason::RegistrationFailed => "registration_failed",
-            RestartReason::Reregistered => "reregistered",
-            RestartReason::StandingDisagreed => "standing_disagreed",
-            RestartReason::Muted => "muted",
-        }
+    RestartReason {
+        RetryableError = "retryable_error",
+        PollRefused = "poll_refused",
+        RunnerUpdating = "runner_updating",
+        RunOnceRunnerUpdating = "run_once_runner_updating",
+        SessionConflict = "session_conflict",
+        Killed = "killed",
+        OomKilled = "oom_killed",
+        DiskFull = "disk_full",
+        Unknown = "unknown",
+        SpawnFailed = "spawn_failed",
+        RegistrationFailed = "registration_failed",
+        Reregistered = "reregistered",
+        StandingDisagreed = "standing_disagreed",
+        Muted = "muted",
     }
+}
 
+impl RestartReason {
     /// The same, unless the system knows better than the exit code.
     #[must_use]
     pub fn because_of(self, cause: Cause) -> RestartReason {

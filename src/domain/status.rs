@@ -5,6 +5,7 @@ use super::context::Context;
 use super::event::GhostCause;
 use super::record::JobRecord;
 use super::steps::KnownSteps;
+use crate::domain::words::words;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,35 +40,22 @@ pub enum State {
     Stopped,
 }
 
-impl State {
-    /// Every state, in label order.
-    pub const ALL: [State; 9] = [
-        State::Starting,
-        State::Registering,
-        State::Idle,
-        State::Busy,
-        State::Disconnected,
-        State::Ghost,
-        State::Draining,
-        State::Backoff,
-        State::Stopped,
-    ];
-
+words! {
     /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Starting => "starting",
-            State::Registering => "registering",
-            State::Idle => "idle",
-            State::Busy => "busy",
-            State::Disconnected => "disconnected",
-            State::Ghost => "ghost",
-            State::Draining => "draining",
-            State::Backoff => "backoff",
-            State::Stopped => "stopped",
-        }
+    State {
+        Starting = "starting",
+        Registering = "registering",
+        Idle = "idle",
+        Busy = "busy",
+        Disconnected = "disconnected",
+        Ghost = "ghost",
+        Draining = "draining",
+        Backoff = "backoff",
+        Stopped = "stopped",
     }
+}
 
+impl State {
     /// GitHub can give this runner a job, or has: the value of `github_runner_status`.
     pub fn is_online(self) -> bool {
         matches!(self, State::Idle | State::Busy)

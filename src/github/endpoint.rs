@@ -1,5 +1,7 @@
 //! What is counted of a call is bounded: which of these endpoints, and one of these codes.
 
+use crate::domain::words::words;
+
 /// Which question was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -25,35 +27,19 @@ pub enum Endpoint {
     AccessToken,
 }
 
-impl Endpoint {
-    /// Every endpoint, in label order.
-    pub const ALL: [Endpoint; 10] = [
-        Endpoint::RegistrationToken,
-        Endpoint::JitConfig,
-        Endpoint::Runners,
-        Endpoint::Runner,
-        Endpoint::DeleteRunner,
-        Endpoint::Labels,
-        Endpoint::RunnerGroups,
-        Endpoint::Jobs,
-        Endpoint::Installation,
-        Endpoint::AccessToken,
-    ];
-
+words! {
     /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Endpoint::RegistrationToken => "registration_token",
-            Endpoint::JitConfig => "jitconfig",
-            Endpoint::Runners => "runners",
-            Endpoint::Runner => "runner",
-            Endpoint::DeleteRunner => "delete_runner",
-            Endpoint::Labels => "labels",
-            Endpoint::RunnerGroups => "runner_groups",
-            Endpoint::Jobs => "jobs",
-            Endpoint::Installation => "installation",
-            Endpoint::AccessToken => "access_token",
-        }
+    Endpoint {
+        RegistrationToken = "registration_token",
+        JitConfig = "jitconfig",
+        Runners = "runners",
+        Runner = "runner",
+        DeleteRunner = "delete_runner",
+        Labels = "labels",
+        RunnerGroups = "runner_groups",
+        Jobs = "jobs",
+        Installation = "installation",
+        AccessToken = "access_token",
     }
 }
 
