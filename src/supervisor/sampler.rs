@@ -124,6 +124,13 @@ impl Sampler {
         }
     }
 
+    /// The end takes one sample more, and none for readers: they are not to wait for it.
+    pub(super) fn close(&mut self) {
+        self.readers.close();
+        self.waiting.clear();
+        while self.readers.try_recv().is_ok() {}
+    }
+
     /// Takes the sample, the output's lines among it; and how many of those were let go since the last one.
     pub(super) fn handle(&mut self, space: Option<Space>, now: Now, output: &Output) -> Vec<Effect> {
         let lines = [0, 1].map(|i| output.lines[i].load(Ordering::Relaxed));
@@ -248,6 +255,10 @@ mod tests {
         };
         tokio::join!(freshness.wait(), loop_turn);
         assert_eq!(sampler.due, None, "nor any other");
+        let freshness = sampler.freshness();
+        tokio::join!(freshness.wait(), async { sampler.close() });
+        freshness.wait().await;
+        assert!(sampler.readers.is_empty() && sampler.waiting.is_empty(), "at the end nobody waits");
     }
 
     #[tokio::test]

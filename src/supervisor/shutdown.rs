@@ -23,6 +23,7 @@ pub(super) struct Limits {
 
 /// A stop that was asked for waits for nobody but the disk and the answers under way; any other for the sweep as well.
 pub(super) async fn wrap_up(supervisor: &mut Supervisor) {
+    supervisor.sampler.close();
     let mut limit = Instant::now() + supervisor.limits.wrap_up;
     last_words(supervisor, limit).await;
     last_rows(supervisor, limit).await;
@@ -198,7 +199,7 @@ mod tests {
             let wait = Wait { until, was_asked };
             let signal = async {
                 if !signalled {
-                    pending().await
+                    pending::<()>().await;
                 }
             };
             let what = async { if is_there { ready(()).await } else { pending().await } };
