@@ -265,7 +265,7 @@ impl Lifecycle {
             (Phase::Deregistering { .. }, StopRequest::DrainUnlimited) => Vec::new(),
             // It began without an orchestrator that waits; now there is one.
             (Phase::Deregistering { until, stop, code }, StopRequest::Graceful) if !again => {
-                let until = until.min(now.up + self.settings.removal_ends);
+                let until = until.min(now.up + self.settings.budget.removal_ends);
                 self.phase = Phase::Deregistering { until, stop, code };
                 Vec::new()
             }

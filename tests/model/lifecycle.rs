@@ -269,9 +269,7 @@ impl Setup {
 
     fn settings(&self, budget: Budget) -> Settings {
         Settings {
-            drain: budget.drain,
-            ladder: budget.ladder(),
-            update: budget.drain + budget.stopping,
+            budget,
             max_restarts: Some(10),
             prepares: self.prepares,
             registers: self.registers,
@@ -280,8 +278,7 @@ impl Setup {
             idle: self.idle.then_some(ms(120_000)),
             check_every: self.asks.then_some(ms(60_000)),
             look_every: self.asks.then_some(ms(60_000)),
-            removal: self.removes.then_some(budget.deregistration),
-            removal_ends: budget.removal_ends,
+            removes: self.removes,
             seed: self.seed,
         }
     }

@@ -641,7 +641,7 @@ fn registered_for_one() -> Stage {
 fn a_stop_that_meets_the_removal_cuts_it_to_the_grace() {
     let removing = |ends| {
         let mut stage = registered_for_one();
-        stage.0.settings.removal_ends = Duration::from_secs(ends);
+        stage.0.settings.budget.removal_ends = Duration::from_secs(ends);
         stage = stage.with(started("only"), 5).with(completed("only", TaskResult::Succeeded), 8);
         assert_eq!(stage.deeds(exited(0), 9), [Action::Deregister(Duration::from_secs(10))]);
         stage

@@ -3,9 +3,9 @@
 //! The input is cut at the byte 0x1f; the first byte of each piece says on which pipe the rest is written, with which evidence of
 //! the worker, and how long after the piece before. A piece without such a byte is plain output.
 
+use runner_init::domain::budget::Budget;
 use runner_init::domain::event::{Exit, Now, Stream, WorkerState};
 use runner_init::domain::failure::Cause;
-use runner_init::domain::ladder::Ladder;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::parse::parse;
@@ -19,9 +19,7 @@ pub(super) fn run(bytes: &[u8]) {
 fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
     let begin = Now { up: Duration::ZERO, utc: super::utc() };
     let settings = Settings {
-        drain: Duration::ZERO,
-        ladder: Ladder::within(Duration::ZERO, Duration::ZERO),
-        update: Duration::ZERO,
+        budget: Budget::from_grace(Duration::ZERO, false, None).expect("no drain is asked for"),
         max_restarts: None,
         prepares: false,
         registers: false,
@@ -30,8 +28,7 @@ fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
         idle: None,
         check_every: None,
         look_every: None,
-        removal: None,
-        removal_ends: Duration::ZERO,
+        removes: false,
         seed: 1,
     };
     let mut scene = Scene { life: Lifecycle::new(settings, begin), now: begin, rows: Vec::new() };
