@@ -9,10 +9,12 @@ use runner_init::domain::identity::Identity;
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::status::{CurrentJob, State, Status};
 use runner_init::domain::totals::Bounds;
+use runner_init::http::freshness::Freshness;
 use runner_init::http::middleware::Names;
 use runner_init::http::{Scrapes, View, page, router};
 use runner_init::telemetry::exporter::Exporter;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 
@@ -91,6 +93,7 @@ async fn answer(request: Request<Body>, token: Option<&str>, name: &str) -> (Sta
         identity: Arc::new(identity()),
         site: Arc::new(page::Site { bounds: vec![1.0], server_url: None }),
         scrapes: Arc::new(Scrapes::default()),
+        freshness: Arc::new(Freshness::new(Duration::ZERO).0),
     };
     let token = token.map(|token| Secret::new(token.to_owned()));
     let names = token.is_none().then(|| Names::new(["machine".to_owned()]));
