@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_job_leaves_is_dealt_with_once_it_has_ended_and_told_by_whoever_found_it() {
+    async fn what_a_job_leaves_is_dealt_with_once_it_is_closed_and_told_by_whoever_found_it() {
         let (put, found) = mpsc::channel(1);
         let mut aftermath = Aftermath {
             sweeper: Sweeper::of_nothing(),
@@ -91,6 +91,8 @@ mod tests {
         aftermath.job_began(DateTime::UNIX_EPOCH);
         assert!(aftermath.sweeper.is_idle(), "a job runs");
         aftermath.job_ended();
+        assert!(aftermath.sweeper.is_idle(), "its last word is still to be read");
+        aftermath.job_closed(false);
         assert!(!aftermath.sweeper.is_idle());
         let event = aftermath.next().await;
         assert!(matches!(event, AftermathEvent::Swept(_)));
