@@ -1,12 +1,13 @@
 //! The client of the supervisor's socket: one datagram out of the runner's environment, and nothing of ours can fail or hold a job.
 //!
 //! No runtime: whoever does not listen, or no longer takes anything, is not told. Who has been told answers at once; until it
-//! does, and no longer than [`PATIENCE`], we stay, for it looks whose process we are.
+//! does, and no longer than [`PATIENCE`], we stay, for it looks whose process we are. At a job's end it may answer with a
+//! summary of the job, which we hand on to the runner.
 
 use crate::config::{Environment, Lookup};
 use crate::domain::context::{
-    ACCEPTED, CacheResult, Context, Moment, Report, SOCKET_VARIABLE, commit_time, is_cache_kind,
-    tells_commit_time,
+    ACCEPTED, ANSWER_LIMIT, CacheResult, Context, Moment, Report, SOCKET_VARIABLE, commit_time,
+    is_cache_kind, tells_commit_time,
 };
 use crate::domain::trace::TraceParent;
 use chrono::{DateTime, Utc};
@@ -29,8 +30,8 @@ const EVENT_LIMIT: u64 = 2 * 1024 * 1024;
 
 /// The variable that names the file of variables for the job's further steps.
 const VARIABLES: &str = "GITHUB_ENV";
-/// No answer is longer, in bytes.
-const ANSWER_LIMIT: usize = 8 * 1024;
+/// The variable that names the file of a step's summary.
+const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
 /// How long we stay for an answer, in milliseconds: a supervisor that can be had answers within one.
 const PATIENCE: u8 = 200;
@@ -48,6 +49,13 @@ pub(crate) fn job(moment: Moment) {
         // A variable that is set already is somebody else's. Where the file cannot be written, the job goes untold.
         let text = told.variables(|name| Environment.get(name).is_some_and(|value| !value.is_empty()));
         let _ = Environment.get(VARIABLES).map(|path| append(path, &text));
+    }
+    if let (Moment::Completed, Some((line, summary))) = (moment, answer.split_once('\n')) {
+        // A job can have made its summary impossible: then it has none.
+        let _ = Environment.get(SUMMARY).map(|path| append(path, summary));
+        if !line.is_empty() {
+            let _ = writeln!(io::stdout(), "{line}");
+        }
     }
 }
 

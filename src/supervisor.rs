@@ -30,6 +30,7 @@ mod runner;
 mod sampler;
 mod shutdown;
 mod startup;
+mod summary;
 mod trace_watch;
 mod workers;
 
@@ -142,7 +143,10 @@ impl Supervisor {
                 Ok(received) => {
                     let taken = self.take(&received).await;
                     let told = taken.as_ref().ok().and_then(|_| self.jobs.told(&received));
-                    self.job_hooks.answer(&received, taken, told)
+                    let is_last = taken.is_ok() && self.job_hooks.wants_summary(&received);
+                    let summary = if is_last { summary::of_open_job(self).await } else { None };
+                    let more = told.or_else(|| summary.map(|summary| summary.for_the_hook()));
+                    self.job_hooks.answer(&received, taken, more)
                 }
                 Err(lost) => vec![lost],
             },

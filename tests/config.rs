@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 100] = [
+const EVERY: [(&str, &str); 101] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -76,6 +76,7 @@ const EVERY: [(&str, &str); 100] = [
     ("RUNNER_PRINT_LOG", "on"),
     ("RUNNER_SWEEP", "off"),
     ("RUNNER_DIAG_MAX_MB", "64"),
+    ("RUNNER_JOB_SUMMARY", "true"),
     ("RUNNER_STOP_GRACE", "1h30m"),
     ("RUNNER_DRAIN_TIMEOUT", "1h"),
     ("RUNNER_IDLE_TIMEOUT", "1h"),

@@ -43,6 +43,8 @@ fn now() -> DateTime<Utc> {
 struct Place {
     dir: TempDir,
     env: Vec<(OsString, OsString)>,
+    /// Jobs have a summary.
+    summary: bool,
 }
 
 impl Place {
@@ -50,7 +52,7 @@ impl Place {
         let dir = tempfile::Builder::new().prefix("hooks").tempdir().unwrap();
         symlink(BIN, dir.path().join("runner-init")).unwrap();
         let path = ("PATH".into(), std::env::var_os("PATH").unwrap());
-        Place { dir, env: vec![path] }
+        Place { dir, env: vec![path], summary: false }
     }
 
     /// One that every user may enter, and start the program in.
@@ -84,9 +86,15 @@ impl Place {
         let hooks = make_dir(self.dir.path(), true).unwrap();
         let (exe, runner) = (self.path("runner-init"), self.path("runner"));
         std::fs::create_dir_all(&runner).unwrap();
-        let shims =
-            Shims::install(&hooks, &exe, &Dir::open(&runner).unwrap(), &self.env, &hooks.join("report.sock"))
-                .unwrap();
+        let shims = Shims::install(
+            &hooks,
+            &exe,
+            &Dir::open(&runner).unwrap(),
+            &self.env,
+            &self.path("hooks/report.sock"),
+            self.summary,
+        )
+        .unwrap();
         assert_eq!(shims.kept(), []);
         self.env.extend(shims.environment());
         hooks.join("job-started.sh")
@@ -254,21 +262,61 @@ fn a_cache_event_arrives_and_one_that_cannot_is_told_and_costs_no_step() {
 fn who_has_reported_stays_until_it_has_been_looked_at_and_hears_what_became_of_it() {
     let place = Place::new();
     let receiver = place.receive(None);
-    for outcome in [Ok(()), Err(ReportFault::Foreign)] {
+    for outcome in [Ok(None), Ok(Some("more".to_owned())), Err(ReportFault::Foreign)] {
         std::thread::scope(|scope| {
             let client = scope.spawn(|| place.ours(&["cache", "hit", "--type", "npm"]));
             let report = receiver.receive();
             let pid = report.pid.expect("the kernel's word");
             let line = fs::read(format!("/proc/{pid}/cmdline")).expect("it is still there");
             assert!(line.ends_with(b"cache\0hit\0--type\0npm\0"), "{line:?}");
-            receiver.socket.answer(&report, outcome.map(|()| None));
+            receiver.socket.answer(&report, outcome.clone());
             let output = client.join().unwrap();
             match outcome {
-                Ok(()) => assert_silent(&output),
+                Ok(_) => assert_silent(&output),
                 Err(_) => assert_not_recorded(&output, "foreign"),
             }
         });
     }
+}
+
+#[test]
+fn a_summary_goes_to_the_runner_s_file_and_its_line_to_the_log_or_nowhere_and_nothing_fails() {
+    let mut place = Place::new();
+    place.summary = true;
+    place.install();
+    let socket = place.listen();
+    let shim = place.path("hooks/job-completed.sh");
+    fs::write(place.path("summary"), "before\n").unwrap();
+    fs::create_dir(place.path("directory")).unwrap();
+    nix::unistd::mkfifo(&place.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let bash = ns::program("bash").expect("bash");
+    let answered = |file: &str, answer: &str| {
+        let mut command = place.command(&[bash.to_str().unwrap(), "-e", shim.to_str().unwrap()]);
+        command.env("GITHUB_STEP_SUMMARY", place.path(file));
+        std::thread::scope(|scope| {
+            let hook = scope.spawn(move || command.output().unwrap());
+            let (_, back) = socket.recv_from(&mut [0; 4096]).expect("a datagram in time");
+            socket.send_to_addr(answer.as_bytes(), &back).unwrap();
+            hook.join().unwrap()
+        })
+    };
+    let long = "x".repeat(4095) + "\n";
+    let said = answered("summary", &format!("ok\n::notice::nearly all\n{long}"));
+    assert_eq!((said.status.code(), said.stdout.as_slice()), (Some(0), b"::notice::nearly all\n".as_slice()));
+    assert_eq!(place.text("summary"), format!("before\n{long}"), "the whole of the longest");
+    for (file, answer) in [
+        ("summary", "ok"),
+        ("summary", "foreign"),
+        ("summary", "foreign\nx\ny"),
+        ("missing", "ok\n\nmore\n"),
+        ("directory", "ok\n\nmore\n"),
+        ("pipe", "ok\n\nmore\n"),
+        ("", "ok\n\nmore\n"),
+    ] {
+        assert_silent(&answered(file, answer));
+    }
+    assert_eq!(place.text("summary"), format!("before\n{long}"));
+    assert!(!place.path("missing").exists(), "it is the runner's to make");
 }
 
 #[test]

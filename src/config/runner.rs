@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The runner itself.
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runner {
     /// Where it is installed and configured.
@@ -32,6 +33,8 @@ pub struct Runner {
     pub sweep: SweepScope,
     /// How many MiB of the runner's own logs may stay; 0 is any number.
     pub diag_max_mb: usize,
+    /// Whether each job has a summary on its run's page.
+    pub job_summary: bool,
 }
 
 impl Runner {
@@ -49,6 +52,7 @@ impl Runner {
             update_ca_certs: resolved.get(&vars::RUNNER_UPDATE_CA_CERTS)?,
             sweep: resolved.get(&vars::RUNNER_SWEEP)?,
             diag_max_mb: resolved.get(&vars::RUNNER_DIAG_MAX_MB)?,
+            job_summary: resolved.get(&vars::RUNNER_JOB_SUMMARY)?,
         })
     }
 }

@@ -183,6 +183,9 @@ vars! {
     /// How many MiB of the runner's logs may stay in _diag, looked at after each job; the oldest go first. 0
     /// sets no limit.
     RUNNER_DIAG_MAX_MB: usize = |text| count(text, 0), default("256");
+    /// Add a summary of each job to its run's page on GitHub: how long it waited and ran, what it used of
+    /// processors, memory, disk and caches, its slowest steps. Puts a job-completed hook of ours before yours.
+    RUNNER_JOB_SUMMARY: bool = flag, default("false");
 
     [Lifecycle]
     /// How long the orchestrator waits between TERM and KILL; everything we do at a stop fits into it, GitHub

@@ -127,6 +127,13 @@ impl Tally {
         u64::from(self.hits) + u64::from(self.partials) + u64::from(self.misses)
     }
 
+    /// These too.
+    pub fn join(&mut self, more: Tally) {
+        for result in CacheResult::ALL {
+            self.add(result, more.count(result));
+        }
+    }
+
     /// `count` more.
     pub fn add(&mut self, result: CacheResult, count: u32) {
         let sum = match result {

@@ -15,8 +15,10 @@ use std::str::FromStr;
 
 /// The variable that names the socket, absolute; for the runner and its jobs.
 pub const SOCKET_VARIABLE: &str = "RUNNER_INIT_SOCKET";
-/// The answer to a report that was taken; the answer to another is why not.
+/// The answer to a report that was taken, which more may follow on lines of its own; the answer to another is why not.
 pub const ACCEPTED: &str = "ok";
+/// No answer is longer, in bytes.
+pub const ANSWER_LIMIT: usize = 8 * 1024;
 /// No datagram is longer, in bytes.
 pub const DATAGRAM_LIMIT: usize = 16 * 1024;
 /// No text in it is longer, in bytes; twice that if all of it must be escaped.

@@ -1,7 +1,7 @@
 //! What the jobs' caches had, heard beside the loop: if it cannot be heard, jobs are counted all the same.
 
 use super::files::RunnerFiles;
-use crate::domain::cache::{CacheResult, CacheShare, CacheType, Caches};
+use crate::domain::cache::{CacheResult, CacheShare, CacheType, Caches, Tally};
 use crate::domain::context::ReportFault;
 use crate::domain::notice::Notice;
 use crate::domain::start_notice::StartNotice;
@@ -16,6 +16,8 @@ use tokio::time::{Instant, timeout_at};
 pub(super) struct CacheWatch {
     caches: Caches,
     shares: Arc<[CacheShare]>,
+    /// What the open job, or the last one, asked of them.
+    of_job: Vec<(CacheType, Tally)>,
     follower: Option<(Follower, mpsc::Receiver<Batch>)>,
 }
 
@@ -33,7 +35,12 @@ impl CacheWatch {
 
     /// Nothing is followed.
     pub(super) fn unheard(own_types: &[String]) -> CacheWatch {
-        CacheWatch { caches: Caches::new(own_types), shares: Arc::new([]), follower: None }
+        CacheWatch {
+            caches: Caches::new(own_types),
+            shares: Arc::new([]),
+            of_job: Vec::new(),
+            follower: None,
+        }
     }
 
     /// The types that are shown before anything is known of them.
@@ -44,6 +51,23 @@ impl CacheWatch {
     /// How the caches fared that were asked at all.
     pub(super) fn shares(&self) -> Arc<[CacheShare]> {
         Arc::clone(&self.shares)
+    }
+
+    /// A job begins.
+    pub(super) fn job_began(&mut self) {
+        self.of_job.clear();
+    }
+
+    /// What the open job, or the last one, asked of caches, each type once.
+    pub(super) fn of_job(&self) -> &[(CacheType, Tally)] {
+        &self.of_job
+    }
+
+    /// What its log has told and waits to be taken.
+    pub(super) fn waiting(&mut self) -> Vec<Notice> {
+        let next = |watch: &mut CacheWatch| watch.follower.as_mut()?.1.try_recv().ok();
+        let batches: Vec<Batch> = std::iter::from_fn(|| next(self)).collect();
+        batches.into_iter().flat_map(|batch| self.handle(batch)).collect()
     }
 
     /// What the next piece of a log tells. Cancel-safe.
@@ -60,6 +84,10 @@ impl CacheWatch {
     pub(super) fn handle(&mut self, batch: Batch) -> Vec<Notice> {
         let note = |event: crate::domain::cache::CacheEvent| {
             let hit_rate = self.caches.note(&event)?;
+            match self.of_job.iter_mut().find(|(kind, _)| *kind == event.kind) {
+                Some((_, tally)) => tally.join(event.tally),
+                None => self.of_job.push((event.kind.clone(), event.tally)),
+            }
             Some(Notice::CacheUsed { kind: event.kind, tally: event.tally, hit_rate })
         };
         let notices = batch.into_iter().filter_map(note).collect();
@@ -103,5 +131,9 @@ mod tests {
         let shares: Vec<_> = watch.shares().iter().map(|share| (share.hits, share.requests)).collect();
         assert_eq!(shares.len(), 1);
         assert_eq!(shares[0].0, 1);
+        let asked = Tally { hits: 1, partials: 0, misses: 1 };
+        assert_eq!(watch.of_job(), [(CacheType::named("mine").expect("a name"), asked)]);
+        watch.job_began();
+        assert_eq!(watch.of_job(), [], "the next job has asked nothing yet");
     }
 }

@@ -3,7 +3,7 @@
 use super::clock::utc_now;
 use super::effect::Effect;
 use crate::config::{Config, vars};
-use crate::domain::context::ReportFault;
+use crate::domain::context::{Report, ReportFault};
 use crate::domain::notice::Notice;
 use crate::domain::start_notice::StartNotice;
 use crate::sys::child::Launch;
@@ -19,6 +19,8 @@ pub(super) type Reception = io::Result<Box<Received>>;
 /// How the jobs tell us.
 pub(super) struct JobHooks {
     socket: Option<Socket>,
+    /// Each job is to have a summary.
+    summary: bool,
 }
 
 impl JobHooks {
@@ -33,7 +35,7 @@ impl JobHooks {
                 None
             }
         };
-        JobHooks { socket }
+        JobHooks { socket, summary: config.runner.job_summary }
     }
 
     /// The next report; never, if there is no way to get one.
@@ -50,6 +52,11 @@ impl JobHooks {
             self.socket = None;
             Notice::JobHooksLost { error: error.to_string() }.into()
         })
+    }
+
+    /// Whether this is to be answered with a summary of the job.
+    pub(super) fn wants_summary(&self, received: &Received) -> bool {
+        self.summary && matches!(received.report, Ok(Report::Completed(_)))
     }
 
     /// Tells its sender what became of it, and `more` if there is more to tell; a refusal is told here too.
@@ -78,7 +85,7 @@ fn install(config: &Config, launch: &mut Launch, runner: &Dir) -> Result<Socket,
     let dir = hooks::make_dir(&dir, user.is_some())?;
     let socket = Socket::bind(&dir, user, utc_now)?;
     let exe = std::env::current_exe()?;
-    let shims = Shims::install(&dir, &exe, runner, &launch.env, socket.path())?;
+    let shims = Shims::install(&dir, &exe, runner, &launch.env, socket.path(), config.runner.job_summary)?;
     for kept in shims.kept() {
         let (variable, says) = (kept.hook.variable(), kept.reason.to_string());
         tell_start(&StartNotice::JobHookLeftAlone { variable, says });
@@ -99,7 +106,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
         let _within = runtime.enter();
         let socket = Socket::bind(dir.path(), None, utc_now).expect("a socket");
-        let mut hooks = JobHooks { socket: Some(socket) };
+        let mut hooks = JobHooks { socket: Some(socket), summary: false };
         let lost = hooks.handle(Err(io::Error::other("gone"))).expect_err("nothing was received");
         assert!(matches!(lost, Effect::Notice(Notice::JobHooksLost { error }) if error == "gone"));
         assert!(hooks.socket.is_none());

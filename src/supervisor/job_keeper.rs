@@ -83,8 +83,14 @@ impl JobKeeper {
 
     /// A job begins, while the container has used so much.
     pub(super) fn begin(&mut self, row: JobRecord, meter: Meter, up: Duration) -> Vec<Effect> {
+        self.caches.job_began();
         let steps = self.jobs.begin(row, meter, up);
         self.work(steps)
+    }
+
+    /// The open job's row as it stands, and what the container had used before it.
+    pub(super) fn open(&self) -> Option<(&JobRecord, Meter)> {
+        self.jobs.open()
     }
 
     /// It is over.

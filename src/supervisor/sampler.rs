@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::domain::event::{Exit, Now, Stream};
 use crate::domain::failure::{self, Cause, OomWatch, Space};
 use crate::domain::job::usage::Meter;
+use crate::domain::job_summary::UsageLimits;
 use crate::domain::notice::Notice;
 use crate::http::freshness::{Freshness, SampleReader};
 use crate::sys::cgroup::{Cgroup, JobPeak};
@@ -186,7 +187,13 @@ impl Sampler {
         Some(kills)
     }
 
-    fn meter(&mut self, up: Duration) -> Meter {
+    /// What it may use.
+    pub(super) fn limits(&self) -> UsageLimits {
+        self.used.limits()
+    }
+
+    /// What it has used until now.
+    pub(super) fn meter(&mut self, up: Duration) -> Meter {
         self.look_at_job();
         let peak_memory = self.peak.as_ref().and(self.job_peak);
         Meter { cpu_time: self.used.cpu_time(), peak_memory, oom_kills: self.oom_kills(up) }

@@ -8,6 +8,7 @@ mod peak;
 
 pub use peak::{JobPeak, PeakCounter};
 
+use crate::domain::job_summary::UsageLimits;
 use procfs::process::{MountInfo, MountInfos};
 use procfs::{FromRead as _, ProcessCGroups};
 use std::path::{Path, PathBuf};
@@ -69,6 +70,32 @@ impl Cgroup {
             Files::V1(dir) => number(&dir.join("cpuacct.usage")).map(Duration::from_nanos),
             Files::V2(dir) => entry(&dir.join("cpu.stat"), "usage_usec").map(Duration::from_micros),
         }
+    }
+
+    /// What it may use of processors and memory, by its own settings; those of a cgroup above it cannot be seen from within.
+    pub fn limits(&self) -> UsageLimits {
+        UsageLimits { cpus: self.cpu_limit(), memory: self.memory_limit() }
+    }
+
+    /// Version 1 writes the largest number of pages for "no limit", which no machine has.
+    fn memory_limit(&self) -> Option<u64> {
+        const UNLIMITED: u64 = 1 << 60;
+        number(&self.memory.as_ref()?.either("memory.limit_in_bytes", "memory.max"))
+            .filter(|max| *max < UNLIMITED)
+    }
+
+    /// A quota of a period, `max` or -1 for none (`sched-bwc.rst`).
+    fn cpu_limit(&self) -> Option<f64> {
+        let [quota, period] = match self.cpu.as_ref()? {
+            Files::V1(dir) => ["cpu.cfs_quota_us", "cpu.cfs_period_us"].map(|file| number(&dir.join(file))),
+            Files::V2(dir) => {
+                let text = std::fs::read_to_string(dir.join("cpu.max")).ok()?;
+                let mut numbers = text.split_ascii_whitespace().map(|word| word.parse().ok());
+                [numbers.next().flatten(), numbers.next().flatten()]
+            }
+        };
+        let micros = |count: u64| u32::try_from(count).ok().filter(|count| *count > 0).map(f64::from);
+        Some(micros(quota?)? / micros(period?)?)
     }
 
     /// Time for which some process was held up for want of CPU, memory and IO, in this order (`Documentation/accounting/psi.rst`).
@@ -252,6 +279,30 @@ mod tests {
         assert_eq!((cgroup.oom_kills(), cgroup.memory()), (Some(3), Some(8192)));
         assert_eq!(cgroup.cpu_time(), Some(Duration::from_millis(1500)));
         assert_eq!(cgroup.pressure(), [None, Some(Duration::from_micros(9)), None]);
+    }
+
+    #[test]
+    fn limits_are_those_that_are_set() {
+        let v2 = mount("/", "/sys/fs/cgroup", "cgroup2", "nsdelegate");
+        let v1 = mount("/", "/sys/fs/cgroup/cpu", "cgroup", "cpu,cpuacct")
+            + &mount("/", "/sys/fs/cgroup/memory", "cgroup", "memory");
+        let groups = "4:memory:/\n3:cpu,cpuacct:/\n";
+        let of_v2 = |memory, cpu| {
+            let files = [("sys/fs/cgroup/memory.max", memory), ("sys/fs/cgroup/cpu.max", cpu)];
+            Cgroup::find(with(tree("0::/\n", &v2, "x", ""), &files).path()).limits()
+        };
+        let of_v1 = |memory, quota| {
+            let cpu = "sys/fs/cgroup/cpu/cpu.cfs_period_us";
+            let files = [("sys/fs/cgroup/memory/memory.limit_in_bytes", memory), (cpu, "100000\n")];
+            let root = with(tree(groups, &v1, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota), &files);
+            Cgroup::find(root.path()).limits()
+        };
+        let some = |cpus, memory| UsageLimits { cpus: Some(cpus), memory: Some(memory) };
+        assert_eq!(of_v2("4294967296\n", "150000 100000\n"), some(1.5, 1 << 32));
+        assert_eq!(of_v2("max\n", "max 100000\n"), UsageLimits::default());
+        assert_eq!(of_v1("4294967296\n", "50000\n"), some(0.5, 1 << 32));
+        assert_eq!(of_v1("9223372036854771712\n", "-1\n"), UsageLimits::default());
+        assert_eq!(Cgroup::default().limits(), UsageLimits::default());
     }
 
     /// Where this machine has a cgroup with these files, they tell what a process does.

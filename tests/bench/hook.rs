@@ -72,7 +72,7 @@ fn ways(dir: &Path, binary: &Path) -> Vec<Way> {
     let exe = dir.join("runner-init");
     std::os::unix::fs::symlink(binary, &exe).expect("ours");
     let hooks = make_dir(dir, false).expect("ours");
-    Shims::install(&hooks, &exe, &Dir::open(dir).expect("ours"), &[], &dir.join("listening"))
+    Shims::install(&hooks, &exe, &Dir::open(dir).expect("ours"), &[], &dir.join("listening"), false)
         .expect("a plain temporary directory");
     std::fs::write(dir.join("empty.sh"), "").expect("ours");
     let way = |name, argv: &[&Path], socket: &str, event: &str| Way {

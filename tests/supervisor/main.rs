@@ -23,6 +23,7 @@ mod names;
 mod secrets;
 mod start;
 mod stop;
+mod summary;
 mod tee;
 mod told;
 mod words;

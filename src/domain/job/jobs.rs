@@ -157,7 +157,7 @@ impl Jobs {
         }
     }
 
-    /// The open job's row as it stands, and what the container had used before it.
+    /// The open job's row, with what it has told of where it comes from, and what the container had used before it.
     pub fn open(&self) -> Option<(&JobRecord, Meter)> {
         self.open.as_ref().map(|job| (&job.row, job.meter))
     }

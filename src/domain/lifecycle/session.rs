@@ -144,6 +144,11 @@ impl Lifecycle {
         self.leaving == Some(StopReason::Asked)
     }
 
+    /// The open job is being ended, by an operator's wish.
+    pub fn ends_job(&self) -> bool {
+        self.was_asked() && self.is_interrupted()
+    }
+
     /// The first TERM after USR1 still only asks.
     pub(super) fn ask(&self, kind: StopRequest) -> Notice {
         let first = !self.was_asked() || matches!(self.phase, Phase::Draining { until: None, .. });

@@ -1,7 +1,8 @@
 //! Charts of the status page. Durations drawn: each job a stroke, each bucket a bar; what a picture shows its text
 //! alternative says.
 
-use super::time::{bound, span};
+use super::time::bound;
+use crate::domain::in_words::span;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::totals::Buckets;
 use maud::{Markup, html};

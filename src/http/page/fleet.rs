@@ -2,9 +2,10 @@
 
 use super::sanitize::{NAME, OTHER, untrusted};
 use super::state::moment;
-use super::time::{between, stamp, whole};
+use super::time::{between, stamp};
 use super::{STYLE, charts, jobs, section, table};
 use crate::domain::fleet::roster::SILENT;
+use crate::domain::in_words::whole;
 use crate::domain::record::{JobRecord, JobStatus};
 use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};

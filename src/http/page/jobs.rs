@@ -4,7 +4,7 @@
 use super::sanitize::{NAME, OTHER, unknown, untrusted};
 use super::section;
 use super::state::moment;
-use super::time::span;
+use crate::domain::in_words::span;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::status::Status;
 use chrono::{DateTime, Utc};

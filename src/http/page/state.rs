@@ -3,8 +3,9 @@
 
 use super::PageInput;
 use super::sanitize::{NAME, OTHER, untrusted};
-use super::time::{between, machine, stamp, stamp_and_distance, whole};
+use super::time::{between, machine, stamp, stamp_and_distance};
 use crate::domain::event::GhostCause;
+use crate::domain::in_words::whole;
 use crate::domain::status::{CurrentJob, Status, Verdict, health, readiness};
 use crate::domain::target::Target;
 use chrono::{DateTime, Utc};

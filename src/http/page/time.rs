@@ -1,35 +1,9 @@
 //! Durations are told in the two units that matter, times as they were and how long ago that is.
 
+use crate::domain::in_words::{DAY, HOUR, MINUTE, whole};
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 use std::time::Duration;
-
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-
-/// `3.2 s`, `12 s`, `4 min 05 s`, `1 h 02 min`, `3 d 04 h`: rounded below a minute, then cut.
-pub(super) fn span(duration: Duration) -> String {
-    let tenths = (duration.as_millis() + 50) / 100;
-    if tenths < 100 {
-        return format!("{}.{} s", tenths / 10, tenths % 10);
-    }
-    if duration < Duration::from_millis(59_500) {
-        return format!("{} s", (duration.as_millis() + 500) / 1000);
-    }
-    whole(duration.max(Duration::from_secs(MINUTE)))
-}
-
-/// The same in whole seconds, cut: for what goes on.
-pub(super) fn whole(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..MINUTE => format!("{seconds} s"),
-        MINUTE..HOUR => format!("{} min {:02} s", seconds / MINUTE, seconds % MINUTE),
-        HOUR..DAY => format!("{} h {:02} min", seconds / HOUR, seconds % HOUR / MINUTE),
-        _ => format!("{} d {:02} h", seconds / DAY, seconds % DAY / HOUR),
-    }
-}
 
 /// A bucket's bound: `10 s`, `5 min`, `1 h`; the full form if it is no round number of these.
 pub(super) fn bound(seconds: f64) -> String {
@@ -75,31 +49,6 @@ pub(super) fn machine(at: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_in_two_units() {
-        for (millis, want) in [
-            (0, "0.0 s"),
-            (49, "0.0 s"),
-            (50, "0.1 s"),
-            (9_949, "9.9 s"),
-            (9_950, "10 s"),
-            (59_499, "59 s"),
-            (59_500, "1 min 00 s"),
-            (60_000, "1 min 00 s"),
-            (245_000, "4 min 05 s"),
-            (3_599_999, "59 min 59 s"),
-            (3_600_000, "1 h 00 min"),
-            (3_720_000, "1 h 02 min"),
-            (86_399_000, "23 h 59 min"),
-            (86_400_000, "1 d 00 h"),
-            (273_600_000, "3 d 04 h"),
-        ] {
-            assert_eq!(span(Duration::from_millis(millis)), want, "{millis} ms");
-        }
-        assert_eq!(whole(Duration::from_millis(999)), "0 s");
-        assert_eq!(whole(Duration::MAX), "213503982334601 d 07 h");
-    }
 
     #[test]
     fn bounds_are_round_where_they_can_be() {

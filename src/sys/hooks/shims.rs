@@ -6,7 +6,8 @@
 //! not plain is left to the runner as it was.
 //!
 //! It runs them in the job's workspace, and a hook that cannot be started fails the job: at its end that directory may be gone.
-//! So there is a hook of ours at the end only where there would be one anyway, or where the start's, which says the same, is not ours.
+//! So there is a hook of ours at the end only where there would be one anyway, where the start's, which says the same, is not ours,
+//! or where the job is to have a summary, which nobody else could add.
 
 use crate::domain::context::{Moment, SOCKET_VARIABLE};
 use crate::sys::door::Dir;
@@ -75,7 +76,7 @@ impl Shims {
     ///
     /// They call `exe` (runner-init, absolute). The user's own hooks are those of `environment`, the listener's; a hook
     /// that cannot be followed by its user's is [`Kept`]. `runner_dir` has the runner's node and its `.env`; `socket` is
-    /// where reports are to go.
+    /// where reports are to go. With `summary` the hook at the end hands a summary of the job on.
     ///
     /// # Errors
     /// If one of the paths is not plain, or a script cannot be written: then no hook is ours.
@@ -85,6 +86,7 @@ impl Shims {
         runner: &Dir,
         environment: &[(OsString, OsString)],
         socket: &Path,
+        summary: bool,
     ) -> Result<Shims, ShimFault> {
         let exe = plain_or_fault(exe)?;
         let (dir, socket) = (plain_or_fault(dir)?, plain_or_fault(socket)?);
@@ -100,11 +102,11 @@ impl Shims {
             }
         }
         let starts = own.iter().any(|(hook, _)| *hook == Moment::Started);
-        own.retain(|(hook, chained)| *hook == Moment::Started || chained.is_some() || !starts);
+        own.retain(|(hook, chained)| *hook == Moment::Started || chained.is_some() || !starts || summary);
         let mut variables = vec![(SOCKET_VARIABLE.into(), socket.into())];
         for (hook, _) in &own {
             let path = Path::new(dir).join(format!("job-{}.sh", hook.as_str()));
-            let text = script(*hook, exe, &own);
+            let text = script(*hook, exe, &own, summary);
             write(&path, &text).map_err(|source| ShimFault::Write { path: path.clone(), source })?;
             variables.push((hook.variable().into(), path.into()));
         }
@@ -169,11 +171,12 @@ fn by_node(runner_dir: &Path, script: &str) -> Result<String, Reason> {
 }
 
 /// The script of `hook`. Before the user's own hook the variables are set as the user has set them.
-fn script(hook: Moment, exe: &str, own: &[(Moment, Option<Chained>)]) -> String {
+/// A summary comes with a line for the job's log.
+fn script(hook: Moment, exe: &str, own: &[(Moment, Option<Chained>)], summary: bool) -> String {
     let word = hook.as_str();
-    let mut text = format!(
-        "# Written by runner-init whenever it starts.\n{exe} hook {word} </dev/null >/dev/null 2>&1 || :\n"
-    );
+    let output = if summary && hook == Moment::Completed { "2>/dev/null" } else { ">/dev/null 2>&1" };
+    let mut text =
+        format!("# Written by runner-init whenever it starts.\n{exe} hook {word} </dev/null {output} || :\n");
     let Some(chained) = own.iter().find_map(|(of, chained)| chained.as_ref().filter(|_| *of == hook)) else {
         return text;
     };
@@ -238,11 +241,12 @@ mod tests {
 
     struct Place {
         dir: tempfile::TempDir,
+        summary: bool,
     }
 
     impl Place {
         fn new() -> Place {
-            Place { dir: tempfile::Builder::new().prefix("hooks").tempdir().unwrap() }
+            Place { dir: tempfile::Builder::new().prefix("hooks").tempdir().unwrap(), summary: false }
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -259,7 +263,8 @@ mod tests {
             let own: Vec<_> = own.iter().map(|(name, value)| (name.into(), value.into())).collect();
             let exe = Path::new("/usr/bin/runner-init");
             let runner = Dir::open(self.dir.path()).unwrap();
-            Shims::install(self.dir.path(), exe, &runner, &own, Path::new("/run/report.sock")).unwrap()
+            let socket = Path::new("/run/report.sock");
+            Shims::install(self.dir.path(), exe, &runner, &own, socket, self.summary).unwrap()
         }
 
         fn text(&self, name: &str) -> String {
@@ -324,6 +329,23 @@ mod tests {
     }
 
     #[test]
+    fn for_a_summary_there_is_one_at_the_end_that_may_say_a_line_before_the_user_s_own() {
+        let place = Place { summary: true, ..Place::new() };
+        let both = ["RUNNER_INIT_SOCKET", STARTED, COMPLETED];
+        assert_eq!(names(&place.install(&[])), both);
+        let ours = "/usr/bin/runner-init hook completed </dev/null 2>/dev/null || :\n";
+        assert!(place.text("job-completed.sh").ends_with(ours));
+        assert!(place.text("job-started.sh").ends_with("started </dev/null >/dev/null 2>&1 || :\n"));
+        let sh = place.file("own.sh", "");
+        place.install(&[(COMPLETED, &sh)]);
+        let text = place.text("job-completed.sh");
+        assert!(
+            text.contains(ours) && text.ends_with(&format!("exec \"${{BASH:-sh}}\" -e {sh}\n")),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn a_javascript_hook_needs_a_node_that_is_there() {
         let place = Place::new();
         let js = place.file("own.js", "");
@@ -385,8 +407,8 @@ mod tests {
         for odd in ["/run/my dir", "/run/a'b", "/run/a\"b", "/run/$x", "run", "/run/ä", "/run/a\nb"] {
             let (odd, fine) = (Path::new(odd), Path::new("/fine"));
             for [dir, exe, socket] in [[odd, fine, fine], [fine, odd, fine], [fine, fine, odd]] {
-                let fault =
-                    Shims::install(dir, exe, &Dir::open(place.dir.path()).unwrap(), &[], socket).unwrap_err();
+                let runner = Dir::open(place.dir.path()).unwrap();
+                let fault = Shims::install(dir, exe, &runner, &[], socket, false).unwrap_err();
                 assert!(matches!(fault, ShimFault::Path(path) if path == odd));
             }
         }
@@ -396,6 +418,7 @@ mod tests {
             &Dir::open(place.dir.path()).unwrap(),
             &[],
             Path::new("/y"),
+            false,
         );
         assert!(matches!(nowhere, Err(ShimFault::Write { .. })));
     }
