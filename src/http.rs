@@ -5,6 +5,7 @@ pub mod api;
 pub mod client;
 mod eviction;
 pub mod freshness;
+mod job;
 pub mod middleware;
 pub mod page;
 mod read_timeout;
@@ -78,11 +79,13 @@ pub fn router(view: View, token: Option<Secret>, names: Option<middleware::Names
     let open = Router::new().route("/livez", get(livez)).with_state(view.clone());
     let guarded = Router::new()
         .route("/", get(page::index))
+        .route("/jobs/{id}", get(page::job))
         .route("/metrics", get(metrics))
         .route("/readyz", get(readyz))
         .route("/healthz", get(healthz))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/jobs", get(api::jobs))
+        .route("/api/v1/jobs/{id}", get(api::job))
         .route("/api/v1/openapi.json", get(api::openapi))
         .with_state(view);
     guard(open, guarded, token, names)

@@ -135,6 +135,10 @@ fn every_answer_of_a_day_fits_its_schema() {
         running["job"]["running_seconds"].as_f64().is_some_and(|seconds| seconds < 0.2)
     });
     let jobs = wire::get(address, "/api/v1/jobs", "").unwrap().json();
+    let path = format!("/api/v1/jobs/{}", jobs["jobs"][0]["job_id"].as_str().unwrap());
+    let one = wire::get(address, &path, "").unwrap();
+    assert_eq!((one.status, &one.json()["job"]["job_id"]), (200, &jobs["jobs"][0]["job_id"]));
+    contract.hold("/api/v1/jobs/{id}", &one);
     ns::send(demo.tree.pid(), Signal::SIGTERM);
     while look(&contract, address, &mut seen) {}
     assert!(has(&seen, "draining") && has(&seen, "leave_by"), "{seen:#?}");
@@ -146,6 +150,7 @@ fn every_answer_of_a_day_fits_its_schema() {
         &["", "/ready", "/healthy", "/job"],
     );
     assert_planted_faults_are_seen(&contract.component("Jobs"), &jobs, &["", "/jobs/0"]);
+    assert_planted_faults_are_seen(&contract.component("JobWithSteps"), &one.json(), &["", "/job"]);
 }
 
 /// A validator that finds nothing must find what was put in, or left out.
@@ -182,7 +187,8 @@ fn every_refusal_fits_too() {
         // Not ready, for a moment, is an answer.
         let without = if path == "/livez" { 200 } else { 401 };
         hold(path, &wire::get(address, path, "").unwrap(), &[without]);
-        hold(path, &with(path), &[200, 503]);
+        let answers: &[u16] = if path.ends_with("{id}") { &[404] } else { &[200, 503] };
+        hold(path, &with(path), answers);
         for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
             hold(path, &ask(address, &format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n")), &[405]);
         }
@@ -190,6 +196,10 @@ fn every_refusal_fits_too() {
         hold(&long, &with(&long), &[414]);
         let large = format!("GET {path} HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(8200));
         hold(path, &ask(address, &large), &[431]);
+    }
+    for path in ["/jobs/{id}", "/api/v1/jobs/{id}"] {
+        let odd = format!("{path}?started_at=yesterday");
+        hold(&odd, &with(&odd), &[400]);
     }
     for query in ["limit=0", "limit=51", "limit=x", "status=total", "since=yesterday", "page=2"] {
         hold("/api/v1/jobs", &with(&format!("/api/v1/jobs?{query}")), &[400]);

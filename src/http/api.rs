@@ -1,12 +1,14 @@
 //! The same truth as JSON: names explain themselves, times are RFC 3339 UTC, durations are seconds, unknown is null.
 
 use super::View;
+use super::job::{self, JobQuery};
 use crate::domain::event::GhostCause;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::status::{health, readiness};
+use crate::domain::steps::{Step, StepResult};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -192,6 +194,53 @@ fn job_body(job: &JobRecord) -> JobBody<'_> {
         lead_time_seconds: job.lead_time.map(seconds),
         cpu_seconds: job.usage.cpu_time.map(seconds),
         peak_memory_bytes: job.usage.peak_memory,
+    }
+}
+
+#[derive(Serialize)]
+struct JobWithSteps<'a> {
+    job: JobBody<'a>,
+    steps: Option<Vec<StepBody<'a>>>,
+    more_steps: u32,
+}
+
+#[derive(Serialize)]
+struct StepBody<'a> {
+    number: u32,
+    name: &'a str,
+    kind: &'static str,
+    conclusion: Option<&'static str>,
+    started_at: String,
+    completed_at: String,
+    duration_seconds: f64,
+}
+
+/// `GET /api/v1/jobs/{id}?started_at=`: one of the last jobs, and its steps. 404 if it is none of them.
+pub async fn job(
+    State(view): State<View>,
+    Path(id): Path<String>,
+    query: Result<Query<JobQuery>, QueryRejection>,
+) -> Response {
+    let status = view.status.borrow().clone();
+    let job = match job::find(query, &status.recent, &id) {
+        Ok(job) => job,
+        Err(refusal) => return refusal,
+    };
+    let known = status.steps.of(job).filter(|known| !known.steps.is_empty());
+    let steps = known.map(|known| known.steps.iter().map(step_body).collect());
+    Json(JobWithSteps { job: job_body(job), steps, more_steps: known.map_or(0, |known| known.more) })
+        .into_response()
+}
+
+fn step_body(step: &Step) -> StepBody<'_> {
+    StepBody {
+        number: step.number,
+        name: &step.name,
+        kind: step.kind.as_str(),
+        conclusion: step.result.map(StepResult::as_str),
+        started_at: stamp(step.started),
+        completed_at: stamp(step.ended),
+        duration_seconds: seconds(step.duration()),
     }
 }
 

@@ -5,15 +5,19 @@
 
 mod charts;
 pub mod fleet;
+mod job;
 mod jobs;
 mod sanitize;
 mod state;
 mod time;
+mod timeline;
 
 use super::View;
+use super::job::JobQuery;
 use crate::domain::identity::Identity;
 use crate::domain::status::{State, Status};
 use axum::extract;
+use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
@@ -62,6 +66,23 @@ pub async fn index(extract::State(view): extract::State<View>) -> Response {
     let status = view.status.borrow().clone();
     let seen = PageInput { identity: &view.identity, site: &view.site, status: &status };
     (headers(POLICY.clone()), Html(page(&seen, (view.clock)()).into_string())).into_response()
+}
+
+/// `GET /jobs/{id}?started_at=`: the page of one of the last jobs; 404 if it is none of them.
+pub(super) async fn job(
+    extract::State(view): extract::State<View>,
+    extract::Path(id): extract::Path<String>,
+    query: Result<extract::Query<JobQuery>, QueryRejection>,
+) -> Response {
+    let status = view.status.borrow().clone();
+    let job = match super::job::find(query, &status.recent, &id) {
+        Ok(job) => job,
+        Err(refusal) => return refusal,
+    };
+    let known = status.steps.of(job).filter(|known| !known.steps.is_empty());
+    let seen = PageInput { identity: &view.identity, site: &view.site, status: &status };
+    (headers_without_script(), Html(job::page(&seen, job, known.map(AsRef::as_ref)).into_string()))
+        .into_response()
 }
 
 /// What a page without a script is sent with.
@@ -117,6 +138,7 @@ pub fn page(seen: &PageInput<'_>, now: DateTime<Utc>) -> Markup {
                 main {
                     (state::section(seen.status, now))
                     (state::job(seen, now))
+                    (jobs::last_steps(seen.status))
                     (jobs::numbers(seen.status))
                     (charts::durations(&seen.status.recent, &seen.site.bounds))
                     (jobs::table(&seen.status.recent, now))

@@ -7,6 +7,7 @@ use runner_init::domain::event::GhostCause;
 use runner_init::domain::identity::Identity;
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::status::{CurrentJob, State, Status};
+use runner_init::domain::steps::{JobSteps, KnownSteps, Step, StepKind, StepResult, StepsRow};
 use runner_init::http::page::Site;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +64,7 @@ pub(crate) fn in_state(state: State) -> Status {
         recent: if is_new { Arc::new([]) } else { day() },
         finished: if is_new { [0; 5] } else { [1164, 61, 19, 8, 3] },
         caches: if is_new { Arc::new([]) } else { caches() },
-        steps: Arc::default(),
+        steps: if is_new { Arc::default() } else { steps(&day()) },
     };
     match state {
         State::Busy => Status { job: Some(job()), ..status },
@@ -130,7 +131,10 @@ fn day() -> Arc<[JobRecord]> {
         ended += i64::try_from(millis / 1000).expect("small") + i64::try_from(chance).expect("small") * 9;
         JobRecord {
             timestamp,
-            job_id: format!("{number}"),
+            started_at: Some(
+                timestamp - chrono::TimeDelta::milliseconds(i64::try_from(millis).expect("small")),
+            ),
+            job_id: format!("1927364{number:04}_job"),
             status: RowStatus::Finished(status),
             duration: (status != JobStatus::Abandoned).then(|| Duration::from_millis(millis)),
             queue_time: (!chance.is_multiple_of(5)).then(|| Duration::from_millis(1200 + chance * 210)),
@@ -142,6 +146,43 @@ fn day() -> Arc<[JobRecord]> {
     let mut rows: Vec<JobRecord> = (0..50).map(row).collect();
     rows.reverse();
     rows.into()
+}
+
+/// Steps of all these jobs, each as long as its job.
+fn steps(rows: &[JobRecord]) -> Arc<KnownSteps> {
+    use StepKind::{CleanUp, Main, Post, SetUp};
+    /// Number, name, kind, and how much of the job is over when it ends, in thousandths.
+    const STEPS: [(u32, &str, StepKind, i64); 9] = [
+        (1, "Set up job", SetUp, 20),
+        (2, "Run actions/checkout@v5", Main, 45),
+        (3, "Restore the cache", Main, 130),
+        (4, "Install dependencies", Main, 260),
+        (5, "Build", Main, 540),
+        (6, "Test", Main, 930),
+        (7, "Publish the report", Main, 930),
+        (14, "Post Restore the cache", Post, 985),
+        (16, "Complete job", CleanUp, 1000),
+    ];
+    let mut known = KnownSteps::default();
+    for row in rows {
+        let Some(from) = row.started_at else { continue };
+        let all = (row.timestamp - from).num_milliseconds();
+        let is_fine = row.status == RowStatus::Finished(JobStatus::Success);
+        let mut before = from;
+        let steps = STEPS.map(|(number, name, kind, share)| {
+            let (started, ended) = (before, from + chrono::TimeDelta::milliseconds(all * share / 1000));
+            before = ended;
+            let result = match (number, is_fine) {
+                (6, false) => StepResult::Failure,
+                (7, false) => StepResult::Skipped,
+                _ => StepResult::Success,
+            };
+            let name = name.to_owned();
+            Step { number, name, kind, result: Some(result), started, ended: ended.max(started) }
+        });
+        known.push(StepsRow::of(row, JobSteps::new(steps)).expect("it began"));
+    }
+    Arc::new(known)
 }
 
 fn context(workflow: &str, repository: &str) -> Context {

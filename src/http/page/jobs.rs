@@ -1,15 +1,20 @@
 //! The jobs section of the status page. What the runner has done: how much of it succeeded, what its caches had, and
 //! the last jobs one by one.
 
+use super::job::path;
 use super::sanitize::{NAME, OTHER, unknown, untrusted};
 use super::section;
 use super::state::moment;
+use super::timeline::{longest, timeline};
 use crate::domain::in_words::span;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::status::Status;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use std::time::Duration;
+
+/// Steps of the newest job that are shown among the jobs.
+const STEPS: usize = 12;
 
 /// Ratios, each with the numbers it is made of; what has none is absent, and all of it if there is none.
 pub(super) fn numbers(status: &Status) -> Markup {
@@ -77,11 +82,31 @@ pub(super) fn table(recent: &[JobRecord], now: DateTime<Utc>) -> Markup {
     section("jobs", "Last jobs", nothing, &super::table(&names, rows))
 }
 
+/// The newest job's steps, folded; nothing if nobody knows them.
+pub(super) fn last_steps(status: &Status) -> Markup {
+    let last = status.recent.last();
+    let known = last.and_then(|job| Some((job, status.steps.of(job)?)));
+    html! {
+        @if let Some((job, known)) = known {
+            @if let Some(longest) = longest(known) {
+                section #last aria-labelledby="last-is" {
+                    h2 #last-is { "Steps of the last job" }
+                    details #last-steps {
+                        summary { (named(job.job_name.as_deref(), NAME)) ": " (known.steps.len()) " steps, the longest " (longest) }
+                        (timeline(known, STEPS, OTHER))
+                        p { a href={ "jobs/" (path(job)) } { "All of this job" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn row(job: &JobRecord, now: DateTime<Utc>) -> Markup {
     html! {
         tr {
             td { (status(job.status)) }
-            th scope="row" { (named(job.job_name.as_deref(), NAME)) }
+            th scope="row" { a href={ "jobs/" (path(job)) } { (named(job.job_name.as_deref(), NAME)) } }
             td { (named(job.context.workflow.as_deref(), OTHER)) }
             td { (named(job.context.repository.as_deref(), OTHER)) }
             td { (length(job.duration)) }
@@ -99,7 +124,8 @@ fn length(duration: Option<Duration>) -> Markup {
     html! { @match duration { Some(duration) => (span(duration)), None => (unknown()) } }
 }
 
-fn status(status: RowStatus) -> Markup {
+/// A colour, an icon and the word.
+pub(super) fn status(status: RowStatus) -> Markup {
     let (icon, word) = match status {
         RowStatus::Running => ("…", "running"),
         RowStatus::Finished(status) => (glyph(status), status.as_str()),

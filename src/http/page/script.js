@@ -16,12 +16,16 @@
       return location.reload();
     }
     const focused = document.activeElement?.closest('main a')?.getAttribute('href');
+    const unfolded = document.activeElement?.closest('main summary')?.parentElement.id;
+    const open = [...document.querySelectorAll('main details[open]')].map((part) => part.id);
     for (const part of ['header', 'main', 'link[rel=icon]']) {
       document.querySelector(part).replaceWith(fresh.querySelector(part));
     }
+    for (const id of open) by(id)?.setAttribute('open', '');
     document.body.className = fresh.body.className;
     if (document.title !== fresh.title) said.textContent = document.title = fresh.title;
     if (focused) document.querySelector(`main a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    if (unfolded) by(unfolded)?.firstElementChild.focus({ preventScroll: true });
   };
   const look = async () => {
     if (!disturbs()) {

@@ -1,12 +1,12 @@
 //! The state section of the status page. What the runner is and does at this moment: who, in which state, why, since
 //! when, with which verdicts and which job.
 
-use super::PageInput;
 use super::sanitize::{NAME, OTHER, untrusted};
 use super::time::{between, machine, stamp, stamp_and_distance};
+use super::{PageInput, Site};
 use crate::domain::event::GhostCause;
 use crate::domain::in_words::whole;
-use crate::domain::status::{CurrentJob, Status, Verdict, health, readiness};
+use crate::domain::status::{Status, Verdict, health, readiness};
 use crate::domain::target::Target;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -107,7 +107,7 @@ pub(super) fn job(seen: &PageInput<'_>, now: DateTime<Utc>) -> Markup {
                         }
                         @if let Some(run) = &job.run_id {
                             dt { "Run" }
-                            dd { (run_of(run, job, seen.site.server_url.as_deref())) }
+                            dd { (run_of(run, job.repository.as_deref(), job.run_attempt.as_deref(), seen.site)) }
                         }
                     }
                 }
@@ -116,10 +116,11 @@ pub(super) fn job(seen: &PageInput<'_>, now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn run_of(run: &str, job: &CurrentJob, server: Option<&str>) -> Markup {
-    let again = job.run_attempt.as_deref().filter(|attempt| *attempt != "1");
+/// A run, as a link to its page where that can be known.
+pub(super) fn run_of(run: &str, repository: Option<&str>, attempt: Option<&str>, site: &Site) -> Markup {
+    let again = attempt.filter(|attempt| *attempt != "1");
     html! {
-        @match server.and_then(|server| link(server, run, job)) {
+        @match link(site.server_url.as_deref(), run, repository) {
             Some(href) => a href=(href) rel="noreferrer" { (untrusted(run, OTHER)) },
             None => (untrusted(run, OTHER)),
         }
@@ -128,8 +129,8 @@ fn run_of(run: &str, job: &CurrentJob, server: Option<&str>) -> Markup {
 }
 
 /// A job could call its repository anything: only what can be one becomes part of a link.
-fn link(server: &str, run: &str, job: &CurrentJob) -> Option<String> {
-    let repository = job.repository.as_deref()?;
+fn link(server: Option<&str>, run: &str, repository: Option<&str>) -> Option<String> {
+    let (server, repository) = (server?, repository?);
     let is_number = !run.is_empty() && run.bytes().all(|b| b.is_ascii_digit());
     let Target::Repository { owner, name } = Target::repository(repository).ok().filter(|_| is_number)?
     else {

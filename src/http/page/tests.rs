@@ -6,6 +6,7 @@ use crate::domain::context::Context;
 use crate::domain::event::GhostCause;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::status::CurrentJob;
+use crate::domain::steps::{JobSteps, KnownSteps, Step, StepKind, StepResult, StepsRow};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,6 +133,86 @@ fn nothing_of_a_job_becomes_markup() {
     assert!(!text.contains("<img") && !text.contains('\u{202e}'));
 }
 
+/// What is known of the steps of a job that began then.
+fn steps_of(job: &JobRecord, names: &[&str]) -> Arc<KnownSteps> {
+    let step = |(number, name): (u32, &&str)| Step {
+        number,
+        name: (*name).to_owned(),
+        kind: StepKind::Main,
+        result: Some(StepResult::Success),
+        started: at(-600),
+        ended: at(-600 + i64::from(number)),
+    };
+    let steps = JobSteps { steps: (1..).zip(names).map(step).collect(), more: 0 };
+    let mut known = KnownSteps::default();
+    known.push(StepsRow::of(job, steps).expect("it began"));
+    Arc::new(known)
+}
+
+#[test]
+fn the_newest_job_opens_as_a_timeline_and_each_has_a_page() {
+    let newest = JobRecord { job_id: "7_build".into(), started_at: Some(at(-600)), ..row("build") };
+    let older = JobRecord { job_id: "6_build".into(), started_at: Some(at(-900)), ..row("older") };
+    let steps = steps_of(&newest, &["Set up job", "Build", "Test"]);
+    let seen = Status { recent: Arc::new([older, newest.clone()]), steps, ..status(State::Idle) };
+    let text = draw(&seen);
+    let link = "href=\"jobs/7_build?started_at=2027-01-15T07:50:00.000Z\"";
+    for known in [
+        "<summary><bdi>build</bdi>: 3 steps, the longest <bdi>Test</bdi>, 3.0 s</summary>",
+        "<th scope=\"row\"><bdi>Test</bdi></th>",
+        link,
+        "href=\"jobs/6_build?started_at=2027-01-15T07:45:00.000Z\"",
+    ] {
+        assert!(text.contains(known), "{known}: {text}");
+    }
+    let recent = Arc::new([newest.clone()]);
+    let unknown = draw(&Status { recent, ..status(State::Idle) });
+    assert!(!unknown.contains("<details") && unknown.contains(link), "nobody knows its steps");
+    let identity = Identity::somebody();
+    let site = Site { bounds: vec![10.0], server_url: Some("https://github.com".into()) };
+    let input = PageInput { identity: &identity, site: &site, status: &seen };
+    let page = |known| job::page(&input, &newest, known).into_string();
+    let whole = page(seen.steps.of(&newest).map(AsRef::as_ref));
+    assert!(whole.contains("<title>build · runner-7</title>") && whole.contains("href=\"../\""), "{whole}");
+    assert_eq!((whole.matches("<rect").count(), whole.matches("<script").count()), (3, 0));
+    assert!(page(None).contains("Nothing is known of its steps."));
+}
+
+#[test]
+fn a_page_of_a_hostile_job_is_text() {
+    let hostile = "</title></script></style><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}";
+    let word = || Some(hostile.to_owned());
+    let context = Context {
+        workflow: word(),
+        repository: word(),
+        run_id: word(),
+        run_attempt: word(),
+        event: word(),
+        git_ref: word(),
+        sha: word(),
+        actor: word(),
+        ..Context::default()
+    };
+    let job = JobRecord {
+        job_id: hostile.into(),
+        started_at: Some(at(-600)),
+        context,
+        cause: word(),
+        conclusion: word(),
+        ..row(hostile)
+    };
+    let steps = steps_of(&job, &[hostile; 9]);
+    let seen = Status { recent: Arc::new([job.clone()]), steps, ..status(State::Idle) };
+    let identity = Identity::somebody();
+    let site = Site { bounds: vec![10.0], server_url: Some("https://github.com".into()) };
+    let input = PageInput { identity: &identity, site: &site, status: &seen };
+    let known = seen.steps.of(&job).map(AsRef::as_ref);
+    for (text, scripts) in [(draw(&seen), 1), (job::page(&input, &job, known).into_string(), 0)] {
+        assert_eq!((text.matches("<script").count(), text.matches("</style>").count()), (scripts, 1));
+        assert!(!text.contains("<img") && !text.contains('\u{202e}'), "{text}");
+    }
+}
+
 #[test]
 fn fifty_hostile_names_make_no_large_page() {
     for text in ["\"".repeat(1024), "\u{202e}".repeat(1024), "🚀".repeat(1024), "&<>".repeat(341)] {
@@ -143,11 +224,14 @@ fn fifty_hostile_names_make_no_large_page() {
             },
             duration: Some(Duration::from_secs(3661)),
             queue_time: Some(Duration::from_secs(3661)),
+            job_id: "17203344551_build-and-test".into(),
+            started_at: Some(at(-600)),
             ..row(&text)
         };
+        let steps = steps_of(&one, &[text.as_str(); 512]);
         let recent: Arc<[_]> = vec![one; 50].into();
-        let page = draw(&Status { recent, ..status(State::Idle) });
-        assert!(page.len() <= 60 * 1024, "{} bytes", page.len());
+        let page = draw(&Status { recent, steps, ..status(State::Idle) });
+        assert!(page.len() <= 64 * 1024, "{} bytes", page.len());
     }
 }
 
