@@ -184,7 +184,7 @@ vars! {
     /// sets no limit.
     RUNNER_DIAG_MAX_MB: usize = |text| count(text, 0), default("256");
     /// Add a summary of each job to its run's page on GitHub: how long it waited and ran, what it used of
-    /// processors, memory, disk and caches, its slowest steps. Puts a job-completed hook of ours before yours.
+    /// processors, memory, disk and caches. Puts a job-completed hook of ours before yours.
     RUNNER_JOB_SUMMARY: bool = flag, default("false");
 
     [Lifecycle]

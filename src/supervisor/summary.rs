@@ -26,7 +26,6 @@ pub(super) async fn of_open_job(all: &mut Supervisor) -> Option<JobSummary> {
         limits: all.sampler.limits(),
         space: space.ok().flatten().flatten(),
         caches: all.jobs.caches.of_job().to_vec(),
-        steps: Vec::new(),
         oom_kills: kills.map_or(0, |(now, before)| now.saturating_sub(before)),
         stopped: all.life.ends_job(),
     })
