@@ -8,7 +8,9 @@ mod targets;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The most that is kept of one target, in bytes.
 const SMALL: u64 = 256 * 1024;
@@ -58,6 +60,45 @@ fn every_target_holds_over_what_is_like_it() {
             run(&[head, b"\n", tail].concat());
             run(&[head, b"\xff", &tail[1..]].concat());
         }
+    }
+}
+
+/// Without a fuzzer, and so blindly: what is kept, cut up and put together by chance, for so long.
+#[test]
+#[ignore = "takes as long as FUZZ_SECONDS says"]
+fn every_target_holds_over_what_is_made_up() {
+    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let each = Duration::from_secs(seconds) / u32::try_from(targets::ALL.len()).unwrap();
+    for (target, run) in targets::ALL {
+        let kept: Vec<Vec<u8>> = kept(target).into_iter().map(|(_, bytes)| bytes).collect();
+        let (begin, mut runs) = (Instant::now(), 0_u64);
+        while begin.elapsed() < each {
+            let mut rng = fastrand::Rng::with_seed(runs);
+            let mut input = rng.choice(&kept).unwrap().clone();
+            for _ in 0..=rng.usize(..4) {
+                change(&mut input, rng.choice(&kept).unwrap(), &mut rng);
+            }
+            let held = catch_unwind(AssertUnwindSafe(|| run(&input)));
+            assert!(held.is_ok(), "{target}: {:?}", String::from_utf8_lossy(&input));
+            runs += 1;
+        }
+        eprintln!("{target}: {runs}");
+    }
+}
+
+/// One change: bytes go, come, are another input's, are doubled or turned.
+fn change(input: &mut Vec<u8>, other: &[u8], rng: &mut fastrand::Rng) {
+    let at = rng.usize(..=input.len());
+    let end = (at + rng.usize(..=16)).min(input.len());
+    let from = rng.usize(..=other.len());
+    let part = &other[from..(from + rng.usize(..=64)).min(other.len())];
+    match rng.u8(..6) {
+        0 => drop(input.drain(at..end)),
+        1 => drop(input.splice(at..end, part.iter().copied())),
+        2 => drop(input.splice(at..at, part.iter().copied())),
+        3 => input.extend_from_within(at..end),
+        4 => input[at..end].iter_mut().for_each(|byte| *byte ^= 1 << rng.u8(..8)),
+        _ => input[at..end].fill(rng.u8(..)),
     }
 }
 

@@ -1,11 +1,9 @@
 //! The job log on disk: an acknowledged row is there exactly once, whatever fails and whenever the power goes.
 //!
-//! Beside the log at `PATH` lie `PATH.lock` (one writer), `PATH.snapshot` (what compacted rows have said),
-//! `PATH.foreign` (what was found in the log and is no row), `PATH.steps` (the steps of the last jobs), and for moments `PATH.new`,
-//! `PATH.snapshot.new` and `PATH.steps.new`.
-//! Counters are snapshot + rows, always. A compaction replaces two files; between the two renames the snapshot says
-//! which beginning of the old log it has counted (`Coverage`). Nothing here waits but for the disk, and for that it
-//! may: it runs on a thread of its own.
+//! Beside the log at `PATH` lie `PATH.lock` (one writer), `PATH.snapshot` (what compacted rows have said), `PATH.foreign` (what was found in the
+//! log and is no row), `PATH.steps` (the steps of the last jobs), and for moments `PATH.new`, `PATH.snapshot.new` and `PATH.steps.new`.
+//! Counters are snapshot + rows, always. A compaction replaces two files; between the two renames the snapshot says which beginning of the old
+//! log it has counted (`Coverage`). Nothing here waits but for the disk, and for that it may: it runs on a thread of its own.
 
 mod files;
 mod one_job;

@@ -5,7 +5,9 @@
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use runner_init::config::Secret;
+use runner_init::domain::event::Now;
 use runner_init::domain::identity::Identity;
+use runner_init::domain::lifecycle::Lifecycle;
 use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
 use runner_init::domain::status::{CurrentJob, State, Status};
 use runner_init::domain::totals::Bounds;
@@ -69,20 +71,14 @@ async fn answer(request: Request<Body>, token: Option<&str>, name: &str) -> (Sta
         started_at: super::utc(),
         ..CurrentJob::default()
     };
+    let now = Now { up: Duration::ZERO, utc: super::utc() };
     let status = Status {
         state: State::Busy,
         reason: name.to_owned(),
-        since: super::utc(),
         job: Some(job),
         runner_version: Some(name.to_owned()),
-        ghost: None,
-        failures: 0,
-        launch_due: None,
-        leave_by: None,
         recent: Arc::new([row]),
-        finished: [0; 5],
-        caches: Arc::new([]),
-        steps: Arc::default(),
+        ..Lifecycle::new(super::settings(), now).status(now)
     };
     let view = View {
         status: watch::channel(Arc::new(status)).1,

@@ -16,6 +16,9 @@ mod snapshot;
 mod traces;
 
 use chrono::{DateTime, Utc};
+use runner_init::domain::ladder::Ladder;
+use runner_init::domain::lifecycle::Settings;
+use std::time::Duration;
 
 /// A target: its name, and what it does with its bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -48,6 +51,26 @@ pub fn run(name: &str, bytes: &[u8]) {
 /// A fixed moment: an input must do the same whenever it is run.
 fn utc() -> DateTime<Utc> {
     DateTime::from_timestamp(1_786_972_544, 0).expect("in range")
+}
+
+/// Of a lifecycle that waits for nobody.
+fn settings() -> Settings {
+    Settings {
+        drain: Duration::ZERO,
+        ladder: Ladder::within(Duration::ZERO, Duration::ZERO),
+        update: Duration::ZERO,
+        max_restarts: None,
+        prepares: false,
+        registers: false,
+        reregisters: false,
+        one_job: false,
+        idle: None,
+        check_every: None,
+        look_every: None,
+        removal: None,
+        removal_ends: Duration::ZERO,
+        seed: 1,
+    }
 }
 
 /// The bytes before the first of these bytes, and those behind it.

@@ -6,7 +6,7 @@
 use runner_init::domain::budget::Budget;
 use runner_init::domain::event::{Exit, Now, Stream, WorkerState};
 use runner_init::domain::failure::Cause;
-use runner_init::domain::lifecycle::{Action, Input, Lifecycle, Settings};
+use runner_init::domain::lifecycle::{Action, Input, Lifecycle};
 use runner_init::domain::line::LineDecoder;
 use runner_init::domain::parse::parse;
 use runner_init::domain::record::{JobRecord, RowStatus};
@@ -32,6 +32,7 @@ fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
         seed: 1,
     };
     let mut scene = Scene { life: Lifecycle::new(settings, begin), now: begin, rows: Vec::new() };
+    let mut scene = Scene { life: Lifecycle::new(super::settings(), begin), now: begin, rows: Vec::new() };
     scene.give(Input::Deadline);
     scene.give(Input::Started { pid: 7 });
     let mut decoders = <[LineDecoder; 2]>::default();
