@@ -16,7 +16,7 @@ mod snapshot;
 mod traces;
 
 use chrono::{DateTime, Utc};
-use runner_init::domain::ladder::Ladder;
+use runner_init::domain::budget::Budget;
 use runner_init::domain::lifecycle::Settings;
 use std::time::Duration;
 
@@ -56,9 +56,7 @@ fn utc() -> DateTime<Utc> {
 /// Of a lifecycle that waits for nobody.
 fn settings() -> Settings {
     Settings {
-        drain: Duration::ZERO,
-        ladder: Ladder::within(Duration::ZERO, Duration::ZERO),
-        update: Duration::ZERO,
+        budget: Budget::from_grace(Duration::ZERO, false, None).expect("no drain is asked for"),
         max_restarts: None,
         prepares: false,
         registers: false,
@@ -67,8 +65,7 @@ fn settings() -> Settings {
         idle: None,
         check_every: None,
         look_every: None,
-        removal: None,
-        removal_ends: Duration::ZERO,
+        removes: false,
         seed: 1,
     }
 }

@@ -3,7 +3,6 @@
 //! The input is cut at the byte 0x1f; the first byte of each piece says on which pipe the rest is written, with which evidence of
 //! the worker, and how long after the piece before. A piece without such a byte is plain output.
 
-use runner_init::domain::budget::Budget;
 use runner_init::domain::event::{Exit, Now, Stream, WorkerState};
 use runner_init::domain::failure::Cause;
 use runner_init::domain::lifecycle::{Action, Input, Lifecycle};
@@ -18,20 +17,6 @@ pub(super) fn run(bytes: &[u8]) {
 
 fn rows(bytes: &[u8], split: usize) -> Vec<JobRecord> {
     let begin = Now { up: Duration::ZERO, utc: super::utc() };
-    let settings = Settings {
-        budget: Budget::from_grace(Duration::ZERO, false, None).expect("no drain is asked for"),
-        max_restarts: None,
-        prepares: false,
-        registers: false,
-        reregisters: false,
-        one_job: false,
-        idle: None,
-        check_every: None,
-        look_every: None,
-        removes: false,
-        seed: 1,
-    };
-    let mut scene = Scene { life: Lifecycle::new(settings, begin), now: begin, rows: Vec::new() };
     let mut scene = Scene { life: Lifecycle::new(super::settings(), begin), now: begin, rows: Vec::new() };
     scene.give(Input::Deadline);
     scene.give(Input::Started { pid: 7 });
