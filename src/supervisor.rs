@@ -142,10 +142,8 @@ impl Supervisor {
             Happened::Reported(received) => match self.job_hooks.handle(received) {
                 Ok(received) => {
                     let taken = self.take(&received).await;
-                    let told = taken.as_ref().ok().and_then(|_| self.jobs.told(&received));
-                    let is_last = taken.is_ok() && self.job_hooks.wants_summary(&received);
-                    let summary = if is_last { summary::of_open_job(self).await } else { None };
-                    let more = told.or_else(|| summary.map(|summary| summary.for_the_hook()));
+                    let more =
+                        if taken.is_ok() { summary::for_the_hook(self, &received).await } else { None };
                     self.job_hooks.answer(&received, taken, more)
                 }
                 Err(lost) => vec![lost],
@@ -207,10 +205,7 @@ impl Supervisor {
                 return vec![started.map_or_else(Effect::not_started, Effect::started)];
             }
             Effect::Notice(notice) => self.telemetry.emit(self.jobs.heed(&notice)),
-            Effect::Sample(sample) => {
-                self.telemetry.sample(*sample);
-                self.sampler.shown();
-            }
+            Effect::Sample(sample) => self.sampler.show(*sample, &self.telemetry),
             Effect::Jit(jit) => self.listener.give(&jit),
             Effect::Close { began, failed } => return self.close(began, failed),
             Effect::Sweep => self.aftermath.job_closed(self.life.subject().is_some()),

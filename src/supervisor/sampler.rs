@@ -15,7 +15,7 @@ use crate::sys::container::Container;
 use crate::sys::disk::Lowest;
 use crate::sys::disk_thread::{Answer, DiskThread};
 use crate::sys::processes;
-use crate::telemetry::emit::{Resources, Sample};
+use crate::telemetry::emit::{Resources, Sample, Telemetry};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,7 +113,13 @@ impl Sampler {
         }
     }
 
-    /// The sample is shown: whoever waits for it may read.
+    /// Shows a sample.
+    pub(super) fn show(&mut self, sample: Sample, telemetry: &Telemetry) {
+        telemetry.sample(sample);
+        self.shown();
+    }
+
+    /// It is shown: whoever waits for it may read.
     pub(super) fn shown(&mut self) {
         let is_wanted = self.pushes || self.peak.is_some();
         self.due = is_wanted.then(|| Instant::now() + self.interval);

@@ -3,14 +3,23 @@
 use super::Supervisor;
 use crate::domain::job::usage::Usage;
 use crate::domain::job_summary::JobSummary;
+use crate::sys::hooks::Received;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// A disk that takes longer is not in it: whoever waits for the answer does so for 200 ms.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// What the sender of this report is told besides that it was taken: of its trace as the job begins, its summary at the end.
+pub(super) async fn for_the_hook(all: &mut Supervisor, received: &Received) -> Option<String> {
+    if !all.job_hooks.wants_summary(received) {
+        return all.jobs.told(received);
+    }
+    of_open_job(all).await.map(|summary| summary.for_the_hook())
+}
+
 /// The open job's; `None` if there is no job.
-pub(super) async fn of_open_job(all: &mut Supervisor) -> Option<JobSummary> {
+async fn of_open_job(all: &mut Supervisor) -> Option<JobSummary> {
     let heard = all.jobs.caches.waiting();
     all.apply(heard).await;
     let space = all.http.alive_while(timeout(PATIENCE, all.sampler.least_space().take())).await;
