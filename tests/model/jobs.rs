@@ -75,8 +75,10 @@ fn timeline(plans: &[Plan]) -> (Vec<(u64, Event)>, Vec<Still>) {
         free = line + 40;
         if let Some(worker) = plan.worker {
             let worker = if after_lost { worker.max(EARLIEST) } else { worker };
-            let worker = if after_lost { worker.max(EARLIEST) } else { worker };
-            let (begin, end) = (line + worker - EARLIEST, line + 40 + plan.runs);
+            // Its end is told that long after its line is read: what comes sooner may be a further line of its name.
+            stills.extend(still(plan).map(|(after, time)| (line + after, line + after + time)));
+            let end = read_at(&stills, line) + 40 + plan.runs;
+            let begin = line + worker - EARLIEST;
             of_this.extend([(begin, Event::WorkerBegins(job)), (end, Event::WorkerEnds)]);
             free = end;
             if let Some((before, by)) = plan.told {
@@ -88,9 +90,16 @@ fn timeline(plans: &[Plan]) -> (Vec<(u64, Event)>, Vec<Still>) {
         // What happens in one moment happens in this order.
         of_this.sort_by_key(|(at, _)| *at);
         events.extend(of_this);
-        stills.extend(still(plan).map(|(after, time)| (line + after, line + after + time)));
     }
     (events, stills)
+}
+
+/// When what is printed at this moment is read.
+fn read_at(stills: &[Still], mut at: u64) -> u64 {
+    while let Some((_, ends)) = stills.iter().find(|(begins, ends)| (*begins..*ends).contains(&at)) {
+        at = *ends;
+    }
+    at
 }
 
 fn live(plans: &[Plan]) -> World {
