@@ -397,6 +397,8 @@ impl World {
         if is_lost {
             self.wait(ms(500));
         }
+        // Beside a worker that cannot die nobody can tell a lost job from one whose worker has not been seen yet (RELIABILITY.md).
+        let worker_after = worker_after.or_else(|| self.is_haunted().then_some(1));
         let is_first = worker_after == Some(0) && !is_lost;
         if !self.is_running {
             return;

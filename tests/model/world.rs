@@ -279,6 +279,12 @@ impl World {
         self.jobs[job].worked = true;
     }
 
+    /// A worker of this listener whose job has ended lives on.
+    pub(crate) fn is_haunted(&self) -> bool {
+        !self.is_open
+            && self.workers.iter().any(|worker| worker.of == self.launches && worker.ended.is_none())
+    }
+
     /// The exit of a worker wakes the supervisor; `heeded`: it is not standing still.
     pub(crate) fn worker_ends(&mut self, heeded: bool) {
         let up = self.now.up;
