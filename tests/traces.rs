@@ -87,8 +87,13 @@ fn a_job_is_told_once_it_is_over() {
     ] {
         assert_eq!(job.attributes.get(key).map(String::as_str), Some(value), "{key}");
     }
-    let row = s.table();
-    assert!(!row.is_empty());
+    // And each step as GitHub lists it, below the job.
+    let steps: Vec<_> =
+        first.spans.iter().filter(|span| span.attributes.contains_key("runner_init.step.number")).collect();
+    let names: Vec<_> = steps.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["Set up job", "Set up runner", "Ask", "Complete job"]);
+    assert!(steps.iter().all(|span| span.parent == job.id && span.code == 1), "{steps:?}");
+    assert!(steps.is_sorted_by_key(|span| span.start), "{steps:?}");
     let resource = |key: &str| first.resource.get(key).map(String::as_str);
     assert_eq!(resource("service.name"), Some("github-runners"));
     assert_eq!(resource("cicd.worker.name"), Some("test-runner"));
