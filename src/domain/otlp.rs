@@ -6,9 +6,11 @@ mod export;
 mod instrument;
 mod resource;
 mod schedule;
+mod streak;
 
 pub use answer::{ExportOutcome, judge};
 pub use export::{ExportSetup, MetricsExport, Temporality};
 pub use instrument::{Distribution, Instrument, InstrumentKind, Point, PointValue, Since};
 pub use resource::resource_of;
-pub use schedule::{ExportNews, Schedule};
+pub use schedule::Schedule;
+pub use streak::{ExportNews, Retry, Streak};

@@ -1,37 +1,11 @@
 //! When to export: at even intervals, sooner again after a failure that may pass, never two at once; a failure is said once.
 
 use super::answer::ExportOutcome;
+use super::streak::{ExportNews, Streak};
 use std::time::Duration;
 
 /// The first export shows that the way is right: nobody should wait a whole interval for it.
 const FIRST: Duration = Duration::from_secs(5);
-/// The first pause after a failure; each further one is twice as long, up to the interval.
-const PAUSE: Duration = Duration::from_secs(5);
-
-/// What came of an export.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExportNews {
-    /// The other side has it.
-    Sent {
-        /// After failures.
-        again: bool,
-        /// What it had to say, if that is new.
-        says: Option<String>,
-    },
-    /// It has rejected some.
-    Rejected {
-        /// How many points.
-        points: u64,
-        /// Why, if that is new.
-        says: Option<String>,
-    },
-    /// It has nothing.
-    Failed {
-        /// Why, if the last one did not fail.
-        says: Option<String>,
-    },
-}
-
 /// Times are since the supervisor started.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -39,15 +13,14 @@ pub struct Schedule {
     /// The next one; `None` while one is under way.
     due: Option<Duration>,
     began: Duration,
-    failures: u32,
-    said: Option<String>,
+    streak: Streak,
 }
 
 impl Schedule {
     /// From now on.
     pub fn new(interval: Duration, now: Duration) -> Schedule {
         let due = Some(now + interval.min(FIRST));
-        Schedule { interval, due, began: now, failures: 0, said: None }
+        Schedule { interval, due, began: now, streak: Streak::default() }
     }
 
     /// When the next export is due; `None` while one is under way.
@@ -61,40 +34,15 @@ impl Schedule {
         self.began = now;
     }
 
-    /// It has ended. `jitter` is 0 to 1, so that a fleet does not come back in step.
+    /// It has ended; it is tried again no later than the next one would be due. `jitter` as in [`Streak::ended`].
     pub fn ended(&mut self, outcome: ExportOutcome, now: Duration, jitter: f64) -> ExportNews {
         let regular = (self.began + self.interval).max(now);
-        let had_failed = self.failures > 0;
-        self.failures = match outcome {
-            ExportOutcome::Taken { .. } | ExportOutcome::TakenInPart { .. } => 0,
-            ExportOutcome::Later { .. } | ExportOutcome::Refused { .. } => self.failures.saturating_add(1),
-        };
-        let (due, news) = match outcome {
-            ExportOutcome::Taken { says } => (
-                regular,
-                ExportNews::Sent { again: had_failed, says: says.and_then(|says| self.unsaid(says)) },
-            ),
-            ExportOutcome::TakenInPart { rejected, says } => {
-                (regular, ExportNews::Rejected { points: rejected, says: self.unsaid(says) })
-            }
-            ExportOutcome::Later { says, after } => {
-                let pause = PAUSE.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
-                let soon = now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0);
-                let asked = after.map_or(now, |after| now.saturating_add(after));
-                (soon.min(regular).max(asked), ExportNews::Failed { says: (!had_failed).then_some(says) })
-            }
-            ExportOutcome::Refused { says } => {
-                (regular, ExportNews::Failed { says: (!had_failed).then_some(says) })
-            }
-        };
-        self.due = Some(due);
+        let (news, retry) = self.streak.ended(outcome, jitter);
+        self.due = Some(retry.map_or(regular, |retry| {
+            let asked = retry.asked.map_or(now, |after| now.saturating_add(after));
+            (now + retry.pause).min(regular).max(asked)
+        }));
         news
-    }
-
-    /// What the other side says, unless it was the last thing it said.
-    fn unsaid(&mut self, says: String) -> Option<String> {
-        let is_new = self.said.as_ref() != Some(&says);
-        is_new.then(|| self.said.insert(says).clone())
     }
 }
 

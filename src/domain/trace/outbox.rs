@@ -1,6 +1,6 @@
 //! Traces on their way: one at a time, the oldest first, each a few times; a failure is said once, and what is given up is counted.
 
-use crate::domain::otlp::{ExportNews, ExportOutcome};
+use crate::domain::otlp::{ExportNews, ExportOutcome, Streak};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -8,9 +8,7 @@ use std::time::Duration;
 const MOST: usize = 64;
 /// How often one is tried.
 const TRIES: u32 = 5;
-/// The first pause after a failure; each further one is twice as long.
-const PAUSE: Duration = Duration::from_secs(5);
-/// The longest of them.
+/// The longest pause after a failure.
 const LONGEST: Duration = Duration::from_secs(60);
 /// No receiver may ask for more.
 const MOST_ASKED: Duration = Duration::from_secs(600);
@@ -32,8 +30,7 @@ pub struct TraceOutbox {
     /// Of the first of them.
     tries: u32,
     not_before: Duration,
-    failures: u32,
-    said: Option<String>,
+    streak: Streak,
 }
 
 impl TraceOutbox {
@@ -66,39 +63,21 @@ impl TraceOutbox {
         first
     }
 
-    /// It has ended. `jitter` is 0 to 1, so that a fleet does not come back in step.
+    /// It has ended. `jitter` as in [`Streak::ended`].
     pub fn ended(&mut self, outcome: ExportOutcome, now: Duration, jitter: f64) -> TraceNews {
         self.under_way = false;
-        let had_failed = self.failures > 0;
-        self.failures = match outcome {
-            ExportOutcome::Taken { .. } | ExportOutcome::TakenInPart { .. } => 0,
-            ExportOutcome::Later { .. } | ExportOutcome::Refused { .. } => self.failures.saturating_add(1),
-        };
-        let (is_over, export) = match outcome {
-            ExportOutcome::Taken { says } => {
-                let says = says.and_then(|says| self.unsaid(says));
-                (true, ExportNews::Sent { again: had_failed, says })
+        let (export, retry) = self.streak.ended(outcome, jitter);
+        if let Some(retry) = retry {
+            self.tries += 1;
+            self.not_before =
+                now + retry.pause.min(LONGEST).max(retry.asked.unwrap_or_default().min(MOST_ASKED));
+            if self.tries < TRIES {
+                return TraceNews { export: Some(export), dropped: 0 };
             }
-            ExportOutcome::TakenInPart { rejected, says } => {
-                (true, ExportNews::Rejected { points: rejected, says: self.unsaid(says) })
-            }
-            ExportOutcome::Later { says, after } => {
-                self.tries += 1;
-                let pause = PAUSE.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST);
-                let pause = pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0);
-                self.not_before = now + pause.max(after.unwrap_or_default().min(MOST_ASKED));
-                (self.tries >= TRIES, ExportNews::Failed { says: (!had_failed).then_some(says) })
-            }
-            ExportOutcome::Refused { says } => {
-                (true, ExportNews::Failed { says: (!had_failed).then_some(says) })
-            }
-        };
-        let mut dropped = 0;
-        if is_over {
-            self.waiting.pop_front();
-            self.tries = 0;
-            dropped = u64::from(matches!(export, ExportNews::Failed { .. }));
         }
+        self.waiting.pop_front();
+        self.tries = 0;
+        let dropped = u64::from(matches!(export, ExportNews::Failed { .. }));
         TraceNews { export: Some(export), dropped }
     }
 
@@ -106,12 +85,6 @@ impl TraceOutbox {
     pub fn give_up(&mut self) -> u64 {
         self.under_way = false;
         std::mem::take(&mut self.waiting).len() as u64
-    }
-
-    /// What the other side says, unless it was the last thing it said.
-    fn unsaid(&mut self, says: String) -> Option<String> {
-        let is_new = self.said.as_ref() != Some(&says);
-        is_new.then(|| self.said.insert(says).clone())
     }
 }
 
