@@ -9,6 +9,7 @@ pub use worker_log::WorkerLog;
 
 use super::record::JobRecord;
 use super::text::is_seen;
+use super::words::words;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -43,21 +44,15 @@ pub enum StepKind {
     CleanUp,
 }
 
-impl StepKind {
-    /// Every kind, in the order of a job.
-    pub const ALL: [StepKind; 6] =
-        [StepKind::SetUp, StepKind::Hook, StepKind::Pre, StepKind::Main, StepKind::Post, StepKind::CleanUp];
-
+words! {
     /// Its name in what is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            StepKind::SetUp => "set_up",
-            StepKind::Hook => "hook",
-            StepKind::Pre => "pre",
-            StepKind::Main => "main",
-            StepKind::Post => "post",
-            StepKind::CleanUp => "clean_up",
-        }
+    StepKind {
+        SetUp = "set_up",
+        Hook = "hook",
+        Pre = "pre",
+        Main = "main",
+        Post = "post",
+        CleanUp = "clean_up",
     }
 }
 
@@ -75,15 +70,13 @@ pub enum StepResult {
     Skipped,
 }
 
-impl StepResult {
+words! {
     /// GitHub's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            StepResult::Success => "success",
-            StepResult::Failure => "failure",
-            StepResult::Cancelled => "cancelled",
-            StepResult::Skipped => "skipped",
-        }
+    StepResult {
+        Success = "success",
+        Failure = "failure",
+        Cancelled = "cancelled",
+        Skipped = "skipped",
     }
 }
 
@@ -309,7 +302,7 @@ mod tests {
         for kind in StepKind::ALL {
             assert_eq!(serde_json::to_value(kind).expect("a word"), kind.as_str());
         }
-        for result in [StepResult::Success, StepResult::Failure, StepResult::Cancelled, StepResult::Skipped] {
+        for result in StepResult::ALL {
             assert_eq!(serde_json::to_value(result).expect("a word"), result.as_str());
         }
         let row = StepsRow::of(&job(Some(at(1))), JobSteps::new([step(1, "a")])).expect("it began");
