@@ -282,7 +282,7 @@ fn it_says_by_its_headers_what_it_may_do() {
     ] {
         assert_eq!(reply.header(name), Some(value), "{name}");
     }
-    assert!(reply.body.len() <= 64 * 1024, "{} bytes", reply.body.len());
+    assert!(reply.body.len() <= 80 * 1024, "{} bytes", reply.body.len());
 }
 
 #[test]

@@ -138,10 +138,10 @@ pub fn page(seen: &PageInput<'_>, now: DateTime<Utc>) -> Markup {
                 main {
                     (state::section(seen.status, now))
                     (state::job(seen, now))
-                    (jobs::last_steps(seen.status))
+                    (jobs::last(seen.status, now))
                     (jobs::numbers(seen.status))
                     (charts::durations(&seen.status.recent, &seen.site.bounds))
-                    (jobs::table(&seen.status.recent, now))
+                    (jobs::table(&seen.status.recent, now, jobs::Links { pages: true, server: seen.site.server_url.as_deref() }))
                 }
                 (footer())
                 script { (PreEscaped(SCRIPT)) }

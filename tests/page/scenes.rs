@@ -12,6 +12,9 @@ use runner_init::http::page::Site;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// When the running job began, in seconds before that.
+const JOB_BEGAN: i64 = 3724;
+
 /// The clock of every scene: 2026-11-23 09:30:00 UTC.
 pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_426_200, 0).expect("in range")
@@ -43,7 +46,7 @@ pub(crate) fn in_state(state: State) -> Status {
         State::Starting => ("waiting for the listener's session", 4),
         State::Registering => ("registering with GitHub", 6),
         State::Idle => ("the session is live", 312),
-        State::Busy => ("the session is live", 4021),
+        State::Busy => ("the session is live", JOB_BEGAN),
         State::Disconnected => ("the listener has lost its connection to GitHub", 95),
         State::Ghost => ("the server no longer knows this runner", 21),
         State::Draining => ("letting the running job finish, then leaving", 48),
@@ -51,6 +54,9 @@ pub(crate) fn in_state(state: State) -> Status {
         State::Stopped => ("left: asked", 1),
     };
     let is_new = matches!(state, State::Starting | State::Registering);
+    // One runner has one job: before this one began the last had ended.
+    let day =
+        || day(if matches!(state, State::Busy | State::Draining) { JOB_BEGAN + 11 } else { since.max(312) });
     let status = Status {
         state,
         reason: reason.into(),
@@ -86,7 +92,7 @@ pub(crate) fn last(rows: &[JobRecord], most: usize) -> Arc<[JobRecord]> {
 fn job() -> CurrentJob {
     CurrentJob {
         name: "test (ubuntu-24.04, go 1.26)".into(),
-        started_at: before(3724),
+        started_at: before(JOB_BEGAN),
         workflow: Some("Continuous integration".into()),
         repository: Some("acme/storefront".into()),
         run_id: Some("19273645518".into()),
@@ -103,22 +109,25 @@ fn caches() -> Arc<[CacheShare]> {
     ])
 }
 
-/// An ordinary day: fifty jobs, the same every time.
-fn day() -> Arc<[JobRecord]> {
-    const JOBS: [(&str, &str, &str, u64); 6] = [
-        ("test (ubuntu-24.04, go 1.26)", "Continuous integration", "acme/storefront", 240),
-        ("lint", "Continuous integration", "acme/storefront", 38),
-        ("e2e / chrome", "End-to-end tests", "acme/storefront", 1260),
-        ("build and push image", "Release", "acme/payments-api", 410),
-        ("deploy-production", "Deploy", "acme/payments-api", 95),
-        ("analyse", "CodeQL", "acme/design-system", 640),
+/// An ordinary day: fifty jobs, the same every time; the last ended so many seconds ago.
+fn day(ended: i64) -> Arc<[JobRecord]> {
+    /// Name, workflow, repository, branch, and its usual seconds.
+    const JOBS: [(&str, &str, &str, &str, u64); 6] = [
+        ("test (ubuntu-24.04, go 1.26)", "Continuous integration", "acme/storefront", "pull/1187/merge", 240),
+        ("lint", "Continuous integration", "acme/storefront", "pull/1187/merge", 38),
+        ("e2e / chrome", "End-to-end tests", "acme/storefront", "heads/main", 1260),
+        ("build and push image", "Release", "acme/payments-api", "tags/v4.2.0", 410),
+        ("deploy-production", "Deploy", "acme/payments-api", "heads/main", 95),
+        ("analyse", "CodeQL", "acme/design-system", "heads/tokens-of-2027", 640),
     ];
+    const ACTORS: [&str; 3] = ["mona", "hubot", "octocat"];
     let mut seed = 7_u64;
-    let mut ended = 60;
+    let mut ended = ended;
     let row = |number: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let chance = (seed >> 33) % 100;
-        let (name, workflow, repository, usual) = JOBS[usize::try_from((seed >> 40) % 6).expect("small")];
+        let (name, workflow, repository, branch, usual) =
+            JOBS[usize::try_from((seed >> 40) % 6).expect("small")];
         let status = match chance {
             0..86 => JobStatus::Success,
             86..93 => JobStatus::Failed,
@@ -139,7 +148,13 @@ fn day() -> Arc<[JobRecord]> {
             duration: (status != JobStatus::Abandoned).then(|| Duration::from_millis(millis)),
             queue_time: (!chance.is_multiple_of(5)).then(|| Duration::from_millis(1200 + chance * 210)),
             job_name: Some(name.into()),
-            context: context(workflow, repository),
+            context: Context {
+                run_id: Some(format!("1927364{number:04}")),
+                git_ref: Some(format!("refs/{branch}")),
+                sha: Some(format!("{seed:016x}{seed:016x}{number:08x}")),
+                actor: Some(ACTORS[usize::try_from((seed >> 50) % 3).expect("small")].into()),
+                ..context(workflow, repository)
+            },
             ..JobRecord::blank()
         }
     };
@@ -223,7 +238,7 @@ pub(crate) fn hostile() -> Status {
     let row = |at: usize| JobRecord {
         job_name: Some(word(at)),
         context: context(&word(at + 1), &word(at + 2)),
-        ..day()[at].clone()
+        ..day(60)[at].clone()
     };
     Status {
         reason: word(1),

@@ -78,7 +78,7 @@ pub fn page(seen: &FleetInput<'_>, now: DateTime<Utc>) -> Markup {
                     (runners(seen.runners, now))
                     (repositories(seen.repositories))
                     (charts::durations(seen.recent, seen.bounds))
-                    (jobs::table(seen.recent, now))
+                    (jobs::table(seen.recent, now, jobs::Links { pages: false, server: None }))
                 }
                 footer { p { "Documentation: docs/SCALING.md of runner-init " (env!("CARGO_PKG_VERSION")) ". All times are UTC." } }
             }
@@ -186,6 +186,7 @@ mod tests {
         assert!(place("&lt;img&gt;") < place("o/1"), "where most has failed");
         assert!(page.contains("1 of 3 runners heard lately") && page.contains("silent"), "{page}");
         assert!(!page.contains("<script") && !page.contains("<b>x"), "nothing runs");
+        assert!(!page.contains("href=\"jobs/"), "a collector has no page for each job");
         assert_eq!(page.matches("<tr>").count(), 3 + 1 + 2 + 1 + 200 + 1);
     }
 

@@ -2,10 +2,11 @@
 //! the last jobs one by one.
 
 use super::job::path;
-use super::sanitize::{NAME, OTHER, unknown, untrusted};
+use super::sanitize::{NAME, OTHER, sanitize, unknown, untrusted};
 use super::section;
-use super::state::moment;
+use super::state::{moment, workflow_of};
 use super::timeline::{longest, timeline};
+use crate::domain::context::Context;
 use crate::domain::in_words::span;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
 use crate::domain::status::Status;
@@ -15,6 +16,10 @@ use std::time::Duration;
 
 /// Steps of the newest job that are shown among the jobs.
 const STEPS: usize = 12;
+/// Characters shown of a branch.
+const BRANCH: usize = 24;
+/// Digits of a commit, as git shortens it.
+const SHORT_SHA: usize = 7;
 
 /// Ratios, each with the numbers it is made of; what has none is absent, and all of it if there is none.
 pub(super) fn numbers(status: &Status) -> Markup {
@@ -42,6 +47,21 @@ pub(super) fn numbers(status: &Status) -> Markup {
                     }
                 }
             }
+            @if let Some(left_out) = left_out(status.finished) {
+                p.of { "Success is of the jobs that ended as success or failed; " (left_out) "." }
+            }
+        }
+    }
+}
+
+/// What a ratio of success leaves out, and why; nothing if there is none of it.
+fn left_out([_, _, cancelled, skipped, abandoned]: [u64; 5]) -> Option<&'static str> {
+    match (cancelled + skipped > 0, abandoned > 0) {
+        (false, false) => None,
+        (true, false) => Some("cancelled and skipped ones are left out"),
+        (false, true) => Some("abandoned ones are left out: nobody told how they ended"),
+        (true, true) => {
+            Some("cancelled and skipped ones are left out, and abandoned ones: nobody told how they ended")
         }
     }
 }
@@ -74,46 +94,76 @@ fn percent(part: u64, whole: u64) -> String {
     format!("{honest} %")
 }
 
+/// Where a row of the table leads to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Links<'a> {
+    /// Each job has a page of ours.
+    pub(super) pages: bool,
+    /// Where GitHub's own pages are, if that is known.
+    pub(super) server: Option<&'a str>,
+}
+
 /// The last finished jobs, newest first.
-pub(super) fn table(recent: &[JobRecord], now: DateTime<Utc>) -> Markup {
+pub(super) fn table(recent: &[JobRecord], now: DateTime<Utc>, links: Links<'_>) -> Markup {
     let nothing = recent.is_empty().then_some("No job has ended yet.");
     let names = ["Status", "Job", "Workflow", "Repository", "Duration", "Queued", "Finished"];
-    let rows = recent.iter().rev().map(|job| row(job, now));
+    let rows = recent.iter().rev().map(|job| row(job, now, links));
     section("jobs", "Last jobs", nothing, &super::table(&names, rows))
 }
 
-/// The newest job's steps, folded; nothing if nobody knows them.
-pub(super) fn last_steps(status: &Status) -> Markup {
-    let last = status.recent.last();
-    let known = last.and_then(|job| Some((job, status.steps.of(job)?)));
+/// The newest job, with its steps folded where they are known; nothing if none has ended.
+pub(super) fn last(status: &Status, now: DateTime<Utc>) -> Markup {
+    let Some(job) = status.recent.last() else { return html! {} };
+    let known = status.steps.of(job).and_then(|known| Some((known, longest(known)?)));
     html! {
-        @if let Some((job, known)) = known {
-            @if let Some(longest) = longest(known) {
-                section #last aria-labelledby="last-is" {
-                    h2 #last-is { "Steps of the last job" }
-                    details #last-steps {
-                        summary { (named(job.job_name.as_deref(), NAME)) ": " (known.steps.len()) " steps, the longest " (longest) }
-                        (timeline(known, STEPS, OTHER))
-                        p { a href={ "jobs/" (path(job)) } { "All of this job" } }
-                    }
+        section #last aria-labelledby="last-is" {
+            h2 #last-is { "Last job" }
+            p.name { a href={ "jobs/" (path(job)) } { (named(job.job_name.as_deref(), NAME)) } }
+            p.running {
+                (self::status(job.status))
+                @if let Some(duration) = job.duration { " in " b { (span(duration)) } }
+                ", " (moment(job.timestamp, now))
+            }
+            @if let Some((known, longest)) = known {
+                details #last-steps {
+                    summary { (known.steps.len()) " steps, the longest " (longest) }
+                    (timeline(known, STEPS, OTHER))
                 }
             }
         }
     }
 }
 
-fn row(job: &JobRecord, now: DateTime<Utc>) -> Markup {
+fn row(job: &JobRecord, now: DateTime<Utc>, links: Links<'_>) -> Markup {
+    let name = named(job.job_name.as_deref(), NAME);
     html! {
         tr {
             td { (status(job.status)) }
-            th scope="row" { a href={ "jobs/" (path(job)) } { (named(job.job_name.as_deref(), NAME)) } }
-            td { (named(job.context.workflow.as_deref(), OTHER)) }
-            td { (named(job.context.repository.as_deref(), OTHER)) }
+            th scope="row" { @if links.pages { a href={ "jobs/" (path(job)) } { (name) } } @else { (name) } }
+            td { (workflow_of(&job.context, links.server)) }
+            td { (named(job.context.repository.as_deref(), OTHER)) (source(&job.context)) }
             td { (length(job.duration)) }
             td { (length(job.queue_time)) }
             td { (moment(job.timestamp, now)) }
         }
     }
+}
+
+/// `main · 1f0c2d3 · octocat`: branch, commit and who asked for it, as far as they are known.
+fn source(context: &Context) -> Markup {
+    let branch = context.git_ref.as_deref().map(|full| sanitize(short_ref(full), BRANCH));
+    let commit = context.sha.as_deref().map(|sha| sha.get(..SHORT_SHA).unwrap_or(sha).to_owned());
+    let known = [branch, commit, context.actor.clone()].into_iter().flatten();
+    let parts: Vec<String> = known.filter(|part| !part.trim().is_empty()).collect();
+    html! { @if !parts.is_empty() { span.source { (untrusted(&parts.join(" · "), OTHER)) } } }
+}
+
+/// As GitHub's pages show it: `main`, `v1.2`, `pull/12`.
+fn short_ref(full: &str) -> &str {
+    let name = full.strip_prefix("refs/").unwrap_or(full);
+    let name = name.strip_prefix("heads/").or_else(|| name.strip_prefix("tags/")).unwrap_or(name);
+    let is_pull = name.starts_with("pull/");
+    name.strip_suffix("/merge").filter(|_| is_pull).unwrap_or(name)
 }
 
 fn named(text: Option<&str>, limit: usize) -> Markup {
@@ -158,6 +208,31 @@ mod tests {
             (1, 1000, "1 %"),
         ] {
             assert_eq!(percent(part, whole), want);
+        }
+    }
+
+    #[test]
+    fn a_ref_is_named_as_people_do() {
+        for (full, want) in [
+            ("refs/heads/feature/x", "feature/x"),
+            ("refs/tags/v1.2", "v1.2"),
+            ("refs/pull/12/merge", "pull/12"),
+            ("refs/heads/merge", "merge"),
+            ("main", "main"),
+            ("", ""),
+        ] {
+            assert_eq!(short_ref(full), want);
+        }
+    }
+
+    #[test]
+    fn what_the_ratio_leaves_out_is_said_where_there_is_some() {
+        assert_eq!(left_out([3, 1, 0, 0, 0]), None);
+        for (counts, with, without) in
+            [([0, 0, 1, 0, 0], "cancelled", "nobody"), ([0, 0, 0, 0, 1], "nobody", "cancelled")]
+        {
+            let said = left_out(counts).unwrap();
+            assert!(said.contains(with) && !said.contains(without), "{said}");
         }
     }
 
