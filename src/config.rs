@@ -44,7 +44,7 @@ pub use vars::describe;
 pub use words::{LogFormat, LogLevel, ScopeWord, SweepScope};
 
 use crate::domain::budget::Budget;
-use crate::domain::dora::{DeploymentRule, StreamRule};
+use crate::domain::dora::{DeploymentRule, Matcher, StreamRule};
 use crate::domain::target::{Host, Target};
 use resolve::Resolved;
 use std::net::IpAddr;
@@ -121,6 +121,8 @@ pub struct Metrics {
     pub buckets: Vec<f64>,
     /// Types of caches jobs may report besides the built-in ones; at most 8.
     pub cache_types: Vec<String>,
+    /// Whose durations are told besides those of set-up and post steps: looked for in a step's name.
+    pub steps: Option<Matcher>,
 }
 
 /// What is kept on disk.
@@ -224,6 +226,7 @@ fn build(resolved: &Resolved, validated: Validated) -> Option<Config> {
             linger: resolved.get(&vars::METRICS_LINGER_SECONDS)?,
             buckets: resolved.get(&vars::JOB_DURATION_BUCKETS)?,
             cache_types: resolved.get(&vars::CACHE_TYPES).unwrap_or_default(),
+            steps: resolved.get(&vars::STEP_METRICS_MATCH),
         },
         otlp,
         traces,

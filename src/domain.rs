@@ -32,6 +32,7 @@ pub mod restart;
 pub mod retention;
 pub mod start_notice;
 pub mod status;
+pub mod step_times;
 pub mod steps;
 pub mod sweep;
 pub mod target;

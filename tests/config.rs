@@ -44,7 +44,7 @@ fn least_that_is_valid() {
 }
 
 /// A value each variable takes, as far as they go together.
-const EVERY: [(&str, &str); 101] = [
+const EVERY: [(&str, &str); 102] = [
     ("GITHUB_TOKEN", "ghp_s3cr3t"),
     ("GITHUB_REPOSITORY", "octo/cat"),
     ("GITHUB_OWNER", "octo"),
@@ -124,6 +124,7 @@ const EVERY: [(&str, &str); 101] = [
     ("DORA_BRANCH_MATCH", "^(main|refs/tags/v\\d+)$"),
     ("DORA_STREAM", "\\((.+)\\)$"),
     ("CACHE_TYPES", " bazel, npm"),
+    ("STEP_METRICS_MATCH", "^(Build|Test)\\b"),
     ("RUNNER_STATE_DIR", "/state"),
     ("JOBS_LOG", "/logs/jobs.csv"),
     ("JOBS_LOG_MAX_RECORDS", "100"),
@@ -164,7 +165,9 @@ fn every_variable_wrong() {
         ["RUNNER_NAME", "RUNNER_NAME_PREFIX", "RUNNER_GROUP", "RUNNER_LABELS", "OTEL_SERVICE_NAME"];
     let wrong = |name: &str| match name {
         _ if takes_any_line.contains(&name) => "a\nb",
-        "DORA_DEPLOYMENT_MATCH" | "DORA_BRANCH_MATCH" | "DORA_STREAM" => "wrong (value",
+        "DORA_DEPLOYMENT_MATCH" | "DORA_BRANCH_MATCH" | "DORA_STREAM" | "STEP_METRICS_MATCH" => {
+            "wrong (value"
+        }
         _ => "wrong value",
     };
     let lookup = describe()

@@ -33,7 +33,7 @@ const LONG: Duration = Duration::from_secs(120);
 const OURS: &str = "{job=\"runner\",__name__=~\"(github_runner|process)_.+\"}";
 
 /// What every runner has by contract. Spelt out: the catalogue cannot say what it has forgotten.
-const CONTRACT: [&str; 38] = [
+const CONTRACT: [&str; 39] = [
     "github_runner_status",
     "github_runner_state",
     "github_runner_info",
@@ -45,6 +45,7 @@ const CONTRACT: [&str; 38] = [
     "github_runner_job_start_timestamp_seconds",
     "github_runner_job_duration_seconds",
     "github_runner_queue_time_seconds",
+    "github_runner_step_duration_seconds",
     "github_runner_cache_requests_total",
     "github_runner_cache_hit_rate",
     "github_runner_deployments_total",
@@ -172,6 +173,7 @@ fn is_shown(prometheus: &Prometheus) -> bool {
         && count(&catalog::LAST_DEPLOYMENT, "") == Some(2.0)
         && count(&catalog::RECOVERY_TIME, "_count").is_some()
         && count(&catalog::LEAD_TIME, "_count").is_some()
+        && count(&catalog::STEP_DURATION, "_count") == Some(2.0)
 }
 
 /// Every series but that of the running job.
@@ -211,6 +213,7 @@ fn check_families(prometheus: &Prometheus) {
 fn check_budget(prometheus: &Prometheus) {
     // Of all time: what was there only for a while counts as well.
     let total = last(prometheus, &format!("count(last_over_time({OURS}[1h]))")).expect("series");
+    println!("{total} series of a busy runner");
     assert!(total <= BUDGET, "{total} series");
     let scraped = last(prometheus, "max_over_time(scrape_samples_scraped[1h])").expect("scrapes");
     assert!(scraped > 80.0 && scraped <= total, "{scraped} samples in one scrape, {total} series");

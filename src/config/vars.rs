@@ -225,6 +225,10 @@ vars! {
     /// Types jobs may report with `runner-init cache` besides the built-in ones, at most 8; each is up to 4
     /// more series, which are there from the start, as are those of a built-in one named here.
     CACHE_TYPES: Vec<String> = cache_types;
+    /// Which steps of jobs have a duration among the metrics, besides the set-up and the post steps: a regular
+    /// expression looked for in a step's name. The name, or what the first group has found, is a label, at most 16
+    /// of them, then other; each is 6 more series.
+    STEP_METRICS_MATCH: Matcher = pattern;
 
     [OpenTelemetry]
     /// Send metrics and traces by OTLP to the receiver at this address: `/v1/metrics` and `/v1/traces` are added.

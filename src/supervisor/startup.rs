@@ -133,7 +133,7 @@ pub(super) async fn begin(
     let engine = EngineWatch::start(&config, &launch, &files.dir);
     let aftermath = Aftermath { sweeper, engine, odd_files: OddFiles::new(odd) };
     let caches = CacheWatch::begin(&config.metrics.cache_types, &files, sampler.space());
-    telemetry.know_caches(caches.at_the_start());
+    telemetry.know(caches.at_the_start(), config.metrics.steps.clone());
     let push = MetricsPush::start(&config, &launch.env, &telemetry, now.up)?;
     let mut supervisor = Supervisor {
         life,

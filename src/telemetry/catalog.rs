@@ -1,67 +1,10 @@
 //! The only place where a metric's name is spelt: dashboards, documents and code all look here.
 
+mod family;
 mod late;
 
+pub use family::{Example, Metric, MetricKind, MetricLabel};
 pub use late::{LATE, is_late};
-
-/// How a family behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only grows; falls only when the process starts anew.
-    Counter,
-    /// Grows like a counter but in fractions, which the recorder only stores as a gauge.
-    FloatCounter,
-    /// A counter of somebody else's, read now and then and absent where it cannot be; stored as a gauge too.
-    SampledCounter,
-    /// Goes up and down; NaN inside is absent outside.
-    Gauge,
-    /// Cumulative buckets, sum and count.
-    Histogram,
-}
-
-impl MetricKind {
-    /// The word in a `# TYPE` line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            MetricKind::Counter | MetricKind::FloatCounter | MetricKind::SampledCounter => "counter",
-            MetricKind::Gauge => "gauge",
-            MetricKind::Histogram => "histogram",
-        }
-    }
-}
-
-/// One metric family.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// The full name.
-    pub name: &'static str,
-    /// Its kind.
-    pub kind: MetricKind,
-    /// Labels besides `runner_name` and `runner_type`; empty if none.
-    pub labels: &'static [MetricLabel],
-    /// What it says and, where that is not plain, when it is absent.
-    pub help: &'static str,
-    /// What to ask of it; a test runs every expression against a real Prometheus.
-    pub examples: &'static [Example],
-}
-
-/// A question about a fleet and the expression that answers it.
-#[derive(Clone, Copy, Debug)]
-pub struct Example {
-    /// The question, or the name of what the expression gives.
-    pub asks: &'static str,
-    /// One line of `PromQL`.
-    pub promql: &'static str,
-}
-
-/// One label and how its values are bounded.
-#[derive(Clone, Copy, Debug)]
-pub struct MetricLabel {
-    /// The label's name.
-    pub name: &'static str,
-    /// Its possible values; empty where configuration or build decide (never a job's text).
-    pub values: &'static [&'static str],
-}
 
 /// The label values, in the order of the enums they stand for; a test holds them together.
 static STATUSES: [&str; 5] = ["success", "failed", "cancelled", "skipped", "abandoned"];
@@ -191,6 +134,12 @@ metrics! {
         {"Seconds since the last successful deployment" =>
             "time() - max(github_runner_last_deployment_timestamp_seconds{status=\"success\"})"},
         "Unix time at which the newest deployment with this result ended; absent until there was one. Survives restarts: a view of the job log.";
+    STEP_DURATION = "github_runner_step_duration_seconds", Histogram, ["step": &[]],
+        {"Mean time a job spends in its set-up and its post steps, over a day" =>
+            "sum by (runner_type, step) (increase(github_runner_step_duration_seconds_sum{step=~\"Set up job|Post steps\"}[1d])) / (sum by (runner_type, step) (increase(github_runner_step_duration_seconds_count{step=~\"Set up job|Post steps\"}[1d])) > 0)",
+         "95 % of the runs of each step of the last hour took less" =>
+            "histogram_quantile(0.95, sum by (le, runner_type, step) (rate(github_runner_step_duration_seconds_bucket[1h])))"},
+        "How long steps of ended jobs took, since the supervisor started; step is Set up job, Post steps (all of a job's in one), a name that STEP_METRICS_MATCH asks for, or other beyond 16 of them. Skipped steps and those that were cut off are not in it.";
     CACHE_REQUESTS = "github_runner_cache_requests_total", Counter, ["cache_type": &[], "result": &CACHE_RESULTS],
         {"Cache hit ratio over a day" =>
             "sum by (cache_type) (increase(github_runner_cache_requests_total{result=\"hit\"}[1d])) / (sum by (cache_type) (increase(github_runner_cache_requests_total[1d])) > 0)"},

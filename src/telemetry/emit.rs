@@ -8,6 +8,7 @@ mod jobs;
 mod meter;
 mod resources;
 mod start;
+mod steps;
 
 pub use events::begin as begin_job_events;
 use export::Push;
@@ -18,15 +19,16 @@ pub use start::tell_start;
 use super::catalog as c;
 use super::exporter::Exporter;
 use crate::domain::cache::CacheType;
+use crate::domain::dora::Matcher;
 use crate::domain::event::{StopRequest, Stream};
 use crate::domain::identity::Identity;
-use crate::domain::ladder::Rung;
 use crate::domain::notice::Notice;
 use crate::domain::otlp::Temporality;
 use crate::domain::record::FaultKind;
 use crate::domain::registration::{Recovery, Removal, RunnerStatus};
 use crate::domain::restart::RestartReason;
 use crate::domain::status::{State, Status};
+use crate::domain::step_times::StepTimes;
 use chrono::{DateTime, Utc};
 use metrics::{counter, gauge};
 use std::cell::RefCell;
@@ -55,6 +57,7 @@ pub struct Telemetry {
     identity: Arc<Identity>,
     version: RefCell<Option<String>>,
     push: RefCell<Option<Push>>,
+    steps: RefCell<StepTimes>,
     process: metrics_process::Collector,
 }
 
@@ -65,7 +68,8 @@ impl Telemetry {
         process.describe();
         gauge!(c::START_TIME.name).set(seconds(identity.started_at));
         let version = RefCell::new(Some(String::new()));
-        let telemetry = Telemetry { exporter, identity, version, push: RefCell::default(), process };
+        let (push, steps) = (RefCell::default(), RefCell::default());
+        let telemetry = Telemetry { exporter, identity, version, push, steps, process };
         telemetry.info(Some("")).set(1.0);
         telemetry
     }
@@ -127,15 +131,15 @@ impl Telemetry {
             Notice::StopAsked(kind) => info!(event = "stop_asked", how = stop_word(*kind)),
             Notice::StopAskedAgain => info!(event = "stop_asked", how = "again"),
             Notice::StopRepeated => stop_repeated(),
-            Notice::DrainStarted { at_most, job } => drain_started(*at_most, job),
+            Notice::DrainStarted { at_most, job } => around::drain_started(*at_most, job),
             Notice::ListenerInterrupted { cancels_job, at_most } => interrupted(*cancels_job, *at_most),
             Notice::StopHurried { at_most } => around::stop_hurried(*at_most),
-            Notice::BelowSignalled { rung, processes } => below_signalled(*rung, *processes),
+            Notice::BelowSignalled { rung, processes } => around::below_signalled(*rung, *processes),
             Notice::ListenerKilled => warn!(event = "listener_killed"),
             Notice::Finished { reason, code } => info!(event = "finished", reason = reason.as_str(), code),
             Notice::OutputDropped { stream, lines } => output_dropped(*stream, *lines),
             Notice::CacheUsed { kind, tally, hit_rate } => cache::used(kind, *tally, *hit_rate),
-            Notice::StepsKnown(row) => jobs::steps_known(row),
+            Notice::StepsKnown(row) => steps::known(&mut self.steps.borrow_mut(), row),
             Notice::JournalFault { kind, detail } => journal_fault(*kind, detail),
             Notice::JobsRestored { totals, newest, .. } => jobs::restore(&self.exporter, totals, *newest),
             Notice::JournalOpened { rows, predecessor } => info!(event = "journal_opened", rows, predecessor),
@@ -168,9 +172,10 @@ impl Telemetry {
         self.exporter.touch();
     }
 
-    /// Shows every result of these types of caches at 0.
-    pub fn know_caches<'a>(&self, types: impl Iterator<Item = &'a CacheType>) {
-        types.for_each(cache::show);
+    /// What was asked for: types of caches are there from the start, at 0; steps in whose name `steps` is found have a duration.
+    pub fn know<'a>(&self, caches: impl Iterator<Item = &'a CacheType>, steps: Option<Matcher>) {
+        caches.for_each(cache::show);
+        self.steps.replace(StepTimes::of_names(steps));
         self.exporter.touch();
     }
 
@@ -258,17 +263,8 @@ fn journal_fault(kind: FaultKind, detail: &str) {
     error!(event = "journal_fault", kind = kind.as_str(), detail);
 }
 
-fn drain_started(at_most: Option<Duration>, job: &str) {
-    let seconds = at_most.map(|d| d.as_secs());
-    info!(event = "drain_started", waiting_for = job, at_most_seconds = seconds);
-}
-
 fn interrupted(cancels_job: bool, at_most: Duration) {
     info!(event = "listener_interrupted", cancels_job, kill_after_seconds = at_most.as_secs());
-}
-
-fn below_signalled(rung: Rung, processes: u64) {
-    info!(event = "below_signalled", signal = rung.as_str(), processes);
 }
 
 fn unlabelled(outcome: &Result<(), String>) {

@@ -7,6 +7,7 @@ use self::arrange::{Begun, arrange};
 use super::catalog::{self, Metric, MetricKind};
 use crate::domain::identity::Identity;
 use crate::domain::otlp::Instrument;
+use crate::domain::step_times;
 use crate::domain::totals::Bounds;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -73,6 +74,7 @@ impl Exporter {
             .set_buckets_for_metric(only(&catalog::QUEUE_TIME), &bounds.queue_time)?
             .set_buckets_for_metric(only(&catalog::LEAD_TIME), &bounds.lead_time)?
             .set_buckets_for_metric(only(&catalog::RECOVERY_TIME), &bounds.recovery_time)?
+            .set_buckets_for_metric(only(&catalog::STEP_DURATION), &step_times::BOUNDS)?
             .build_recorder();
         let exporter = Exporter {
             handle: recorder.handle(),

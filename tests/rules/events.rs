@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// A counter, which parts of it if it is a histogram, and the labels that are kept besides the runner's.
 type Counter = (&'static Metric, &'static [&'static str], &'static [&'static str]);
 
-const COUNTERS: [Counter; 19] = [
+const COUNTERS: [Counter; 20] = [
     (&c::JOBS, &[""], &["status"]),
     (&c::JOB_DURATION, &["_count", "_sum", "_bucket"], &[]),
     (&c::QUEUE_TIME, &["_count", "_sum", "_bucket"], &[]),
@@ -14,6 +14,7 @@ const COUNTERS: [Counter; 19] = [
     (&c::DEPLOYMENTS, &[""], &["status"]),
     (&c::LEAD_TIME, &["_count", "_bucket"], &[]),
     (&c::RECOVERY_TIME, &["_count", "_sum"], &[]),
+    (&c::STEP_DURATION, &["_count", "_sum"], &["step"]),
     (&c::CACHE_REQUESTS, &[""], &["cache_type", "result"]),
     (&c::RESTARTS, &[""], &["reason"]),
     (&c::RECONNECTS, &[""], &[]),

@@ -74,6 +74,7 @@ impl Slot {
             row.duration = Some(Duration::from_millis(life.takes as u64));
             totals.fold(&row);
             show::show_totals(&mut life.board, &totals);
+            show::show_steps(&mut life.board, life.takes as f64 / 1000.0);
             show::show_state(&mut life.board, State::Draining, None);
             // It is the last page: it tells all.
             life.board.as_it_is();

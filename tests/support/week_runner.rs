@@ -269,6 +269,9 @@ impl Runner {
             lead_time: ended.lead_time.is_some(),
         });
         show::show_totals(&mut self.board, &self.totals);
+        if let Some(took) = ended.duration {
+            show::show_steps(&mut self.board, took.as_secs_f64());
+        }
         self.after(&job, cut);
         job.waiting.deployment && status == JobStatus::Failed
     }

@@ -11,6 +11,7 @@ use runner_init::domain::cache::{CacheResult, CacheType, Caches};
 use runner_init::domain::dora::Outcome;
 use runner_init::domain::record::JobStatus;
 use runner_init::domain::status::State;
+use runner_init::domain::step_times;
 use runner_init::domain::totals::{Buckets, Totals};
 use runner_init::telemetry::catalog::{self as c, Metric, MetricKind};
 
@@ -107,6 +108,24 @@ fn histogram(board: &mut Board, metric: &Metric, buckets: &Buckets) {
     }
     board.set(&name("_sum"), &[], buckets.sum());
     board.set(&name("_count"), &[], buckets.count() as f64);
+}
+
+/// The steps of a job that took so many seconds: those that every job has, and one that was asked for.
+pub fn show_steps(board: &mut Board, took: f64) {
+    let (set_up, post) = (took.min(1.5 + took % 4.0), (took % 7.0).min(took / 10.0));
+    let steps =
+        [(step_times::SET_UP, set_up), (step_times::POST, post), ("Build", (took - set_up - post) * 0.6)];
+    for (step, seconds) in steps {
+        let name = |part: &str| format!("{}{part}", c::STEP_DURATION.name);
+        for bound in step_times::BOUNDS.into_iter().chain([f64::INFINITY]) {
+            let le = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+            let labels = [("step", step), ("le", le.as_str())];
+            let is_in = f64::from(u8::from(seconds <= bound));
+            board.add(&name("_bucket"), &labels, is_in);
+        }
+        board.add(&name("_sum"), &[("step", step)], seconds);
+        board.add(&name("_count"), &[("step", step)], 1.0);
+    }
 }
 
 /// One request of a cache.

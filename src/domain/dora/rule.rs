@@ -29,6 +29,11 @@ impl Matcher {
         self.0.is_match(text)
     }
 
+    /// What the first of its groups that took part has found, all of `text` if it has no groups; `None` if it finds nothing.
+    pub fn found<'a>(&self, text: &'a str) -> Option<&'a str> {
+        if self.has_group() { self.part(text) } else { self.finds(text).then_some(text) }
+    }
+
     /// Whether a part of what is found can be taken out of it.
     fn has_group(&self) -> bool {
         self.0.captures_len() > 1

@@ -43,7 +43,7 @@ pub(super) fn steps(
     found: Found,
     fails: bool,
 ) -> Vec<JobStep> {
-    let mut steps = vec![action("actions/checkout@v4", ms / 10)];
+    let mut steps = vec![JobStep { post_ms: Some(ms / 50), ..action("actions/checkout@v4", ms / 10) }];
     steps.extend(workflow.caches.iter().map(|cache| asking(random, *cache, found, ms / 10)));
     let spent: u64 = steps.iter().map(|step| step.ms).sum();
     steps.push(JobStep { exit: i32::from(fails), ..action(workflow.work, ms.saturating_sub(spent)) });
@@ -66,7 +66,8 @@ fn asking(random: &mut Random, cache: Cache, found: Found, ms: u64) -> JobStep {
         Cache::Actions => {
             let key = format!("Linux-node-{:012x}", random.next() >> 16);
             let inputs = [("key", key.as_str()), ("path", "~/.npm"), ("restore-keys", "Linux-node-")];
-            with("actions/cache@v4", &inputs, restore(random, &key, found))
+            let cache = with("actions/cache@v4", &inputs, restore(random, &key, found));
+            JobStep { post_ms: Some(ms / 5), ..cache }
         }
         Cache::Npm => {
             with("octo-org/setup-project@v3", &[], script("npm ci --loglevel http", npm(random, found)))

@@ -170,6 +170,8 @@ pub struct JobStep {
     pub log: Vec<String>,
     /// How long the sleeping child lives.
     pub ms: u64,
+    /// How long what the action does after all steps takes; without it there is nothing.
+    pub post_ms: Option<u64>,
     /// The sleeping child's exit code.
     pub exit: i32,
     /// `if: always()`.

@@ -22,12 +22,13 @@ pub(super) struct Record {
 }
 
 impl WorkerRun {
-    /// Started hook, steps, completed hook.
+    /// Started hook, steps, what their actions do after them, completed hook.
     pub(super) fn run_steps(&mut self) -> ControlFlow<i32> {
         let steps = self.steps();
         let before = usize::from(self.has_hook(Hook::Started));
         self.info("JobRunner", &format!("Total job steps: {}.", before + steps.len()));
         self.hook(Hook::Started)?;
+        let mut posts = Vec::new();
         for step in steps {
             let due = match self.stop {
                 None => step.always || !self.failed,
@@ -35,10 +36,14 @@ impl WorkerRun {
                 Some(Stop::Shutdown) => false,
             };
             if due {
-                self.step(&step)?;
+                posts.extend(post(&step));
+                self.step(&step, "Main")?;
             } else {
                 self.skip_step(&display_name(&step), condition(&step));
             }
+        }
+        while let Some(step) = posts.pop().filter(|_| self.stop != Some(Stop::Shutdown)) {
+            self.step(&step, "Post")?;
         }
         self.hook(Hook::Completed)
     }
@@ -53,13 +58,17 @@ impl WorkerRun {
         vec![JobStep { uses: Some("octo-org/simulate@v1".into()), ms: job.ms, exit, ..JobStep::default() }]
     }
 
-    fn step(&mut self, step: &JobStep) -> ControlFlow<i32> {
+    fn step(&mut self, step: &JobStep, stage: &'static str) -> ControlFlow<i32> {
         let name = display_name(step);
         let action = step.uses.as_deref().and_then(|uses| uses.split('@').next()).unwrap_or("sh");
         let kind = if step.run.is_some() { "run" } else { "node20" };
         self.turn(&name, condition(step), true);
-        let record = self.begin_step(kind, action, "Main");
-        self.header(step);
+        let record = self.begin_step(kind, action, stage);
+        if stage == "Post" {
+            self.log.line("Post job cleanup.");
+        } else {
+            self.header(step);
+        }
         step.log.iter().for_each(|line| self.log.line(line));
         let spares: fn(Stop) -> bool = if step.always { |stop| stop == Stop::Server } else { |_| false };
         let (command, guid) = match self.step_command(step) {
@@ -190,6 +199,12 @@ impl WorkerRun {
         };
         self.info("StepsRunner", &format!("Current state: job state = '{state}'"));
     }
+}
+
+/// What the action of a step does after all steps.
+fn post(step: &JobStep) -> Option<JobStep> {
+    let (name, uses) = (format!("Post {}", display_name(step)), step.uses.clone());
+    Some(JobStep { name, uses, ms: step.post_ms?, always: true, ..JobStep::default() })
 }
 
 fn condition(step: &JobStep) -> &'static str {

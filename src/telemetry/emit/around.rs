@@ -3,6 +3,7 @@
 
 use crate::domain::event::Exit;
 use crate::domain::failure::Cause;
+use crate::domain::ladder::Rung;
 use crate::domain::odd_file::OddFile;
 use crate::domain::registration::RegistrationFault;
 use crate::domain::restart::RestartReason;
@@ -62,4 +63,13 @@ pub(super) fn no_job_came(waited: Duration, put_off: Option<&str>) {
         None => info!(event = "no_job_came", waited_seconds = waited.as_secs()),
         Some(says) => warn!(event = "removal_put_off", says),
     }
+}
+
+pub(super) fn drain_started(at_most: Option<Duration>, job: &str) {
+    let seconds = at_most.map(|d| d.as_secs());
+    info!(event = "drain_started", waiting_for = job, at_most_seconds = seconds);
+}
+
+pub(super) fn below_signalled(rung: Rung, processes: u64) {
+    info!(event = "below_signalled", signal = rung.as_str(), processes);
 }

@@ -7,7 +7,6 @@ use crate::domain::dora::{Deployment, Outcome};
 use crate::domain::job::Unborn;
 use crate::domain::queue::QueueFault;
 use crate::domain::record::{JobRecord, JobStatus, RowStatus};
-use crate::domain::steps::StepsRow;
 use crate::domain::totals::{Buckets, Delta, Row, Totals, to_seconds, to_ticks};
 use crate::telemetry::catalog::{self as c, Metric};
 use crate::telemetry::exporter::Exporter;
@@ -163,11 +162,6 @@ pub(super) fn queue_time_unknown(fault: QueueFault) {
 pub(super) fn claim_dropped(why: Unborn) {
     counter!(c::CLAIMS_DROPPED.name, "reason" => why.as_str()).increment(1);
     warn!(event = "claim_dropped", reason = why.as_str());
-}
-
-/// What is known of a job's steps, behind its row.
-pub(super) fn steps_known(row: &StepsRow) {
-    debug!(event = "steps_known", job_id = row.job_id, steps = row.steps.steps.len(), more = row.steps.more);
 }
 
 #[cfg(test)]
