@@ -159,6 +159,9 @@ fn states() -> String {
           max by (runner_type, runner_name) (
             {}
           )
+      # The share of the minute in which it was busy; in one group with its state, so that both have the same minutes.
+      - record: runner:github_runner_state:avg1m
+        expr: max by (runner_type, runner_name, state) (avg_over_time(github_runner_state{{runner_type!=\"\", state=\"busy\"}}[1m])) > 0
       # Runners that were in a state at any time within the minute.
       - record: runner_type:github_runner_state:max1m
         expr: sum by (runner_type, state) (max_over_time(github_runner_state{{runner_type!=\"\"}}[1m]))
@@ -225,9 +228,6 @@ fn looks() -> String {
           max by (runner_type, runner_name, state) (
             max_over_time(github_runner_state{{runner_type!=\"\", state=~\"draining|disconnected|ghost|backoff|stopped\"}}[1m])
           ) > 0
-      # The share of the minute in which it was busy.
-      - record: runner:github_runner_state:avg1m
-        expr: max by (runner_type, runner_name, state) (avg_over_time(github_runner_state{{runner_type!=\"\", state=\"busy\"}}[1m])) > 0
       # What the jobs that ended within the minute have used; of ephemeral runners by type, as above.
       - record: runner:github_runner_job_peak_memory_bytes:max1m
         expr: |
