@@ -51,7 +51,7 @@ fn respell(target: &mut Value, from: &str, to: &str) {
     target["expr"] = json!(text);
 }
 
-const PLANTED: [Planted; 38] = [
+const PLANTED: [Planted; 39] = [
     ("model", "", |it| it["id"] = json!(7)),
     ("model", "", |it| it["uid"] = json!("runner-init-jobs")),
     ("model", "", |it| it["refresh"] = json!("5s")),
@@ -103,6 +103,7 @@ const PLANTED: [Planted; 38] = [
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/0", |it| it["color"] = json!("#009E73")),
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/1", |it| it["color"] = json!("#009E73")),
     ("legends", "/panels/9/options/legend", |it| it["showLegend"] = json!(false)),
+    ("units", "/panels/9/fieldConfig/defaults", |it| it["unit"] = json!("short")),
 ];
 
 #[test]

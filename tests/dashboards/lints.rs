@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A lint and its name.
 pub(crate) type Lint = (&'static str, fn(&Dashboard) -> Vec<String>);
 
-pub(crate) const LINTS: [Lint; 13] = [
+pub(crate) const LINTS: [Lint; 14] = [
     ("model", model),
     ("variables", variables),
     ("annotations", annotations),
@@ -24,6 +24,7 @@ pub(crate) const LINTS: [Lint; 13] = [
     ("colours", colours),
     ("thresholds", thresholds),
     ("legends", legends),
+    ("units", units),
 ];
 
 /// File, uid, as the other parts of the project name them.
@@ -366,7 +367,7 @@ fn thresholds(board: &Dashboard) -> Vec<String> {
         if health && base == GREEN {
             faults.push("paints no data green".to_owned());
         }
-        let count = panel["type"] == "stat" && panel["fieldConfig"]["defaults"]["unit"] == "short";
+        let count = panel["type"] == "stat" && panel["fieldConfig"]["defaults"]["unit"] == "none";
         let zero = json!({"color": GREEN, "value": 0});
         if count && panel["fieldConfig"].to_string().contains(&zero.to_string()) {
             faults.push("paints a count of 0 green".to_owned());
@@ -385,6 +386,14 @@ fn thresholds(board: &Dashboard) -> Vec<String> {
         }
     });
     faults
+}
+
+/// `short` shows 1,234 jobs as 1 K, beside a table with all its digits.
+fn units(board: &Dashboard) -> Vec<String> {
+    each(board, |panel| {
+        let is_short = panel["fieldConfig"].to_string().contains("\"short\"");
+        Vec::from_iter(is_short.then(|| "rounds its counts".to_owned()))
+    })
 }
 
 fn legends(board: &Dashboard) -> Vec<String> {
