@@ -1,15 +1,23 @@
-//! The job's part of the run's page on GitHub: Markdown of at most 4 KiB, in which nothing of the operator's stands, nor any text of a job's.
+//! The job's part of the run's page on GitHub: Markdown of at most 4 KiB, in which what a job named is text and nothing of the
+//! operator's stands but the names of caches.
 //!
-//! GitHub renders it for whoever may read the run. So it has no name of a machine and no path; its words are ours, but for the
-//! names of caches, which are the operator's.
+//! GitHub renders it for whoever may read the run. So it has no name of a machine and no path, and of each character of a step's
+//! name that Markdown, HTML or GitHub's own links could take for more than itself only its number.
 
 use super::cache::{CacheType, Tally};
 use super::failure::Space;
 use super::in_words::{size, span};
 use super::job::usage::Usage;
+use super::steps::{JobSteps, Step, StepKind};
+use super::text::sanitize;
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// Steps that are named.
+const SLOWEST: usize = 3;
+/// Characters shown of a step's name.
+const NAME: usize = 80;
 /// Bytes it never has more of.
 #[cfg(test)]
 const LIMIT: usize = 4096;
@@ -38,6 +46,8 @@ pub struct JobSummary {
     pub space: Option<Space>,
     /// What its caches had.
     pub caches: Vec<(CacheType, Tally)>,
+    /// Its steps so far.
+    pub steps: JobSteps,
     /// Its processes that were killed for memory.
     pub oom_kills: u64,
     /// The runner was told to stop, and has ended it.
@@ -79,7 +89,7 @@ impl JobSummary {
         if self.stopped {
             row("Ended by", "**a stop of the runner**");
         }
-        out
+        out + &self.slowest()
     }
 
     /// An annotation, as a line of a step's output: the job has used nearly all of the memory there is.
@@ -108,6 +118,21 @@ impl JobSummary {
             None => format!("{}, on average {on_average:.1} CPUs", span(used)),
         }
     }
+
+    /// Of the steps that are over, but for hooks: the runner's own are nothing that a job could do faster.
+    fn slowest(&self) -> String {
+        let over = |step: &&Step| step.has_run() && step.kind != StepKind::Hook;
+        let mut steps: Vec<&Step> = self.steps.steps.iter().filter(over).collect();
+        steps.sort_by_key(|step| Reverse(step.duration()));
+        let mut out = String::new();
+        if !steps.is_empty() {
+            out.push_str("\n| Slowest steps | |\n|---|---|\n");
+        }
+        for step in steps.into_iter().take(SLOWEST) {
+            let _ = writeln!(out, "| {} | {} |", code(&step.name), span(step.duration()));
+        }
+        out
+    }
 }
 
 fn of(part: u64, whole: Option<u64>) -> String {
@@ -128,11 +153,41 @@ fn number(value: f64) -> String {
     format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A text of others as a piece of code. A character's number is never markup, nor what GitHub makes a link of.
+fn code(text: &str) -> String {
+    let mut out = String::from("<code>");
+    for c in sanitize(text, NAME).chars() {
+        if c.is_ascii_punctuation() {
+            let _ = write!(out, "&#{};", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out + "</code>"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::steps::StepResult;
+    use chrono::{DateTime, TimeDelta};
 
     const GIB: u64 = 1 << 30;
+
+    fn steps(steps: &[(&str, i64, StepKind, Option<StepResult>)]) -> JobSteps {
+        let started = DateTime::UNIX_EPOCH;
+        let step = |(number, (name, seconds, kind, result)): (u32, &(&str, i64, StepKind, _))| Step {
+            number,
+            name: (*name).to_owned(),
+            kind: *kind,
+            result: *result,
+            started,
+            ended: started + TimeDelta::seconds(*seconds),
+        };
+        JobSteps { steps: (1..).zip(steps).map(step).collect(), more: 0 }
+    }
+
+    const DONE: Option<StepResult> = Some(StepResult::Success);
 
     fn full() -> JobSummary {
         let tally = |hits, partials, misses| Tally { hits, partials, misses };
@@ -143,6 +198,16 @@ mod tests {
             limits: UsageLimits { cpus: Some(2.0), memory: Some(4 * GIB) },
             space: Some(Space { free: 12 * GIB, size: 50 * GIB }),
             caches: vec![(CacheType::Npm, tally(3, 0, 1)), (CacheType::Go, tally(0, 1, 0))],
+            steps: steps(&[
+                ("Set up job", 2, StepKind::SetUp, DONE),
+                ("Set up runner", 900, StepKind::Hook, DONE),
+                ("Build", 90, StepKind::Main, DONE),
+                ("Test | all", 120, StepKind::Main, Some(StepResult::Failure)),
+                ("Never", 800, StepKind::Main, Some(StepResult::Skipped)),
+                ("Post", 3, StepKind::Post, DONE),
+                ("Lint", 30, StepKind::Main, DONE),
+                ("Goes on", 700, StepKind::Main, None),
+            ]),
             oom_kills: 1,
             stopped: true,
         }
@@ -160,7 +225,11 @@ mod tests {
             | Cache <code>npm</code> | 3 of 4 requests hit |\n\
             | Cache <code>go</code> | 0 of 1 request hit, 1 partly |\n\
             | Killed for want of memory | **1 process** |\n\
-            | Ended by | **a stop of the runner** |\n";
+            | Ended by | **a stop of the runner** |\n\
+            \n| Slowest steps | |\n|---|---|\n\
+            | <code>Test &#124; all</code> | 2 min 00 s |\n\
+            | <code>Build</code> | 1 min 30 s |\n\
+            | <code>Lint</code> | 30 s |\n";
         assert_eq!(full().markdown(), want);
     }
 
@@ -191,15 +260,33 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_text_and_nothing_else() {
+        let hostile =
+            "a|b` <img src=x onerror=alert(1)> **x** @octocat #1 [l](http://x.example) &lt;\u{202e}\n# h";
+        let text = code(hostile);
+        let inner = text.strip_prefix("<code>").and_then(|rest| rest.strip_suffix("</code>")).expect("code");
+        let mut rest = inner;
+        while let Some((before, after)) = rest.split_once("&#") {
+            assert!(!before.contains(|c: char| c.is_ascii_punctuation()), "{before}");
+            rest = after.split_once(';').expect("a number").1;
+        }
+        assert!(!rest.contains(|c: char| c.is_ascii_punctuation() || c.is_control()), "{inner}");
+        assert!(!inner.contains('\n') && !inner.contains('\u{202e}'), "{inner}");
+    }
+
+    #[test]
     fn the_most_there_can_be_fits() {
-        let own = (0..8).map(|n| CacheType::named(&format!("{}{n}", "x_".repeat(15))).expect("a name"));
-        let most = Tally { hits: u32::MAX, partials: u32::MAX, misses: u32::MAX };
-        let summary = JobSummary {
-            caches: CacheType::BUILT_IN.into_iter().chain(own).map(|kind| (kind, most)).collect(),
-            oom_kills: u64::MAX,
-            space: Some(Space { free: 0, size: u64::MAX }),
-            ..full()
-        };
-        assert!(summary.markdown().len() <= LIMIT, "{}", summary.markdown().len());
+        for name in ["|".repeat(300), "\u{202e}".repeat(300), "🚀".repeat(300), "部".repeat(300)] {
+            let own = (0..8).map(|n| CacheType::named(&format!("{}{n}", "x_".repeat(15))).expect("a name"));
+            let most = Tally { hits: u32::MAX, partials: u32::MAX, misses: u32::MAX };
+            let summary = JobSummary {
+                caches: CacheType::BUILT_IN.into_iter().chain(own).map(|kind| (kind, most)).collect(),
+                steps: steps(&[(name.as_str(), 59, StepKind::Main, DONE); 9]),
+                oom_kills: u64::MAX,
+                space: Some(Space { free: 0, size: u64::MAX }),
+                ..full()
+            };
+            assert!(summary.markdown().len() <= LIMIT, "{}", summary.markdown().len());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! How long steps took, under few names: the two that every job has, and at most sixteen that an operator asked for.
 
 use super::dora::Matcher;
-use super::steps::{JobSteps, Step, StepKind, StepResult};
+use super::steps::{JobSteps, Step, StepKind};
 use super::text::sanitize;
 use std::time::Duration;
 
@@ -33,10 +33,7 @@ impl StepTimes {
 
     /// What a job's steps took, each under its name. What did not run, or was cut off, took no time that says anything.
     pub fn of(&mut self, steps: &JobSteps) -> Vec<(String, Duration)> {
-        let ran = |step: &&Step| {
-            matches!(step.result, Some(StepResult::Success | StepResult::Failure | StepResult::Cancelled))
-        };
-        let ran: Vec<&Step> = steps.steps.iter().filter(ran).collect();
+        let ran: Vec<&Step> = steps.steps.iter().filter(|step| step.has_run()).collect();
         let of = |kind| ran.iter().filter(move |step| step.kind == kind).map(|step| step.duration());
         let mut times: Vec<(String, Duration)> =
             of(StepKind::SetUp).map(|took| (SET_UP.to_owned(), took)).collect();
@@ -66,6 +63,7 @@ impl StepTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::steps::StepResult;
     use chrono::{DateTime, TimeDelta};
 
     fn step(name: &str, kind: StepKind, seconds: i64, result: Option<StepResult>) -> Step {

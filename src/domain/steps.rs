@@ -105,6 +105,11 @@ impl Step {
     pub fn duration(&self) -> Duration {
         (self.ended - self.started).to_std().unwrap_or_default()
     }
+
+    /// It has begun, and its end is known.
+    pub fn has_run(&self) -> bool {
+        matches!(self.result, Some(StepResult::Success | StepResult::Failure | StepResult::Cancelled))
+    }
 }
 
 /// A step's name as it may be shown: its first line, without what is not seen, at most [`MAX_NAME`] characters.

@@ -7,7 +7,7 @@ use crate::sys::hooks::Received;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A disk that takes longer is not in it: whoever waits for the answer does so for 200 ms.
+/// What takes longer of the disk, and of the worker's log, is not in it: whoever waits for the answer does so for 200 ms.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What the sender of this report is told besides that it was taken: of its trace as the job begins, its summary at the end.
@@ -22,8 +22,12 @@ pub(super) async fn for_the_hook(all: &mut Supervisor, received: &Received) -> O
 async fn of_open_job(all: &mut Supervisor) -> Option<JobSummary> {
     let heard = all.jobs.caches.waiting();
     all.apply(heard).await;
-    let space = all.http.alive_while(timeout(PATIENCE, all.sampler.least_space().take())).await;
     let now = all.clock.now();
+    let log = all.workers.log(all.life.open_job()?.started.utc);
+    let steps = log.map(|log| all.files.steps(log, all.listener.launch(), now.utc));
+    let steps = timeout(PATIENCE, async { steps?.take().await });
+    let space = timeout(PATIENCE, all.sampler.least_space().take());
+    let (steps, space) = all.http.alive_while(async { tokio::join!(steps, space) }).await;
     let meter = all.sampler.meter(now.up);
     let ran = now.up.saturating_sub(all.life.open_job()?.started.up);
     let (row, before) = all.jobs.open()?;
@@ -34,6 +38,7 @@ async fn of_open_job(all: &mut Supervisor) -> Option<JobSummary> {
         usage: Usage::between(before, meter),
         limits: all.sampler.limits(),
         space: space.ok().flatten().flatten(),
+        steps: steps.ok().flatten().unwrap_or_default(),
         caches: all.jobs.caches.of_job().to_vec(),
         oom_kills: kills.map_or(0, |(now, before)| now.saturating_sub(before)),
         stopped: all.life.ends_job(),

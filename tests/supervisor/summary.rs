@@ -31,11 +31,18 @@ fn a_job_s_summary_is_there_before_the_user_s_own_hook_runs() {
     over(&mut s);
     let seen = ns::read(&dir.path().join("seen"));
     assert!(seen.starts_with("### Job on its runner\n\n| | |\n|---|---|\n"), "{seen}");
-    for row in
-        ["| Ran | ", "| Least free disk space | ", "| Cache <code>actions</code> | 1 of 1 request hit |\n"]
-    {
+    for row in [
+        "| Ran | ",
+        "| Least free disk space | ",
+        "| Cache <code>actions</code> | 1 of 1 request hit |\n",
+        "\n| Slowest steps | |\n|---|---|\n",
+        "| <code>Set up job</code> | ",
+        "| <code>Cache</code> | ",
+        "| <code>Build &#124; &#60;b&#62;all&#60;&#47;b&#62;</code> | ",
+    ] {
         assert!(seen.contains(row), "{row}: {seen}");
     }
+    assert!(!seen.contains("Set up runner") && !seen.contains("Complete runner"), "hooks are not: {seen}");
     let words = seen.replace("<code>", "").replace("</code>", "");
     assert!(seen.len() <= 4096 && !words.contains(['/', '<']), "no path and no markup: {seen}");
 }
