@@ -69,3 +69,65 @@ fn read_one(runner: &Dir, path: &str, most: u64, log: &mut WorkerLog) -> io::Res
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::steps::pages::Pages;
+    use std::path::Path;
+
+    const NAMES: [&str; 3] = ["0200-utc.log", "0201-utc.log", "0203-utc.log"];
+
+    /// A log of the real worker.
+    fn real(job: &str) -> String {
+        let logs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/recordings/logs");
+        std::fs::read_to_string(logs.join(job).join("worker.log")).expect("readable")
+    }
+
+    /// What is read of the worker whose log goes on in these files, beside that of one before it.
+    fn steps(parts: &[&str]) -> JobSteps {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| format!("{DIAG}/Worker_20261130-10{name}");
+        std::fs::create_dir(dir.path().join(DIAG)).expect("ours");
+        for (name, text) in
+            ["0159-utc.log"].iter().chain(&NAMES).zip([real("fail").as_str()].iter().chain(parts))
+        {
+            std::fs::write(dir.path().join(path(name)), text).expect("ours");
+        }
+        let watch = PageWatch::default();
+        // They were not seen: what the log says is believed.
+        watch.note(Pages::miss);
+        let runner = Dir::open(dir.path()).expect("ours");
+        read(&runner, &path(NAMES[0]), None, &watch, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_log_that_goes_on_in_other_files_tells_the_same_wherever_it_was_cut() {
+        let log = real("kinds");
+        let whole = steps(&[&log]);
+        let names: Vec<&str> = whole.steps.iter().map(|step| step.name.as_str()).collect();
+        assert_eq!((names.len(), names[0], names[13]), (14, "Set up job", "Complete job"), "{names:?}");
+        // The worker writes a record in two pieces, and may begin the next file behind each.
+        let records = log.match_indices("\n[2026-11-30 10:").map(|(at, _)| at + 1);
+        let text = |record: usize| log[record..].find("] ").map(|at| record + at + 2);
+        // A first file is never so short that it ends before the job's message does.
+        let first = log.find("\"jobId\"").expect("a message");
+        let cuts = records.flat_map(|record| [Some(record), text(record)]).flatten();
+        let cuts: Vec<usize> = cuts.filter(|cut| *cut > first).collect();
+        for (number, cut) in cuts.iter().enumerate().step_by(29) {
+            let (one, rest) = log.split_at(*cut);
+            let (two, three) = rest.split_at(cuts[number + (cuts.len() - number) / 2] - cut);
+            assert_eq!(steps(&[one, two, three]), whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_next_worker_s_log_is_not_taken_for_the_rest_of_one_that_was_killed() {
+        let log = real("kinds");
+        let killed = &log[..log.find("Processing step: DisplayName='prints'").expect("a step")];
+        let alone = steps(&[killed]);
+        assert_eq!(alone.steps.len(), 8, "{alone:?}");
+        assert_eq!(steps(&[killed, &real("plain")]), alone);
+        assert_eq!(steps(&[killed, &log[killed.len()..], &real("plain")]), steps(&[&log]));
+    }
+}

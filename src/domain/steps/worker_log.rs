@@ -110,7 +110,10 @@ impl WorkerLog {
     /// It goes on in the next file, or that is another worker's.
     pub fn turn(&mut self) {
         (self.inside, self.doubted, self.odd) = (Inside::Other, FIRST_WORDS, false);
-        self.torn.clear();
+        // A record's time and source are written before its text, and a file may end between them.
+        if !self.torn.ends_with(b"] ") {
+            self.torn.clear();
+        }
     }
 
     /// The next file was another worker's: nothing of it was taken.

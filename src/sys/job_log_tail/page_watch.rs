@@ -66,7 +66,7 @@ impl PageWatch {
         self.answered.notify_all();
     }
 
-    pub(super) fn note(&self, note: impl FnOnce(&mut Pages)) {
+    pub(in crate::sys) fn note(&self, note: impl FnOnce(&mut Pages)) {
         note(&mut self.lock().pages);
     }
 
