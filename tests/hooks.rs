@@ -25,7 +25,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const BIN: &str = env!("CARGO_BIN_EXE_runner-init");
@@ -317,6 +317,29 @@ fn a_summary_goes_to_the_runner_s_file_and_its_line_to_the_log_or_nowhere_and_no
     }
     assert_eq!(place.text("summary"), format!("before\n{long}"));
     assert!(!place.path("missing").exists(), "it is the runner's to make");
+}
+
+#[test]
+fn a_supervisor_that_is_slow_costs_a_job_a_fifth_of_a_second_and_its_summary() {
+    let mut place = Place::new();
+    place.summary = true;
+    place.install();
+    // It takes the report and never answers.
+    let _socket = place.listen();
+    let file = place.path("summary");
+    fs::write(&file, "").unwrap();
+    let exe = place.path("runner-init");
+    let mut waits = (0..100).map(|_| {
+        let mut command = place.command(&[exe.to_str().unwrap(), "hook", "completed"]);
+        command.env(SOCKET, place.path("hooks/report.sock")).env("GITHUB_STEP_SUMMARY", &file);
+        let began = Instant::now();
+        assert_silent(&command.output().unwrap());
+        began.elapsed()
+    });
+    // A busy machine may add to any of them, not to all.
+    let bound = Duration::from_millis(200)..Duration::from_millis(400);
+    assert!(waits.any(|waited| bound.contains(&waited)), "never within {bound:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "");
 }
 
 #[test]
