@@ -156,8 +156,8 @@ fn every_file_resolves_with_every_env_example_and_every_overlay_with_what_it_dem
             }
         }
     }
-    // And base.yml, collect.yml, the two of `monitoring`, and the two of `swarm`.
-    let known = FILES.len() + OVERLAYS.len() + 6;
+    // And base.yml, collect.yml, the four of `monitoring`, and the two of `swarm`.
+    let known = FILES.len() + OVERLAYS.len() + 8;
     assert_eq!(texts(".yml").len(), known, "a file that no test knows: {:?}", texts(".yml").keys());
     for (overlay, demanded) in OVERLAYS {
         assert_eq!(services(&resolve_overlay(overlay, demanded)).count(), 3, "{overlay}");

@@ -28,11 +28,14 @@ pub(crate) fn yaml(text: &str) -> Value {
 }
 
 #[track_caller]
-fn resolve(file: &str, env: &[(&str, &str)]) -> Value {
+fn resolve(files: &[&str], env: &[(&str, &str)]) -> Value {
     let mut command = command();
-    command.arg("compose").arg("-f").arg(repository("compose").join(file)).envs(env.iter().copied());
+    command.arg("compose").envs(env.iter().copied());
+    for file in files {
+        command.arg("-f").arg(repository("compose").join(file));
+    }
     let out = command.args(["config", "--format", "json"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&out.stderr), "", "{file}");
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "", "{files:?}");
     serde_json::from_slice(&out.stdout).unwrap()
 }
 
@@ -117,7 +120,7 @@ fn the_runners_of_compose_are_looked_for_by_the_names_they_have() {
     assert_eq!(config["scrape_configs"].as_array().unwrap().len(), 1);
     let names = texts(&job["dns_sd_configs"][0]["names"]);
     assert_eq!(names, RUNNERS.map(|name| format!("{name}.")));
-    let (all, demo) = (resolve("all.yml", &[]), resolve("demo.yml", &[]));
+    let (all, demo) = (resolve(&["all.yml"], &[]), resolve(&["demo.yml"], &[]));
     for name in RUNNERS {
         for project in [&all, &demo] {
             assert_eq!(project["services"][name]["environment"]["RUNNER_TYPE"], name);
@@ -134,7 +137,7 @@ fn the_servers_are_pinned_closed_and_on_the_loopback() {
     docker!("compose");
     let moved = [("PROMETHEUS_PORT", "19090"), ("ALERTMANAGER_PORT", "19094"), ("GRAFANA_PORT", "13000")];
     for file in ["monitoring.yml", "demo.yml"] {
-        let (plain, other) = (resolve(file, &[]), resolve(file, &moved));
+        let (plain, other) = (resolve(&[file], &[]), resolve(&[file], &moved));
         for ((name, inner, _), outer) in SERVERS.iter().zip(["9090", "9094", "3000"]) {
             let service = &plain["services"][name];
             let port = |project: &Value, published: &str| {
@@ -176,7 +179,7 @@ fn the_servers_are_pinned_closed_and_on_the_loopback() {
 fn nobody_knows_grafana_s_password_by_heart_and_grafana_calls_nobody() {
     docker!("compose");
     let environment =
-        |env: &[(&str, &str)]| resolve("monitoring.yml", env)["services"]["grafana"]["environment"].take();
+        |env: &[(&str, &str)]| resolve(&["monitoring.yml"], env)["services"]["grafana"]["environment"].take();
     let plain = environment(&[]);
     // Compose writes a dollar twice.
     assert_eq!(plain["GF_SECURITY_ADMIN_PASSWORD"], "$$__file{/proc/sys/kernel/random/uuid}");
@@ -201,7 +204,7 @@ fn nobody_knows_grafana_s_password_by_heart_and_grafana_calls_nobody() {
 fn what_is_kept_is_bounded_by_time_and_size() {
     docker!("compose");
     let flags = |env: &[(&str, &str)]| {
-        let project = resolve("monitoring.yml", env);
+        let project = resolve(&["monitoring.yml"], env);
         let flags = texts(&project["services"]["prometheus"]["command"]).join(" ");
         (flags.contains("retention.time=30d"), flags.contains("retention.size=4GB"), flags)
     };
@@ -218,13 +221,13 @@ fn what_is_kept_is_bounded_by_time_and_size() {
 #[test]
 fn the_stack_is_a_project_beside_the_runners_and_the_demo_one_apart() {
     docker!("compose");
-    let (monitoring, demo) = (resolve("monitoring.yml", &[]), resolve("demo.yml", &[]));
+    let (monitoring, demo) = (resolve(&["monitoring.yml"], &[]), resolve(&["demo.yml"], &[]));
     assert_eq!(
         (&monitoring["name"], &demo["name"]),
         (&"runner-init-monitoring".into(), &"runner-init-demo".into())
     );
     let network = |project: &Value| project["networks"]["default"]["name"].clone();
-    assert_eq!(network(&monitoring), network(&resolve("standard.yml", &[])));
+    assert_eq!(network(&monitoring), network(&resolve(&["standard.yml"], &[])));
     assert_ne!(network(&demo), network(&monitoring), "no invented job is seen beside a real one");
     let volumes = |project: &Value| {
         let volumes = project["volumes"].as_object().unwrap().values();
@@ -251,12 +254,36 @@ fn the_stack_is_a_project_beside_the_runners_and_the_demo_one_apart() {
 }
 
 #[test]
+fn the_demo_fleet_is_twenty_runners_that_prometheus_finds_by_their_types() {
+    docker!("compose");
+    let services = resolve(&["demo.yml", "demo-fleet.yml"], &[])["services"].take();
+    let services = services.as_object().unwrap();
+    let runners: Vec<(&String, &Value)> =
+        services.iter().filter(|(_, service)| service["environment"]["RUNNER_NAME"].is_string()).collect();
+    let distinct = |of: &dyn Fn(&Value) -> String| {
+        runners.iter().map(|(_, runner)| of(runner)).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!((runners.len(), services.len()), (20, 20 + SERVERS.len()));
+    assert_eq!(distinct(&|runner| runner["environment"]["RUNNER_NAME"].to_string()), 20, "names");
+    assert_eq!(distinct(&|runner| texts(&runner["command"])[1].to_owned()), 20, "each plays something else");
+    for (service, runner) in runners {
+        let kind = runner["environment"]["RUNNER_TYPE"].as_str().unwrap();
+        let is_found = service == kind || texts(&runner["networks"]["default"]["aliases"]) == [kind];
+        assert!(is_found && RUNNERS.contains(&kind), "{service} is no {kind}");
+        let all_but_its_own = |runner: &Value| {
+            [&runner["image"], &runner["healthcheck"], &runner["tmpfs"]].map(Value::to_string)
+        };
+        assert_eq!(all_but_its_own(runner), all_but_its_own(&services["standard"]), "{service}");
+    }
+}
+
+#[test]
 fn grafana_is_told_where_everything_is() {
     docker!("compose");
     let sources = yaml(&read("dashboards/grafana/provisioning/datasources/runner-init.yml"));
     let provider = yaml(&read("dashboards/grafana/provisioning/dashboards/runner-init.yml"));
     assert_eq!((&sources["apiVersion"], &provider["apiVersion"]), (&json!(1), &json!(1)));
-    let services = resolve("monitoring.yml", &[])["services"].take();
+    let services = resolve(&["monitoring.yml"], &[])["services"].take();
     for source in sources["datasources"].as_array().unwrap() {
         let (host, port) =
             source["url"].as_str().unwrap().strip_prefix("http://").unwrap().split_once(':').unwrap();
