@@ -2,6 +2,7 @@
 
 pub mod below;
 pub mod budget;
+mod byte_search;
 pub mod cache;
 pub mod configure;
 pub mod context;

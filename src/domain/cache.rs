@@ -7,7 +7,6 @@
 mod actions;
 mod header;
 mod job_log;
-mod line_ends;
 mod lookup;
 mod marks;
 mod rate;

@@ -79,6 +79,24 @@ pub struct Totals {
     /// The job that ended last, at most one: a further final row of it ends no further job.
     #[serde(with = "stored::rows")]
     ended: Vec<JobRecord>,
+    #[serde(skip)]
+    spare: Spare,
+}
+
+/// The memory of an open job's record that is no longer needed, for the next one's; it says nothing.
+#[derive(Debug, Default)]
+struct Spare(JobRecord);
+
+impl Clone for Spare {
+    fn clone(&self) -> Spare {
+        Spare::default()
+    }
+}
+
+impl PartialEq for Spare {
+    fn eq(&self, _: &Spare) -> bool {
+        true
+    }
 }
 
 impl Totals {
@@ -94,6 +112,7 @@ impl Totals {
             recovery_time: Buckets::new(bounds.recovery_time.clone()),
             open: Vec::new(),
             ended: Vec::new(),
+            spare: Spare::default(),
         }
     }
 
@@ -179,13 +198,15 @@ impl Totals {
 
     fn start(&mut self, record: &JobRecord) -> Delta {
         if let Some(open) = self.open.iter_mut().rfind(|open| record.amends(open)) {
-            *open = record.as_written();
+            open.set_as_written(record);
             return Delta::of(Row::Identified);
         }
         if self.open.len() == MAX_OPEN {
             self.open.remove(0);
         }
-        self.open.push(record.as_written());
+        let mut open = std::mem::take(&mut self.spare.0);
+        open.set_as_written(record);
+        self.open.push(open);
         Delta { started: true, ..Delta::of(Row::Started) }
     }
 
@@ -200,7 +221,7 @@ impl Totals {
         }
         let open = self.open.iter().rposition(|open| record.closes(open));
         if let Some(at) = open {
-            self.open.remove(at);
+            self.spare.0 = self.open.remove(at);
         }
         if record.started_at.is_some() {
             self.remember(record);
@@ -235,11 +256,9 @@ impl Totals {
 
     /// Only what tells an amendment is kept.
     fn remember(&mut self, record: &JobRecord) {
-        self.ended.clear();
-        let (status, started_at, queue_time) = (record.status, record.started_at, record.queue_time);
-        let ended =
-            JobRecord { job_id: record.job_id.clone(), status, started_at, queue_time, ..JobRecord::blank() };
-        self.ended.push(ended.as_written());
+        let mut ended = self.ended.pop().unwrap_or_default();
+        ended.set_identity(record);
+        self.ended.push(ended);
     }
 }
 

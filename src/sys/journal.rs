@@ -191,7 +191,7 @@ impl<T: Ledger> JournalOf<T> {
     /// `stale`: the snapshot still speaks of a log that is gone.
     fn replay(&mut self, stale: bool, mut faults: Vec<Fault>) -> io::Result<JournalReplay<T>> {
         // Where a compaction will cut is only known from the number of rows; in a clean log that is the lines.
-        let lines = scan::count_lines(&self.log, self.covered)?;
+        let lines = scan::count_lines(&self.log, self.covered, |most| self.fold_after(most).is_none())?;
         let guess = if self.covered > 0 { lines } else { lines.saturating_sub(1) };
         let mut survey = self.survey(guess)?;
         self.rows = survey.rows;

@@ -1,6 +1,6 @@
 //! The numbers beside the peers', printed in one run and never asserted: asserted is only that nothing failed.
 //!
-//! `tests/bench/run [--quick] [--binary PATH] [--against REV] [TOPIC…]`. The peers are those a user could run instead: a stand-in of a
+//! `tests/bench/run [--quick] [--long] [--binary PATH] [--against REV] [TOPIC…]`. The peers are those a user could run instead: a stand-in of a
 //! shell-scripted runner image (`predecessor/`), Debian's node exporter, tini, dumb-init and catatonit. A peer that is
 //! not installed is left out loudly.
 #![allow(clippy::disallowed_methods, reason = "a benchmark starts processes and reads clocks")]
@@ -17,6 +17,7 @@ mod hook;
 mod idle;
 mod load;
 mod memory;
+mod numbers;
 mod orphans;
 mod process;
 mod replay;
@@ -37,16 +38,17 @@ use report::Report;
 use runner_sim as sim;
 use std::path::PathBuf;
 
-const USAGE: &str = "usage: tests/bench/run [--quick] [--binary PATH] [--against REV] [TOPIC...]
-topics: size memory start hook idle scrape replay tee cache collect orphans stop (default: all)
+const USAGE: &str = "usage: tests/bench/run [--quick] [--long] [--binary PATH] [--against REV] [TOPIC...]
+topics: size memory start hook idle scrape replay tee cache collect orphans stop numbers (default: all, with --against numbers)
 --quick: small numbers, within a minute
+--long: in `numbers` what takes many minutes too: memory after 100,000 jobs
 --binary PATH: another runner-init than the one just built
---against REV: builds that revision too, for `stop` to be measured beside it";
+--against REV: builds that revision too, for `numbers` and `stop` to be measured beside it, in turns";
 
 /// One part of the suite.
 type Topic = (&'static str, fn(&Plan, &mut Report));
 
-const TOPICS: [Topic; 12] = [
+const TOPICS: [Topic; 13] = [
     ("size", size::run),
     ("memory", memory::run),
     ("start", start::run),
@@ -59,12 +61,15 @@ const TOPICS: [Topic; 12] = [
     ("orphans", orphans::run),
     ("stop", stop::run),
     ("idle", idle::run),
+    ("numbers", numbers::run),
 ];
 
 /// What is measured, and how thoroughly.
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) binary: PathBuf,
     pub(crate) quick: bool,
+    pub(crate) long: bool,
     /// An earlier build.
     pub(crate) against: Option<PathBuf>,
 }
@@ -101,12 +106,14 @@ fn main() {
 }
 
 fn arguments(words: &[String]) -> (Plan, Vec<String>) {
-    let mut plan = Plan { binary: env!("CARGO_BIN_EXE_runner-init").into(), quick: false, against: None };
+    let mut plan =
+        Plan { binary: env!("CARGO_BIN_EXE_runner-init").into(), quick: false, long: false, against: None };
     let mut topics = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--quick" => plan.quick = true,
+            "--long" => plan.long = true,
             "--binary" => plan.binary = words.next().expect(USAGE).into(),
             // `tests/bench/run` has built the revision.
             "--against" => {
@@ -124,5 +131,8 @@ fn arguments(words: &[String]) -> (Plan, Vec<String>) {
         }
     }
     plan.binary = plan.binary.canonicalize().expect("the binary is there");
+    if plan.against.is_some() && topics.is_empty() {
+        topics.push("numbers".to_owned());
+    }
     (plan, topics)
 }

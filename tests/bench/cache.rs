@@ -33,7 +33,8 @@ const ALIKE: [&str; 4] = [
     "npm http fetch GET 200 https://registry.example/some-package 123ms",
     "Get:4711 https://archive.example/debian bookworm/main amd64 libother amd64 1.2-3 [123 kB]",
 ];
-const KINDS: [(&str, &[&str]); 2] = [("usual lines", &USUAL), ("lines that look like ours", &ALIKE)];
+pub(crate) const KINDS: [(&str, &[&str]); 2] =
+    [("usual lines", &USUAL), ("lines that look like ours", &ALIKE)];
 
 /// The program `follow DIR COUNT`: says when it is ready and when it has heard so many requests; ends with its input.
 pub(crate) fn follow(dir: &str, count: usize) {
@@ -66,12 +67,10 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
     for (kind, lines) in KINDS {
         let (mut ours, mut cat) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            let mut stage = Stage::new(mib * 1024 * 1024 / PAGE);
-            stage.play(lines, true);
-            let (cpu, rss) = stage.used();
-            ours.push(cpu);
-            peak = rss;
-            cat.push(stage.cat());
+            let round = round(lines, mib);
+            ours.push(round.cpu);
+            peak = round.rss;
+            cat.push(round.cat);
         }
         let (ours, cat) = (median(ours), median(cat));
         let mut row = vec![format!("{mib} MiB, {kind}")];
@@ -88,6 +87,21 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
         rows.push(cells.into_iter().chain(more).collect());
     }
     table(&["", "runner-init", "cat", "ratio", "peak RSS kB", "target", "met"], &rows);
+}
+
+/// Processor milliseconds of both, and the follower's peak RSS in kB.
+pub(crate) struct Round {
+    pub(crate) cpu: f64,
+    pub(crate) cat: f64,
+    rss: f64,
+}
+
+/// So many MiB of such lines, followed and then copied.
+pub(crate) fn round(lines: &[&str], mib: usize) -> Round {
+    let mut stage = Stage::new(mib * 1024 * 1024 / PAGE);
+    stage.play(lines, true);
+    let (cpu, rss) = stage.used();
+    Round { cpu, cat: stage.cat(), rss }
 }
 
 /// A follower in a process of its own, and the pages it is to read.

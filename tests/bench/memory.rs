@@ -41,10 +41,7 @@ fn figures(name: &str, pids: &[i32]) -> (Vec<String>, f64) {
 
 fn server(kind: Kind, plan: &Plan, report: &mut Report, jobs: usize, scrapes: usize) -> Vec<Vec<String>> {
     let bound = Target::AtMost(4096.0, "kB PSS");
-    let idle = setup().start(kind, plan);
-    if kind == Kind::Ours {
-        settle(&idle, 0);
-    }
+    let idle = if kind == Kind::Ours { idle(plan) } else { setup().start(kind, plan) };
     let mut rows = Vec::new();
     if kind == Kind::Ours {
         for (name, pid) in ["- init (PID 1)", "- supervisor"].into_iter().zip(idle.pids()) {
@@ -60,24 +57,43 @@ fn server(kind: Kind, plan: &Plan, report: &mut Report, jobs: usize, scrapes: us
         return rows;
     }
     drop(idle);
-    let job = json!({"job": {"name": "build", "ms": 200}});
-    // Endless, a hundred times a real runner's pace: on a busy machine two jobs that close to each other may be read as one.
-    let busy = json!({"speed": 20.0, "launches": [{"connect_ms": 0, "steps": [job]}], "then": "repeat"});
-    let busy = setup().scenario(busy).start(kind, plan);
-    let manner = if kind == Kind::Ours { load::Manner::KeepGzip } else { load::Manner::Keep };
-    let half = load::Until::Answered(scrapes / 2);
-    let mut failures = load::run(busy.address, 10, manner, half).failures;
-    if kind == Kind::Ours {
-        settle(&busy, jobs);
-    }
-    failures += load::run(busy.address, 10, load::Manner::Keep, half).failures;
+    let busy = busy(kind, plan, jobs, scrapes);
     let (mut cells, pss) = figures(&format!("{}, busy", kind.name()), &busy.pids());
     if kind == Kind::Ours {
-        assert_eq!(failures, 0, "scrapes failed");
         cells.extend(report.judge("memory, busy", pss, bound));
     }
     rows.push(cells);
     rows
+}
+
+/// Ours, once its runner is idle.
+pub(crate) fn idle(plan: &Plan) -> Server {
+    let server = setup().start(Kind::Ours, plan);
+    settle(&server, 0);
+    server
+}
+
+/// After so many jobs, of ours, and so many scrapes, none of which may fail of ours.
+pub(crate) fn busy(kind: Kind, plan: &Plan, jobs: usize, scrapes: usize) -> Server {
+    let job = json!({"job": {"name": "build", "ms": 200}});
+    // Endless, a hundred times a real runner's pace: on a busy machine two jobs that close to each other may be read as one.
+    let scenario = json!({"speed": 20.0, "launches": [{"connect_ms": 0, "steps": [job]}], "then": "repeat"});
+    let server = setup().scenario(scenario).start(kind, plan);
+    work(&server, jobs, scrapes);
+    server
+}
+
+/// Until so many jobs have ended, and so many scrapes more were answered.
+pub(crate) fn work(server: &Server, jobs: usize, scrapes: usize) {
+    let is_ours = server.kind == Kind::Ours;
+    let manner = if is_ours { load::Manner::KeepGzip } else { load::Manner::Keep };
+    let half = load::Until::Answered(scrapes / 2);
+    let mut failures = load::run(server.address, 10, manner, half).failures;
+    if is_ours {
+        settle(server, jobs);
+    }
+    failures += load::run(server.address, 10, load::Manner::Keep, half).failures;
+    assert!(!is_ours || failures == 0, "scrapes failed");
 }
 
 /// Waits for a session and for so many ended jobs.
@@ -89,10 +105,15 @@ fn settle(server: &Server, jobs: usize) {
 }
 
 fn init(name: &str, program: &str) -> Vec<String> {
+    figures(name, &[beside_a_child(program).pid()]).0
+}
+
+/// Such an init, idle above one child.
+pub(crate) fn beside_a_child(program: &str) -> ns::Tree {
     let mut command = Command::new(program);
     command.args(["--", "sleep", "1000"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let tree = ns::Tree::spawn_silent(&mut command);
     ns::wait_until(ns::SOON, "its child", || !ns::children(tree.pid()).is_empty());
     std::thread::sleep(std::time::Duration::from_millis(50));
-    figures(name, &[tree.pid()]).0
+    tree
 }

@@ -63,15 +63,16 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
     table(&["", "per s", "CPU us", "zombies left", "target", "met"], &rows);
 }
 
-struct Found {
+pub(crate) struct Found {
     /// From the first fork to the last reaping.
     seconds: f64,
     /// Processor seconds of PID 1.
-    cpu: f64,
-    zombies: f64,
+    pub(crate) cpu: f64,
+    pub(crate) zombies: f64,
 }
 
-fn below(argv: &[String], orphans: usize) -> Found {
+/// So many orphans below such a PID 1.
+pub(crate) fn below(argv: &[String], orphans: usize) -> Found {
     let this = std::env::current_exe().expect("this program").display().to_string();
     let mut all = argv.to_vec();
     all.extend([this, "orphans".into(), orphans.to_string()]);

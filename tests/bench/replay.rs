@@ -11,6 +11,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+/// More records than there are rows.
+pub(crate) const NO_FOLDING: &str = "100000000";
+
 pub(crate) fn run(plan: &Plan, report: &mut Report) {
     let rounds = plan.pick(5, 1);
     report.topic(
@@ -43,37 +46,23 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
     table(&head, &rows);
 }
 
-/// One start over `log`.
-struct Start {
-    ms: f64,
+/// One start over a job log.
+pub(crate) struct Start {
+    pub(crate) ms: f64,
+    /// Milliseconds of the supervisor's processor time until it served.
+    pub(crate) cpu: f64,
     peak: f64,
     pss: f64,
 }
 
 fn line(size: usize, rounds: usize, plan: &Plan, report: &mut Report) -> Vec<String> {
     let text = ours(size);
-    let start = |max: &str, again: bool| -> Start {
-        let mut setup = setup();
-        std::fs::write(setup.log(), &text).expect("a job log");
-        if again {
-            setup = setup.env("JOBS_LOG_MAX_RECORDS", max).start(Kind::Ours, plan).end();
-        }
-        let server = setup.env("JOBS_LOG_MAX_RECORDS", max).start(Kind::Ours, plan);
-        assert_eq!(
-            server.metric(&["github_runner_jobs_started_total{"]) as usize,
-            size.div_ceil(2),
-            "rows were lost"
-        );
-        let supervisor = server.pids()[1];
-        let peak = process::peak_rss(supervisor) as f64;
-        Start { ms: millis(server.first_200), peak, pss: server.sum(process::pss) as f64 }
-    };
     let many = |max: &str, again: bool| {
-        let starts: Vec<Start> = (0..rounds).map(|_| start(max, again)).collect();
+        let starts: Vec<Start> = (0..rounds).map(|_| start(&text, size, max, again, plan)).collect();
         let of = |figure: fn(&Start) -> f64| median(starts.iter().map(figure).collect());
         (of(|s| s.ms), of(|s| s.peak), of(|s| s.pss))
     };
-    let (unfolded, folding, folded) = (many("100000000", false), many("10000", false), many("10000", true));
+    let (unfolded, folding, folded) = (many(NO_FOLDING, false), many("10000", false), many("10000", true));
     let mut cells = vec![number(size as f64), number(unfolded.0), number(unfolded.1), number(unfolded.2)];
     cells.extend([folding.0, folding.1, folded.0].map(number));
     if size == 1_000_000 {
@@ -92,8 +81,24 @@ fn line(size: usize, rounds: usize, plan: &Plan, report: &mut Report) -> Vec<Str
     cells
 }
 
+/// A start over so many rows, `again` the one after it; none of them may be lost.
+pub(crate) fn start(text: &[u8], rows: usize, max: &str, again: bool, plan: &Plan) -> Start {
+    let mut setup = setup();
+    std::fs::write(setup.log(), text).expect("a job log");
+    if again {
+        setup = setup.env("JOBS_LOG_MAX_RECORDS", max).start(Kind::Ours, plan).end();
+    }
+    let server = setup.env("JOBS_LOG_MAX_RECORDS", max).start(Kind::Ours, plan);
+    let supervisor = server.pids()[1];
+    let cpu = process::cpu_ns(supervisor) as f64 / 1e6;
+    let started = server.metric(&["github_runner_jobs_started_total{"]) as usize;
+    assert_eq!(started, rows.div_ceil(2), "rows were lost");
+    let peak = process::peak_rss(supervisor) as f64;
+    Start { ms: millis(server.first_200), cpu, peak, pss: server.sum(process::pss) as f64 }
+}
+
 /// Two rows a job, as we write them.
-fn ours(rows: usize) -> Vec<u8> {
+pub(crate) fn ours(rows: usize) -> Vec<u8> {
     let mut text = [HEADER.as_bytes(), b"\n"].concat();
     text.reserve(rows * 256);
     for row in 0..rows {

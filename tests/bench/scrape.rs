@@ -9,10 +9,10 @@ use std::time::Duration;
 const CONNECTIONS: [usize; 4] = [1, 10, 50, 100];
 
 /// One round's figures.
-struct Round {
-    outcome: Outcome,
+pub(crate) struct Round {
+    pub(crate) outcome: Outcome,
     /// Microseconds of the server's processor time per good answer.
-    cpu: f64,
+    pub(crate) cpu: f64,
 }
 
 pub(crate) fn run(plan: &Plan, report: &mut Report) {
@@ -54,7 +54,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
     table(&head, &rows);
 }
 
-fn round(server: &Server, connections: usize, manner: Manner, time: Duration) -> Round {
+pub(crate) fn round(server: &Server, connections: usize, manner: Manner, time: Duration) -> Round {
     let before = server.cpu_ns();
     let outcome = load::run(server.address, connections, manner, Until::Elapsed(time));
     let cpu = server.cpu_ns().saturating_sub(before) as f64 / 1e3 / outcome.good().max(1) as f64;

@@ -177,8 +177,18 @@ impl Server {
 
 /// Keeps a process with all its threads on one processor; without `taskset` everything runs everywhere.
 pub(crate) fn pin(pid: i32, processor: usize) {
+    allow(pid, &processor.to_string());
+}
+
+/// Lets it run everywhere again.
+pub(crate) fn unpin(pid: i32) {
+    let last = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    allow(pid, last.trim());
+}
+
+fn allow(pid: i32, processors: &str) {
     let mut command = Command::new("taskset");
-    command.args(["-a", "-c", "-p", &processor.to_string(), &pid.to_string()]);
+    command.args(["-a", "-c", "-p", processors, &pid.to_string()]);
     let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 

@@ -11,13 +11,17 @@ pub(crate) fn version(binary: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-pub(crate) fn run(plan: &Plan, report: &mut Report) {
+/// MiB of a file.
+pub(crate) fn size(path: &Path) -> std::io::Result<f64> {
     const MIB: f64 = 1024.0 * 1024.0;
+    std::fs::metadata(path).map(|file| file.len() as f64 / MIB)
+}
+
+pub(crate) fn run(plan: &Plan, report: &mut Report) {
     report.topic(
         "Binary size",
         "MiB on disk, as the images have it, without the demo. The peers' files need their libraries, where they are not static.",
     );
-    let size = |path: &Path| std::fs::metadata(path).map(|file| file.len() as f64 / MIB);
     let ours = size(&plan.binary).expect("is there");
     let mut row = vec!["runner-init".to_owned(), number(ours)];
     row.extend(report.judge("binary size", ours, Target::AtMost(5.0, "MiB")));

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const MIB: usize = 1024 * 1024;
 
 /// A step's output, and a line of the runner's own trace, as `ACTIONS_RUNNER_PRINT_LOG_TO_STDOUT` brings them by the thousand.
-const LINES: [(&str, &str); 2] = [
+pub(crate) const LINES: [(&str, &str); 2] = [
     (
         "plain",
         "   Compiling some-crate v1.2.3 (registry index), a line such as jobs write by the thousand, 1234567890",
@@ -73,7 +73,8 @@ fn producer(kind: &str, mib: usize) -> String {
     format!("{} produce {kind} {mib}", std::env::current_exe().expect("this program").display())
 }
 
-fn through_us(plan: &Plan, kind: &str, mib: usize) -> Flow {
+/// So many MiB through the supervisor.
+pub(crate) fn through_us(plan: &Plan, kind: &str, mib: usize) -> Flow {
     let dir = TempDir::new().expect("a temporary directory");
     let root = dir.path().join("runner");
     sim::install(&root, &plan.binary, &sim::Scenario::default()).expect("a runner directory");
@@ -89,18 +90,19 @@ fn through_us(plan: &Plan, kind: &str, mib: usize) -> Flow {
     consume(&mut command, mib)
 }
 
-fn through_cat(kind: &str, mib: usize) -> Flow {
+/// The same through `cat`.
+pub(crate) fn through_cat(kind: &str, mib: usize) -> Flow {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{} | cat", producer(kind, mib))]);
     consume(&mut command, mib)
 }
 
 /// One run.
-struct Flow {
+pub(crate) struct Flow {
     /// MiB/s from the first byte to the last.
-    speed: f64,
+    pub(crate) speed: f64,
     /// Milliseconds of all processes started.
-    cpu: f64,
+    pub(crate) cpu: f64,
 }
 
 /// Takes everything `command` prints; every byte must come.

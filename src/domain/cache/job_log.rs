@@ -11,10 +11,10 @@
 
 use super::CacheEvent;
 use super::header::{Header, Reading};
-use super::line_ends::blocks;
 use super::lookup::Lookup;
 use super::marks::{self, Marks};
 use super::tools::{Tools, buildkit, npm, turbo};
+use crate::domain::byte_search::blocks;
 use memchr::memchr;
 
 /// `2026-08-17T13:15:44.1234567Z `, .NET's round-trip format.
@@ -113,7 +113,7 @@ impl JobLog {
         }
         let rest = &bytes[start..];
         let (mut start, mut wanted) = (0, self.wanted());
-        for (base, mut feeds) in blocks(rest) {
+        for (base, mut feeds) in blocks::<b'\n'>(rest) {
             while feeds != 0 {
                 let line = &rest[start..base + feeds.trailing_zeros() as usize];
                 start += line.len() + 1;

@@ -2,7 +2,7 @@
 //! every property test of a row. A new column is a line at its end and a field. The log of a collector has some more, which say
 //! whose a row is.
 
-use super::{Cell, JobRecord};
+use super::{Cell, JobRecord, RowFaultKind};
 
 /// One column: its name, and the fact of a record that it holds.
 pub(super) struct Column {
@@ -23,11 +23,34 @@ macro_rules! columns {
         /// How many columns a runner's own job log has.
         pub(super) const OWN: usize = [$first $(, $name)+].len();
 
-        pub(super) static COLUMNS: &[Column] = &[
+        pub(super) static COLUMNS: [Column; [$first $(, $name)+ $(, $more)+].len()] = [
             columns!(@ $first, $($first_field).+),
             $(columns!(@ $name, $($field).+)),+,
             $(columns!(@ $more, $($more_field).+)),+
         ];
+
+        impl JobRecord {
+            /// Reads all cells but the first column's; what a shorter row does not say is unknown.
+            pub(super) fn read_behind_first<'a>(
+                &mut self,
+                mut cells: impl Iterator<Item = &'a [u8]>,
+            ) -> Result<(), RowFaultKind> {
+                $(self.$($field).+.read($name, cells.next().unwrap_or_default())?;)+
+                $(self.$($more_field).+.read($more, cells.next().unwrap_or_default())?;)+
+                Ok(())
+            }
+
+            /// Becomes what the log would give back of another record, keeping the memory of texts.
+            pub(crate) fn set_as_written(&mut self, record: &JobRecord) {
+                (self.context.job_key, self.context.tracking_id, self.check_run_id) = (None, None, None);
+                self.$($first_field).+.clone_from(&record.$($first_field).+);
+                $(self.$($field).+.clone_from(&record.$($field).+);)+
+                $(self.$($more_field).+.clone_from(&record.$($more_field).+);)+
+                self.$($first_field).+.as_written();
+                $(self.$($field).+.as_written();)+
+                $(self.$($more_field).+.as_written();)+
+            }
+        }
 
         /// Any record of a runner's own log: every column by itself.
         #[cfg(test)]

@@ -35,7 +35,7 @@ pub fn to_json(row: &JobRecord) -> Map<String, Value> {
 /// The first member that cannot be what its column holds.
 pub fn from_json(object: &Map<String, Value>) -> Result<JobRecord, RowFault> {
     let mut record = JobRecord::blank();
-    for column in COLUMNS {
+    for column in &COLUMNS {
         let cell = match object.get(column.name) {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => inert(&text_as_written(text)).into_owned(),

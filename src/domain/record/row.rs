@@ -1,9 +1,9 @@
 //! A row is one physical line: what is written reads back as it was, and a line without its end is known to be torn.
 
 use super::columns::{COLUMNS, OWN};
-use super::fields::{instant_as_written, old_instant, text_as_written};
-use super::{FLEET_HEADER, JobRecord, RowFault, RowFaultKind, RowStatus};
-use crate::domain::context::Context;
+use super::fields::{duration_as_written, instant_as_written, old_instant, text_as_written};
+use super::{Cell as _, FLEET_HEADER, JobRecord, RowFault, RowFaultKind, RowStatus};
+use crate::domain::byte_search::blocks;
 use csv::{ByteRecord, Terminator};
 use std::io::Cursor;
 
@@ -30,12 +30,18 @@ impl JobRecord {
     /// durations cut to milliseconds, durations over ten years unknown.
     #[must_use]
     pub fn as_written(&self) -> JobRecord {
-        let context = Context { job_key: None, tracking_id: None, ..self.context.clone() };
-        let mut written = JobRecord { context, check_run_id: None, ..self.clone() };
-        for column in COLUMNS {
-            (column.of_mut)(&mut written).as_written();
-        }
+        let mut written = JobRecord::blank();
+        written.set_as_written(self);
         written
+    }
+
+    /// Becomes what of another record tells an amendment of it, as the log would give it back; the rest stays blank.
+    pub(crate) fn set_identity(&mut self, record: &JobRecord) {
+        self.job_id.clone_from(&record.job_id);
+        self.job_id.as_written();
+        self.status = record.status;
+        self.started_at = record.started_at.map(instant_as_written);
+        self.queue_time = duration_as_written(record.queue_time);
     }
 
     /// Whether this final row closes that `Running` row: `started_at` is the same, or, where one has none, `job_id`.
@@ -73,7 +79,7 @@ impl JobRecord {
     /// Never: writing to memory does not fail.
     pub fn to_csv_row(&self) -> Vec<u8> {
         let record = self.as_written();
-        let columns = if record.origin.runner_name.is_some() { COLUMNS } else { &COLUMNS[..OWN] };
+        let columns = if record.origin.runner_name.is_some() { &COLUMNS[..] } else { &COLUMNS[..OWN] };
         let mut writer = csv::WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
         writer
             .write_record(columns.iter().map(|column| (column.of)(&record).write().into_owned()))
@@ -86,38 +92,37 @@ impl JobRecord {
         JobRecord::default()
     }
 
-    /// Reads one row into a record at hand, whose texts keep their memory: all columns, or the predecessor's five. After an
-    /// error the record is a mixture.
+    /// Reads one row of so many cells into a record at hand, whose texts keep their memory: all columns, or the predecessor's
+    /// five. After an error the record is a mixture.
     ///
     /// # Errors
     /// The first reason found; see [`RowFaultKind`].
-    fn read_csv(&mut self, row: &ByteRecord) -> Result<(), RowFault> {
+    fn read_csv<'a>(
+        &mut self,
+        columns: usize,
+        mut cells: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), RowFault> {
         (self.context.job_key, self.context.tracking_id, self.check_run_id) = (None, None, None);
-        let read = match row.len() {
-            PREDECESSOR_COLUMNS => self.read_old(row),
-            // What a shorter row does not say is unknown.
-            columns if [OWN, COLUMNS.len()].contains(&columns) => {
-                self.read_columns(0, row.iter().chain(std::iter::repeat(&[][..])))
-            }
-            _ => Err(RowFaultKind::Columns),
+        let first = cells.next().unwrap_or_default();
+        let read = if columns == PREDECESSOR_COLUMNS {
+            self.read_old(first, cells)
+        } else if columns == OWN || columns == COLUMNS.len() {
+            self.timestamp.read(COLUMNS[0].name, first).and_then(|()| self.read_behind_first(cells))
+        } else {
+            Err(RowFaultKind::Columns)
         };
         read.map_err(|kind| RowFault { kind })
     }
 
-    fn read_columns<'a>(
-        &mut self,
-        first: usize,
-        cells: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<(), RowFaultKind> {
-        let columns = COLUMNS[first..].iter();
-        columns.zip(cells).try_for_each(|(column, cell)| (column.of_mut)(self).read(column.name, cell))
-    }
-
     /// The predecessor's times are of several kinds; its queue time was never known, and no job it saw running had a duration
     /// yet: those 0s are `None`.
-    fn read_old(&mut self, row: &ByteRecord) -> Result<(), RowFaultKind> {
-        self.timestamp = old_instant(&row[0]).ok_or(RowFaultKind::Time(COLUMNS[0].name))?;
-        self.read_columns(1, row.iter().skip(1).chain(std::iter::repeat(&[][..])))?;
+    fn read_old<'a>(
+        &mut self,
+        first: &[u8],
+        cells: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), RowFaultKind> {
+        self.timestamp = old_instant(first).ok_or(RowFaultKind::Time(COLUMNS[0].name))?;
+        self.read_behind_first(cells)?;
         self.duration = self.duration.filter(|_| self.status != RowStatus::Running);
         self.queue_time = self.queue_time.filter(|time| !time.is_zero());
         Ok(())
@@ -152,8 +157,11 @@ impl RowReader {
         if line.len() > MAX_ROW {
             return Err(RowFault { kind: RowFaultKind::TooLong });
         }
-        if memchr::memchr(b'\n', line).is_some() {
-            return Err(RowFault { kind: RowFaultKind::Text });
+        match memchr::memchr2(b'"', b'\n', line).map(|at| line[at]) {
+            None if line.is_empty() => return Err(RowFault { kind: RowFaultKind::Columns }),
+            None => return read_plain(line, record),
+            Some(b'"') if memchr::memchr(b'\n', line).is_none() => {}
+            Some(_) => return Err(RowFault { kind: RowFaultKind::Text }),
         }
         let input = self.csv.get_mut();
         input.set_position(0);
@@ -163,13 +171,30 @@ impl RowReader {
         let read = self.csv.read_byte_record(&mut self.row);
         // Only inside quotes is the newline a part of the text: the row was ended by the end of the input.
         if !matches!(read, Ok(true)) || self.row.as_slice().ends_with(b"\n") {
-            let kind = if line.is_empty() { RowFaultKind::Columns } else { RowFaultKind::Quoting };
             self.csv = line_reader();
-            return Err(RowFault { kind });
+            return Err(RowFault { kind: RowFaultKind::Quoting });
         }
-        record.read_csv(&self.row)?;
+        record.read_csv(self.row.len(), self.row.iter())?;
         Ok(self.row.len())
     }
+}
+
+/// A line without quotes is read where it lies: as nearly all are.
+fn read_plain(line: &[u8], record: &mut JobRecord) -> Result<usize, RowFault> {
+    let mut cells = [&line[..0]; COLUMNS.len()];
+    let (mut columns, mut start) = (0, 0);
+    for (base, mut commas) in blocks::<b','>(line) {
+        while commas != 0 {
+            let comma = base + commas.trailing_zeros() as usize;
+            commas &= commas - 1;
+            *cells.get_mut(columns).ok_or(RowFault { kind: RowFaultKind::Columns })? = &line[start..comma];
+            (columns, start) = (columns + 1, comma + 1);
+        }
+    }
+    *cells.get_mut(columns).ok_or(RowFault { kind: RowFaultKind::Columns })? = &line[start..];
+    columns += 1;
+    record.read_csv(columns, cells.into_iter().take(columns))?;
+    Ok(columns)
 }
 
 fn line_reader() -> csv::Reader<Cursor<Vec<u8>>> {
@@ -184,6 +209,7 @@ fn line_reader() -> csv::Reader<Cursor<Vec<u8>>> {
 mod tests {
     use super::super::{HEADER, JobStatus, Origin, arbitrary};
     use super::*;
+    use crate::domain::context::Context;
     use crate::domain::job::usage::Usage;
     use chrono::DateTime;
     use proptest::prelude::*;
