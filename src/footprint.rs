@@ -1,11 +1,62 @@
-//! The memory that the program's own file takes: what starting has touched and running does not need is let go of.
+//! The memory that the program's own file takes: what has been needed and is needed no more is let go of.
 
 use nix::libc::{self, c_int, c_void};
 use nix::unistd::{SysconfVar, sysconf};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often at most, in the long run.
+const EVERY: Duration = Duration::from_millis(100);
+/// And how often in a row after a rest: what one scrape wakes us for.
+const IN_A_ROW: u32 = 16;
+
+/// Sheds whenever there is nothing to do, but not so often that it would cost much where there is much to do: the pages that are
+/// needed again come back in a tenth of a millisecond.
+#[derive(Debug)]
+pub(crate) struct Shedder {
+    /// When all of a row may be taken again, in microseconds of the system's.
+    rested: AtomicU64,
+}
+
+impl Shedder {
+    /// A start is one row already: it needs most of what it has touched until it serves.
+    pub(crate) fn begin() -> Shedder {
+        Shedder::since(now())
+    }
+
+    fn since(now: Duration) -> Shedder {
+        Shedder { rested: AtomicU64::new(micros(now + EVERY * IN_A_ROW)) }
+    }
+
+    /// To be called by the one thread that has nothing to do.
+    pub(crate) fn rest(&self) {
+        if self.may(now()) {
+            shed();
+        }
+    }
+
+    fn may(&self, now: Duration) -> bool {
+        let rested = self.rested.load(Ordering::Relaxed).max(micros(now)) + micros(EVERY);
+        let may = rested <= micros(now + EVERY * IN_A_ROW);
+        if may {
+            self.rested.store(rested, Ordering::Relaxed);
+        }
+        may
+    }
+}
+
+fn now() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
 
 /// Unmaps every page of the program that is as the file has it; the kernel maps those again that are still needed, sixteen at a
 /// time. They count as this process's memory for as long as they are mapped, needed or not: the role of PID 1 needs a
-/// fiftieth of what its start has touched.
+/// fiftieth of what its start has touched, an idle supervisor a tenth of what a scrape does.
 pub(crate) fn shed() {
     // SAFETY: the callback is called for each object that is loaded, before this returns, and gets no data.
     #[expect(unsafe_code, reason = "where the program's own segments are, only the C library tells")]
@@ -59,6 +110,17 @@ mod tests {
             }
         }
         sum
+    }
+
+    #[test]
+    fn a_scrape_leaves_nothing_and_a_storm_is_not_slowed_down() {
+        let shedder = Shedder::since(Duration::ZERO);
+        let count =
+            |from: u64, to: u64| (from..to).filter(|ms| shedder.may(Duration::from_millis(*ms))).count();
+        assert_eq!((count(0, 100), count(100, 101)), (0, 1), "not while it starts");
+        assert_eq!(count(5000, 5004), 4, "each time");
+        assert_eq!(count(5004, 15_004), 112, "ten times a second");
+        assert_eq!(count(20_000, 20_020), 16, "after a rest all of a row again");
     }
 
     #[test]

@@ -45,6 +45,9 @@ use std::time::Duration;
 /// The path of the running program, which works when the file has been replaced or the process is non-dumpable.
 const SELF: &str = "/proc/self/exe";
 
+/// How long an orphan may wait for others when one has just been reaped; any other signal is heard at once.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// What tells a program which descriptors it was handed, and a child of ours is handed none.
 const HANDED: [&str; 3] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
@@ -170,13 +173,21 @@ impl Init<'_> {
 
     /// Forwards and reaps until the child is gone, sweeps, and gives the exit code.
     fn run_loop(mut self) -> i32 {
+        let mut gathers = false;
         let status = loop {
-            let signal = raw::next_signal(None);
+            // An orphan rarely comes alone: a storm of them is taken a few at a time, not with a wake-up for each.
+            let signal = if gathers {
+                raw::next_signal(raw::BUT_CHILDREN, Some(GATHER))
+            } else {
+                raw::next_signal(raw::EVERY, None)
+            };
+            let before = self.orphans;
             // Between the two: read first, or an exit could hide behind the SIGCHLD being read; reap before
             // forwarding, or the signal could hit a stranger. One signal a turn, so a storm cannot starve the reaping.
             if let Some(status) = self.reap() {
                 break status;
             }
+            gathers = self.orphans > before;
             if let Some(signal) = signal {
                 self.forward(signal);
             }
@@ -185,7 +196,7 @@ impl Init<'_> {
             say(&format!("child was killed by {}", report::signal_label(signal)));
         }
         // What was sent to the child that is gone is no wish to cut the sweep short.
-        while raw::next_signal(Some(Duration::ZERO)).is_some() {}
+        while raw::next_signal(raw::EVERY, Some(Duration::ZERO)).is_some() {}
         let swept = sweep::sweep(self.role, self.options);
         if let Some(text) = report::orphans(self.orphans, &swept) {
             say(&text);

@@ -6,6 +6,7 @@ use crate::config::{self, Config, Environment, child_environment, is_secret, ren
 use crate::domain::event::Stream;
 use crate::domain::start_notice::StartNotice;
 use crate::exit_code::ExitCode;
+use crate::footprint::Shedder;
 use crate::hardening;
 use crate::init;
 use crate::supervisor::{self, Setup, StartError, Tcp};
@@ -58,7 +59,8 @@ pub(crate) fn supervise(
         let (variable, says) = (warning.var.clone(), warning.says.clone());
         tell_start(&StartNotice::Configuration { variable, says });
     }
-    let runtime = match runtime::build() {
+    let shedder = Shedder::begin();
+    let runtime = match runtime::build(move || shedder.rest()) {
         Ok(runtime) => runtime,
         Err(error) => return refused("cannot start", &error),
     };

@@ -43,7 +43,6 @@ use crate::domain::event::StopRequest;
 use crate::domain::lifecycle::{Action, Input, Lifecycle};
 use crate::domain::notice::Notice;
 use crate::domain::record::{JobRecord, RowStatus};
-use crate::footprint;
 use crate::sys::hooks::Received;
 use crate::sys::signals::{OperatorSignal, Signals};
 use crate::telemetry::emit::Telemetry;
@@ -72,7 +71,6 @@ use workers::Workers;
 /// If it could not even begin; [`StartError::code`] is the exit code.
 pub(crate) async fn run(setup: Setup) -> Result<i32, StartError> {
     let Some(mut supervisor) = startup::begin(setup).await? else { return Ok(startup::ASKED_TO_GO) };
-    footprint::shed();
     let code = supervisor.run_loop().await;
     shutdown::wrap_up(&mut supervisor).await;
     Ok(code)

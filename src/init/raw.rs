@@ -43,12 +43,16 @@ pub(super) fn wait_any() -> Waited {
     }
 }
 
-/// The next pending signal, which must be blocked; waits for one, at most for `patience` if there is one.
+/// Every signal, as a set of the kernel's.
+pub(super) const EVERY: u64 = u64::MAX;
+/// All but those that tell of a child.
+pub(super) const BUT_CHILDREN: u64 = EVERY & !(1 << (libc::SIGCHLD - 1));
+
+/// The next pending signal of these, which must be blocked; waits for one, at most for `patience` if there is one.
 ///
 /// `None` if there was none, also when we were stopped and continued meanwhile. Signals of our own are not for the child:
 /// a write to a closed standard error sends SIGPIPE.
-pub(super) fn next_signal(patience: Option<Duration>) -> Option<c_int> {
-    let every = u64::MAX;
+pub(super) fn next_signal(wanted: u64, patience: Option<Duration>) -> Option<c_int> {
     let limit = patience.map(|patience| libc::timespec {
         tv_sec: patience.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: patience.subsec_nanos().into(),
@@ -56,13 +60,13 @@ pub(super) fn next_signal(patience: Option<Duration>) -> Option<c_int> {
     let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     loop {
         let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: the kernel reads eight bytes from `every` and a timespec or nothing from `limit`, and writes at most
+        // SAFETY: the kernel reads eight bytes from `wanted` and a timespec or nothing from `limit`, and writes at most
         // one siginfo_t; all three outlive the call. All zero is a valid siginfo_t, and `si_pid` of any kind an integer.
         #[expect(unsafe_code, reason = "nix has no sigtimedwait")]
         let (signal, sender) = unsafe {
             let signal = libc::syscall(
                 libc::SYS_rt_sigtimedwait,
-                &raw const every,
+                &raw const wanted,
                 info.as_mut_ptr(),
                 limit,
                 SIGSET_BYTES,

@@ -70,7 +70,7 @@ fn end_all(role: ReaperRole, signal: c_int, patience: Duration, options: &InitOp
         }
         quiet = true;
         let mut patience = left.min(LOOK_EVERY);
-        while let Some(heard) = raw::next_signal(Some(std::mem::take(&mut patience))) {
+        while let Some(heard) = raw::next_signal(raw::EVERY, Some(std::mem::take(&mut patience))) {
             quiet = false;
             if signal == libc::SIGTERM && matches!(heard, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT) {
                 return (reaped, false);
