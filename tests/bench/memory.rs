@@ -5,6 +5,7 @@ use super::server::{KINDS, Kind, Server, setup};
 use super::{Plan, load, ns, process};
 use serde_json::json;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub(crate) fn run(plan: &Plan, report: &mut Report) {
     let (jobs, scrapes) = (plan.pick(1000, 20), plan.pick(10_000, 300));
@@ -70,7 +71,15 @@ fn server(kind: Kind, plan: &Plan, report: &mut Report, jobs: usize, scrapes: us
 pub(crate) fn idle(plan: &Plan) -> Server {
     let server = setup().start(Kind::Ours, plan);
     settle(&server, 0);
+    pause(&server);
     server
+}
+
+/// As it is between two scrapes.
+fn pause(server: &Server) {
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(load::once(server.address), "it serves");
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// After so many jobs, of ours, and so many scrapes, none of which may fail of ours.
@@ -94,6 +103,7 @@ pub(crate) fn work(server: &Server, jobs: usize, scrapes: usize) {
     }
     failures += load::run(server.address, 10, load::Manner::Keep, half).failures;
     assert!(!is_ours || failures == 0, "scrapes failed");
+    pause(server);
 }
 
 /// Waits for a session and for so many ended jobs.
@@ -114,6 +124,6 @@ pub(crate) fn beside_a_child(program: &str) -> ns::Tree {
     command.args(["--", "sleep", "1000"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let tree = ns::Tree::spawn_silent(&mut command);
     ns::wait_until(ns::SOON, "its child", || !ns::children(tree.pid()).is_empty());
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(50));
     tree
 }

@@ -2,7 +2,7 @@
 //!
 //! The readers of cache lines are linked into this program, so an earlier build's are not measured here.
 
-use super::load::{Manner, Until};
+use super::load::Manner;
 use super::report::{Report, Target, median, number, table};
 use super::server::{self, Kind, Server, setup};
 use super::{Plan, cache, memory, ns, orphans, process, replay, scrape, size, start, tee};
@@ -186,7 +186,7 @@ fn scrapes(pair: &Pair) -> Vec<Row> {
             |plan| {
                 let server = setup().start(Kind::Ours, plan);
                 server.pin();
-                let round = scrape::round(&server, 100, manner, Until::Elapsed(time));
+                let round = scrape::round(&server, 100, manner, time);
                 assert_eq!(round.outcome.failures, 0, "scrapes failed");
                 vec![round.outcome.quantile(0.99), round.cpu]
             },
