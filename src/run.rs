@@ -14,6 +14,7 @@ use crate::sys::journal_writer::chain;
 use crate::sys::runtime;
 use crate::sys::stdio::OutputWriter;
 use crate::telemetry::emit::tell_start;
+use crate::telemetry::exporter::measure_clock;
 use crate::telemetry::log;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -64,6 +65,7 @@ pub(crate) fn supervise(
         Ok(runtime) => runtime,
         Err(error) => return refused("cannot start", &error),
     };
+    drop(runtime.spawn_blocking(measure_clock));
     let outcome = runtime.block_on(async {
         let tcp = bind(&loaded.config)?;
         announce(&tcp);

@@ -82,12 +82,22 @@ fn pause(server: &Server) {
     std::thread::sleep(Duration::from_millis(100));
 }
 
-/// After so many jobs, of ours, and so many scrapes, none of which may fail of ours.
+/// After so many jobs, of ours, and so many scrapes, none of which may fail of ours. There are some jobs more than are waited for:
+/// a hundred times a real runner's pace, two that close to each other may be read as one on a busy machine.
 pub(crate) fn busy(kind: Kind, plan: &Plan, jobs: usize, scrapes: usize) -> Server {
+    let steps = vec![json!({"job": {"name": "build", "ms": 200}}); jobs + jobs / 50 + 5];
+    let scenario = json!({"speed": 20.0, "launches": [{"connect_ms": 0, "steps": steps}]});
+    after(setup().scenario(scenario).start(kind, plan), jobs, scrapes)
+}
+
+/// The same of ours, which goes on without an end.
+pub(crate) fn endless(plan: &Plan, jobs: usize, scrapes: usize) -> Server {
     let job = json!({"job": {"name": "build", "ms": 200}});
-    // Endless, a hundred times a real runner's pace: on a busy machine two jobs that close to each other may be read as one.
     let scenario = json!({"speed": 20.0, "launches": [{"connect_ms": 0, "steps": [job]}], "then": "repeat"});
-    let server = setup().scenario(scenario).start(kind, plan);
+    after(setup().scenario(scenario).start(Kind::Ours, plan), jobs, scrapes)
+}
+
+fn after(server: Server, jobs: usize, scrapes: usize) -> Server {
     work(&server, jobs, scrapes);
     server
 }

@@ -160,7 +160,7 @@ fn history(pair: &Pair) -> Vec<Row> {
     }
     let what = "private memory after 100,000 jobs and 1,000,000 scrapes, kB more than after 1,000".to_owned();
     in_turns(pair, 1, vec![(what, Goal::Own(Target::AtMost(64.0, "kB")))], |plan| {
-        let server = memory::busy(Kind::Ours, plan, 1000, 10_000);
+        let server = memory::endless(plan, 1000, 10_000);
         let private = || server.sum(process::private) as f64;
         let early = private();
         for done in 1..=100 {

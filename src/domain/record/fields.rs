@@ -2,7 +2,7 @@
 
 use super::row::MAX_TEXT;
 use super::{JobStatus, RowStatus};
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -100,10 +100,15 @@ pub(super) fn old_instant(field: &[u8]) -> Option<DateTime<Utc>> {
 
 /// RFC 3339 has four digits for the year.
 fn in_range(time: DateTime<Utc>) -> bool {
-    (0..=9999).contains(&time.year())
+    /// Of the first and the last second of them, in those of Unix.
+    const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+    YEARS.contains(&time.timestamp())
 }
 
 fn cut_to_millis(time: DateTime<Utc>) -> DateTime<Utc> {
+    if time.timestamp_subsec_nanos().is_multiple_of(1_000_000) {
+        return time;
+    }
     time.with_nanosecond(time.nanosecond() / 1_000_000 * 1_000_000).unwrap_or(time)
 }
 
@@ -196,6 +201,11 @@ mod tests {
     fn our_own_times_are_read_quickly() {
         for text in ["2026-11-22T20:18:00.123Z", "0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"] {
             assert_eq!(own_instant(text.as_bytes()).map(instant_text).as_deref(), Some(text));
+        }
+        let edges = ["0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"];
+        for (edge, beyond) in edges.into_iter().zip([-1, 1]) {
+            let time = own_instant(edge.as_bytes()).expect("a time");
+            assert!(in_range(time) && !in_range(time + chrono::TimeDelta::milliseconds(beyond)), "{edge}");
         }
         for text in ["2026-02-30T20:18:00.123Z", "2026-11-22 20:18:00.123Z", "+026-11-22T20:18:00.123Z"] {
             assert_eq!(own_instant(text.as_bytes()), None, "{text}");

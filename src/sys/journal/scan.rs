@@ -221,8 +221,12 @@ impl<T: Ledger> Scan<T> {
 
     /// The record that falls out of the recent ones gives its memory to the next row.
     fn keep(&mut self, record: &mut JobRecord) {
-        let spare = if self.recent.len() == T::RECENT { self.recent.pop_front() } else { None };
-        self.recent.push_back(std::mem::replace(record, spare.unwrap_or_else(JobRecord::blank)));
+        if self.recent.len() == T::RECENT {
+            self.recent.rotate_left(1);
+        } else {
+            self.recent.push_back(JobRecord::blank());
+        }
+        self.recent.back_mut().into_iter().for_each(|last| std::mem::swap(last, record));
     }
 
     fn unparsable(&mut self, kind: RowFaultKind) {
