@@ -362,6 +362,7 @@ const EXTERNAL: &[&str] = &[
     "opentelemetry_proto",
     "procfs",
     "prost",
+    "quanta",
     "regex_lite",
     "reqwest",
     "ring",
