@@ -889,26 +889,15 @@ fn patient() -> runner_init::domain::lifecycle::Settings {
     use runner_init::domain::budget::Budget;
     use runner_init::domain::lifecycle::Settings;
 
-    Settings {
-        budget: Budget {
-            drain: PATIENCE,
-            stopping: PATIENCE,
-            deregistration: PATIENCE,
-            wrap_up: PATIENCE,
-            sweep: PATIENCE,
-            removal_ends: PATIENCE,
-        },
-        max_restarts: None,
-        prepares: false,
-        registers: false,
-        reregisters: false,
-        one_job: true,
-        idle: None,
-        check_every: None,
-        look_every: None,
-        removes: false,
-        seed: 1,
-    }
+    let budget = Budget {
+        drain: PATIENCE,
+        stopping: PATIENCE,
+        deregistration: PATIENCE,
+        wrap_up: PATIENCE,
+        sweep: PATIENCE,
+        removal_ends: PATIENCE,
+    };
+    Settings { one_job: true, ..Settings::new(budget) }
 }
 
 /// The loop and the endpoint share a thread, so from outside a loop that hangs takes the answer with it. What is left to

@@ -44,19 +44,7 @@ impl Closing {
         let Some(Pending { word, space, steps }) = self.pending.front_mut() else {
             return std::future::pending().await;
         };
-        let word = match word {
-            Some(word) => word.get().await.copied().unwrap_or_default(),
-            None => LastWord::default(),
-        };
-        let space = match space {
-            Some(space) => space.get().await.copied().flatten(),
-            None => None,
-        };
-        let steps = match steps {
-            Some(steps) => steps.get().await.cloned().unwrap_or_default(),
-            None => JobSteps::default(),
-        };
-        JobEnding { word, space, steps }
+        JobEnding { word: found(word).await, space: found(space).await, steps: found(steps).await }
     }
 
     /// The first is closed.
@@ -66,6 +54,14 @@ impl Closing {
 
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
+    }
+}
+
+/// What was seen, if somebody looked and has answered.
+async fn found<T: Clone + Default>(answer: &mut Option<Answer<T>>) -> T {
+    match answer {
+        Some(answer) => answer.get().await.cloned().unwrap_or_default(),
+        None => T::default(),
     }
 }
 

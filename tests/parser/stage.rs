@@ -30,26 +30,14 @@ pub(crate) struct Stage {
 impl Stage {
     /// A listener that has just been launched.
     pub(crate) fn new(split: usize) -> Stage {
-        let settings = Settings {
-            budget: Budget {
-                drain: Duration::from_secs(100),
-                stopping: Duration::from_millis(34_500),
-                deregistration: Duration::ZERO,
-                wrap_up: Duration::from_secs(1),
-                sweep: Duration::from_secs(2),
-                removal_ends: Duration::from_secs(135),
-            },
-            max_restarts: None,
-            prepares: false,
-            registers: false,
-            reregisters: false,
-            one_job: false,
-            idle: None,
-            check_every: None,
-            look_every: None,
-            removes: false,
-            seed: 1,
-        };
+        let settings = Settings::new(Budget {
+            drain: Duration::from_secs(100),
+            stopping: Duration::from_millis(34_500),
+            deregistration: Duration::ZERO,
+            wrap_up: Duration::from_secs(1),
+            sweep: Duration::from_secs(2),
+            removal_ends: Duration::from_secs(135),
+        });
         let now = Now { up: Duration::ZERO, utc: BEGIN };
         let mut stage = Stage {
             decoders: <[LineDecoder; 2]>::default(),

@@ -132,26 +132,14 @@ struct Stage {
 }
 
 fn settings() -> Settings {
-    Settings {
-        budget: Budget {
-            drain: Duration::ZERO,
-            stopping: Duration::from_secs(60),
-            deregistration: Duration::ZERO,
-            wrap_up: Duration::from_secs(1),
-            sweep: Duration::from_secs(2),
-            removal_ends: Duration::from_secs(60),
-        },
-        one_job: false,
-        idle: None,
-        max_restarts: None,
-        prepares: false,
-        registers: false,
-        reregisters: false,
-        check_every: None,
-        look_every: None,
-        removes: false,
-        seed: 1,
-    }
+    Settings::new(Budget {
+        drain: Duration::ZERO,
+        stopping: Duration::from_secs(60),
+        deregistration: Duration::ZERO,
+        wrap_up: Duration::from_secs(1),
+        sweep: Duration::from_secs(2),
+        removal_ends: Duration::from_secs(60),
+    })
 }
 
 impl Stage {

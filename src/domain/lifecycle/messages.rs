@@ -39,6 +39,25 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Settings {
+    /// Of a runner that is configured already, asks GitHub nothing and is launched as often as it takes.
+    pub fn new(budget: Budget) -> Settings {
+        Settings {
+            budget,
+            max_restarts: None,
+            prepares: false,
+            registers: false,
+            reregisters: false,
+            one_job: false,
+            idle: None,
+            check_every: None,
+            look_every: None,
+            removes: false,
+            seed: 1,
+        }
+    }
+}
+
 /// What can happen to the supervisor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {

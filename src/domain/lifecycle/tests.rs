@@ -31,19 +31,7 @@ fn budget() -> Budget {
 }
 
 fn settings() -> Settings {
-    Settings {
-        budget: budget(),
-        max_restarts: Some(10),
-        prepares: false,
-        registers: false,
-        reregisters: false,
-        one_job: false,
-        idle: None,
-        check_every: None,
-        look_every: None,
-        removes: false,
-        seed: 1,
-    }
+    Settings { max_restarts: Some(10), ..Settings::new(budget()) }
 }
 
 fn said(event: RunnerEvent) -> Input {

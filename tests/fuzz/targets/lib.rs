@@ -55,19 +55,7 @@ fn utc() -> DateTime<Utc> {
 
 /// Of a lifecycle that waits for nobody.
 fn settings() -> Settings {
-    Settings {
-        budget: Budget::from_grace(Duration::ZERO, false, None).expect("no drain is asked for"),
-        max_restarts: None,
-        prepares: false,
-        registers: false,
-        reregisters: false,
-        one_job: false,
-        idle: None,
-        check_every: None,
-        look_every: None,
-        removes: false,
-        seed: 1,
-    }
+    Settings::new(Budget::from_grace(Duration::ZERO, false, None).expect("no drain is asked for"))
 }
 
 /// The bytes before the first of these bytes, and those behind it.
