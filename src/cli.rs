@@ -71,7 +71,7 @@ enum Call {
         files: bool,
     },
     /// Supervise a simulated runner: no GitHub, no network, no files outside a temporary directory
-    #[cfg_attr(not(feature = "demo"), command(hide = true))]
+    #[cfg_attr(not(feature = "demo"), command(hide = true, disable_help_flag = true))]
     Demo(demo::Options),
     /// Take the rows of many runners (`JOB_EVENTS_URL`), count them once, and show the fleet
     Collect,

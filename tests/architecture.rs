@@ -116,7 +116,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "demo",
-        ours: &["config", "exit_code", "run", "supervisor"],
+        ours: &["config", "exit_code", "hardening", "run", "supervisor", "sys::run_dir"],
         crates: &["clap", "nix", "runner_sim", "tempfile"],
         never: &[],
     },
@@ -352,6 +352,7 @@ const EXTERNAL: &[&str] = &[
     "humantime",
     "hyper",
     "hyper_util",
+    "idna_adapter",
     "jsonwebtoken",
     "maud",
     "memchr",

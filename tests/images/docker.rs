@@ -123,6 +123,13 @@ impl Container {
         Container(id.trim().to_owned())
     }
 
+    /// `docker create OPTION IMAGE WORDS`, not started.
+    #[track_caller]
+    pub(crate) fn of(option: &str, name: &str, words: &[&str]) -> Container {
+        let fixed = ["create", "--label", "runner-init-test", "-p", "127.0.0.1::9091", option, &image(name)];
+        Container(docker(&[&fixed, words].concat()).trim().to_owned())
+    }
+
     /// Puts these files of `dir` into the runner's directory, as the runner's user.
     fn put(&self, dir: &Path, files: &[&str]) {
         let mut tar = Command::new("tar");

@@ -38,6 +38,21 @@ fn pid_1_is_the_binary_and_no_shell_is_needed() {
 }
 
 #[test]
+fn every_image_plays_a_demo_that_is_seen_from_outside_and_is_healthy() {
+    require_engine!();
+    for name in IMAGES {
+        let c = Container::of("--health-interval=300ms", name, &["demo", "--speed", "20", "--jobs", "1"]);
+        c.start();
+        c.until_jobs("success", 1.0);
+        c.until("it is healthy", |c| c.inspect("{{.State.Health.Status}}") == "healthy");
+        assert!(c.log().contains("runner-init demo: real supervision"), "{name}: {}", c.log());
+        assert_eq!(c.stop(10).1, 0, "{name}: {}", c.log());
+    }
+    let (code, help, _) = attempt(&["run", "--rm", &image("standard"), "demo", "--help"]);
+    assert!(code == 0 && help.contains("--speed"), "the demo's own: {help}");
+}
+
+#[test]
 fn it_registers_with_the_archive_s_own_config_sh() {
     require_engine!();
     let c = Container::unregistered(

@@ -59,7 +59,7 @@ fn every_argument_is_explained_and_has_one_default() {
 }
 
 #[test]
-fn only_the_demo_s_image_has_the_simulated_runner() {
+fn a_runner_s_binary_has_no_simulated_runner_and_the_demo_is_a_file_of_its_own() {
     let text = read("binary/Dockerfile");
     let stages: Vec<&str> = text.split("\nFROM ").skip(1).collect();
     let last = stages.last().expect("the image");
@@ -68,7 +68,12 @@ fn only_the_demo_s_image_has_the_simulated_runner() {
         stage.expect("the stage").contains("make-binary --no-default-features")
     };
     assert!(last.contains("COPY --from=build --chmod=0711 ") && flags(" AS build"), "{last}");
+    assert!(
+        last.contains("COPY --from=build-demo --chmod=0711 /out/runner-init /runner-init-demo\n"),
+        "{last}"
+    );
     assert!(!flags(" AS build-demo"));
+    assert!(read("standard/Dockerfile").contains(" /runner-init /runner-init-demo /usr/local/bin/\n"));
 }
 
 #[test]
