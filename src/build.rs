@@ -1,4 +1,4 @@
-//! Tells the binary which commit and target it was built from; absent facts stay absent.
+//! Tells the binary which commit and target it was built from, absent facts stay absent; keeps what nobody reads out of the shipped one.
 use std::path::Path;
 use std::process::Command;
 
@@ -16,6 +16,20 @@ fn main() {
         if let Some(path) = git(&["rev-parse", "--git-path", name]).filter(|p| Path::new(p).exists()) {
             println!("cargo:rerun-if-changed={path}");
         }
+    }
+    shrink();
+}
+
+/// The static release, whichever linker makes it. Its relocations are packed, which musl has applied by itself since 1.2.4.
+#[expect(clippy::disallowed_methods, reason = "a build script reads cargo's variables")]
+fn shrink() {
+    const SCRIPT: &str = "src/no-unwinding.ld";
+    println!("cargo:rerun-if-changed={SCRIPT}");
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
+    if is("CARGO_CFG_TARGET_ENV", "musl") && is("PROFILE", "release") {
+        let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+        println!("cargo:rustc-link-arg-bins=-T{root}/{SCRIPT}");
+        println!("cargo:rustc-link-arg-bins=-zpack-relative-relocs");
     }
 }
 

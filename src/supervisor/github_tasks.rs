@@ -7,6 +7,7 @@ use crate::domain::notice::Notice;
 use crate::domain::queue::Question;
 use crate::domain::registration::{Removal, RunnerStatus};
 use crate::registration::{Enrolled, Registrar};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -127,7 +128,9 @@ impl GithubTasks {
         F: Future<Output = Reply> + Send + 'static,
     {
         if let Some(registrar) = &self.registrar {
-            self.tasks.spawn(task(Arc::clone(registrar)));
+            // In a box all of them are one kind of task for the runtime, which is made anew for each kind.
+            let task: Pin<Box<dyn Future<Output = Reply> + Send>> = Box::pin(task(Arc::clone(registrar)));
+            self.tasks.spawn(task);
         }
     }
 }

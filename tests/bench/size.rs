@@ -24,7 +24,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
     );
     let ours = size(&plan.binary).expect("is there");
     let mut row = vec!["runner-init".to_owned(), number(ours)];
-    row.extend(report.judge("binary size", ours, Target::AtMost(5.0, "MiB")));
+    row.extend(report.judge("binary size", ours, Target::AtMost(4.5, "MiB")));
     let mut rows = vec![row];
     for peer in ["tini", "dumb-init", "catatonit", "prometheus-node-exporter"] {
         match super::ns::program(peer).and_then(|path| size(&path).ok()) {

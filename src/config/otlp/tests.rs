@@ -120,7 +120,16 @@ fn what_is_shown_is_read_back_and_holds_no_key() {
         assert!(headers(bad).is_err(), "{bad:?}");
     }
     assert_eq!(OtlpUrl::parse("https://x/y?key=hunter2").expect("a URL").shown(), "https://x/y");
-    for bad in ["x:4318", "ftp://x", "https://u:p@x", "https://x#y", "localhost:4318", "http://"] {
+    assert!(OtlpUrl::parse("https://xn--kln-sna.example").is_ok(), "a name as it is in DNS");
+    for bad in [
+        "x:4318",
+        "ftp://x",
+        "https://u:p@x",
+        "https://x#y",
+        "localhost:4318",
+        "http://",
+        "https://köln.example",
+    ] {
         assert!(OtlpUrl::parse(bad).is_err(), "{bad}");
     }
     for (text, millis) in
