@@ -21,10 +21,9 @@ pub use types::{AppendError, Compaction, Fault, JournalReplay, JournalSettings, 
 
 use crate::domain::record::{FaultKind, JobRecord};
 use crate::domain::totals::{Ledger, Totals};
-use chrono::{DateTime, Utc};
 use files::Paths;
 use nix::fcntl::Flock;
-use opening::{base, foreign_fault, lock, write_failed};
+use opening::{base, begun, foreign_fault, lock, write_failed};
 use scan::{FoldPoint, Scan};
 use snapshot::Coverage;
 use std::fs::File;
@@ -199,25 +198,21 @@ impl<T: Ledger> JournalOf<T> {
         if let Some(at) = survey.torn_at {
             self.cut_tail(at, &mut faults);
         }
+        let recent: Vec<JobRecord> = std::mem::take(&mut survey.recent).into();
         let replay = JournalReplay {
+            begun: begun(&self.lock, &recent),
             totals: survey.totals.clone(),
-            recent: std::mem::take(&mut survey.recent).into(),
+            recent,
             unclosed: survey.totals.unclosed(),
             faults: Vec::new(),
             rows: survey.rows,
             predecessor: survey.old_rows > 0,
-            begun: self.begun(),
         };
         let done = self.finish_pending().and_then(|()| if stale { self.write_base(None) } else { Ok(()) });
         if let Err(error) = done.and_then(|()| self.repair(survey, guess)) {
             faults.push(write_failed(&error));
         }
         Ok(JournalReplay { faults, ..replay })
-    }
-
-    /// The lock is made with the first log and never written.
-    fn begun(&self) -> Option<DateTime<Utc>> {
-        self.lock.metadata().and_then(|lock| lock.modified()).ok().map(DateTime::from)
     }
 
     /// A row without its end was never acknowledged. It is cut even if it cannot be kept.

@@ -53,7 +53,8 @@ type Values = HashMap<SeriesKey, PointValue>;
 /// Makes requests, and remembers what the other side has been told.
 pub struct MetricsExport {
     setup: ExportSetup,
-    job_log: DateTime<Utc>,
+    /// Since when the job log counts; not known of one that was copied.
+    job_log: Option<DateTime<Utc>>,
     /// What is known already of each series of a delta, and since when.
     told: Values,
     told_at: DateTime<Utc>,
@@ -64,13 +65,13 @@ pub struct MetricsExport {
 impl MetricsExport {
     /// Nothing has been told.
     pub fn new(setup: ExportSetup) -> MetricsExport {
-        let (job_log, told_at) = (setup.started_at, setup.started_at);
+        let (job_log, told_at) = (Some(setup.started_at), setup.started_at);
         MetricsExport { setup, job_log, told: HashMap::new(), told_at, under_way: None }
     }
 
     /// What a replayed log has added to the counters is no news, and was counted since the log was begun.
     pub fn restored(&mut self, before: &[Instrument], after: &[Instrument], begun: Option<DateTime<Utc>>) {
-        self.job_log = begun.unwrap_or(self.job_log);
+        self.job_log = begun;
         let before = values(before);
         for (key, now) in values(after) {
             let added = before.get(&key).map_or_else(|| now.clone(), |then| now.since(then));
@@ -167,7 +168,7 @@ impl MetricsExport {
     fn start(&self, since: Since) -> Option<DateTime<Utc>> {
         match since {
             Since::Process => Some(self.setup.started_at),
-            Since::JobLog => Some(self.job_log),
+            Since::JobLog => self.job_log,
             Since::Unknown => None,
         }
     }

@@ -4,13 +4,15 @@ use super::files::{self, Paths};
 use super::scan::Scan;
 use super::snapshot::{self, Coverage};
 use super::types::{Fault, JournalSettings, OpenError};
-use crate::domain::record::FaultKind;
+use crate::domain::record::{FaultKind, JobRecord};
 use crate::domain::totals::Ledger;
+use chrono::{DateTime, TimeDelta, Utc};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 pub(super) fn lock(paths: &Paths, path: &Path) -> Result<Flock<File>, OpenError> {
     let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
@@ -19,6 +21,20 @@ pub(super) fn lock(paths: &Paths, path: &Path) -> Result<Flock<File>, OpenError>
         Errno::EWOULDBLOCK => OpenError::Locked { path: path.to_owned() },
         other => unusable(other.into()),
     })
+}
+
+/// When the lock was made, which is with the first log. If it is younger than a job, the log was copied here: how old that is nobody
+/// can tell, neither now nor later, when its own jobs are compacted.
+pub(super) fn begun(lock: &File, jobs: &[JobRecord]) -> Option<DateTime<Utc>> {
+    let made = DateTime::<Utc>::from(lock.metadata().and_then(|lock| lock.modified()).ok()?);
+    let first = jobs.iter().map(|job| job.started_at.unwrap_or(job.timestamp)).min();
+    // Rows have milliseconds, files what the kernel's clock ticks in.
+    if first.is_some_and(|first| first + TimeDelta::seconds(1) < made) {
+        // Where it cannot be noted it is found again.
+        let _ = lock.set_modified(SystemTime::UNIX_EPOCH);
+        return None;
+    }
+    Some(made).filter(|made| *made > DateTime::UNIX_EPOCH)
 }
 
 /// What the snapshot says, under today's settings. One that cannot be believed is kept aside.

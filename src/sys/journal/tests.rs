@@ -7,6 +7,7 @@ use crate::domain::dora::StreamRule;
 use crate::domain::record::HEADER;
 use crate::domain::record::{RowStatus, arbitrary};
 use crate::domain::totals::Bounds;
+use chrono::{DateTime, TimeDelta, Utc};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;
@@ -343,6 +344,29 @@ fn a_damaged_snapshot_is_kept_aside() {
         assert_eq!(fs::read(model.dir.path().join("jobs.log.snapshot.bad")).unwrap(), bad);
         assert!(!path.exists());
     }
+}
+
+#[test]
+fn a_log_that_was_copied_does_not_say_since_when_it_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Journal::open(settings(&dir, 2)).unwrap();
+    let write = |n: u64, at: DateTime<Utc>| {
+        let (mut journal, _) = open();
+        journal.append(&JobRecord { timestamp: at, ..job(n) }).unwrap();
+        journal.compact_if_due().unwrap();
+    };
+    let begun = open().1.begun;
+    assert!(begun.is_some());
+    let soon = Utc::now() + TimeDelta::seconds(2);
+    (0..4).for_each(|n| write(n, soon));
+    assert_eq!(open().1.begun, begun, "a compaction later, too");
+    // The copy has everything but the lock.
+    fs::remove_file(dir.path().join("jobs.log.lock")).unwrap();
+    write(4, soon - TimeDelta::hours(1));
+    assert_eq!(open().1.begun, None);
+    (5..9).for_each(|n| write(n, soon));
+    assert_eq!(open().1.begun, None, "nor when what was copied is compacted");
+    assert_eq!(open().1.totals.finished.iter().sum::<u64>(), 9);
 }
 
 #[test]

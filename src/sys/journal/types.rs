@@ -89,7 +89,7 @@ pub struct JournalReplay<T = Totals> {
     pub rows: u64,
     /// The log held rows of the shell predecessor, now converted.
     pub predecessor: bool,
-    /// When a log was first opened here, if the file system knows: the counts of its rows began at 0 then.
+    /// When the log was begun, if that is known: it is not of one that was copied here. The counts of its rows were 0 then.
     pub begun: Option<DateTime<Utc>>,
 }
 

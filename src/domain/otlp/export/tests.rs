@@ -93,6 +93,14 @@ fn cumulative_counts_begin_where_they_began() {
 }
 
 #[test]
+fn what_a_copied_log_counts_has_no_beginning() {
+    let mut export = export(Temporality::Cumulative);
+    export.restored(&[jobs(0)], &[jobs(7)], None);
+    let metrics = decode(&export.request(vec![jobs(8)], at(60)));
+    assert_eq!(point(&metrics, "jobs"), Some((false, None, 60, "8".into())));
+}
+
+#[test]
 fn a_delta_is_what_is_new_since_the_last_request_that_was_taken() {
     let mut export = export(Temporality::Delta);
     export.restored(&[jobs(0), durations([0, 0], 0.0)], &[jobs(7), durations([7, 0], 3.5)], Some(at(-500)));
