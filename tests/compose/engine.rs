@@ -6,9 +6,10 @@ use crate::image::standard;
 use crate::ns::wait_until;
 use crate::project::{Container, LONG, Project};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 fn script(text: &str) -> Value {
@@ -55,6 +56,54 @@ fn five_by_scale_are_five_distinct_runners() {
         .map(|mount| mount["Name"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(states.len(), 10, "each has a state and a work volume of its own");
+}
+
+/// Fewer of them: each that goes ends its job and takes its registration with it; what it leaves is its two volumes.
+#[test]
+fn who_is_scaled_away_ends_its_job_and_leaves_no_registration() {
+    docker!("compose", "buildx", "engine");
+    let job = json!([{ "job": { "name": "long", "ms": 8000 } }]);
+    let project = Project::new(&["all", "scale"]).env("RUNNER_STOP_GRACE", "90s").playing(&job);
+    let project = project.up(&["--scale", "standard=3", "standard"]);
+    let runners = project.all("standard");
+    // Their logs go with them: somebody reads along.
+    let follow = |runner: &Container| {
+        let mut command = command();
+        command.args(["logs", "--follow", &runner.0]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let logs: Vec<_> = runners.iter().map(|runner| (runner.0.clone(), follow(runner))).collect();
+    let volumes = |runner: &Container| -> Vec<String> {
+        let mounts = runner.inspect()["Mounts"].as_array().unwrap().clone();
+        let own = mounts
+            .iter()
+            .filter(|mount| mount["Type"] == "volume" && mount["Destination"] != "/home/runner/.cache");
+        own.map(|mount| mount["Name"].as_str().unwrap().to_owned()).collect()
+    };
+    let before: BTreeMap<String, Vec<String>> =
+        runners.iter().map(|runner| (runner.0.clone(), volumes(runner))).collect();
+    for runner in &runners {
+        runner.until_metric("github_runner_state", "state=\"busy\"", "1");
+    }
+    project.compose(&["up", "--detach", "--no-recreate", "--scale", "standard=1", "standard"]);
+    let rest = project.containers("standard");
+    assert_eq!(rest.len(), 1);
+    project.container("standard").until_job_done();
+    project.compose(&["stop"]);
+    for (id, log) in logs {
+        let output = log.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(said.contains("Job long completed with result: Succeeded"), "{id}: {said}");
+        assert!(said.contains("event=deregistered how=config.sh"), "{id}: {said}");
+        assert!(!said.contains("registration_left_behind"), "{id}: {said}");
+    }
+    // docs/COMPOSE.md says so, and what takes them.
+    let gone = before.iter().filter(|(id, _)| !rest.contains(*id));
+    let left: Vec<&String> = gone.flat_map(|(_, volumes)| volumes).collect();
+    assert_eq!(left.len(), 4, "{before:?}");
+    for volume in left {
+        docker(&["volume", "rm", volume]);
+    }
 }
 
 #[test]
