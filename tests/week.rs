@@ -43,6 +43,7 @@ use demo::Demo;
 use ns::wait_until;
 use page::Page;
 use prom::Prometheus;
+use rules::Rule;
 use runner_init::telemetry::catalog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -160,7 +161,7 @@ fn a_week_of_a_fleet() {
 }
 
 /// The long form: `cargo test --test week -- --ignored --nocapture`; `WEEK_SIZES=1,3,10` leaves the largest out. With `WEEK_COPIES=100`
-/// each runner is there a hundred times then, in what is recorded and in the last samples: older dashboards have nothing to read there.
+/// each runner is there a hundred times then, in what is recorded and in its last hour: older dashboards have nothing to read there.
 #[test]
 #[ignore = "takes minutes, and gigabytes of memory"]
 fn the_trend() {
@@ -173,6 +174,7 @@ fn the_trend() {
     for size in sizes.split(',').map(|size| size.parse::<usize>().expect("a number")) {
         let mut week = Week::write(size, 0, end());
         week.report();
+        week.rules();
         let answers = week.ask(&dashboards::all());
         if let Some(others) = &others {
             for line in beside(size, &week.ask(others), &answers) {
@@ -182,6 +184,7 @@ fn the_trend() {
         columns.push((size, answers));
         if copies > 1 {
             week = week.copied(copies);
+            week.rules();
             columns.push((week.runners, week.ask(&dashboards::all())));
         }
         week.drop();
@@ -228,13 +231,27 @@ fn beside(runners: usize, theirs: &[Answer], ours: &[Answer]) -> Vec<String> {
 fn reading(data: &Path) -> Prometheus {
     let prometheus = Prometheus::start(CONFIG, &[], Some(data), &FLAGS);
     wait_until(LONG, "Prometheus to be ready", || prometheus.get("/-/ready").is_some());
-    // Blocks of the same days are put together: that is no question's time.
+    until_quiet(&prometheus);
+    prometheus
+}
+
+/// An empty one, and where it stores.
+fn fresh(runners: usize) -> (Prometheus, PathBuf) {
+    let data = place().join(format!("fresh-{runners}"));
+    let _ = std::fs::remove_dir_all(&data);
+    std::fs::create_dir_all(&data).expect("a directory");
+    let prometheus = Prometheus::start(CONFIG, &[], Some(&data), &FLAGS);
+    wait_until(LONG, "Prometheus to be ready", || prometheus.get("/-/ready").is_some());
+    (prometheus, data)
+}
+
+/// Blocks of the same days are put together: that is no question's time.
+fn until_quiet(prometheus: &Prometheus) {
     wait_until(10 * LONG, "nothing to be done", || {
         let before = prometheus.cpu();
         std::thread::sleep(QUIET);
         prometheus.cpu() < before + QUIET / 20
     });
-    prometheus
 }
 
 /// A directory of its own with everything that is stored, in blocks.
@@ -247,8 +264,7 @@ fn snapshot(prometheus: &Prometheus, data: &Path) -> PathBuf {
 }
 
 /// What the rules would have recorded, had they been there: promtool asks for it and makes blocks of it.
-fn record(prometheus: &Prometheus, data: &Path, end: i64) {
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/prometheus/rules");
+fn record(prometheus: &Prometheus, data: &Path, end: i64, rules: &[PathBuf]) {
     let (start, end) = ((end - 7 * DAY) / 1000, end / 1000 + 180);
     let mut command = Command::new("promtool");
     command.args(["tsdb", "create-blocks-from", "--max-block-duration=24h", "rules"]);
@@ -256,18 +272,38 @@ fn record(prometheus: &Prometheus, data: &Path, end: i64) {
     command.args([format!("--start={start}"), format!("--end={end}")]).arg("--eval-interval=1m");
     command.arg(format!("--output-dir={}", data.display()));
     let began = Instant::now();
-    let output = command.arg(rules.join("events.yml")).arg(capacity(data)).output().expect("it runs");
+    let output = command.args(rules).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     println!("recorded in {:.1} s", began.elapsed().as_secs_f64());
 }
 
-/// The rules of the fleet's capacity alone: those beside them are made of what is recorded, which is not there yet.
-fn capacity(dir: &Path) -> PathBuf {
-    let mut file = rules::yaml(include_str!("../dashboards/prometheus/rules/recording.yml"));
-    file["groups"].as_array_mut().expect("groups").truncate(1);
-    let path = dir.parent().expect("a directory").join("capacity.yml");
-    std::fs::write(&path, file.to_string()).expect("is written");
-    path
+/// What is made of what was scraped, and what is made of that: it is asked for when the first is there.
+fn layers(dir: &Path) -> [Vec<PathBuf>; 2] {
+    fn is_a_sum(rule: &Rule) -> bool {
+        rule.expr().contains(":events1m[59s]")
+    }
+    let write = |name: &str, text: &str, keep: fn(&Rule) -> bool| {
+        let mut file = rules::yaml(text);
+        let kept: Vec<_> = rules::rules(&file).into_iter().filter(keep).collect();
+        for (place, group) in file["groups"].as_array_mut().expect("groups").iter_mut().enumerate() {
+            let own = kept.iter().filter(|rule| rule.place.0 == place).map(|rule| rule.value.clone());
+            group["rules"] = own.collect();
+        }
+        let path = dir.with_extension(name);
+        std::fs::write(&path, file.to_string()).expect("is written");
+        path
+    };
+    let events = include_str!("../dashboards/prometheus/rules/events.yml");
+    let recording = include_str!("../dashboards/prometheus/rules/recording.yml");
+    // The capacity alone: the rest of that file no dashboard reads.
+    let is_capacity = |rule: &Rule| rule.place.0 == 0;
+    [
+        vec![
+            write("events.yml", events, |rule| !is_a_sum(rule)),
+            write("capacity.yml", recording, is_capacity),
+        ],
+        vec![write("sums.yml", events, is_a_sum)],
+    ]
 }
 
 /// `target/week`
@@ -285,11 +321,7 @@ fn end() -> i64 {
 impl Week {
     /// A new Prometheus with a week in it, and what the rules would have recorded.
     fn write(runners: usize, slots: usize, end: i64) -> Week {
-        let data = place().join(format!("fresh-{runners}"));
-        let _ = std::fs::remove_dir_all(&data);
-        std::fs::create_dir_all(&data).expect("a directory");
-        let prometheus = Prometheus::start(CONFIG, &[], Some(&data), &FLAGS);
-        wait_until(LONG, "Prometheus to be ready", || prometheus.get("/-/ready").is_some());
+        let (prometheus, data) = fresh(runners);
         let started = Instant::now();
         let mut fleet = Fleet::new(runners, slots, end);
         let mut writer = Writer::to(prometheus.address());
@@ -311,7 +343,8 @@ impl Week {
         let days = (written_to() - (end - 7 * DAY) as f64) / DAY as f64;
         // One that starts takes for old what is in its memory and as old as its newest block: all of it becomes a block.
         let snapshot = snapshot(&prometheus, &data);
-        record(&prometheus, &snapshot, end);
+        let [first, second] = layers(&data);
+        record(&prometheus, &snapshot, end, &first);
         prometheus.stop();
         let whole = place().join(format!("whole-{runners}"));
         let _ = std::fs::remove_dir_all(&whole);
@@ -319,16 +352,41 @@ impl Week {
         std::fs::remove_dir_all(&data).expect("was a directory");
         let data = whole;
         let prometheus = reading(&data);
+        record(&prometheus, &data, end, &second);
+        prometheus.stop();
+        let prometheus = reading(&data);
         Week { data, end, runners, series, samples, bytes, days, seconds, prometheus, ledger }
     }
 
-    /// Each runner so many times, in what is recorded and in the last samples.
+    /// Each runner so many times, in a Prometheus of its own; what was written first is gone.
     fn copied(self, copies: usize) -> Week {
-        self.prometheus.stop();
         let began = Instant::now();
-        week_copies::copy(&self.data, copies, self.end);
-        println!("copied {copies} times in {:.1} s", began.elapsed().as_secs_f64());
-        Week { prometheus: reading(&self.data), runners: self.runners * copies, ..self }
+        let (prometheus, data) = fresh(self.runners * copies);
+        let samples = week_copies::copy(&self.prometheus, &prometheus, copies, self.end);
+        until_quiet(&prometheus);
+        let (runners, bytes) =
+            (self.runners * copies, own(&prometheus, "prometheus_tsdb_storage_blocks_bytes"));
+        let series = own(&prometheus, "prometheus_tsdb_head_series");
+        println!(
+            "{runners} runners by copies: {samples} samples in {:.1} s, {:.1} MB of blocks, {series} series now",
+            began.elapsed().as_secs_f64(),
+            bytes / 1e6
+        );
+        let end = self.end;
+        let ledger = Ledger(Vec::new());
+        self.drop();
+        Week {
+            prometheus,
+            data,
+            end,
+            runners,
+            ledger,
+            series: 0,
+            samples: 0.0,
+            bytes,
+            days: 7.0,
+            seconds: 0.0,
+        }
     }
 
     fn report(&self) {
@@ -352,6 +410,19 @@ impl Week {
     fn ask(&self, boards: &[dashboards::Dashboard]) -> Vec<Answer> {
         let end = u64::try_from(self.end / 1000).expect("after 1970");
         week_ask::ask(&self.prometheus, &week_ask::questions(boards, end))
+    }
+
+    /// What all rules cost, evaluated once at its end.
+    fn rules(&self) {
+        let end = u64::try_from(self.end / 1000).expect("after 1970");
+        let mut answers = week_ask::ask(&self.prometheus, &week_ask::rules(end));
+        let all: Duration = answers.iter().map(|answer| answer.cpu).sum();
+        answers.sort_by_key(|answer| std::cmp::Reverse(answer.cpu));
+        let (runners, number, all) = (self.runners, answers.len(), all.as_millis());
+        println!("{runners} runners: {number} rules take {all} ms of processor time");
+        for Answer { place, cpu, series, .. } in answers.iter().take(12) {
+            println!("    {place}: {} ms, {series} series", cpu.as_millis());
+        }
     }
 
     /// For whoever draws pictures of it: `target/week/data`, and in `target/week/end` when it ends.

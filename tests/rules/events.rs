@@ -29,9 +29,6 @@ const COUNTERS: [Counter; 20] = [
     (&c::API_REQUESTS, &[""], &["code"]),
 ];
 
-/// What is also recorded of each type as a whole: questions over windows of hours would take each runner's apart at each step.
-const OF_TYPES: [&Metric; 2] = [&c::JOBS, &c::CPU];
-
 const HEAD: &str = r#"# What has happened within each minute: the one definition that the dashboards and the other rules count by. It is exact: summed
 # over a range (sum_over_time) it is what the runners have counted in it, neither estimated nor rounded as increase() is.
 # Rendered by `UPDATE_GOLDEN=1 cargo test --test rules`; do not edit.
@@ -43,9 +40,12 @@ const HEAD: &str = r#"# What has happened within each minute: the one definition
 #      without runner_name: a name of one job says nothing, and would be a series a job.
 #   3. A collector (series without runner_name): as 1, but labels that are new to it count whole, unless it has begun within the
 #      minute itself. Where it has a counter of a type, 1 and 2 are silent for that type.
-# Events of up to an hour without scrapes are counted once they are over. `interval` and `offset` are one: change both or neither.
+# Events of up to an hour without scrapes are counted once they are over. `interval`, `offset` and 59s are one: change all or none.
 #
-# Before the rules were loaded nothing is recorded. To record the past: promtool tsdb create-blocks-from rules --start=… FILE.
+# runner_type: is the sum of each type, from which dashboards and rules read what is no single runner's: one series for a thousand.
+#
+# Before the rules were loaded nothing is recorded. To record the past: promtool tsdb create-blocks-from rules --start=… FILE, twice:
+# the sums are made of what the first time has written, once Prometheus has loaded it.
 # tests/rules/events.yml has a case of each, tests/week.rs holds a week of a fleet to its ledger.
 groups:
 "#;
@@ -74,10 +74,10 @@ pub(crate) fn file() -> String {
             };
             let all = all.join("\n  or\n");
             out += &recorded(&format!("runner:{name}:events1m"), &all);
-            if OF_TYPES.iter().any(|of_types| of_types.name == metric.name) {
-                let sum = format!("sum by ({}) (\n{all}\n)", by(&[], of_bucket));
-                out += &recorded(&format!("runner_type:{name}:events1m"), &sum);
-            }
+            // Made of what has just been recorded: a range that is a moment shorter has nothing of the minute before.
+            let sum =
+                format!("sum by ({}) (last_over_time(runner:{name}:events1m[59s]))", by(&[], of_bucket));
+            out += &recorded(&format!("runner_type:{name}:events1m"), &sum);
         }
     }
     out + &states() + &looks()

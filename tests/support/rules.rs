@@ -46,13 +46,17 @@ impl Rule {
     }
 }
 
-/// The names that the rule files record.
-pub fn recorded() -> BTreeSet<String> {
+/// Every rule of every file.
+pub fn all() -> Vec<Rule> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/prometheus/rules");
     let texts = ["alerts.yml", "events.yml", "recording.yml"]
         .map(|name| std::fs::read_to_string(dir.join(name)).expect("readable"));
-    let all = texts.iter().flat_map(|text| rules(&yaml(text)));
-    all.filter_map(|rule| rule.record().map(str::to_owned)).collect()
+    texts.iter().flat_map(|text| rules(&yaml(text))).collect()
+}
+
+/// The names that the rule files record.
+pub fn recorded() -> BTreeSet<String> {
+    all().iter().filter_map(|rule| rule.record().map(str::to_owned)).collect()
 }
 
 pub fn yaml(text: &str) -> Value {

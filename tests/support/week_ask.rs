@@ -1,6 +1,6 @@
 //! The questions of the dashboards over the whole week, asked as Grafana would ask them, and how long each takes.
 //!
-//! Include it beside `dashboards`, `prom` and `wire`.
+//! Include it beside `dashboards`, `prom`, `rules` and `wire`.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -57,6 +57,13 @@ pub fn questions(dashboards: &[Dashboard], end: u64) -> Vec<Question> {
         }
     }
     paths.into_iter().map(|(path, place)| Question { place, path }).collect()
+}
+
+/// Every rule, as it is evaluated once at `end`.
+pub fn rules(end: u64) -> Vec<Question> {
+    let all = super::rules::all();
+    let path = |expression: &str| format!("/api/v1/query?query={}&time={end}", encoded(expression));
+    all.iter().map(|rule| Question { place: rule.name(), path: path(rule.expr()) }).collect()
 }
 
 /// Asks each three times and gives the slowest first.

@@ -7,6 +7,7 @@
 
 use super::week_board::Series;
 use super::wire::Wire;
+use std::collections::BTreeMap;
 
 /// A kept connection to the receiver.
 pub struct Writer(Wire);
@@ -34,23 +35,28 @@ impl Writer {
 /// `WriteRequest` of the protocol, version 1: takes the samples of these series.
 pub fn request<'a>(series: impl Iterator<Item = &'a mut Series>) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut one = Vec::new();
     for series in series.filter(|series| !series.samples.is_empty()) {
-        one.clear();
-        for (name, value) in &series.labels {
-            one.push(0x0a);
-            varint(&mut one, text_len(name) + text_len(value));
-            text(&mut one, 0x0a, name);
-            text(&mut one, 0x12, value);
-        }
-        for (at, value) in series.samples.drain(..) {
-            one.extend_from_slice(&sample(u64::try_from(at).expect("after 1970"), value));
-        }
-        out.push(0x0a);
-        varint(&mut out, one.len());
-        out.extend_from_slice(&one);
+        add(&mut out, &series.labels, &series.samples);
+        series.samples.clear();
     }
     out
+}
+
+/// One series more of a request.
+pub fn add(out: &mut Vec<u8>, labels: &BTreeMap<String, String>, samples: &[(i64, f64)]) {
+    let mut one = Vec::with_capacity(256 + 18 * samples.len());
+    for (name, value) in labels {
+        one.push(0x0a);
+        varint(&mut one, text_len(name) + text_len(value));
+        text(&mut one, 0x0a, name);
+        text(&mut one, 0x12, value);
+    }
+    for (at, value) in samples {
+        one.extend_from_slice(&sample(u64::try_from(*at).expect("after 1970"), *value));
+    }
+    out.push(0x0a);
+    varint(out, one.len());
+    out.extend_from_slice(&one);
 }
 
 /// A time between 2004 and 2109 has six bytes as a varint; millions of them are made by an unoptimised program.
