@@ -147,8 +147,7 @@ where
         };
         match accepted {
             Ok((stream, peer, address)) => {
-                let router = router.clone().layer(axum::Extension(Caller(address)));
-                connections.admit(stream, peer, router, stop.clone());
+                connections.admit(stream, peer, Caller(address), router.clone(), stop.clone());
             }
             Err(error) => {
                 let is_short = error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code));
@@ -197,7 +196,7 @@ struct Activity {
 }
 
 impl Connections {
-    fn admit<S>(&mut self, stream: S, peer: Peer, router: Router, stop: watch::Receiver<bool>)
+    fn admit<S>(&mut self, stream: S, peer: Peer, caller: Caller, router: Router, stop: watch::Receiver<bool>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -210,8 +209,12 @@ impl Connections {
         activity.last.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         let stream = ReadTimeout::new(stream, READ_WITHIN, Arc::clone(&activity.is_blocked));
         let (clock, mark) = (Arc::clone(&self.clock), Arc::clone(&activity));
-        let service = router
-            .map_request(|request: hyper::Request<hyper::body::Incoming>| request.map(axum::body::Body::new));
+        // Not by a layer, which would make every route anew for each connection.
+        let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(caller);
+            request
+        });
         let service = tower::service_fn(move |request| {
             mark.is_answered.store(true, Ordering::Relaxed);
             let asked = mark.asked.fetch_add(1, Ordering::Relaxed) + 1;
