@@ -26,6 +26,7 @@ mod scrape;
 mod server;
 mod size;
 mod start;
+mod step_cost;
 mod stop;
 mod tee;
 
@@ -39,7 +40,7 @@ use runner_sim as sim;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: tests/bench/run [--quick] [--long] [--binary PATH] [--against REV] [TOPIC...]
-topics: size memory start hook idle scrape replay tee cache collect orphans stop numbers (default: all, with --against numbers)
+topics: size memory start hook idle scrape replay tee cache steps collect orphans stop numbers (default: all, with --against numbers)
 --quick: small numbers, within a minute
 --long: in `numbers` what takes many minutes too: memory after 100,000 jobs
 --binary PATH: another runner-init than the one just built
@@ -48,7 +49,7 @@ topics: size memory start hook idle scrape replay tee cache collect orphans stop
 /// One part of the suite.
 type Topic = (&'static str, fn(&Plan, &mut Report));
 
-const TOPICS: [Topic; 13] = [
+const TOPICS: [Topic; 14] = [
     ("size", size::run),
     ("memory", memory::run),
     ("start", start::run),
@@ -57,6 +58,7 @@ const TOPICS: [Topic; 13] = [
     ("replay", replay::run),
     ("tee", tee::run),
     ("cache", cache::run),
+    ("steps", step_cost::run),
     ("collect", collect::run),
     ("orphans", orphans::run),
     ("stop", stop::run),
@@ -92,6 +94,7 @@ fn main() {
     match words.first().map(String::as_str) {
         Some("produce") => return tee::produce(&words[1], number(2)),
         Some("follow") => return cache::follow(&words[1], number(2)),
+        Some("steps") if words.len() == 3 => return step_cost::follow(&words[1], number(2)),
         Some("orphans") => return orphans::make(number(1)),
         Some(_) | None => {}
     }

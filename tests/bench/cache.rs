@@ -20,7 +20,7 @@ const STEMS: [&str; 2] = [
 ];
 
 /// What a build prints.
-const USUAL: [&str; 4] = [
+pub(crate) const USUAL: [&str; 4] = [
     "   Compiling some-crate v1.2.3 (registry index), a line such as jobs write by the thousand, 1234567890",
     "[4711/9999] Building CXX object src/CMakeFiles/thing.dir/part/of/it.cc.o",
     "PASS tests/unit/some/module.spec.ts (12.3 s)",
@@ -105,7 +105,7 @@ pub(crate) fn round(lines: &[&str], mib: usize) -> Round {
 }
 
 /// A follower in a process of its own, and the pages it is to read.
-struct Stage {
+pub(crate) struct Stage {
     dir: TempDir,
     pages: usize,
     child: Child,
@@ -114,10 +114,15 @@ struct Stage {
 
 impl Stage {
     fn new(pages: usize) -> Stage {
+        Stage::of_program("follow", pages)
+    }
+
+    /// With this program of ours as the follower, which waits for so many requests.
+    pub(crate) fn of_program(name: &str, pages: usize) -> Stage {
         let dir = TempDir::new().expect("a temporary directory");
         job_log_tail::prepare(dir.path(), None).expect("ours");
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.arg("follow").arg(dir.path()).arg(pages.to_string());
+        command.arg(name).arg(dir.path()).arg(pages.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let says = BufReader::new(child.stdout.take().expect("piped"));
         let mut stage = Stage { dir, pages, child, says };
@@ -125,19 +130,28 @@ impl Stage {
         stage
     }
 
-    fn hears(&mut self, word: &str) {
+    /// It waits to be asked for more.
+    pub(crate) fn asks(&mut self) {
+        self.child.stdin.as_mut().expect("piped").write_all(b"\n").expect("it reads");
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    pub(crate) fn hears(&mut self, word: &str) {
         let mut line = String::new();
         self.says.read_line(&mut line).expect("it says");
         assert_eq!(line.trim_end(), word);
     }
 
-    fn page(&self, stem: &str, number: usize) -> PathBuf {
+    pub(crate) fn page(&self, stem: &str, number: usize) -> PathBuf {
         self.dir.path().join(format!("_diag/pages/{stem}_{number}.log"))
     }
 
     /// Writes the pages, each made when the one before it is closed, as the worker does; returns once all are read.
     fn play(&mut self, lines: &[&str], keep: bool) {
-        let text = page(lines);
+        let text = page(lines, PAGE);
         let step = File::create_new(self.page(STEMS[1], 1)).expect("new");
         let mut file = File::create_new(self.page(STEMS[0], 1)).expect("new");
         drop(step);
@@ -164,7 +178,7 @@ impl Stage {
     }
 
     /// Processor milliseconds and peak RSS in kB so far.
-    fn used(&self) -> (f64, f64) {
+    pub(crate) fn used(&self) -> (f64, f64) {
         let pid = self.child.id().cast_signed();
         (process::cpu_ns(pid) as f64 / 1e6, process::peak_rss(pid) as f64)
     }
@@ -187,14 +201,14 @@ impl Drop for Stage {
     }
 }
 
-/// 8 MiB of a script's lines, and one request at the end.
-fn page(lines: &[&str]) -> String {
+/// So many bytes of a script's lines, and one request at the end.
+pub(crate) fn page(lines: &[&str], bytes: usize) -> String {
     let header =
         ["##[group]Run make", "\u{1b}[36;1mmake\u{1b}[0m", "shell: /usr/bin/bash -e {0}", "##[endgroup]"];
-    let mut text = String::with_capacity(PAGE + 1024);
+    let mut text = String::with_capacity(bytes + 1024);
     text.push('\u{feff}');
     for line in header.iter().chain(lines.iter().cycle()) {
-        if text.len() >= PAGE {
+        if text.len() >= bytes {
             break;
         }
         writeln!(text, "{TIME}{line}").expect("memory");
