@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime};
 use supervised::{Plan, Supervised, plan};
 
 const JOBS: &str = "github_runner_jobs_total";
+const STEP: &str = "github_runner_step_duration_seconds";
 const DURATION: &str = "github_runner_job_duration_seconds";
 /// Hundreds of jobs, on a machine that has other things to do.
 const LONG: Duration = Duration::from_secs(180);
@@ -196,6 +197,8 @@ fn no_job_name_makes_a_series() {
         "github_runner_recovery_time_seconds",
         // A hook's report may come when its brief job is over.
         "github_runner_reports_refused_total",
+        // From the first step that is known on.
+        STEP,
     ];
     let lasting = |page: &Page| -> BTreeSet<String> {
         let all = names(page).into_iter();
@@ -211,6 +214,9 @@ fn no_job_name_makes_a_series() {
     let after = page(&s);
     assert_eq!(ended(&after), jobs as f64);
     assert_eq!(lasting(&after), before);
+    for step in after.family(STEP).iter().flat_map(|family| &family.series) {
+        assert!(["Set up job", "Post steps"].contains(&&*step.labels["step"]), "{step:?}");
+    }
     assert!(names(&after).len() <= BUDGET, "{} series", names(&after).len());
     let info = &after.family("github_runner_info").expect("info").series;
     assert_eq!(info.iter().map(|s| s.labels["version"].as_str()).collect::<Vec<_>>(), ["2.336.0"]);

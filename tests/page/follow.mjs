@@ -9,9 +9,10 @@ const LIMIT = { timeout: 60_000, polling: 50 };
 await page.goto(url);
 await page.evaluate(() => { window.same = true; });
 const seen = await page.waitForFunction(() => {
-  const job = document.querySelector('#job .name')?.innerText;
-  const known = document.getElementById('job').innerText.includes('Repository');
-  return job && known && { job, before: document.querySelectorAll('tbody tr').length };
+  // Between two jobs it is not there.
+  const part = document.getElementById('job');
+  const job = part?.querySelector('.name').innerText;
+  return part?.innerText.includes('Repository') && { job, before: document.querySelectorAll('tbody tr').length };
 }, null, LIMIT);
 const { job, before } = await seen.jsonValue();
 // Not further than the shortest page allows: between two jobs there is less to show.
