@@ -55,8 +55,8 @@ const WORKER: &str = r#"
     docker run --rm --entrypoint sh --volume "$work:/__w" --volume /actions-runner/externals:/__e:ro IMAGE -e /__w/_temp/step.sh > said 2>&1 || true
 "#;
 
-fn project(files: &[&str]) -> Project {
-    let script = WORKER.replace("IMAGE", &image::standard());
+fn project(files: &[&str], script: &str) -> Project {
+    let script = script.replace("IMAGE", &image::standard());
     let steps = json!([{ "job": { "name": "script", "steps": [{ "run": script }] } }]);
     let client = crate::ns::program("docker").expect("it answers");
     let group = socket().metadata().expect("a socket").gid().to_string();
@@ -81,7 +81,7 @@ fn a_job_in_a_container_finds_its_files_or_a_start_says_that_it_will_not() {
         eprintln!("\n*** SKIPPED, NOTHING WAS CHECKED: {why} ***\n");
         return;
     };
-    let one = project(&["all", "docker-socket", "container-jobs"]);
+    let one = project(&["all", "docker-socket", "container-jobs"], WORKER);
     let root = one.dir.path().join("work");
     let work = root.join("standard");
     fs::create_dir_all(&work).unwrap();
@@ -102,7 +102,7 @@ fn a_job_in_a_container_finds_its_files_or_a_start_says_that_it_will_not() {
     assert!(looked.contains("ok    container jobs: nothing is seen against them"), "{looked}");
     assert_eq!(runner.inspect()["HostConfig"]["CgroupnsMode"], Value::from("private"));
 
-    let without = project(&["all", "docker-socket"]).up(&["standard"]);
+    let without = project(&["all", "docker-socket"], WORKER).up(&["standard"]);
     let runner = without.container("standard");
     runner.until_job_done();
     let said = runner.exec(&["cat", "/home/runner/_work/widgets/widgets/said"]);
@@ -116,7 +116,8 @@ fn a_job_in_a_container_finds_its_files_or_a_start_says_that_it_will_not() {
 #[test]
 fn the_hosts_cgroups_are_what_the_runner_refuses() {
     docker!("compose", "buildx", "engine");
-    let with = project(&["all", "docker-socket"]).with(&json!({ "cgroup": "host" })).up(&["standard"]);
+    let with =
+        project(&["all", "docker-socket"], "true").with(&json!({ "cgroup": "host" })).up(&["standard"]);
     let runner = with.container("standard");
     runner.until_job_done();
     // What the runner looks for; an engine with systemd's driver names its cgroups otherwise.
