@@ -65,15 +65,17 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) {
     let mut row = vec![format!("{mib} MiB, {STEPS} steps")];
     row.extend([alone, more, more / alone * 100.0, peaks[0], peaks[1]].map(number));
     row.extend(report.judge("steps of a job", more / alone * 100.0, Target::AtMost(20.0, "%")));
+    let small_mib = mib / 4;
     let small = {
         let mut stage = Stage::of_program("steps", STEPS);
-        play(&mut stage, 16 * 1024);
+        play(&mut stage, small_mib * 1024 * 1024 / STEPS);
         stage.asks();
         stage.hears(&(STEPS + 2).to_string());
         stage.used().1
     };
     let grown = report.judge("steps, memory of the log", peaks[1] - small, Target::AtMost(512.0, "kB more"));
-    let mut second = vec![format!("3 MiB, {STEPS} steps"), String::new(), String::new(), String::new()];
+    let mut second =
+        vec![format!("{small_mib} MiB, {STEPS} steps"), String::new(), String::new(), String::new()];
     second.extend([String::new(), number(small)].into_iter().chain(grown));
     let heads = ["", "caches alone", "steps besides", "%", "peak RSS kB before", "after", "target", "met"];
     table(&heads, &[row, second]);
