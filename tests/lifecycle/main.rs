@@ -29,6 +29,7 @@ mod registering;
 mod removing;
 mod rounds;
 mod running;
+mod soak;
 mod world;
 
 macro_rules! rows {
@@ -69,4 +70,17 @@ rows! {
     a_stop_right_after_exec => edges::a_stop_right_after_exec;
     a_stop_among_the_last_words_of_a_crash => edges::a_stop_among_the_last_words_of_a_crash;
     ten_lives_leave_nobody_behind => rounds::ten_lives_leave_nobody_behind;
+}
+
+#[test]
+fn after_sixty_jobs_and_a_fault_of_each_kind_nothing_is_left_open() {
+    require!("namespace", "root", "python3", "bash");
+    soak::sixty_jobs();
+}
+
+#[test]
+#[ignore = "takes hours"]
+fn a_hundred_thousand_jobs_with_faults_leave_it_as_it_was() {
+    require!("namespace", "root", "python3", "bash");
+    soak::a_hundred_thousand_jobs();
 }

@@ -242,7 +242,7 @@ impl Judge {
 /// How a runner is set up.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the configuration")]
-struct Setup {
+pub(crate) struct Setup {
     row: usize,
     prepares: bool,
     registers: bool,
@@ -261,7 +261,7 @@ fn setups() -> impl Strategy<Value = Setup> {
 }
 
 impl Setup {
-    fn new(row: usize, flags: [bool; 6], blind: bool, seed: u64) -> Setup {
+    pub(crate) fn new(row: usize, flags: [bool; 6], blind: bool, seed: u64) -> Setup {
         let [prepares, registers, removes, one_job, idle, asks] = flags;
         let (reregisters, removes) = (registers, registers && removes);
         Setup { row, prepares, registers, reregisters, removes, one_job, idle, asks, blind, seed }
@@ -286,7 +286,7 @@ impl Setup {
 
 /// How a job ends.
 #[derive(Clone, Copy, Debug)]
-enum End {
+pub(crate) enum End {
     /// The worker is gone, then the line comes.
     Told,
     /// The line is heard first.
@@ -298,7 +298,7 @@ enum End {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Op {
+pub(crate) enum Op {
     Wait(u64),
     Stop(StopRequest),
     /// What is awaited of the outside comes, well or not.
@@ -361,7 +361,7 @@ impl World {
         self.give(Input::Stop(kind));
     }
 
-    fn run(&mut self, op: Op) {
+    pub(crate) fn run(&mut self, op: Op) {
         // Where a job has been begun and not ended, the listener says nothing of another.
         let open =
             self.jobs.len().checked_sub(1).filter(|last| self.jobs[*last].told.is_none() && self.is_open);
@@ -468,7 +468,7 @@ impl World {
     }
 
     /// Nobody answers any more and nobody obeys: only deadlines are left, and the death of who is killed.
-    fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         for _ in 0..10_000 {
             if self.left.is_some() {
                 return;
@@ -482,10 +482,15 @@ impl World {
     }
 }
 
-fn live(setup: Setup, ops: &[Op]) -> World {
+pub(crate) fn begin(setup: Setup) -> World {
     let judge = Judge::new(setup.row, &setup);
     let mut world = World::new(setup.settings(judge.budget), judge, setup.blind);
     world.give(Input::Deadline);
+    world
+}
+
+fn live(setup: Setup, ops: &[Op]) -> World {
+    let mut world = begin(setup);
     for op in ops {
         world.run(*op);
     }

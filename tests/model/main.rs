@@ -4,6 +4,7 @@
 //! moments it asks for. What may follow is judged by docs/STOPPING.md and docs/JOBS.md.
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping")]
 
+mod day;
 mod jobs;
 mod lifecycle;
 mod rows;

@@ -323,6 +323,11 @@ impl World {
         self.judge.is_gone();
     }
 
+    /// How much it takes to write out what the supervisor remembers.
+    pub(crate) fn held(&self) -> usize {
+        format!("{:?} {:?}", self.life, self.crew).len()
+    }
+
     /// Every job that was one, and how it ended: docs/JOBS.md. A claim without a worker is none, where workers can be seen.
     pub(crate) fn really(&self) -> Vec<(String, RowStatus)> {
         let jobs = self.jobs.iter().filter(|job| job.heard && (job.worked || self.blind));

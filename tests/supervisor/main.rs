@@ -18,7 +18,7 @@ mod health;
 mod hung;
 mod idle;
 mod job_steps;
-mod journal;
+mod kills;
 mod names;
 mod secrets;
 mod start;

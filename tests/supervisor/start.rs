@@ -130,6 +130,11 @@ fn a_runner_of_another_user_needs_no_leave_for_root() {
     for plan in [runner(&[]).owned_by(4711), runner(&[]).with_runner_user(4711)] {
         let mut s = plan.env("RUNNER_ALLOW_RUNASROOT", "false").start();
         s.until_state("idle");
+        // Nor does a test leave one behind.
+        let all = s.all_processes();
+        assert!(all.len() >= 2, "the supervisor and the listener: {all:?}");
+        drop(s);
+        ns::wait_until(ns::SOON, "nobody is left", || all.iter().all(|pid| ns::stat(*pid).is_none()));
     }
 }
 

@@ -511,7 +511,14 @@ impl Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        // The namespace dies with its PID 1, and that with unshare (--kill-child).
+        // The namespace dies with its PID 1, and that with unshare (--kill-child), unless it has changed its user on the way.
+        if self.namespace
+            && matches!(self.process.try_wait(), Ok(None))
+            && let Some(init) = self.try_pid()
+        {
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(init), nix::sys::signal::Signal::SIGKILL);
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
