@@ -1,6 +1,7 @@
 //! What is known of the open job as its last hook runs: it is waited for so long and no longer, since the job waits for us.
 
 use super::Supervisor;
+use super::effect::Effect;
 use crate::domain::job::usage::Usage;
 use crate::domain::job_summary::JobSummary;
 use crate::sys::hooks::Received;
@@ -20,14 +21,20 @@ pub(super) async fn for_the_hook(all: &mut Supervisor, received: &Received) -> O
 
 /// The open job's; `None` if there is no job.
 async fn of_open_job(all: &mut Supervisor) -> Option<JobSummary> {
-    let heard = all.jobs.caches.waiting();
-    all.apply(heard).await;
+    let began = all.life.open_job()?.started.utc;
+    if all.workers.log(began).is_none() {
+        // A worker makes its log a moment after it is born; of a short job, after it was last looked for.
+        all.apply([Effect::Look]).await;
+    }
     let now = all.clock.now();
-    let log = all.workers.log(all.life.open_job()?.started.utc);
+    let log = all.workers.log(began);
     let steps = log.map(|log| all.files.steps(log, all.listener.launch(), now.utc));
     let steps = timeout(PATIENCE, async { steps?.take().await });
     let space = timeout(PATIENCE, all.sampler.least_space().take());
     let (steps, space) = all.http.alive_while(async { tokio::join!(steps, space) }).await;
+    // Whoever knows the steps has read the job's log so far: what it told of caches waits by now.
+    let heard = all.jobs.caches.waiting();
+    all.apply(heard).await;
     let meter = all.sampler.meter(now.up);
     let ran = now.up.saturating_sub(all.life.open_job()?.started.up);
     let (row, before) = all.jobs.open()?;
