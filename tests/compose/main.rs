@@ -1,7 +1,7 @@
 //! The compose files say what they promise, and keep it on a real engine; other people's images gain the same by the lines of
 //! `docs/OTHER_IMAGES.md`.
 //!
-//! `files` and `monitoring` need `docker compose` and no engine; `engine`, `container_jobs`, `stack`, `swarm`, `guide` and `others` need both, and build images of their own, called
+//! `files` and `monitoring` need `docker compose` and no engine; `engine`, `container_jobs`, `stack`, `swarm`, `guide`, `others` and `upgrade` need both, and build images of their own, called
 //! `composetest/…`, out of this machine's own `bash` and C library (`stack` and `guide`: `busybox` and Debian's Prometheus and Alertmanager):
 //! nothing is downloaded. What is missing is said loudly, and
 //! fails with `CI=true`.
@@ -27,3 +27,4 @@ mod project;
 mod servers;
 mod stack;
 mod swarm;
+mod upgrade;

@@ -5,7 +5,7 @@ use crate::image::{self, readable};
 use crate::ns::wait_until;
 use crate::wire;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -25,6 +25,11 @@ impl Project {
     /// Of these files; the runner registers with a token, so that nobody but `config.sh` is spoken to, and every published port
     /// is a free one.
     pub(crate) fn new(files: &[&str]) -> Project {
+        Project::of(files.iter().map(|file| repository("compose").join(format!("{file}.yml"))).collect())
+    }
+
+    /// The same of files that lie elsewhere.
+    pub(crate) fn of(files: Vec<PathBuf>) -> Project {
         let dir = TempDir::new().unwrap();
         let name = format!(
             "composetest-{}-{}",
@@ -46,7 +51,6 @@ impl Project {
             ("LIMIT_MEMORY", "512m"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let files = files.iter().map(|file| repository("compose").join(format!("{file}.yml"))).collect();
         Project { name, files, env, dir }
     }
 
@@ -56,6 +60,13 @@ impl Project {
         if !value.is_empty() {
             self.env.push((name.to_owned(), value.to_owned()));
         }
+        self
+    }
+
+    /// The same project by other files: what is put on top of them stays.
+    pub(crate) fn by(mut self, before: &Path, now: PathBuf) -> Project {
+        let file = self.files.iter_mut().find(|file| *file == before).expect("one of its files");
+        *file = now;
         self
     }
 

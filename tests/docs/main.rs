@@ -11,4 +11,5 @@ mod names;
 mod promises;
 mod recipes;
 mod trust;
+mod upgrade;
 mod words;

@@ -26,6 +26,7 @@ mod stop;
 mod summary;
 mod tee;
 mod told;
+mod upgrade;
 mod words;
 
 use supervised::{job, runner};

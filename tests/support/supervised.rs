@@ -106,6 +106,18 @@ impl Plan {
         self
     }
 
+    /// With these files in its state directory: what another version, or another machine, has left there.
+    pub fn with_state(mut self, files: &[PathBuf]) -> Plan {
+        let dir = TempDir::new().expect("a temporary directory");
+        let state = dir.path().join("state");
+        std::fs::create_dir(&state).expect("ours");
+        for file in files {
+            std::fs::copy(file, state.join(file.file_name().expect("a file"))).expect("ours");
+        }
+        self.dir = Some(Arc::new(dir));
+        self
+    }
+
     /// The same container once more, as it was left: nothing is installed anew.
     pub fn again(mut self, earlier: &Supervised) -> Plan {
         self.again = true;
