@@ -51,7 +51,7 @@ fn respell(target: &mut Value, from: &str, to: &str) {
     target["expr"] = json!(text);
 }
 
-const PLANTED: [Planted; 39] = [
+const PLANTED: [Planted; 42] = [
     ("model", "", |it| it["id"] = json!(7)),
     ("model", "", |it| it["uid"] = json!("runner-init-jobs")),
     ("model", "", |it| it["refresh"] = json!("5s")),
@@ -103,7 +103,10 @@ const PLANTED: [Planted; 39] = [
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/0", |it| it["color"] = json!("#009E73")),
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/1", |it| it["color"] = json!("#009E73")),
     ("legends", "/panels/9/options/legend", |it| it["showLegend"] = json!(false)),
+    ("legends", "/panels/9/targets/1", |it| respell(it, "$__range", "$__interval")),
     ("units", "/panels/9/fieldConfig/defaults", |it| it["unit"] = json!("short")),
+    ("units", "/panels/9/fieldConfig/defaults", |it| it["unit"] = json!("s")),
+    ("names", "/panels/18/targets/0", |it| respell(it, "!= 7", "!= 8")),
 ];
 
 #[test]

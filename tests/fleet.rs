@@ -35,17 +35,19 @@ use std::time::{Duration, Instant, SystemTime};
 const TYPES: [&str; 3] = ["standard", "chrome", "chrome-go"];
 const RUNNERS: usize = 12;
 const LONG: Duration = Duration::from_secs(120);
+/// Longer than all of it takes, however busy the machine: what has happened once has happened within.
+const ALL_OF_IT: &str = "30m";
 /// What Grafana would put in, for a scrape a second.
 const VALUES: Values<'static> = Values {
     runner_type: ".+",
     runner_name: ".*",
     rate_interval: "30s",
-    range: "5m",
+    range: ALL_OF_IT,
     interval: "2s",
-    range_s: "300",
+    range_s: "1800",
 };
 /// What has just happened, no more.
-const LATELY: Values<'static> = Values { rate_interval: "4s", ..VALUES };
+const LATELY: Values<'static> = Values { rate_interval: "4s", range: "5m", range_s: "300", ..VALUES };
 /// What is empty here, by parts that an expression must have all of (one with ^ at its beginning), and why. What is none the less answered fails.
 const SILENT: [(&[&str], &str); 13] = [
     (&["github_runner_queue_time_"], "only GitHub knows it"),
@@ -135,13 +137,13 @@ fn every_expression_has_its_answer_and_a_loss_is_shown() {
     held[1..].iter().for_each(|listener| ns::send(*listener, Signal::SIGCONT));
     let dashboards = dashboards::all();
     // A busy machine may miss the evaluation that would tell of it.
-    let told = "last_over_time(runner:github_runner_start_time_seconds:changes1m[5m])";
+    let told = format!("last_over_time(runner:github_runner_start_time_seconds:changes1m[{ALL_OF_IT}])");
     for lives in 1.. {
         restart(&mut demos[1]);
         let scraped = format!("max(changes(github_runner_start_time_seconds[10m])) >= {lives}");
         wait_until(LONG, "its new life to be scraped", || value(&prometheus, &scraped).is_some());
         std::thread::sleep(Duration::from_secs(3));
-        if value(&prometheus, told).is_some() {
+        if value(&prometheus, &told).is_some() {
             break;
         }
     }
@@ -303,14 +305,14 @@ impl Question {
         Question { place, text: expression.with(values), how, label }
     }
 
-    /// Every finite value there is, of the last five minutes where it is a range; a variable's are counted.
+    /// Every finite value there is; a variable's are counted.
     fn answers(&self, prometheus: &Prometheus) -> Vec<f64> {
         let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
         let query = encoded(&self.text);
         let path = match self.how {
             How::Instant => format!("/api/v1/query?query={query}"),
             How::Range | How::Annotation => {
-                format!("/api/v1/query_range?query={query}&start={}&end={now}&step=1", now - 300)
+                format!("/api/v1/query_range?query={query}&start={}&end={now}&step=1", now - 1800)
             }
             How::Variable => {
                 let label = self.label.as_deref().expect("label_values has one");
@@ -345,7 +347,7 @@ impl Question {
         let name = r"\b(?:(?:github_runner|process|scrape)_\w+|(?:fleet|runner_type|runner):[\w:]+|up)\b(?:\{[^}]*\})?";
         let found = Regex::new(name).expect("an expression");
         let ask = |selector: &str| {
-            let text = format!("last_over_time({selector}[5m])");
+            let text = format!("last_over_time({selector}[{ALL_OF_IT}])");
             Question { place: self.place.clone(), text, how: How::Instant, label: None }
         };
         found.find_iter(&self.text).map(|found| ask(found.as_str())).collect()
@@ -395,7 +397,7 @@ fn every_answer(prometheus: &Prometheus, dashboards: &[Dashboard]) {
     let mut asked: Vec<_> = expressions.iter().map(|it| Question::of(it, &VALUES)).collect();
     // What is recorded has an answer when something happens, which need not be now.
     asked.extend(recording.iter().map(of_rule).map(|rule| {
-        let text = format!("last_over_time({}[5m])", rule.place);
+        let text = format!("last_over_time({}[{ALL_OF_IT}])", rule.place);
         Question { text, ..rule }
     }));
     let within = recording.iter().map(of_rule).flat_map(|rule| rule.selectors());

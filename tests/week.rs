@@ -30,12 +30,16 @@ mod week_ephemeral;
 mod week_ledger;
 #[path = "support/week_load.rs"]
 mod week_load;
+#[path = "support/week_look.rs"]
+mod week_look;
 #[path = "support/week_runner.rs"]
 mod week_runner;
 #[path = "support/week_show.rs"]
 mod week_show;
 #[path = "support/week_write.rs"]
 mod week_write;
+#[path = "support/week_young.rs"]
+mod week_young;
 #[path = "support/wire.rs"]
 mod wire;
 
@@ -54,7 +58,9 @@ use week::Fleet;
 use week_ask::Answer;
 use week_ledger::Ledger;
 use week_load::{DAY, HOUR};
+use week_look::Look;
 use week_write::Writer;
+use week_young::Young;
 
 const LONG: Duration = Duration::from_secs(300);
 /// Nobody is scraped: everything is written.
@@ -158,6 +164,39 @@ fn a_week_of_a_fleet() {
     let quiet = |answer: &&Answer| answer.series == 0 && !week_check::may_be_empty(&answer.place);
     let silent: Vec<_> = answers.iter().filter(quiet).map(|a| &a.place).collect();
     assert_eq!(silent, Vec::<&String>::new(), "a week of which these have nothing to tell");
+}
+
+#[test]
+fn the_first_hour_of_twenty() {
+    require!("prometheus");
+    let (prometheus, data) = fresh(20);
+    // Within the first quarter of an hour no whole one has passed.
+    let mut young = Young::new(prometheus, 20, 2, end() - 2 * HOUR + 20_000);
+    let boards = dashboards::all();
+    let [bars, back] = [week_look::bars_alone(&boards), week_look::looking_back(&boards)];
+    let mut faults = Vec::new();
+    for minutes in [2, 5, 60] {
+        let now = young.until(minutes);
+        let look = |boards, range| Look::new(&young.prometheus, boards, now, range);
+        for range in week_look::RANGES {
+            let look = look(&boards, range);
+            let said = look.silent().into_iter().chain(look.contradictions());
+            faults.extend(said.map(|it| format!("{minutes} min: {it}")));
+        }
+        // Each would be seen.
+        match minutes {
+            2 => assert!(!look(&back, 86_400).silent().is_empty(), "intervals that are over are enough"),
+            60 => assert!(!look(&bars, 600).contradictions().is_empty(), "legends may add up their bars"),
+            _ => {}
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    let now = young.settle();
+    for (shown, happened) in Look::new(&young.prometheus, &boards, now, 86_400).beside(&young.ledger()) {
+        assert_eq!(shown, happened);
+    }
+    young.prometheus.stop();
+    std::fs::remove_dir_all(data).expect("was a directory");
 }
 
 /// The long form: `cargo test --test week -- --ignored --nocapture`; `WEEK_SIZES=1,3,10` leaves the largest out. With `WEEK_COPIES=100`

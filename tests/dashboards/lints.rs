@@ -313,8 +313,14 @@ fn names(board: &Dashboard) -> Vec<String> {
         let said = unknown(label.as_ref().unwrap_or(&it.text), &besides);
         faults.extend(said.iter().map(|fault| format!("{} {}: {fault}", it.title, it.reference)));
         // The code of a state and the words for it are told apart by nothing but these two lists.
-        if it.text.starts_with("runner:github_runner_state:code") {
+        if it.text.starts_with("last_over_time(runner:github_runner_state:code") {
             faults.extend(codes(board, it.panel));
+        }
+        let left = it.text.split_once("[$__range]) != ").and_then(|(_, code)| code.chars().next());
+        let draining =
+            catalog::STATE.labels[0].values.iter().zip('1'..).find(|(state, _)| **state == "draining");
+        if left.is_some() && left != draining.map(|(_, code)| code) {
+            faults.push(format!("{}: who drains is not left out", it.title));
         }
     }
     faults
@@ -388,11 +394,13 @@ fn thresholds(board: &Dashboard) -> Vec<String> {
     faults
 }
 
-/// `short` shows 1,234 jobs as 1 K, beside a table with all its digits.
+/// `short` shows 1,234 jobs as 1 K, beside a table with all its digits; an axis of `s` has its ticks at 16.7 mins and 1.11 hours.
 fn units(board: &Dashboard) -> Vec<String> {
     each(board, |panel| {
         let is_short = panel["fieldConfig"].to_string().contains("\"short\"");
-        Vec::from_iter(is_short.then(|| "rounds its counts".to_owned()))
+        let is_odd = panel["type"] == "timeseries" && panel["fieldConfig"]["defaults"]["unit"] == "s";
+        let faults = [(is_short, "rounds its counts"), (is_odd, "ticks at no time of people's")];
+        faults.into_iter().filter(|(is_so, _)| *is_so).map(|(_, fault)| fault.to_owned()).collect()
     })
 }
 
@@ -410,8 +418,23 @@ fn legends(board: &Dashboard) -> Vec<String> {
         if ["timeseries", "stat", "bargauge", "state-timeline"].contains(&kind.as_str()) && nameless > 0 {
             faults.push("has series without a name".to_owned());
         }
+        let adds_up = list(&options["legend"]["calcs"]).contains(&json!("sum"));
+        if adds_up && list(&panel["targets"]).iter().any(|it| it["range"] == true && !has_total(panel, it)) {
+            faults.push("adds up bars that begin before the range".to_owned());
+        }
         faults
     })
+}
+
+/// A target's own total over the range is what the legend has in its place.
+fn has_total(panel: &Value, target: &Value) -> bool {
+    let name = format!("{}_total", text(&target["refId"]));
+    let of_range = |it: &Value| it["refId"] == name && text(&it["expr"]).contains("[$__range]");
+    let of_it = json!({"id": "byFrameRefID", "options": target["refId"]});
+    list(&panel["targets"]).iter().any(of_range)
+        && list(&panel["fieldConfig"]["overrides"])
+            .iter()
+            .any(|it| it["matcher"] == of_it && it["properties"][0]["value"]["legend"] == true)
 }
 
 /// The faults of every panel, with its name.

@@ -34,8 +34,9 @@ const HEAD: &str = r#"# What has happened within each minute: the one definition
 # Rendered by `UPDATE_GOLDEN=1 cargo test --test rules`; do not edit.
 #
 # Of each counter, per runner, only in minutes in which something happened:
-#   1. A runner that stays: what its counter has gained on a minute ago, or what it shows if it has begun anew since. Its first
-#      sample tells nothing: its job log may be older than this Prometheus.
+#   1. A runner that stays: what its counter has gained on a minute ago, or what it shows if it has begun anew since; of a series
+#      that was not there a minute ago, what it has gained on its first sample. That one tells nothing: its job log may be older
+#      than this Prometheus.
 #   2. An ephemeral runner (github_runner_info{ephemeral="true"}): the first sample counts whole, for it is of its only job. By type,
 #      without runner_name: a name of one job says nothing, and would be a series a job.
 #   3. A collector (series without runner_name): as 1, but labels that are new to it count whole, unless it has begun within the
@@ -117,7 +118,7 @@ fn unless_collected(name: &str) -> String {
 fn lasting(name: &str, labels: &[&str]) -> String {
     let [now, before] = now_and_before(name, OF_RUNNERS);
     format!(
-        "sum by ({}) (\n  {now}\n    - {before} * ({before} <= bool {now})\n    unless {EPHEMERAL}\n    {}\n)",
+        "sum by ({}) (\n  {now}\n    - ({before} * ({before} <= bool {now})\n      or min_over_time({name}{{runner_type!=\"\", {OF_RUNNERS}}}[1m]))\n    unless {EPHEMERAL}\n    {}\n)",
         by(&["runner_name"], labels),
         unless_collected(name)
     )
@@ -153,11 +154,13 @@ fn states() -> String {
   - name: github-runner-timeline
     interval: 1m
     rules:
-      # The state of each runner as a number, in the order in which the catalogue has them.
+      # The state of each runner as a number, in the order in which the catalogue has them; and whether it leaves after its job.
       - record: runner:github_runner_state:code
         expr: |
-          max by (runner_type, runner_name) (
-            {}
+          max by (runner_type, runner_name, ephemeral) (
+            (
+              {}
+            ) * on (job, instance, runner_name) group_left (ephemeral) github_runner_info{{runner_type!=\"\"}}
           )
       # The share of the minute in which it was busy; in one group with its state, so that both have the same minutes.
       - record: runner:github_runner_state:avg1m
@@ -176,7 +179,7 @@ fn states() -> String {
               and on (job, instance, runner_name) github_runner_uptime_seconds{{runner_type!=\"\"}} > 3600
           )
 ",
-        codes.join("\n              or ")
+        codes.join("\n                or ")
     )
 }
 
@@ -185,9 +188,9 @@ const OF_A_TYPE: &str = r#"      - record: runner_type:github_runner_work_dir_fr
         expr: min by (runner_type) (github_runner_work_dir_free_bytes{runner_type!=""})
       - record: runner_type:github_runner_container_memory_bytes:max
         expr: max by (runner_type) (github_runner_container_memory_bytes{runner_type!=""})
-      - record: runner_type:github_runner_job_start_timestamp_seconds:min
-        expr: min by (runner_type) (github_runner_job_start_timestamp_seconds{runner_type!=""})
       # Seconds since the oldest.
+      - record: runner_type:github_runner_job_start_timestamp_seconds:max_age
+        expr: time() - min by (runner_type) (github_runner_job_start_timestamp_seconds{runner_type!=""})
       - record: runner_type:github_runner_last_update_timestamp_seconds:max_age
         expr: time() - min by (runner_type) (github_runner_last_update_timestamp_seconds{runner_type!=""})
       - record: runner_type:github_runner_github_api_rate_limit_remaining:min

@@ -42,7 +42,8 @@ pub fn unknown(expression: &str, besides: &BTreeSet<&str>) -> Vec<String> {
     for (metric, matchers) in &said.selectors {
         let source = metric.split(':').nth(1).and_then(catalogued);
         let is_besides = besides.contains(metric.as_str());
-        let own = catalogued(metric).or(if is_besides { source.or(foreign(metric)) } else { None });
+        let of_a_rule = || source.map(with_ephemeral).or(foreign(metric));
+        let own = catalogued(metric).or(if is_besides { of_a_rule() } else { None });
         let Some(labels) = own.clone().or(is_besides.then(every_label)) else {
             faults.push(format!("no such metric {metric}"));
             continue;
@@ -83,6 +84,14 @@ fn catalogued(metric: &str) -> Option<Labels> {
     labels.extend(family.labels.iter().map(|label| (label.name, label.values)));
     labels.extend(bucket.then_some(("le", &[][..])));
     Some(labels)
+}
+
+/// A rule may join whether the runner leaves after its job.
+fn with_ephemeral(mut labels: Labels) -> Labels {
+    labels.extend(
+        catalogued(catalog::INFO.name).into_iter().flatten().filter(|(label, _)| *label == "ephemeral"),
+    );
+    labels
 }
 
 /// The labels of what [`scraped`] names.

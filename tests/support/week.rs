@@ -6,11 +6,12 @@
     unreachable_pub,
     reason = "each test file is a crate of its own and uses the part it needs"
 )]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "days in milliseconds")]
 
 use super::week_board::Series;
 use super::week_ephemeral::Slot;
 use super::week_ledger::{Ended, Ledger};
-use super::week_load::{DAY, KINDS, Kind, Load, MINUTE, TICK, Waiting};
+use super::week_load::{DAY, HOUR, KINDS, Kind, Load, MINUTE, TICK, Waiting};
 use super::week_runner::Runner;
 use super::week_write;
 use fastrand::Rng;
@@ -35,10 +36,21 @@ pub struct Fleet {
 impl Fleet {
     /// `end` is in milliseconds since 1970.
     pub fn new(runners: usize, slots: usize, end: i64) -> Fleet {
+        let runners = (0..runners).map(|number| Runner::new(number, end)).collect();
+        Fleet::of(runners, slots, Load { end, pace: 1.0 })
+    }
+
+    /// As demos are: all begin now, their jobs are short, and each kind of mishap comes early.
+    pub fn young(runners: usize, slots: usize, begin: i64) -> Fleet {
+        let runners = (0..runners).map(|number| Runner::young(number, begin)).collect();
+        Fleet::of(runners, slots, Load { end: begin + HOUR, pace: 12.0 })
+    }
+
+    fn of(runners: Vec<Runner>, slots: usize, load: Load) -> Fleet {
         Fleet {
             slots: (0..slots).map(Slot::new).collect(),
-            runners: (0..runners).map(|number| Runner::new(number, end)).collect(),
-            load: Load { end },
+            runners,
+            load,
             queues: Default::default(),
             repairs: Vec::new(),
             rng: Rng::with_seed(7),
@@ -61,10 +73,28 @@ impl Fleet {
             }
             self.scrape(now);
             if (now - begin) % WINDOW == 0 || now == end {
-                sink(week_write::request(self.series_mut()));
-                self.slots.iter_mut().for_each(|slot| slot.gone.clear());
+                sink(self.scraped());
             }
         }
+    }
+
+    /// Lives through one tick; what was scraped then, as a remote-write request.
+    pub fn tick(&mut self, now: i64) -> Vec<u8> {
+        self.step(now);
+        self.scrape(now);
+        self.scraped()
+    }
+
+    /// A tick in which nothing happens.
+    pub fn rest(&mut self, now: i64) -> Vec<u8> {
+        self.scrape(now);
+        self.scraped()
+    }
+
+    fn scraped(&mut self) -> Vec<u8> {
+        let request = week_write::request(self.series_mut());
+        self.slots.iter_mut().for_each(|slot| slot.gone.clear());
+        request
     }
 
     /// Every series there ever was.
@@ -99,7 +129,8 @@ impl Fleet {
             let number = (first + turn) % self.runners.len();
             let queue = &mut self.queues[number % KINDS.len()];
             if self.runners[number].step(now, &self.load, queue) {
-                let created = now + self.rng.i64(10 * MINUTE..100 * MINUTE);
+                let after = self.rng.i64(10 * MINUTE..100 * MINUTE) as f64 / self.load.pace;
+                let created = now + after as i64;
                 self.repairs.push((number % KINDS.len(), Waiting { created, deployment: true }));
             }
         }

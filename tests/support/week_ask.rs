@@ -19,12 +19,19 @@ use std::time::{Duration, Instant};
 const RANGE: u64 = 7 * 86_400;
 /// The scrape interval, as a datasource is told.
 const SCRAPE: u64 = 15;
-/// Points a panel asks for unless it says otherwise: one for each pixel of a wide one.
+/// Points a wide panel asks for unless it says otherwise: one for each pixel.
 const POINTS: u64 = 1200;
 /// Steps, in seconds, that Grafana takes: the nearest.
 const STEPS: [u64; 20] =
     [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
 const ROUNDS: usize = 3;
+
+/// What Grafana is asked to show, in seconds: up to `end`, so long, in panels of so many pixels.
+pub struct View {
+    pub end: u64,
+    pub range: u64,
+    pub points: u64,
+}
 
 /// One question, as it goes to Prometheus.
 pub struct Question {
@@ -44,6 +51,7 @@ pub struct Answer {
 
 /// Every question, each once though it may stand in many places; the week ends at `end`, seconds since 1970.
 pub fn questions(dashboards: &[Dashboard], end: u64) -> Vec<Question> {
+    let view = View { end, range: RANGE, points: POINTS };
     let mut paths = BTreeMap::new();
     for dashboard in dashboards {
         for expression in dashboard.expressions() {
@@ -53,7 +61,7 @@ pub fn questions(dashboards: &[Dashboard], end: u64) -> Vec<Question> {
                 expression.title,
                 expression.reference
             );
-            paths.entry(path(dashboard, &expression, end)).or_insert(place.trim_end().to_owned());
+            paths.entry(view.path(dashboard, &expression)).or_insert(place.trim_end().to_owned());
         }
     }
     paths.into_iter().map(|(path, place)| Question { place, path }).collect()
@@ -92,34 +100,38 @@ fn once(prometheus: &Prometheus, question: &Question) -> Answer {
     Answer { place: question.place.clone(), took: times[ROUNDS / 2], cpu, series, bytes }
 }
 
-fn path(dashboard: &Dashboard, expression: &Expression, end: u64) -> String {
-    let is_its = |panel: &&Value| panel["id"].as_u64() == expression.panel;
-    let panel = dashboard.panels().iter().find(is_its).unwrap_or(&Value::Null);
-    let least = match expression.how {
-        How::Annotation => 60,
-        How::Instant | How::Range | How::Variable => panel["interval"].as_str().map_or(SCRAPE, seconds),
-    };
-    let wanted = RANGE / panel["maxDataPoints"].as_u64().unwrap_or(POINTS);
-    let step = STEPS.into_iter().min_by_key(|step| step.abs_diff(wanted)).expect("there are some").max(least);
-    let values = Values {
-        runner_type: ".+",
-        runner_name: ".*",
-        rate_interval: &format!("{}s", (step + SCRAPE).max(4 * SCRAPE)),
-        range: &format!("{RANGE}s"),
-        interval: &format!("{step}s"),
-        range_s: &RANGE.to_string(),
-    };
-    let query = encoded(&expression.with(&values));
-    // Grafana aligns a range to its step.
-    let (from, to) = ((end - RANGE) / step * step, end / step * step);
-    match expression.how {
-        How::Instant => format!("/api/v1/query?query={query}&time={end}"),
-        How::Range | How::Annotation => {
-            format!("/api/v1/query_range?query={query}&start={from}&end={to}&step={step}")
-        }
-        How::Variable => {
-            let label = expression.label.as_deref().expect("label_values has one");
-            format!("/api/v1/label/{label}/values?match[]={query}&start={from}&end={to}")
+impl View {
+    /// One expression of a dashboard, as Grafana asks for it.
+    pub fn path(&self, dashboard: &Dashboard, expression: &Expression) -> String {
+        let View { end, range, points } = self;
+        let is_its = |panel: &&Value| panel["id"].as_u64() == expression.panel;
+        let panel = dashboard.panels().iter().find(is_its).unwrap_or(&Value::Null);
+        let least = match expression.how {
+            How::Annotation => 60,
+            How::Instant | How::Range | How::Variable => panel["interval"].as_str().map_or(SCRAPE, seconds),
+        };
+        let wanted = range / panel["maxDataPoints"].as_u64().unwrap_or(*points);
+        let step = STEPS.into_iter().min_by_key(|step| step.abs_diff(wanted)).expect("some").max(least);
+        let values = Values {
+            runner_type: ".+",
+            runner_name: ".*",
+            rate_interval: &format!("{}s", (step + SCRAPE).max(4 * SCRAPE)),
+            range: &format!("{range}s"),
+            interval: &format!("{step}s"),
+            range_s: &range.to_string(),
+        };
+        let query = encoded(&expression.with(&values));
+        // Grafana aligns a range to its step, and an instant to nothing.
+        let (from, to) = ((end - range) / step * step, end / step * step);
+        match expression.how {
+            How::Instant => format!("/api/v1/query?query={query}&time={end}"),
+            How::Range | How::Annotation => {
+                format!("/api/v1/query_range?query={query}&start={from}&end={to}&step={step}")
+            }
+            How::Variable => {
+                let label = expression.label.as_deref().expect("label_values has one");
+                format!("/api/v1/label/{label}/values?match[]={query}&start={from}&end={to}")
+            }
         }
     }
 }

@@ -51,6 +51,7 @@ fn expected(ledger: &Ledger) -> Vec<Expected> {
     vec![
         ("Jobs ended", "A", "status", ledger.by_status()),
         ("Jobs by result over time", "A", "status", ledger.by_status()),
+        ("Jobs by result over time", "A_total", "status", ledger.by_status()),
         ("Failure rate", "A", "", one(1.0 - rate)),
         ("Success rate", "A", "", one(rate)),
         ("Mean duration", "A", "", one(ledger.mean())),

@@ -19,7 +19,7 @@ pub const TICK: i64 = 15 * SECOND;
 /// One of the images.
 pub struct Kind {
     pub name: &'static str,
-    /// Seconds: half of the jobs take less.
+    /// Seconds: half of the jobs take less, at a pace of 1.
     median: f64,
     /// The spread of the logarithm.
     sigma: f64,
@@ -51,12 +51,14 @@ pub struct Fate {
 /// The whole load of the fleet. It is Thursday afternoon, half past three, when the week ends.
 pub struct Load {
     pub end: i64,
+    /// So many times as fast as in life.
+    pub pace: f64,
 }
 
 impl Load {
     /// Jobs of this kind that arrive in one tick, for so many runners.
     pub fn arrivals(&self, now: i64, kind: &Kind, runners: usize, rng: &mut Rng) -> usize {
-        let mean = kind.median * (kind.sigma * kind.sigma / 2.0).exp();
+        let mean = kind.median / self.pace * (kind.sigma * kind.sigma / 2.0).exp();
         let expected = self.rhythm(now) * 0.75 * runners as f64 * TICK as f64 / 1000.0 / mean;
         // Thinned as often as there are runners: nearly Poisson.
         (0..runners).filter(|_| rng.f64() < expected / runners as f64).count()
@@ -96,7 +98,7 @@ impl Load {
             JobStatus::Cancelled => 0.4,
             JobStatus::Skipped | JobStatus::Abandoned => 0.02,
         };
-        let seconds = (log_normal(rng, kind.median, kind.sigma) * share).clamp(2.0, 6.0 * 3600.0);
+        let seconds = (log_normal(rng, kind.median / self.pace, kind.sigma) * share).clamp(2.0, 6.0 * 3600.0);
         Fate { takes: (seconds * 1000.0) as i64, status }
     }
 }

@@ -93,6 +93,15 @@ pub struct Runner {
 
 impl Runner {
     pub fn new(number: usize, end: i64) -> Runner {
+        Runner::of(number, |rng| incidents(number, end, rng))
+    }
+
+    /// One that begins now.
+    pub fn young(number: usize, begin: i64) -> Runner {
+        Runner::of(number, |_| early(number, begin))
+    }
+
+    fn of(number: usize, incidents: impl FnOnce(&mut Rng) -> VecDeque<(i64, Incident)>) -> Runner {
         let kind = &KINDS[number % KINDS.len()];
         let name = format!("{}-runner-{:02}", kind.name, number / KINDS.len() + 1);
         let mut rng = Rng::with_seed(7919 * (number as u64 + 1));
@@ -100,7 +109,7 @@ impl Runner {
             kind,
             board: Board::new(&name, kind.name, &format!("{name}:9091")),
             offset: (number as i64 * 4001) % TICK,
-            incidents: incidents(number, end, &mut rng),
+            incidents: incidents(&mut rng),
             rng,
             phase: Phase::Down { until: 0 },
             job: None,
@@ -432,6 +441,19 @@ fn incidents(number: usize, end: i64, rng: &mut Rng) -> VecDeque<(i64, Incident)
     }
     list.sort_by_key(|(at, _)| *at);
     list.into()
+}
+
+/// One of each within the first two minutes, and again later.
+fn early(number: usize, begin: i64) -> VecDeque<(i64, Incident)> {
+    let incident = match number {
+        0 => Incident::Crash(RestartReason::OomKilled),
+        1 => Incident::Crash(RestartReason::Killed),
+        2 => Incident::Lost(20 * SECOND),
+        3 => Incident::Disowned(20 * SECOND),
+        4 => Incident::Redeploy { newer: true },
+        _ => return VecDeque::new(),
+    };
+    [75 * SECOND, 20 * MINUTE, 56 * MINUTE].map(|after| (begin + after, incident)).into()
 }
 
 /// `CACHE_TYPES`: shown from the start, so that each week's first requests are in `increase()`.
