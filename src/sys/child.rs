@@ -2,7 +2,7 @@
 //!
 //! Everything it writes is passed on, byte for byte and in whole lines; what it means travels to the supervisor.
 
-use super::stdio::{OutputWriter, widen};
+use super::stdio::{OutputWriter, Tee, widen};
 use crate::child_setup::{self, Ids};
 use crate::domain::event::{Exit, Stream};
 use crate::domain::line::LineDecoder;
@@ -11,14 +11,14 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::{Receiver, pipe};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
@@ -100,21 +100,23 @@ impl Listener {
     /// What the operating system says: no such file, no permission, no more processes.
     ///
     /// # Panics
-    /// Never: a fresh child has a pid and the pipes that were asked for.
+    /// Never: a fresh child has a pid.
     pub fn start(
         command: &Launch,
         launch: u64,
         output: &Output,
         heard: &mpsc::Sender<ListenerOutput>,
     ) -> io::Result<Listener> {
-        let mut child = command.command().spawn()?;
+        let mut process = command.command();
+        let (out, stdout) = pipe()?;
+        let (err, stderr) = pipe()?;
+        process.stdout(out.into_blocking_fd()?).stderr(err.into_blocking_fd()?);
+        let child = process.spawn()?;
         let pid = child.id().expect("it has not been waited for");
-        let stdout = child.stdout.take().expect("it was piped");
-        let stderr = child.stderr.take().expect("it was piped");
-        widen(stdout.as_fd());
-        widen(stderr.as_fd());
-        tokio::spawn(hear(stdout, Stream::Stdout, launch, output.clone(), heard.clone()));
-        tokio::spawn(hear(stderr, Stream::Stderr, launch, output.clone(), heard.clone()));
+        for (pipe, stream) in [stdout, stderr].into_iter().zip(Stream::ALL) {
+            widen(&pipe);
+            tokio::spawn(hear(pipe, stream, launch, output.clone(), heard.clone()));
+        }
         Ok(Listener { child, pid })
     }
 
@@ -161,13 +163,15 @@ fn as_pid(pid: u32) -> Pid {
 
 /// Passes one pipe on and hears it, until everyone who holds its other end is gone.
 async fn hear(
-    mut pipe: impl AsyncRead + Unpin,
+    mut pipe: Receiver,
     stream: Stream,
     launch: u64,
     output: Output,
     heard: mpsc::Sender<ListenerOutput>,
 ) {
     let index = stream as usize;
+    let outlet = &output.outlets[index];
+    let mut tee = outlet.tee();
     let mut decoder = LineDecoder::default();
     let mut buffer: Vec<u8> = Vec::with_capacity(CHUNK);
     let mut readings = Vec::new();
@@ -175,9 +179,9 @@ async fn hear(
         let read = tokio::select! {
             // No timer is set while there is something to read.
             biased;
-            read = pipe.read_buf(&mut buffer) => read,
+            read = read(&mut pipe, outlet, tee.as_mut(), &mut buffer) => read,
             () = tokio::time::sleep(PATIENCE), if !buffer.is_empty() => {
-                buffer = pass(&output.outlets[index], buffer, true).await;
+                buffer = pass(outlet, tee.as_mut(), buffer, true).await;
                 continue;
             }
         };
@@ -193,18 +197,47 @@ async fn hear(
         for reading in readings.drain(..) {
             let _ = heard.send(ListenerOutput::Line { launch, reading }).await;
         }
-        buffer = pass(&output.outlets[index], buffer, false).await;
+        buffer = pass(outlet, tee.as_mut(), buffer, false).await;
+        // Whoever writes without an end keeps nobody else from being heard.
+        tokio::task::coop::consume_budget().await;
     }
     decoder.finish(|line| readings.extend(parse(stream, line.bytes)));
     for reading in readings {
         let _ = heard.send(ListenerOutput::Line { launch, reading }).await;
     }
-    pass(&output.outlets[index], buffer, true).await;
+    pass(outlet, tee.as_mut(), buffer, true).await;
     let _ = heard.send(ListenerOutput::Eof { launch }).await;
 }
 
+/// Reads what comes next. What can go on by itself is in the tee as well, if all of the buffer is. Cancel-safe.
+async fn read(
+    pipe: &mut Receiver,
+    outlet: &OutputWriter,
+    mut tee: Option<&mut Tee>,
+    buffer: &mut Vec<u8>,
+) -> io::Result<usize> {
+    loop {
+        pipe.readable().await?;
+        let tee = tee.as_mut().filter(|tee| tee.held() == buffer.len() && outlet.is_free());
+        let read = match tee.map_or(0, |tee| tee.copy(&*pipe, buffer.capacity() - buffer.len())) {
+            0 => pipe.try_read_buf(buffer),
+            // Nobody else reads this pipe: so much is there at once.
+            copied => pipe.take(copied as u64).read_buf(buffer).await,
+        };
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
+}
+
 /// Hands whole lines to the outlet, or everything if `all` or if one line fills the buffer; returns what remains.
-pub(super) async fn pass(outlet: &OutputWriter, mut buffer: Vec<u8>, all: bool) -> Vec<u8> {
+pub(super) async fn pass(
+    outlet: &OutputWriter,
+    tee: Option<&mut Tee>,
+    mut buffer: Vec<u8>,
+    all: bool,
+) -> Vec<u8> {
     let end = memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1);
     let end = if all || (end == 0 && buffer.len() >= CHUNK) { buffer.len() } else { end };
     if end == 0 {
@@ -212,8 +245,64 @@ pub(super) async fn pass(outlet: &OutputWriter, mut buffer: Vec<u8>, all: bool) 
     }
     let rest = buffer[end..].to_vec();
     buffer.truncate(end);
-    let mut next = outlet.write(buffer).await;
+    let mut next = match tee {
+        Some(tee) => outlet.write_beside(buffer, tee).await,
+        None => outlet.write(buffer).await,
+    };
     next.reserve(CHUNK.max(rest.len()));
     next.extend_from_slice(&rest);
     next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+
+    /// Pieces cut anywhere, a reader that pauses, and somebody else who writes to the same stream.
+    #[tokio::test]
+    async fn lines_come_out_whole_and_in_order() {
+        const OURS: &str = "ours\n";
+        let (put, pipe) = pipe().expect("a pipe");
+        let (mut taken, to) = std::io::pipe().expect("a pipe");
+        let outlet = OutputWriter::onto(to.into(), "test").expect("a thread");
+        let lines: Vec<String> =
+            (0..40_000).map(|n: usize| format!("{n} {}\n", "x".repeat(n * 7919 % 200))).collect();
+        let text = lines.concat();
+        let whole = text.len() + 100 * OURS.len();
+        let (all, other) = (text.clone(), outlet.clone());
+        let writer = std::thread::spawn(move || {
+            let mut put = std::fs::File::from(put.into_blocking_fd().expect("a pipe"));
+            let (mut rest, mut ours) = (all.as_bytes(), 0);
+            while !rest.is_empty() {
+                let piece = (rest.len() * 31 % 40_000 + 1).min(rest.len());
+                put.write_all(&rest[..piece]).expect("it is read");
+                rest = &rest[piece..];
+                if ours < 100 {
+                    other.try_write(OURS.into());
+                    ours += 1;
+                }
+            }
+            (ours..100).for_each(|_| drop(other.try_write(OURS.into())));
+        });
+        let reader = std::thread::spawn(move || {
+            let (mut out, mut piece) = (Vec::new(), vec![0; 100_000]);
+            while out.len() < whole {
+                if out.len() * 8 / whole != (out.len() + piece.len()) * 8 / whole {
+                    // Longer than it is waited for.
+                    std::thread::sleep(Duration::from_millis(40));
+                }
+                let count = taken.read(&mut piece).expect("it comes");
+                out.extend_from_slice(&piece[..count]);
+            }
+            String::from_utf8(out).expect("a text")
+        });
+        let (heard, _) = mpsc::channel(1);
+        let output = Output { outlets: [outlet.clone(), outlet], lines: Arc::default() };
+        hear(pipe, Stream::Stdout, 1, output.clone(), heard).await;
+        writer.join().expect("it has written all");
+        let out = reader.join().expect("it has read all");
+        assert!(out.split_inclusive('\n').filter(|line| *line != OURS).eq(lines.iter()));
+        assert_eq!(output.lines[0].load(Ordering::Relaxed), 40_000);
+    }
 }

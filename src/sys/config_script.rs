@@ -65,9 +65,9 @@ async fn listen(mut pipe: impl AsyncRead + Unpin, outlet: &OutputWriter) -> Vec<
     let mut buffer = Vec::with_capacity(4096);
     while let Ok(count @ 1..) = pipe.read_buf(&mut buffer).await {
         decoder.push(&buffer[buffer.len() - count..], |line| keep(line.bytes));
-        buffer = pass(outlet, buffer, false).await;
+        buffer = pass(outlet, None, buffer, false).await;
     }
     decoder.finish(|line| keep(line.bytes));
-    pass(outlet, buffer, true).await;
+    pass(outlet, None, buffer, true).await;
     lines
 }

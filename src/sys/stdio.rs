@@ -4,13 +4,20 @@
 //! A slow consumer slows the runner down, as any pipe would. One that stands still does so for a second: after that what is
 //! written waits in memory, and when that is full, lines are let go and counted until the consumer has caught up.
 
+mod tee;
+mod turn;
+
+pub(super) use tee::Tee;
+
 use crate::domain::event::Stream;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use turn::Turn;
 
 /// Bytes that may wait for a consumer that stands still, log lines of ours included.
 const ROOM: usize = 8 * 1024 * 1024;
@@ -24,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const SPARES: usize = 3;
 /// What the kernel holds between two processes, where it lets us choose: fewer, longer steps. Users have a quota of 64 MiB for
 /// all their pipes, and over it every new one shrinks: runners of one user share it with their jobs.
-const PIPE: i32 = 256 * 1024;
+pub(super) const PIPE: usize = 256 * 1024;
 const STACK: usize = 64 * 1024;
 
 /// One of our two output streams. Clones share it.
@@ -34,6 +41,7 @@ pub struct OutputWriter {
 }
 
 struct Shared {
+    file: File,
     queue: Mutex<Queue>,
     filled: Condvar,
     emptied: Condvar,
@@ -45,6 +53,7 @@ struct Queue {
     chunks: VecDeque<Vec<u8>>,
     spares: Vec<Vec<u8>>,
     bytes: usize,
+    /// By the thread, or by a [`Turn`].
     writing: bool,
     /// The writer waits for `filled`; a call that wakes nobody still costs a system call.
     idle: bool,
@@ -74,9 +83,15 @@ impl OutputWriter {
             Stream::Stdout => io::stdout().as_fd().try_clone_to_owned()?,
             Stream::Stderr => io::stderr().as_fd().try_clone_to_owned()?,
         };
-        widen(fd.as_fd());
+        OutputWriter::onto(fd, stream.as_str())
+    }
+
+    /// Starts one on that descriptor.
+    pub(super) fn onto(fd: OwnedFd, name: &str) -> io::Result<OutputWriter> {
+        widen(&fd);
         let outlet = OutputWriter {
             shared: Arc::new(Shared {
+                file: File::from(fd),
                 queue: Mutex::default(),
                 filled: Condvar::new(),
                 emptied: Condvar::new(),
@@ -85,10 +100,36 @@ impl OutputWriter {
         };
         let shared = Arc::clone(&outlet.shared);
         std::thread::Builder::new()
-            .name(stream.as_str().to_owned())
+            .name(name.to_owned())
             .stack_size(STACK)
-            .spawn(move || shared.write_forever(fd))?;
+            .spawn(move || shared.write_forever())?;
         Ok(outlet)
+    }
+
+    /// Where the kernel's copies of such lines can go on by themselves; `None` if this stream is no pipe.
+    pub(super) fn tee(&self) -> Option<Tee> {
+        Tee::onto(self.shared.file.as_fd().try_clone_to_owned().ok()?)
+    }
+
+    /// Whether nothing waits, and nobody writes.
+    pub(super) fn is_free(&self) -> bool {
+        self.lock().is_free()
+    }
+
+    /// Like [`OutputWriter::write`]: what `tee` holds of these lines goes on from there while the consumer takes it, and is not
+    /// written.
+    pub(super) async fn write_beside(&self, mut lines: Vec<u8>, tee: &mut Tee) -> Vec<u8> {
+        let turn = if tee.held() > 0 { Turn::take(self) } else { None };
+        let Some(turn) = turn else {
+            tee.clear();
+            return self.write(lines).await;
+        };
+        let sent = tee.send(lines.len()).await;
+        lines.drain(..sent);
+        if !lines.is_empty() {
+            tee.clear();
+        }
+        turn.end(lines)
     }
 
     /// Passes whole lines on, waiting for room while the consumer moves. Returns an empty buffer to fill next.
@@ -156,6 +197,12 @@ impl OutputWriter {
     }
 }
 
+impl Queue {
+    fn is_free(&self) -> bool {
+        self.chunks.is_empty() && !self.writing
+    }
+}
+
 impl Write for OutputWriter {
     /// A log line, whole; never waits.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -169,23 +216,24 @@ impl Write for OutputWriter {
 }
 
 impl Shared {
-    fn write_forever(&self, fd: OwnedFd) {
-        let mut file = std::fs::File::from(fd);
+    fn write_forever(&self) {
         loop {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             let mut chunk = loop {
-                if let Some(chunk) = queue.chunks.pop_front() {
-                    break chunk;
+                if !queue.writing {
+                    if let Some(chunk) = queue.chunks.pop_front() {
+                        break chunk;
+                    }
+                    queue.pace = Backpressure::Block;
+                    self.emptied.notify_all();
                 }
-                queue.pace = Backpressure::Block;
                 queue.idle = true;
-                self.emptied.notify_all();
                 queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
             };
             queue.writing = true;
             drop(queue);
             // A closed consumer is no reason to end a job: what it does not want is let go.
-            let _ = write_all(&mut file, &chunk);
+            let _ = write_all(&self.file, &chunk);
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.writing = false;
             let written = chunk.len();
@@ -207,13 +255,12 @@ impl Shared {
 }
 
 /// Gives a pipe more room; what is no pipe, or may not grow, stays as it is.
-pub(crate) fn widen(pipe: BorrowedFd<'_>) {
-    use nix::fcntl::{FcntlArg, fcntl};
-    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
+pub(crate) fn widen(pipe: impl AsFd) {
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE);
 }
 
 /// Like `write_all`, but a descriptor that somebody has made non-blocking is waited for.
-fn write_all(file: &mut std::fs::File, mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(n) => bytes = &bytes[n..],
