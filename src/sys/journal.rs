@@ -1,15 +1,18 @@
 //! The job log on disk: an acknowledged row is there exactly once, whatever fails and whenever the power goes.
 //!
 //! Beside the log at `PATH` lie `PATH.lock` (one writer), `PATH.snapshot` (what compacted rows have said), `PATH.foreign` (what was found in the
-//! log and is no row), `PATH.steps` (the steps of the last jobs), and for moments `PATH.new`, `PATH.snapshot.new` and `PATH.steps.new`.
+//! log and is no row), `PATH.steps` (the steps of the last jobs), `PATH.checkpoint` (what a long log has said so far, for a short start),
+//! and for moments `PATH.new` and the same of the others.
 //! Counters are snapshot + rows, always. A compaction replaces two files; between the two renames the snapshot says which beginning of the old
 //! log it has counted (`Coverage`). Nothing here waits but for the disk, and for that it may: it runs on a thread of its own.
 
+mod checkpoint;
 mod files;
 mod one_job;
 mod opening;
 mod rewrite;
 mod scan;
+mod sealed;
 mod snapshot;
 mod steps_file;
 mod types;
@@ -23,8 +26,8 @@ use crate::domain::record::{FaultKind, JobRecord};
 use crate::domain::totals::{Ledger, Totals};
 use files::Paths;
 use nix::fcntl::Flock;
-use opening::{base, begun, foreign_fault, lock, write_failed};
-use scan::{FoldPoint, Scan};
+use opening::{FirstReading, base, begun, foreign_fault, lock, write_failed};
+use scan::{Place, Scan};
 use snapshot::Coverage;
 use std::fs::File;
 use std::io;
@@ -189,10 +192,8 @@ impl<T: Ledger> JournalOf<T> {
 
     /// `stale`: the snapshot still speaks of a log that is gone.
     fn replay(&mut self, stale: bool, mut faults: Vec<Fault>) -> io::Result<JournalReplay<T>> {
-        // Where a compaction will cut is only known from the number of rows; in a clean log that is the lines.
-        let lines = scan::count_lines(&self.log, self.covered, |most| self.fold_after(most).is_none())?;
-        let guess = if self.covered > 0 { lines } else { lines.saturating_sub(1) };
-        let mut survey = self.survey(guess)?;
+        let FirstReading { mut survey, guess, place } =
+            opening::read(&self.settings, &self.paths, &self.log, self.beginning())?;
         self.rows = survey.rows;
         faults.extend(foreign_fault(&survey));
         if let Some(at) = survey.torn_at {
@@ -209,8 +210,13 @@ impl<T: Ledger> JournalOf<T> {
             predecessor: survey.old_rows > 0,
         };
         let done = self.finish_pending().and_then(|()| if stale { self.write_base(None) } else { Ok(()) });
-        if let Err(error) = done.and_then(|()| self.repair(survey, guess)) {
-            faults.push(write_failed(&error));
+        match (done.and_then(|()| self.repair(survey, guess)), place) {
+            (Err(error), _) => faults.push(write_failed(&error)),
+            // What cannot be noted is read again.
+            (Ok(None), Some(place)) => {
+                drop(checkpoint::write(&self.settings, &self.paths, &self.log, &self.base, place));
+            }
+            (Ok(_), _) => {}
         }
         Ok(JournalReplay { faults, ..replay })
     }
@@ -230,16 +236,15 @@ impl<T: Ledger> JournalOf<T> {
 
     /// Reads the log behind `covered`; `rows` is how many are expected.
     fn survey(&self, rows: u64) -> io::Result<Scan<T>> {
-        Scan::read(&self.log, self.covered, &self.base, self.fold_after(rows))
+        Scan::read(&self.log, self.beginning(), self.fold_after(rows))
     }
 
-    /// How many of so many rows a compaction folds; `None` if it is not due.
+    fn beginning(&self) -> Place<T> {
+        Place::behind(self.base.clone(), self.covered)
+    }
+
     fn fold_after(&self, rows: u64) -> Option<u64> {
-        let max = (self.settings.max_records as u64).max(1);
-        // Even if they are more than half: the recent jobs, of up to four rows each, and the open one's.
-        let recent = 4 * T::RECENT as u64 + 2;
-        let keep = (max / 2).max(recent.min(max));
-        (rows > max).then(|| rows - keep)
+        self.settings.fold_after(rows, T::RECENT)
     }
 
     /// Rewrites a log that is not clean or half compacted, then compacts it if due. `guess` is how many rows the survey
@@ -261,7 +266,7 @@ impl<T: Ledger> JournalOf<T> {
     }
 
     /// Both new files are complete on disk before the first rename, so a full disk cannot stop it half-way.
-    fn compact(&mut self, mark: FoldPoint<T>) -> io::Result<Compaction> {
+    fn compact(&mut self, mark: Place<T>) -> io::Result<Compaction> {
         let new = rewrite::prepare(T::HEADER, &self.paths, &self.log, mark.offset)?;
         let covers = Coverage::of(&self.log, mark.offset)?;
         snapshot::prepare(&self.paths, &mark.totals, Some(covers))?;

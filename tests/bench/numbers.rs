@@ -196,22 +196,24 @@ fn scrapes(pair: &Pair) -> Vec<Row> {
     rows
 }
 
-/// A start over a long job log; both builds write the same columns.
+/// A start over a long job log, which nobody has read before, and the start after it; both builds write the same columns.
 fn rows(pair: &Pair) -> Vec<Row> {
     let sizes: &[usize] = pair.today.pick(&[10_000, 1_000_000], &[1000]);
-    let of = |size: &usize| {
-        let text = replay::ours(*size);
-        let goal = || if *size >= 1_000_000 { Goal::Before(0.4) } else { Goal::None };
+    let starts = sizes.iter().flat_map(|size| [(*size, false), (*size, true)]);
+    let of = |(size, again): (usize, bool)| {
+        let text = replay::ours(size);
+        let goal = || if size >= 1_000_000 { Goal::Before(0.4) } else { Goal::None };
+        let which = if again { ", again" } else { "" };
         let names = vec![
-            (format!("start with {} rows, ms", number(*size as f64)), goal()),
+            (format!("start with {} rows{which}, ms", number(size as f64)), goal()),
             ("- processor ms".to_owned(), goal()),
         ];
         in_turns(pair, pair.today.pick(5, 1), names, |plan| {
-            let start = replay::start(&text, *size, replay::NO_FOLDING, false, plan);
+            let start = replay::start(&text, size, replay::NO_FOLDING, again, plan);
             vec![start.ms, start.cpu]
         })
     };
-    sizes.iter().flat_map(of).collect()
+    starts.flat_map(of).collect()
 }
 
 /// The runner's output on its way through us; no byte may be lost.

@@ -20,6 +20,8 @@ pub(super) struct Paths {
     pub(super) snapshot: PathBuf,
     pub(super) snapshot_new: PathBuf,
     pub(super) snapshot_bad: PathBuf,
+    pub(super) checkpoint: PathBuf,
+    pub(super) checkpoint_new: PathBuf,
     pub(super) steps: PathBuf,
     pub(super) steps_new: PathBuf,
 }
@@ -45,6 +47,8 @@ impl Paths {
             snapshot: beside(".snapshot"),
             snapshot_new: beside(".snapshot.new"),
             snapshot_bad: beside(".snapshot.bad"),
+            checkpoint: beside(".checkpoint"),
+            checkpoint_new: beside(".checkpoint.new"),
             steps: beside(".steps"),
             steps_new: beside(".steps.new"),
             log,
@@ -162,6 +166,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 pub(super) fn sweep(paths: &Paths) {
     let _ = remove(&paths.log_new);
     let _ = remove(&paths.snapshot_new);
+    let _ = remove(&paths.checkpoint_new);
     let _ = remove(&paths.steps_new);
 }
 

@@ -1,7 +1,8 @@
 //! What opening the log takes: its lock, what the snapshot says, and the words for what was wrong.
 
+use super::checkpoint;
 use super::files::{self, Paths};
-use super::scan::Scan;
+use super::scan::{Place, Scan, count_lines};
 use super::snapshot::{self, Coverage};
 use super::types::{Fault, JournalSettings, OpenError};
 use crate::domain::record::{FaultKind, JobRecord};
@@ -55,6 +56,39 @@ pub(super) fn base<T: Ledger>(
             (zero, None)
         }
     }
+}
+
+/// What the log says when it is opened.
+pub(super) struct FirstReading<T> {
+    pub(super) survey: Scan<T>,
+    /// Rows that were expected.
+    pub(super) guess: u64,
+    /// Of a long log that is as it should be: where reading has ended.
+    pub(super) place: Option<Place<T>>,
+}
+
+/// Reads the log from its checkpoint on, or, if it has none or is to be cut before it, from the beginning.
+pub(super) fn read<T: Ledger>(
+    settings: &JournalSettings,
+    paths: &Paths,
+    log: &File,
+    beginning: Place<T>,
+) -> io::Result<FirstReading<T>> {
+    let is_begun = beginning.offset > 0;
+    let known = if is_begun { None } else { checkpoint::load(settings, paths, log, &beginning.totals) };
+    let known = known.unwrap_or_else(|| beginning.clone());
+    // Where a compaction will cut is only known from the number of rows; in a clean log that is the lines.
+    let few = |most| settings.fold_after(known.lines + most, T::RECENT).is_none();
+    let lines = known.lines + count_lines(log, known.offset, few)?;
+    let guess = if is_begun { lines } else { lines.saturating_sub(1) };
+    let rows_before = known.rows;
+    let survey = match settings.fold_after(guess, T::RECENT) {
+        Some(cut) => Scan::read(log, beginning, Some(cut))?,
+        None => Scan::read(log, known, None)?,
+    };
+    let is_long = survey.mark.is_none() && survey.rows - rows_before >= checkpoint::EVERY;
+    let place = (is_long && !survey.unclean()).then(|| survey.place());
+    Ok(FirstReading { survey, guess, place })
 }
 
 pub(super) fn foreign_fault<T>(survey: &Scan<T>) -> Option<Fault> {

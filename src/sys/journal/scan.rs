@@ -127,12 +127,26 @@ impl Classifier {
     }
 }
 
-/// Where a compaction may cut: after so many rows.
-pub(super) struct FoldPoint<T> {
-    /// The offset behind the last row to fold.
+/// What a log has said up to a place: a start may begin behind it, a compaction cut there.
+#[derive(Clone)]
+pub(super) struct Place<T> {
+    /// The offset behind the last line.
     pub(super) offset: u64,
-    /// Everything up to there.
+    /// Lines before it, where that is known.
+    pub(super) lines: u64,
+    /// Rows among them.
+    pub(super) rows: u64,
+    /// What they add up to, with what came before the log.
     pub(super) totals: T,
+    /// The newest finished jobs of them, newest last.
+    pub(super) recent: VecDeque<JobRecord>,
+}
+
+impl<T> Place<T> {
+    /// Where nothing is known but what came before.
+    pub(super) fn behind(totals: T, offset: u64) -> Place<T> {
+        Place { offset, lines: 0, rows: 0, totals, recent: VecDeque::new() }
+    }
 }
 
 /// What the log holds.
@@ -141,7 +155,7 @@ pub(super) struct Scan<T> {
     pub(super) totals: T,
     /// The newest finished jobs, newest last.
     pub(super) recent: VecDeque<JobRecord>,
-    /// Rows read.
+    /// Rows, those before the place where reading began included.
     pub(super) rows: u64,
     /// Rows of the predecessor's five columns among them.
     pub(super) old_rows: u64,
@@ -151,34 +165,38 @@ pub(super) struct Scan<T> {
     pub(super) first_foreign: Option<(u64, RowFaultKind)>,
     /// Where a torn tail begins.
     pub(super) torn_at: Option<u64>,
-    /// Set if so many rows were there.
-    pub(super) mark: Option<FoldPoint<T>>,
+    /// Where a compaction may cut, if so many rows were there.
+    pub(super) mark: Option<Place<T>>,
     headed: bool,
     lines: u64,
+    /// Behind the last line.
+    end: u64,
 }
 
 impl<T: Ledger> Scan<T> {
-    /// Reads the log from byte `from` on; `base` is what came before. `mark_after`: rows up to a possible cut.
-    pub(super) fn read(file: &File, from: u64, base: &T, mark_after: Option<u64>) -> io::Result<Scan<T>> {
+    /// Reads the log from there on. `mark_after`: rows up to a possible cut.
+    pub(super) fn read(file: &File, from: Place<T>, mark_after: Option<u64>) -> io::Result<Scan<T>> {
+        let Place { offset, lines, rows, totals, recent } = from;
         let mut survey = Scan {
-            totals: base.clone(),
-            recent: VecDeque::with_capacity(T::RECENT),
-            rows: 0,
+            totals,
+            recent,
+            rows,
             old_rows: 0,
             unparsable: 0,
             first_foreign: None,
             torn_at: None,
             mark: None,
-            headed: from > 0,
-            lines: 0,
+            headed: offset > 0,
+            lines,
+            end: offset,
         };
         let mut classifier = Classifier::new(T::HEADER);
-        read_pieces(file, from, |piece, start, end| {
+        read_pieces(file, offset, |piece, start, end| {
             match piece {
                 Piece::Line(line) => {
-                    survey.lines += 1;
+                    (survey.lines, survey.end) = (survey.lines + 1, end);
                     let line = classifier.classify(line, start == 0);
-                    survey.take(line, &mut classifier.record, end, mark_after);
+                    survey.take(line, &mut classifier.record, mark_after);
                 }
                 Piece::Long(_) => {}
                 Piece::LongEnd(_) => {
@@ -192,12 +210,18 @@ impl<T: Ledger> Scan<T> {
         Ok(survey)
     }
 
+    /// What it has said.
+    pub(super) fn place(&self) -> Place<T> {
+        let Scan { end, lines, rows, .. } = *self;
+        Place { offset: end, lines, rows, totals: self.totals.clone(), recent: self.recent.clone() }
+    }
+
     /// Whether the log must be rewritten: it holds what is no row, or old rows, or rows without our header.
     pub(super) fn unclean(&self) -> bool {
         self.unparsable > 0 || self.old_rows > 0 || (!self.headed && self.lines > 0)
     }
 
-    fn take(&mut self, line: JournalLine, record: &mut JobRecord, end: u64, mark_after: Option<u64>) {
+    fn take(&mut self, line: JournalLine, record: &mut JobRecord, mark_after: Option<u64>) {
         match line {
             JournalLine::Header(ours) => self.headed = ours,
             JournalLine::Blank => {}
@@ -213,7 +237,7 @@ impl<T: Ledger> Scan<T> {
                     self.keep(record);
                 }
                 if mark_after == Some(self.rows) {
-                    self.mark = Some(FoldPoint { offset: end, totals: self.totals.clone() });
+                    self.mark = Some(self.place());
                 }
             }
         }

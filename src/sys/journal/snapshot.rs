@@ -1,15 +1,13 @@
 //! The snapshot is what compacted rows have said: replaced whole, or not at all.
 
 use super::files::{self, Paths};
+use super::sealed;
 use crate::domain::totals::Ledger;
-use crate::sys::door;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 const VERSION: u32 = 2;
-/// A snapshot is a few kilobytes, [`crate::domain::totals::MAX_OPEN`] rows of texts at most.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The beginning of the log that the snapshot has folded in. It stands there until the new log has replaced the old one,
 /// and tells after a crash which of the two is in place.
@@ -56,23 +54,10 @@ struct Body<T> {
     totals: T,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Snapshot<T> {
-    version: u32,
-    /// Of the body as serialized: a flipped digit is as bad as a missing brace.
-    crc32: u32,
-    body: Body<T>,
-}
-
 /// Writes the snapshot beside its place and syncs it; [`publish`] puts it there.
 pub(super) fn prepare<T: Ledger>(paths: &Paths, totals: &T, covers: Option<Coverage>) -> io::Result<()> {
     let body = Body { covers, totals: totals.clone() };
-    let crc32 = crc32fast::hash(&serde_json::to_vec(&body)?);
-    let mut bytes = serde_json::to_vec(&Snapshot { version: VERSION, crc32, body })?;
-    bytes.push(b'\n');
-    let file = files::create_like(&paths.snapshot_new, &paths.snapshot)?;
-    files::write_once(&file, &bytes)?;
-    files::sync(&file)
+    sealed::prepare(&paths.snapshot_new, &paths.snapshot, VERSION, body)
 }
 
 /// Puts the prepared snapshot in place. The name is durable after the directory's sync.
@@ -85,23 +70,9 @@ pub(super) fn publish(paths: &Paths) -> io::Result<()> {
 /// # Errors
 /// `InvalidData` if it cannot be believed, or the error of reading it.
 pub(super) fn load<T: Ledger>(paths: &Paths) -> io::Result<Option<(T, Option<Coverage>)>> {
-    let file = match door::open(&paths.snapshot) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    let Snapshot::<T> { version, crc32, body } = serde_json::from_slice(&bytes)?;
-    let damaged = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    if version != VERSION {
-        return damaged("written by another version");
+    let Some(Body::<T> { covers, totals }) = sealed::load(&paths.snapshot, VERSION)? else { return Ok(None) };
+    if !totals.is_sound() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a histogram does not add up"));
     }
-    if crc32fast::hash(&serde_json::to_vec(&body)?) != crc32 {
-        return damaged("checksum does not match");
-    }
-    if !body.totals.is_sound() {
-        return damaged("a histogram does not add up");
-    }
-    Ok(Some((body.totals, body.covers)))
+    Ok(Some((totals, covers)))
 }

@@ -346,6 +346,113 @@ fn a_damaged_snapshot_is_kept_aside() {
     }
 }
 
+/// A log of so many jobs that has a checkpoint; what it says.
+fn with_checkpoint(dir: &TempDir, jobs: u64) -> JournalReplay {
+    let open = || Journal::open(settings(dir, 1000)).unwrap();
+    let (mut journal, _) = open();
+    (0..jobs).for_each(|n| journal.append(&job(n)).unwrap());
+    drop(journal);
+    assert!(!dir.path().join("jobs.log.checkpoint").exists(), "few rows were read");
+    let (journal, replay) = open();
+    let known = checkpoint::load(&journal.settings, &journal.paths, &journal.log, &journal.base).unwrap();
+    assert_eq!(
+        (known.rows, known.totals, Vec::from(known.recent)),
+        (jobs, replay.totals.clone(), replay.recent.clone())
+    );
+    replay
+}
+
+#[test]
+fn a_start_from_a_checkpoint_says_the_same_as_one_from_the_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = with_checkpoint(&dir, checkpoint::EVERY + 1);
+    let place = dir.path().join("jobs.log.checkpoint");
+    let old = fs::read(&place).unwrap();
+    let open = || Journal::open(settings(&dir, 1000)).unwrap();
+    let (mut journal, again) = open();
+    assert_eq!((again.totals, again.recent, again.rows), (first.totals, first.recent, first.rows));
+    journal.append_all(&[job(7), job(8)]).unwrap();
+    drop(journal);
+    fs::OpenOptions::new()
+        .append(true)
+        .open(dir.path().join("jobs.log"))
+        .unwrap()
+        .write_all(b"no row\n")
+        .unwrap();
+    let log = fs::read(dir.path().join("jobs.log")).unwrap();
+    let short = open().1;
+    fs::write(dir.path().join("jobs.log"), log).unwrap();
+    fs::remove_file(&place).unwrap();
+    let whole = open().1;
+    assert_eq!((&short.totals, &short.recent), (&whole.totals, &whole.recent));
+    assert_eq!((short.rows, &short.faults), (whole.rows, &whole.faults), "of the same line");
+    assert_eq!(short.totals.finished.iter().sum::<u64>(), checkpoint::EVERY + 3);
+    assert!(!place.exists(), "what was no row had to go first");
+    open();
+    assert_ne!(fs::read(&place).unwrap(), old, "so many rows were read that it is written anew");
+}
+
+#[test]
+fn a_checkpoint_is_believed_for_the_very_bytes_and_settings_it_was_made_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = with_checkpoint(&dir, 5);
+    let [log, place] = ["jobs.log", "jobs.log.checkpoint"].map(|name| dir.path().join(name));
+    let (rows, good) = (fs::read(&log).unwrap(), fs::read(&place).unwrap());
+    for at in (0..good.len()).step_by(7) {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(&place, &bad).unwrap();
+        let replay = Journal::open(settings(&dir, 1000)).unwrap().1;
+        assert_eq!((&replay.totals, &replay.recent), (&first.totals, &first.recent), "byte {at}");
+        assert_eq!(replay.faults, [], "it is no fault");
+    }
+    let read = |rows: &[u8], settings: JournalSettings| {
+        let replays = [Some(&good), None].map(|checkpoint| {
+            fs::write(&log, rows).unwrap();
+            fs::remove_file(&place).unwrap();
+            checkpoint.iter().for_each(|bytes| fs::write(&place, bytes).unwrap());
+            let replay = Journal::open(settings.clone()).unwrap().1;
+            fs::write(&place, "").unwrap();
+            (replay.totals, replay.recent, replay.rows)
+        });
+        assert_eq!(replays[0], replays[1]);
+    };
+    // Edited by hand, as long as before; cut; replaced by another log; copied beside another log's.
+    let edited = String::from_utf8(rows.clone())
+        .unwrap()
+        .replacen("success", "failed ", 1)
+        .replacen("failed ", "skipped", 1);
+    assert_eq!(edited.len(), rows.len());
+    for other in [
+        edited.as_bytes(),
+        &rows[..rows.len() / 2],
+        &[HEADER.as_bytes(), b"\n", &job(9).to_csv_row()].concat(),
+        b"",
+    ] {
+        read(other, settings(&dir, 1000));
+    }
+    let others = Bounds { duration: vec![1.5, 2.5], ..bounds() };
+    read(&rows, JournalSettings { bounds: others, ..settings(&dir, 1000) });
+}
+
+#[test]
+fn a_checkpoint_from_before_another_version_compacted_harms_nothing() {
+    let mut model = Model::new(4);
+    (0..4).for_each(|n| model.run(Op::Append(job(n), Plan::Never)));
+    model.reopen(None);
+    let place = model.dir.path().join("jobs.log.checkpoint");
+    let old = fs::read(&place).unwrap();
+    for n in 4..20 {
+        // One that knows of none leaves it as it is.
+        fs::write(&place, &old).unwrap();
+        model.run(Op::Append(job(n), Plan::Never));
+        model.reopen(None);
+        model.run(Op::Compact(Plan::Never));
+        fs::write(&place, &old).unwrap();
+        model.reopen(None);
+    }
+}
+
 #[test]
 fn a_log_that_was_copied_does_not_say_since_when_it_counts() {
     let dir = tempfile::tempdir().unwrap();

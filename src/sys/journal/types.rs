@@ -23,6 +23,17 @@ pub struct JournalSettings {
     pub jobs: Option<Ids>,
 }
 
+impl JournalSettings {
+    /// How many of so many rows a compaction folds; `None` if it is not due. `recent`: jobs that are remembered with all they say.
+    pub(super) fn fold_after(&self, rows: u64, recent: usize) -> Option<u64> {
+        let max = (self.max_records as u64).max(1);
+        // Even if they are more than half: the recent jobs, of up to four rows each, and the open one's.
+        let recent = 4 * recent as u64 + 2;
+        let keep = (max / 2).max(recent.min(max));
+        (rows > max).then(|| rows - keep)
+    }
+}
+
 /// Why there is no journal.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
