@@ -269,11 +269,11 @@ fn a_connection_is_kept_as_long_as_the_client_wants() {
     assert_eq!(wire.get("/livez", "Connection: close\r\n").expect("an answer").status, 200);
     assert_eq!(wire.rest().expect("ends"), b"");
 
-    // The hundredth answer says that it is the last.
+    // The thousandth answer says that it is the last.
     let mut wire = Wire::to(s.address()).expect("a connection");
-    for count in 1..=100 {
+    for count in 1..=1000 {
         let reply = wire.get("/livez", "").expect("an answer");
-        let closes = (count == 100).then_some("close");
+        let closes = (count == 1000).then_some("close");
         assert_eq!((reply.status, reply.header("connection")), (200, closes), "{count}");
     }
     assert_eq!(wire.rest().expect("ends"), b"");

@@ -31,8 +31,9 @@ use tower::ServiceExt;
 pub const MAX_CONNECTIONS: usize = 256;
 /// Most connections at once from one address: half of all, so that nobody alone fills the room.
 pub const MAX_OF_ONE: usize = 128;
-/// Most requests on one connection; the last answer says that it closes.
-pub const MAX_REQUESTS: u64 = 100;
+/// Most requests on one connection; the last answer says that it closes. Of a hundred answers not even one waits for a connection
+/// to be made anew.
+pub const MAX_REQUESTS: u64 = 1000;
 /// A request's head must be complete within this; long enough to keep a scraper's connection between two scrapes.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A request head may be this large before hyper gives up on it.
@@ -192,6 +193,8 @@ struct Activity {
     asked: AtomicU64,
     /// A request is being answered.
     is_answered: AtomicBool,
+    /// One was answered since its task was woken.
+    had_its_turn: AtomicBool,
     is_blocked: Arc<AtomicBool>,
 }
 
@@ -221,7 +224,7 @@ impl Connections {
             let (clock, mark) = (Arc::clone(&clock), Arc::clone(&mark));
             let answer = service.clone().oneshot(request);
             async move {
-                if asked > 1 {
+                if mark.had_its_turn.load(Ordering::Relaxed) {
                     // Whoever sends many requests ahead gets one answer in its turn, as everybody does.
                     task::yield_now().await;
                 }
@@ -231,10 +234,12 @@ impl Connections {
                 }
                 mark.last.store(clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
                 mark.is_answered.store(false, Ordering::Relaxed);
+                mark.had_its_turn.store(true, Ordering::Relaxed);
                 answer
             }
         });
-        let task = self.tasks.spawn(serve_connection(stream, TowerToHyperService::new(service), stop));
+        let service = TowerToHyperService::new(service);
+        let task = self.tasks.spawn(serve_connection(stream, service, Arc::clone(&activity), stop));
         self.open.insert(task.id(), Connection { task, peer, arrived: Instant::now(), activity });
     }
 
@@ -261,8 +266,12 @@ impl Connection {
     }
 }
 
-async fn serve_connection<S, V>(stream: S, service: V, mut stop: watch::Receiver<bool>)
-where
+async fn serve_connection<S, V>(
+    stream: S,
+    service: V,
+    activity: Arc<Activity>,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
     V: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body>,
     V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -274,9 +283,13 @@ where
         .half_close(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
+    let turns = std::future::poll_fn(|cx| {
+        activity.had_its_turn.store(false, Ordering::Relaxed);
+        connection.as_mut().poll(cx)
+    });
     tokio::select! {
         // What a client does wrong is its own affair.
-        _ = connection.as_mut() => return,
+        _ = turns => return,
         _ = stop.changed() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
