@@ -410,7 +410,9 @@ fn a_checkpoint_is_believed_for_the_very_bytes_and_settings_it_was_made_of() {
         let replays = [Some(&good), None].map(|checkpoint| {
             fs::write(&log, rows).unwrap();
             fs::remove_file(&place).unwrap();
-            checkpoint.iter().for_each(|bytes| fs::write(&place, bytes).unwrap());
+            if let Some(bytes) = checkpoint {
+                fs::write(&place, bytes).unwrap();
+            }
             let replay = Journal::open(settings.clone()).unwrap().1;
             fs::write(&place, "").unwrap();
             (replay.totals, replay.recent, replay.rows)
