@@ -280,7 +280,8 @@ async fn serve_connection<S, V>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BUFFER)
-        .half_close(false)
+        // Nothing is read while an answer is made: it would take a new buffer for each request. Who is gone shows in the writing.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let turns = std::future::poll_fn(|cx| {
