@@ -27,7 +27,7 @@ use crate::domain::totals::{Ledger, Totals};
 use files::Paths;
 use nix::fcntl::Flock;
 use opening::{FirstReading, base, begun, foreign_fault, lock, write_failed};
-use scan::{Position, Scan};
+use scan::{Checkpoint, Scan};
 use snapshot::Coverage;
 use std::fs::File;
 use std::io;
@@ -239,8 +239,8 @@ impl<T: Ledger> JournalOf<T> {
         Scan::read(&self.log, self.beginning(), self.fold_after(rows))
     }
 
-    fn beginning(&self) -> Position<T> {
-        Position::behind(self.base.clone(), self.covered)
+    fn beginning(&self) -> Checkpoint<T> {
+        Checkpoint::behind(self.base.clone(), self.covered)
     }
 
     fn fold_after(&self, rows: u64) -> Option<u64> {
@@ -266,7 +266,7 @@ impl<T: Ledger> JournalOf<T> {
     }
 
     /// Both new files are complete on disk before the first rename, so a full disk cannot stop it half-way.
-    fn compact(&mut self, mark: Position<T>) -> io::Result<Compaction> {
+    fn compact(&mut self, mark: Checkpoint<T>) -> io::Result<Compaction> {
         let new = rewrite::prepare(T::HEADER, &self.paths, &self.log, mark.offset)?;
         let covers = Coverage::of(&self.log, mark.offset)?;
         snapshot::prepare(&self.paths, &mark.totals, Some(covers))?;

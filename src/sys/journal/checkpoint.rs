@@ -2,7 +2,7 @@
 //! this version, under these settings; without it the log is read from its beginning.
 
 use super::files::{self, Paths};
-use super::scan::Position;
+use super::scan::Checkpoint;
 use super::sealed;
 use super::snapshot::Coverage;
 use super::types::JournalSettings;
@@ -43,7 +43,7 @@ pub(super) fn write<T: Ledger>(
     paths: &Paths,
     log: &File,
     base: &T,
-    place: Position<T>,
+    place: Checkpoint<T>,
 ) -> io::Result<()> {
     let row = |row: &JobRecord| String::from_utf8_lossy(&row.to_csv_row()).into_owned();
     let body = Body {
@@ -64,7 +64,7 @@ pub(super) fn load<T: Ledger>(
     paths: &Paths,
     log: &File,
     base: &T,
-) -> Option<Position<T>> {
+) -> Option<Checkpoint<T>> {
     let body: Body<T> = sealed::load(&paths.checkpoint, VERSION).ok()??;
     if body.basis != basis(settings, base).ok()? || !body.totals.is_sound() {
         return None;
@@ -77,5 +77,5 @@ pub(super) fn load<T: Ledger>(
     let recent = body.recent.iter().map(read).collect::<Option<_>>()?;
     let offset = body.covers.counted(log).ok().filter(|counted| *counted > 0)?;
     let totals = body.totals.fit(&settings.bounds, &settings.streams);
-    Some(Position { offset, lines: body.lines, rows: body.rows, totals, recent })
+    Some(Checkpoint { offset, lines: body.lines, rows: body.rows, totals, recent })
 }

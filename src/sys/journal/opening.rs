@@ -2,7 +2,7 @@
 
 use super::checkpoint;
 use super::files::{self, Paths};
-use super::scan::{Position, Scan, count_lines};
+use super::scan::{Checkpoint, Scan, count_lines};
 use super::snapshot::{self, Coverage};
 use super::types::{Fault, JournalSettings, OpenError};
 use crate::domain::record::{FaultKind, JobRecord};
@@ -64,7 +64,7 @@ pub(super) struct FirstReading<T> {
     /// Rows that were expected.
     pub(super) guess: u64,
     /// Of a long log that is as it should be: where reading has ended.
-    pub(super) place: Option<Position<T>>,
+    pub(super) place: Option<Checkpoint<T>>,
 }
 
 /// Reads the log from its checkpoint on, or, if it has none or is to be cut before it, from the beginning.
@@ -72,7 +72,7 @@ pub(super) fn read<T: Ledger>(
     settings: &JournalSettings,
     paths: &Paths,
     log: &File,
-    beginning: Position<T>,
+    beginning: Checkpoint<T>,
 ) -> io::Result<FirstReading<T>> {
     let is_begun = beginning.offset > 0;
     let known = if is_begun { None } else { checkpoint::load(settings, paths, log, &beginning.totals) };

@@ -129,7 +129,7 @@ impl Classifier {
 
 /// What a log has said up to a place: a start may begin behind it, a compaction cut there.
 #[derive(Clone)]
-pub(super) struct Position<T> {
+pub(super) struct Checkpoint<T> {
     /// The offset behind the last line.
     pub(super) offset: u64,
     /// Lines before it, where that is known.
@@ -142,10 +142,10 @@ pub(super) struct Position<T> {
     pub(super) recent: VecDeque<JobRecord>,
 }
 
-impl<T> Position<T> {
+impl<T> Checkpoint<T> {
     /// Where nothing is known but what came before.
-    pub(super) fn behind(totals: T, offset: u64) -> Position<T> {
-        Position { offset, lines: 0, rows: 0, totals, recent: VecDeque::new() }
+    pub(super) fn behind(totals: T, offset: u64) -> Checkpoint<T> {
+        Checkpoint { offset, lines: 0, rows: 0, totals, recent: VecDeque::new() }
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) struct Scan<T> {
     /// Where a torn tail begins.
     pub(super) torn_at: Option<u64>,
     /// Where a compaction may cut, if so many rows were there.
-    pub(super) mark: Option<Position<T>>,
+    pub(super) mark: Option<Checkpoint<T>>,
     headed: bool,
     lines: u64,
     /// Behind the last line.
@@ -175,8 +175,8 @@ pub(super) struct Scan<T> {
 
 impl<T: Ledger> Scan<T> {
     /// Reads the log from there on. `mark_after`: rows up to a possible cut.
-    pub(super) fn read(file: &File, from: Position<T>, mark_after: Option<u64>) -> io::Result<Scan<T>> {
-        let Position { offset, lines, rows, totals, recent } = from;
+    pub(super) fn read(file: &File, from: Checkpoint<T>, mark_after: Option<u64>) -> io::Result<Scan<T>> {
+        let Checkpoint { offset, lines, rows, totals, recent } = from;
         let mut survey = Scan {
             totals,
             recent,
@@ -211,9 +211,9 @@ impl<T: Ledger> Scan<T> {
     }
 
     /// What it has said.
-    pub(super) fn place(&self) -> Position<T> {
+    pub(super) fn place(&self) -> Checkpoint<T> {
         let Scan { end, lines, rows, .. } = *self;
-        Position { offset: end, lines, rows, totals: self.totals.clone(), recent: self.recent.clone() }
+        Checkpoint { offset: end, lines, rows, totals: self.totals.clone(), recent: self.recent.clone() }
     }
 
     /// Whether the log must be rewritten: it holds what is no row, or old rows, or rows without our header.
