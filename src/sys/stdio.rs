@@ -4,12 +4,13 @@
 //! A slow consumer slows the runner down, as any pipe would. One that stands still does so for a second: after that what is
 //! written waits in memory, and when that is full, lines are let go and counted until the consumer has caught up.
 
+mod sole_writer;
 mod tee;
-mod turn;
 
 pub(super) use tee::Tee;
 
 use crate::domain::event::Stream;
+use sole_writer::SoleWriter;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
@@ -17,7 +18,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use turn::Turn;
 
 /// Bytes that may wait for a consumer that stands still, log lines of ours included.
 const ROOM: usize = 8 * 1024 * 1024;
@@ -53,7 +53,7 @@ struct Queue {
     chunks: VecDeque<Vec<u8>>,
     spares: Vec<Vec<u8>>,
     bytes: usize,
-    /// By the thread, or by a [`Turn`].
+    /// By the thread, or by a [`SoleWriter`].
     writing: bool,
     /// The writer waits for `filled`; a call that wakes nobody still costs a system call.
     idle: bool,
@@ -119,8 +119,8 @@ impl OutputWriter {
     /// Like [`OutputWriter::write`]: what `tee` holds of these lines goes on from there while the consumer takes it, and is not
     /// written.
     pub(super) async fn write_beside(&self, mut lines: Vec<u8>, tee: &mut Tee) -> Vec<u8> {
-        let turn = if tee.held() > 0 { Turn::take(self) } else { None };
-        let Some(turn) = turn else {
+        let writer = if tee.held() > 0 { SoleWriter::take(self) } else { None };
+        let Some(writer) = writer else {
             tee.clear();
             return self.write(lines).await;
         };
@@ -129,7 +129,7 @@ impl OutputWriter {
         if !lines.is_empty() {
             tee.clear();
         }
-        turn.end(lines)
+        writer.end(lines)
     }
 
     /// Passes whole lines on, waiting for room while the consumer moves. Returns an empty buffer to fill next.

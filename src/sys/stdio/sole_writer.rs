@@ -1,19 +1,19 @@
-//! A turn at the stream: whoever has it writes past the thread, and what others write meanwhile waits behind it.
+//! Whoever has a stream alone writes past the thread, and what others write meanwhile waits behind it.
 
 use super::{OutputWriter, Shared};
 
 /// The stream is its holder's alone until it is dropped.
-pub(super) struct Turn<'a>(&'a OutputWriter);
+pub(super) struct SoleWriter<'a>(&'a OutputWriter);
 
-impl Turn<'_> {
+impl SoleWriter<'_> {
     /// If nothing waits, and nobody writes.
-    pub(super) fn take(outlet: &OutputWriter) -> Option<Turn<'_>> {
+    pub(super) fn take(outlet: &OutputWriter) -> Option<SoleWriter<'_>> {
         let mut queue = outlet.lock();
         if !queue.is_free() {
             return None;
         }
         queue.writing = true;
-        Some(Turn(outlet))
+        Some(SoleWriter(outlet))
     }
 
     /// Leaves what could not be sent to the thread, before what has come since. Returns an empty buffer.
@@ -28,7 +28,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for SoleWriter<'_> {
     fn drop(&mut self) {
         let Shared { filled, emptied, .. } = &*self.0.shared;
         let mut queue = self.0.lock();
