@@ -3,6 +3,8 @@
 
 #[path = "support/demo.rs"]
 mod demo;
+#[path = "page/lived.rs"]
+mod lived;
 #[path = "support/ns.rs"]
 mod ns;
 #[path = "support/page.rs"]
@@ -18,11 +20,13 @@ use axum::routing::get;
 use demo::Demo;
 use nix::fcntl::{Flock, FlockArg};
 use ns::{Tree, program, wait_until};
+use runner_init::domain::record::JobStatus;
 use runner_init::domain::status::{State, Status};
 use runner_init::domain::totals::Bounds;
 use runner_init::http::freshness::Freshness;
 use runner_init::http::page::PageInput;
 use runner_init::http::{Scrapes, View, router, server};
+use runner_init::telemetry::catalog;
 use runner_init::telemetry::exporter::Exporter;
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -179,7 +183,7 @@ fn every_state_can_be_read_by_everybody() {
         let word = state.as_str();
         let mut text = vec![word.to_owned(), status.reason.clone(), "runner-7".into(), "chrome-go".into()];
         text.extend(
-            status.job.iter().flat_map(|job| [job.name.clone(), "1 h 02 min".into(), "19273645518".into()]),
+            status.job.iter().flat_map(|job| [job.name.clone(), job.run_id.clone().expect("its run")]),
         );
         text.extend(status.recent.iter().filter_map(|row| row.job_name.clone()));
         let url = format!("http://{}/", stage.serve(served(status)));
@@ -187,7 +191,7 @@ fn every_state_can_be_read_by_everybody() {
     }
     let status = scenes::in_state(State::Idle);
     let ended = status.recent.last().expect("a job").clone();
-    let text = ["Set up job", "Where the time went", "acme/", "Timeline"];
+    let text = ["Set up job", "Where the time went", "octo-org/", "Timeline"];
     let url = format!("http://{}/jobs/{}", stage.serve(served(status)), ended.job_id);
     let title = format!("{} · runner-7", ended.job_name.unwrap_or_default());
     all.push(
@@ -197,6 +201,25 @@ fn every_state_can_be_read_by_everybody() {
     assert!(faults.is_empty(), "{faults:#?}");
     let paths = all.iter().flat_map(|scene| scene["shots"].as_array().expect("shots"));
     publish(paths.map(|shot| PathBuf::from(shot["path"].as_str().expect("a path"))));
+}
+
+/// The day behind these runners: `cargo test --test page a_day_is_lived -- --ignored` lives another.
+#[test]
+#[ignore = "takes minutes, and writes tests/page/day"]
+fn a_day_is_lived() {
+    let env = [("METRICS_PORT", "0"), ("RUNNER_TYPE", "chrome-go"), ("RUNNER_NAME", "runner-7")];
+    let demo = Demo::start(&["--speed", "4", "--seed", "3", "--jobs", "54"], &env);
+    let ended = || JobStatus::ALL.iter().map(|status| demo.jobs(status.as_str())).sum::<f64>();
+    wait_until(10 * PATIENCE, "54 jobs", || ended() >= 54.0);
+    let place = fs::read_dir(demo.temp.path()).expect("its place").next().expect("one").expect("an entry");
+    let day = root().join("tests/page/day");
+    for name in ["jobs.log", "jobs.log.steps"] {
+        fs::copy(place.path().join("state").join(name), day.join(name)).expect("is written");
+    }
+    let page = wire::get(&demo.address, "/metrics", "").expect("a page").text();
+    let of_caches = page.lines().filter(|line| line.contains(catalog::CACHE_REQUESTS.name));
+    fs::write(day.join("metrics"), of_caches.fold(String::new(), |text, line| text + line + "\n"))
+        .expect("is written");
 }
 
 #[test]

@@ -1,19 +1,14 @@
-//! Fabricated runners at a fixed time: one in every state, one whose every word is hostile, and pages with a fault planted.
+//! A runner with a day behind it, at a fixed time: in every state, with hostile words alone, and pages with a fault planted.
 
+use super::lived;
 use chrono::{DateTime, Utc};
-use runner_init::domain::cache::{CacheShare, CacheType};
 use runner_init::domain::context::Context;
 use runner_init::domain::event::GhostCause;
 use runner_init::domain::identity::Identity;
-use runner_init::domain::record::{JobRecord, JobStatus, RowStatus};
+use runner_init::domain::record::JobRecord;
 use runner_init::domain::status::{CurrentJob, State, Status};
-use runner_init::domain::steps::{JobSteps, KnownSteps, Step, StepKind, StepResult, StepsRow};
 use runner_init::http::page::Site;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// When the running job began, in seconds before that.
-const JOB_BEGAN: i64 = 3724;
 
 /// The clock of every scene: 2026-11-23 09:30:00 UTC.
 pub(crate) fn now() -> DateTime<Utc> {
@@ -42,21 +37,24 @@ pub(crate) fn site() -> Site {
 
 /// The runner in this state, as the supervisor would tell it.
 pub(crate) fn in_state(state: State) -> Status {
+    let is_new = matches!(state, State::Starting | State::Registering);
+    let (busy, job) = lived::busy(now());
     let (reason, since) = match state {
         State::Starting => ("waiting for the listener's session", 4),
         State::Registering => ("registering with GitHub", 6),
         State::Idle => ("the session is live", 312),
-        State::Busy => ("the session is live", JOB_BEGAN),
+        State::Busy => ("the session is live", (now() - job.started_at).num_seconds()),
         State::Disconnected => ("the listener has lost its connection to GitHub", 95),
         State::Ghost => ("the server no longer knows this runner", 21),
         State::Draining => ("letting the running job finish, then leaving", 48),
         State::Backoff => ("the listener ended (retryable_error)", 17),
         State::Stopped => ("left: asked", 1),
     };
-    let is_new = matches!(state, State::Starting | State::Registering);
-    // One runner has one job: before this one began the last had ended.
-    let day =
-        || day(if matches!(state, State::Busy | State::Draining) { JOB_BEGAN + 11 } else { since.max(312) });
+    let day = match state {
+        State::Busy | State::Draining => busy,
+        _ => lived::day(before(since.max(312))),
+    };
+    let rows = if is_new { Vec::new() } else { day.rows };
     let status = Status {
         state,
         reason: reason.into(),
@@ -67,14 +65,14 @@ pub(crate) fn in_state(state: State) -> Status {
         failures: 0,
         launch_due: None,
         leave_by: None,
-        recent: if is_new { Arc::new([]) } else { day() },
-        finished: if is_new { [0; 5] } else { [1164, 61, 19, 8, 3] },
-        caches: if is_new { Arc::new([]) } else { caches() },
-        steps: if is_new { Arc::default() } else { steps(&day()) },
+        finished: lived::results(&rows),
+        recent: last(&rows, 50),
+        caches: if is_new { Arc::new([]) } else { lived::caches() },
+        steps: if is_new { Arc::default() } else { Arc::new(day.steps) },
     };
     match state {
-        State::Busy => Status { job: Some(job()), ..status },
-        State::Draining => Status { job: Some(job()), leave_by: Some(before(-3180)), ..status },
+        State::Busy => Status { job: Some(job), ..status },
+        State::Draining => Status { job: Some(job), leave_by: Some(before(-3180)), ..status },
         State::Ghost => Status { ghost: Some(GhostCause::RegistrationDeleted), failures: 2, ..status },
         State::Backoff => Status { failures: 3, launch_due: Some(before(-23)), ..status },
         State::Idle => status,
@@ -87,117 +85,6 @@ pub(crate) fn in_state(state: State) -> Status {
 /// The newest of them: the fewer there are, the sooner a browser has looked at them.
 pub(crate) fn last(rows: &[JobRecord], most: usize) -> Arc<[JobRecord]> {
     rows[rows.len().saturating_sub(most)..].into()
-}
-
-fn job() -> CurrentJob {
-    CurrentJob {
-        name: "test (ubuntu-24.04, go 1.26)".into(),
-        started_at: before(JOB_BEGAN),
-        workflow: Some("Continuous integration".into()),
-        repository: Some("acme/storefront".into()),
-        run_id: Some("19273645518".into()),
-        run_attempt: Some("2".into()),
-    }
-}
-
-fn caches() -> Arc<[CacheShare]> {
-    let share = |kind, hits, requests| CacheShare { kind, hits, requests };
-    Arc::new([
-        share(CacheType::Actions, 88, 100),
-        share(CacheType::Buildkit, 61, 96),
-        share(CacheType::Npm, 100, 100),
-    ])
-}
-
-/// An ordinary day: fifty jobs, the same every time; the last ended so many seconds ago.
-fn day(ended: i64) -> Arc<[JobRecord]> {
-    /// Name, workflow, repository, branch, and its usual seconds.
-    const JOBS: [(&str, &str, &str, &str, u64); 6] = [
-        ("test (ubuntu-24.04, go 1.26)", "Continuous integration", "acme/storefront", "pull/1187/merge", 240),
-        ("lint", "Continuous integration", "acme/storefront", "pull/1187/merge", 38),
-        ("e2e / chrome", "End-to-end tests", "acme/storefront", "heads/main", 1260),
-        ("build and push image", "Release", "acme/payments-api", "tags/v4.2.0", 410),
-        ("deploy-production", "Deploy", "acme/payments-api", "heads/main", 95),
-        ("analyse", "CodeQL", "acme/design-system", "heads/tokens-of-2027", 640),
-    ];
-    const ACTORS: [&str; 3] = ["mona", "hubot", "octocat"];
-    let mut seed = 7_u64;
-    let mut ended = ended;
-    let row = |number: u64| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let chance = (seed >> 33) % 100;
-        let (name, workflow, repository, branch, usual) =
-            JOBS[usize::try_from((seed >> 40) % 6).expect("small")];
-        let status = match chance {
-            0..86 => JobStatus::Success,
-            86..93 => JobStatus::Failed,
-            93..97 => JobStatus::Cancelled,
-            97 => JobStatus::Skipped,
-            _ => JobStatus::Abandoned,
-        };
-        let millis = usual * (600 + (seed >> 45) % 900);
-        let timestamp = before(ended);
-        ended += i64::try_from(millis / 1000).expect("small") + i64::try_from(chance).expect("small") * 9;
-        JobRecord {
-            timestamp,
-            started_at: Some(
-                timestamp - chrono::TimeDelta::milliseconds(i64::try_from(millis).expect("small")),
-            ),
-            job_id: format!("1927364{number:04}_job"),
-            status: RowStatus::Finished(status),
-            duration: (status != JobStatus::Abandoned).then(|| Duration::from_millis(millis)),
-            queue_time: (!chance.is_multiple_of(5)).then(|| Duration::from_millis(1200 + chance * 210)),
-            job_name: Some(name.into()),
-            context: Context {
-                run_id: Some(format!("1927364{number:04}")),
-                git_ref: Some(format!("refs/{branch}")),
-                sha: Some(format!("{seed:016x}{seed:016x}{number:08x}")),
-                actor: Some(ACTORS[usize::try_from((seed >> 50) % 3).expect("small")].into()),
-                ..context(workflow, repository)
-            },
-            ..JobRecord::blank()
-        }
-    };
-    let mut rows: Vec<JobRecord> = (0..50).map(row).collect();
-    rows.reverse();
-    rows.into()
-}
-
-/// Steps of all these jobs, each as long as its job.
-fn steps(rows: &[JobRecord]) -> Arc<KnownSteps> {
-    use StepKind::{CleanUp, Main, Post, SetUp};
-    /// Number, name, kind, and how much of the job is over when it ends, in thousandths.
-    const STEPS: [(u32, &str, StepKind, i64); 9] = [
-        (1, "Set up job", SetUp, 20),
-        (2, "Run actions/checkout@v5", Main, 45),
-        (3, "Restore the cache", Main, 130),
-        (4, "Install dependencies", Main, 260),
-        (5, "Build", Main, 540),
-        (6, "Test", Main, 930),
-        (7, "Publish the report", Main, 930),
-        (14, "Post Restore the cache", Post, 985),
-        (16, "Complete job", CleanUp, 1000),
-    ];
-    let mut known = KnownSteps::default();
-    for row in rows {
-        let Some(from) = row.started_at else { continue };
-        let all = (row.timestamp - from).num_milliseconds();
-        let is_fine = row.status == RowStatus::Finished(JobStatus::Success);
-        let mut before = from;
-        let steps = STEPS.map(|(number, name, kind, share)| {
-            let (started, ended) = (before, from + chrono::TimeDelta::milliseconds(all * share / 1000));
-            before = ended;
-            let result = match (number, is_fine) {
-                (6, false) => StepResult::Failure,
-                (7, false) => StepResult::Skipped,
-                _ => StepResult::Success,
-            };
-            let name = name.to_owned();
-            Step { number, name, kind, result: Some(result), started, ended: ended.max(started) }
-        });
-        known.push(StepsRow::of(row, JobSteps::new(steps)).expect("it began"));
-    }
-    Arc::new(known)
 }
 
 fn context(workflow: &str, repository: &str) -> Context {
@@ -235,10 +122,11 @@ pub(crate) fn hostile_names() -> Vec<String> {
 pub(crate) fn hostile() -> Status {
     let names = hostile_names();
     let word = |at: usize| names[at % names.len()].clone();
+    let rows = lived::day(before(60)).rows;
     let row = |at: usize| JobRecord {
         job_name: Some(word(at)),
         context: context(&word(at + 1), &word(at + 2)),
-        ..day(60)[at].clone()
+        ..rows[at].clone()
     };
     Status {
         reason: word(1),
