@@ -56,7 +56,7 @@ const SILENT: [(&[&str], &str); 13] = [
     (&["github_runner_github_api_"], "GitHub is never asked"),
     (&["github_runner_uptime_seconds", "> 3600"], "nobody has been up for an hour"),
     (&["work_dir_free_bytes:in_1d"], "nobody has been up for an hour"),
-    (&["^last_over_time(", "ephemeral=\"true\""], "no demo is ephemeral"),
+    (&["^last_over_time(", "ephemeral=\"true\"", "[30m]"], "no demo is ephemeral"),
     (&["^last_over_time(", "runner_name=\"\""], "there is no collector"),
     (&["^last_over_time(github_runner_collect_"], "there is no collector"),
     (&["^last_over_time(", "(?:.*)(?:.*)"], "asked of chosen runners alone"),
