@@ -40,3 +40,27 @@ impl Drop for SoleWriter<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_left_goes_before_what_others_have_written_meanwhile() {
+        let (mut taken, to) = std::io::pipe().expect("a pipe");
+        let outlet = OutputWriter::onto(to.into(), "test").expect("a thread");
+        let writer = SoleWriter::take(&outlet).expect("nobody writes");
+        assert!(SoleWriter::take(&outlet).is_none(), "somebody does");
+        outlet.try_write(b"theirs\n".to_vec());
+        assert!(!outlet.flush(Duration::ZERO), "the thread leaves it alone");
+        assert!(writer.end(b"rest\n".to_vec()).is_empty());
+        assert!(outlet.flush(Duration::from_secs(60)));
+        let mut all = [0; 12];
+        taken.read_exact(&mut all).expect("it is there");
+        assert_eq!(all, *b"rest\ntheirs\n");
+        drop(SoleWriter::take(&outlet).expect("nobody writes any more"));
+        assert!(outlet.flush(Duration::ZERO) && outlet.is_free());
+    }
+}
