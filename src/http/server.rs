@@ -193,8 +193,6 @@ struct Activity {
     asked: AtomicU64,
     /// A request is being answered.
     is_answered: AtomicBool,
-    /// One was answered since its task was woken.
-    had_its_turn: AtomicBool,
     is_blocked: Arc<AtomicBool>,
 }
 
@@ -224,7 +222,7 @@ impl Connections {
             let (clock, mark) = (Arc::clone(&clock), Arc::clone(&mark));
             let answer = service.clone().oneshot(request);
             async move {
-                if mark.had_its_turn.load(Ordering::Relaxed) {
+                if asked > 1 {
                     // Whoever sends many requests ahead gets one answer in its turn, as everybody does.
                     task::yield_now().await;
                 }
@@ -234,12 +232,10 @@ impl Connections {
                 }
                 mark.last.store(clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
                 mark.is_answered.store(false, Ordering::Relaxed);
-                mark.had_its_turn.store(true, Ordering::Relaxed);
                 answer
             }
         });
-        let service = TowerToHyperService::new(service);
-        let task = self.tasks.spawn(serve_connection(stream, service, Arc::clone(&activity), stop));
+        let task = self.tasks.spawn(serve_connection(stream, TowerToHyperService::new(service), stop));
         self.open.insert(task.id(), Connection { task, peer, arrived: Instant::now(), activity });
     }
 
@@ -266,12 +262,8 @@ impl Connection {
     }
 }
 
-async fn serve_connection<S, V>(
-    stream: S,
-    service: V,
-    activity: Arc<Activity>,
-    mut stop: watch::Receiver<bool>,
-) where
+async fn serve_connection<S, V>(stream: S, service: V, mut stop: watch::Receiver<bool>)
+where
     S: AsyncRead + AsyncWrite + Unpin,
     V: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body>,
     V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -284,13 +276,9 @@ async fn serve_connection<S, V>(
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let turns = std::future::poll_fn(|cx| {
-        activity.had_its_turn.store(false, Ordering::Relaxed);
-        connection.as_mut().poll(cx)
-    });
     tokio::select! {
         // What a client does wrong is its own affair.
-        _ = turns => return,
+        _ = connection.as_mut() => return,
         _ = stop.changed() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
