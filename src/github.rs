@@ -4,7 +4,6 @@
 //! returns, shows or reports holds a secret except the fields of type [`Secret`](crate::config::Secret).
 
 mod auth;
-mod calls;
 mod client;
 mod endpoint;
 mod error;
@@ -18,12 +17,13 @@ mod transport;
 mod trust;
 
 pub use auth::{ApiCredential, App};
-pub use calls::{Deletion, JobList, NewRunner};
 pub use client::{Client, ClientConfig, WallClock};
 pub use endpoint::{Code, Endpoint, Observe};
 pub use error::{ApiError, ErrorKind, NetworkKind};
 pub use key::{AppKey, KeyFault};
-pub use models::{JitConfig, Label, LabelKind, RegistrationToken, Runner, WorkflowJob};
+pub use models::{
+    Deletion, JitConfig, JobList, Label, LabelKind, NewRunner, RegistrationToken, Runner, WorkflowJob,
+};
 pub use post::{Post, PostConfig, PostFault, Posted};
 pub use proxy::{Proxies, ProxyFault};
 pub use retry::{AttemptOutcome, RateLimit, RetryAfter, RetryDecision, RetryPolicy, decide};

@@ -569,7 +569,6 @@ fn a_types_name_is_declared_in_one_room() {
 
 /// Types whose inherent `impl` stands in several files, and why.
 const SPREAD: &[(&str, &str)] = &[
-    ("Client", "a call of the API is a method of its client, and there are many"),
     ("Lifecycle", "the one table, and beside it the parts of a phase's life that it calls"),
     ("Registrar", "a step of registering or removing is a method of whoever registers"),
     ("sim Listener", "the double is a script with one actor"),

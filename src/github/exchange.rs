@@ -1,19 +1,20 @@
 //! One API request with its retries. One question is asked until it is answered or its time is up; every attempt is
 //! bounded in time and bytes, and reported.
 
-use super::client::Client;
-use super::endpoint::{Code, Endpoint};
-use super::error::{ApiError, ErrorKind, NetworkKind, printable};
+use super::client::{ClientConfig, WallClock};
+use super::endpoint::{Code, Endpoint, Observe};
+use super::error::{ApiError, ErrorContext, ErrorKind, NetworkKind, printable};
 use super::models::ErrorBody;
-use super::retry::{AttemptOutcome, RateLimit, RetryAfter, RetryDecision, decide};
-use super::transport::classify;
+use super::retry::{AttemptOutcome, RateLimit, RetryAfter, RetryDecision, RetryPolicy, decide};
+use super::transport::{self, SetupError, classify};
 use crate::config::Secret;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
+use url::Url;
 use zeroize::Zeroizing;
 
 /// No answer of the API comes near.
@@ -21,11 +22,11 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// A question.
 pub(super) struct Request {
-    pub(super) endpoint: Endpoint,
+    endpoint: Endpoint,
     method: Method,
     path: String,
     /// What the error says after "cannot".
-    pub(super) wanted: String,
+    wanted: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<serde_json::Value>,
     /// Answer only if it is no longer this.
@@ -35,6 +36,13 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn new(endpoint: Endpoint, method: Method, path: String, wanted: String) -> Request {
         Request { endpoint, method, path, wanted, query: Vec::new(), body: None, etag: None }
+    }
+
+    /// Turns to page `page`, from 1, of so many entries each.
+    pub(super) fn turn(&mut self, page: usize, entries: usize) {
+        self.query.retain(|(name, _)| *name == "name");
+        self.query.push(("per_page", entries.to_string()));
+        self.query.push(("page", page.to_string()));
     }
 }
 
@@ -61,9 +69,61 @@ enum Failure {
     Malformed(&'static str),
 }
 
-impl Client {
+/// What GitHub last said of the credential's rate limit.
+#[derive(Clone, Copy, Debug)]
+struct RateBudget {
+    remaining: u64,
+    until: Option<DateTime<Utc>>,
+}
+
+/// The way to the API, whoever asks.
+pub(super) struct Exchange {
+    http: reqwest::Client,
+    base: Url,
+    policy: RetryPolicy,
+    observe: Arc<dyn Observe>,
+    pub(super) clock: WallClock,
+    place: Arc<ErrorContext>,
+    budget: Mutex<Option<RateBudget>>,
+}
+
+impl Exchange {
+    /// Nothing is sent yet.
+    pub(super) fn new(setup: &ClientConfig) -> Result<Exchange, SetupError> {
+        let base = Url::parse(&setup.base).map_err(SetupError::Base)?;
+        let transport = transport::build(&base, &setup.roots, &setup.proxies, &setup.policy)?;
+        let place = ErrorContext {
+            host: base.host_str().unwrap_or_default().to_owned(),
+            proxy: transport.proxy,
+            scope: setup.target.scope(),
+            credential: setup.credential.kind(),
+        };
+        Ok(Exchange {
+            http: transport.http,
+            base,
+            policy: setup.policy,
+            observe: Arc::clone(&setup.observe),
+            clock: Arc::clone(&setup.clock),
+            place: Arc::new(place),
+            budget: Mutex::default(),
+        })
+    }
+
+    /// Calls left of the credential's rate limit; `None` if GitHub has not said, or a new period has begun since.
+    pub(super) fn calls_left(&self) -> Option<u64> {
+        let budget = *self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.filter(|budget| budget.until.is_none_or(|until| (self.clock)() < until)).map(|b| b.remaining)
+    }
+
+    fn note_limit(&self, limits: RateLimit) {
+        if let Some(remaining) = limits.remaining {
+            let budget = RateBudget { remaining, until: limits.reset };
+            *self.budget.lock().unwrap_or_else(PoisonError::into_inner) = Some(budget);
+        }
+    }
+
     /// Asks, and asks again while that may help and the deadline is ahead.
-    pub(super) async fn exchange(
+    pub(super) async fn ask(
         &self,
         request: &Request,
         bearer: &Secret,
@@ -90,13 +150,7 @@ impl Client {
         }
     }
 
-    pub(super) fn error(
-        &self,
-        request: &Request,
-        kind: ErrorKind,
-        said: Option<String>,
-        attempts: u32,
-    ) -> ApiError {
+    fn error(&self, request: &Request, kind: ErrorKind, said: Option<String>, attempts: u32) -> ApiError {
         let (wanted, place) = (request.wanted.clone(), Arc::clone(&self.place));
         ApiError { endpoint: request.endpoint, kind, wanted, said, attempts, place }
     }
@@ -150,18 +204,18 @@ impl Client {
         let body = read(&mut incoming).await.map_err(broken)?;
         Ok(RawResponse { status, limits, etag, body })
     }
-}
 
-/// A JSON body as what it should be. The library's own words are not repeated: they may quote the body.
-pub(super) fn parse<T: DeserializeOwned>(
-    client: &Client,
-    request: &Request,
-    response: &Response,
-) -> Result<T, ApiError> {
-    serde_json::from_slice(&response.body).map_err(|e| {
-        let said = format!("not the expected JSON, at line {} column {}", e.line(), e.column());
-        client.error(request, ErrorKind::Malformed, Some(said), 1)
-    })
+    /// A JSON body as what it should be. The library's own words are not repeated: they may quote the body.
+    pub(super) fn parse<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        response: &Response,
+    ) -> Result<T, ApiError> {
+        serde_json::from_slice(&response.body).map_err(|e| {
+            let said = format!("not the expected JSON, at line {} column {}", e.line(), e.column());
+            self.error(request, ErrorKind::Malformed, Some(said), 1)
+        })
+    }
 }
 
 fn authorization(bearer: &Secret) -> HeaderValue {

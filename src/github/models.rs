@@ -102,6 +102,42 @@ pub struct WorkflowJob {
     pub conclusion: Option<String>,
 }
 
+/// A runner to be made together with its just-in-time configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRunner {
+    /// Its name.
+    pub name: String,
+    /// All its labels: none is added by default.
+    pub labels: Vec<String>,
+    /// Its runner group; 1 is the default group, and a repository's only one.
+    pub group: u64,
+    /// Its work directory, absolute or below the runner's own.
+    pub work_dir: String,
+}
+
+/// How a runner came to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// It was deleted now.
+    Deleted,
+    /// It was not there: an ephemeral runner that had its job, one deleted by hand, or by an attempt whose answer was lost.
+    WasGone,
+}
+
+/// The jobs of one attempt of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobList {
+    /// Nothing has changed since the tag was given.
+    Unchanged,
+    /// All of them.
+    Listed {
+        /// In GitHub's order.
+        jobs: Vec<WorkflowJob>,
+        /// To ask again with, which then costs nothing of the rate limit; `None` for more than one page.
+        etag: Option<String>,
+    },
+}
+
 #[derive(Deserialize)]
 pub(super) struct RunnerPage {
     pub(super) runners: Vec<Runner>,
