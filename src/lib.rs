@@ -22,6 +22,8 @@ mod hardening;
 mod hook;
 pub mod http;
 mod init;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod no_unwinding;
 mod registration;
 mod run;
 mod supervisor;
