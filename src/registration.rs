@@ -1,30 +1,26 @@
 //! The registration's life on GitHub: each errand takes a deadline, cleans up after itself, and ends with one answer.
 
 mod ground;
+mod job_lists;
 mod just_in_time;
+mod local;
 mod ours;
-mod queue_time;
 mod removal;
-mod runner_status;
+mod script;
 
 pub(crate) use ground::Ground;
+pub(crate) use job_lists::JobListCache;
+pub(crate) use local::LocalRegistration;
 pub(crate) use ours::{KnownRunner, Memory};
-pub(crate) use queue_time::JobListCache;
+pub(crate) use script::ConfigScript;
 
 use crate::config::Secret;
-use crate::domain::configure::{Registration, TOKEN, fault};
+use crate::domain::configure::{Registration, fault};
 use crate::domain::event::Exit;
-use crate::domain::registration::{Registered, RegistrationFault, Trace};
-use crate::domain::target::{Host, Target};
+use crate::domain::queue::{Listed, Question, QueueFault, Queued, conclusion, queue_time};
+use crate::domain::registration::{Registered, RegistrationFault, Removal, RunnerStatus, Trace};
 use crate::github::{ApiError, Client, ErrorKind};
-use crate::sys::child::Launch;
-use crate::sys::config_script;
-use crate::sys::disk_thread::DiskThread;
-use crate::sys::door::Dir;
-use crate::sys::runner_file::{self, RunnerFile};
-use crate::sys::stdio::OutputWriter;
-use std::ffi::OsString;
-use std::io;
+use crate::sys::runner_file::RunnerFile;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,6 +28,9 @@ use tokio::time::Instant;
 const TOKEN_LIMIT: Duration = Duration::from_secs(60);
 /// For the labels while a job drains, for a look at our own standing or at the jobs of a run.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
+
+/// A removal answers so much before its limit: whoever waits for it knows no more than that it is late.
+const MARGIN: Duration = Duration::from_millis(200);
 
 /// What lets us register.
 pub(crate) enum Access {
@@ -43,22 +42,12 @@ pub(crate) enum Access {
 
 /// Knows how this runner is registered and removed.
 pub(crate) struct Registrar {
-    /// The runner's directory.
-    pub dir: Dir,
-    /// Reads and writes there.
-    pub disk: DiskThread,
-    /// `config.sh`, without arguments and token.
-    pub script: Launch,
-    /// Where its output goes.
-    pub outlets: [OutputWriter; 2],
+    /// What registers and removes with a token.
+    pub script: ConfigScript,
     /// How the runner is to be registered.
     pub wish: Registration,
     /// Ask GitHub for a just-in-time configuration instead of running `config.sh`.
     pub just_in_time: bool,
-    /// The host.
-    pub host: Host,
-    /// The target.
-    pub target: Target,
     /// As whom.
     pub access: Access,
     /// Who we are there.
@@ -88,23 +77,28 @@ impl Registrar {
 
     async fn enrol(&self, anew: bool) -> Result<(Registered, Option<Secret>), RegistrationFault> {
         self.ground.survey().await;
+        let local = &self.identity.local;
         if anew {
             let says =
-                |e| format!("cannot delete the void registration in {}: {e}", self.dir.path().display());
-            self.forget().await.ok_or_else(|| self.hangs())?.map_err(|e| for_good(says(e)))?;
-        } else if let Some(file) = self.local().await.ok_or_else(|| self.hangs())? {
+                |e| format!("cannot delete the void registration in {}: {e}", local.dir.path().display());
+            local.forget().await.ok_or_else(|| local.hangs())?.map_err(|e| for_good(says(e)))?;
+        } else if let Some(file) = local.read().await.ok_or_else(|| local.hangs())? {
             self.may_keep(&file)?;
             return Ok((self.keep(&file).await, None));
         } else {
-            self.clear_the_place().await.ok_or_else(|| self.hangs())?.map_err(|e| {
+            local.clear().await.ok_or_else(|| local.hangs())?.map_err(|e| {
                 for_good(format!(
                     "{} is no registration and cannot be deleted: {e}",
-                    self.dir.path().join(".runner").display()
+                    local.path(".runner").display()
                 ))
             })?;
         }
         if self.just_in_time || self.must_be_just_in_time().await? {
-            return Ok((Registered::New, Some(self.jit().await?)));
+            let Access::Api(client) = &self.access else {
+                return Err(for_good("a just-in-time configuration needs a PAT or an App".to_owned()));
+            };
+            let jit = just_in_time::register(client, &self.identity, &self.wish).await?;
+            return Ok((Registered::New, Some(jit)));
         }
         self.may_take_the_name().await?;
         let token = self.registration_token().await?;
@@ -125,30 +119,6 @@ impl Registrar {
         }
     }
 
-    /// What `.runner` says; `None` if the disk did not answer in time.
-    async fn local(&self) -> Option<Option<RunnerFile>> {
-        let dir = self.dir.clone();
-        self.disk.ask(move || runner_file::read(&dir)).take().await
-    }
-
-    /// Deletes the registration's files here; `None` if the disk did not answer in time.
-    async fn forget(&self) -> Option<io::Result<()>> {
-        let dir = self.dir.clone();
-        self.disk.ask(move || runner_file::forget(&dir)).take().await
-    }
-
-    /// What stands in the place of a registration and is none: `config.sh` would wait for it, or take it for one.
-    async fn clear_the_place(&self) -> Option<io::Result<()>> {
-        let dir = self.dir.clone();
-        let clear = move || if runner_file::is_configured(&dir) { runner_file::forget(&dir) } else { Ok(()) };
-        self.disk.ask(clear).take().await
-    }
-
-    fn hangs(&self) -> RegistrationFault {
-        let says = format!("{} could not be read in time: its file system hangs", self.dir.path().display());
-        RegistrationFault { retry: true, says }
-    }
-
     /// A registration token registers any runner for an hour: a `config.sh` that a job may have changed, or may look at from
     /// beside, is given none. What the API makes instead is worth no more than the one runner that jobs have anyway; it
     /// takes one job. Without the API only a fresh container is left.
@@ -160,20 +130,20 @@ impl Registrar {
             Access::Token(_) => Err(for_good(format!(
                 "jobs have run in this container, and config.sh or bin in {} may be theirs: it is not given the registration \
                  token; register in a new container, or with a PAT or an App",
-                self.dir.path().display()
+                self.identity.local.dir.path().display()
             ))),
         }
     }
 
     /// A registration for something else must not be used, and not be thrown away either.
     fn may_keep(&self, file: &RunnerFile) -> Result<(), RegistrationFault> {
-        if self.target.same_as(&self.host, &file.url) {
+        if self.identity.is_for(&file.url) {
             return Ok(());
         }
         Err(for_good(format!(
             "{} holds a registration for another target than {}: remove it there with config.sh remove, or use another RUNNER_DIR",
-            self.dir.path().join(".runner").display(),
-            self.target
+            self.identity.local.path(".runner").display(),
+            self.identity.target
         )))
     }
 
@@ -181,18 +151,14 @@ impl Registrar {
     async fn keep(&self, file: &RunnerFile) -> Registered {
         let Access::Api(client) = &self.access else { return Registered::Kept };
         let deadline = Instant::now() + LOOK_LIMIT;
-        self.recognise(client, file, deadline).await;
-        let Ok(id) = self.proven(client, deadline).await else { return Registered::KeptUnproven };
-        let labels = self.labels();
+        self.identity.recognise(client, file, deadline).await;
+        let Ok(id) = self.identity.proven(client, deadline).await else { return Registered::KeptUnproven };
+        let labels = self.wish.custom_labels();
         if !labels.is_empty() {
             // Only matters if they were taken; the runner is registered either way, and the call is counted.
             let _ = client.set_custom_labels(id, &labels, deadline).await;
         }
         Registered::Kept
-    }
-
-    fn labels(&self) -> Vec<String> {
-        self.wish.labels.split(',').filter(|label| !label.is_empty()).map(str::to_owned).collect()
     }
 
     async fn registration_token(&self) -> Result<Secret, RegistrationFault> {
@@ -207,14 +173,14 @@ impl Registrar {
 
     async fn configure(&self, token: &Secret) -> Result<(), RegistrationFault> {
         self.identity.set(Trace::Named).await;
-        let outcome = config_script::run(&self.script(self.wish.arguments(), token), &self.outlets).await;
+        let outcome = self.script.run(self.wish.arguments(), token).await;
         self.identity.set(Trace::None).await;
         match outcome {
             Ok(outcome) if outcome.exit == Exit::Code(0) => {
                 self.identity.set(Trace::Enrolled).await;
                 if let Access::Api(client) = &self.access {
                     // Else it is asked when it is needed; the call is counted.
-                    let _ = self.ours(client, Instant::now() + LOOK_LIMIT).await;
+                    let _ = self.identity.at_github(client, Instant::now() + LOOK_LIMIT).await;
                 }
                 Ok(())
             }
@@ -227,18 +193,64 @@ impl Registrar {
                 }
                 Err(fault)
             }
-            Err(error) => {
-                Err(for_good(format!("cannot run {}: {error}", self.dir.path().join("config.sh").display())))
+            Err(error) => Err(for_good(format!(
+                "cannot run {}: {error}",
+                self.identity.local.path("config.sh").display()
+            ))),
+        }
+    }
+
+    /// Removes the registration, inside `limit`: by its id, or with the registration token that is all we were given.
+    pub(crate) async fn remove(&self, limit: Duration) -> Removal {
+        let deadline = Instant::now() + limit.saturating_sub(MARGIN);
+        match &self.access {
+            Access::Api(client) => removal::by_api(&self.identity, client, self.wish.replace, deadline).await,
+            Access::Token(token) => {
+                removal::by_script(&self.identity, &self.script, &self.ground, token, deadline).await
             }
         }
     }
 
-    /// The token travels in the environment: argument lists are for everybody to read.
-    fn script(&self, args: Vec<String>, token: &Secret) -> Launch {
-        let mut launch = self.script.clone();
-        launch.args = args.into_iter().map(OsString::from).collect();
-        launch.env.push((TOKEN.into(), token.expose().into()));
-        launch
+    /// Whether GitHub can be asked anything at all.
+    pub(crate) fn can_ask(&self) -> bool {
+        matches!(self.access, Access::Api(_))
+    }
+
+    /// Asks GitHub what it thinks of this runner; `None` if it could not be asked.
+    pub(crate) async fn runner_status(&self) -> Option<RunnerStatus> {
+        let Access::Api(client) = &self.access else { return None };
+        self.identity.status(client).await
+    }
+
+    /// Takes the custom labels away, so that GitHub hands no further job to a runner that drains.
+    ///
+    /// # Errors
+    /// Why not; one line.
+    pub(crate) async fn unlabel(&self) -> Result<(), String> {
+        let Access::Api(client) = &self.access else {
+            return Err("a registration token cannot change labels".to_owned());
+        };
+        let deadline = Instant::now() + LOOK_LIMIT;
+        let id = self.identity.proven(client, deadline).await.map_err(|why| why.to_string())?;
+        client.remove_custom_labels(id, deadline).await.map(drop).map_err(|e| e.to_string())
+    }
+
+    /// How long the job that we began then had waited, and which of GitHub's it is.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub(crate) async fn queue_time(&self, question: &Question) -> Result<Queued, QueueFault> {
+        queue_time(&self.jobs(question).await?, &self.identity.listed(), question.started_at)
+    }
+
+    /// How the job that we began then ended, as GitHub has it; `None` if it cannot be asked, or does not say.
+    pub(crate) async fn conclusion(&self, question: &Question) -> Option<&'static str> {
+        conclusion(&self.jobs(question).await.ok()?, &self.identity.listed(), question.started_at)
+    }
+
+    async fn jobs(&self, question: &Question) -> Result<Vec<Listed>, QueueFault> {
+        let Access::Api(client) = &self.access else { return Err(QueueFault::Unavailable) };
+        self.seen.jobs(client, question).await
     }
 }
 

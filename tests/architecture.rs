@@ -580,7 +580,6 @@ const SPREAD: &[(&str, &str)] = &[
         "Lifecycle",
         "one state machine over one state: its table, and in each file beside it the rows of one concern",
     ),
-    ("Registrar", "a step of registering or removing is a method of whoever registers"),
     ("sim Listener", "the double is a script with one actor"),
     ("sim Player", "the double is a script with one actor"),
     ("sim WorkerRun", "the double is a script with one actor"),

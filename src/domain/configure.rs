@@ -33,6 +33,11 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// The custom labels, one by one.
+    pub fn custom_labels(&self) -> Vec<String> {
+        self.labels.split(',').filter(|label| !label.is_empty()).map(str::to_owned).collect()
+    }
+
     /// The arguments of `config.sh`.
     pub fn arguments(&self) -> Vec<String> {
         let mut args = vec!["--unattended".to_owned()];

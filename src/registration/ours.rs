@@ -3,11 +3,12 @@
 //!
 //! `.runner` cannot tell it: any job can write there. It may only agree with what GitHub says of our name.
 
-use super::Registrar;
-use crate::domain::registration::{Remembered, Trace};
+use super::LOOK_LIMIT;
+use super::local::LocalRegistration;
+use crate::domain::queue::Ours;
+use crate::domain::registration::{Remembered, RunnerStatus, Trace};
+use crate::domain::target::{Host, Target};
 use crate::github::{ApiError, Client, Runner};
-use crate::sys::disk_thread::DiskThread;
-use crate::sys::door::Odd;
 use crate::sys::remove::remove;
 use crate::sys::runner_file::RunnerFile;
 use crate::sys::state_file;
@@ -21,8 +22,6 @@ use tokio::time::Instant;
 pub(crate) struct Memory {
     /// The file.
     pub file: PathBuf,
-    /// Writes it.
-    pub disk: DiskThread,
     /// The runner's user is ours, and so that file is theirs as well.
     pub jobs_can_write: bool,
 }
@@ -30,17 +29,30 @@ pub(crate) struct Memory {
 /// The runner that is ours, as far as it is known.
 #[derive(Debug)]
 pub(crate) struct KnownRunner {
+    /// The name it is to have.
+    pub(super) name: String,
+    /// What it is registered for.
+    pub(super) target: Target,
+    host: Host,
+    /// What the runner's directory says.
+    pub(super) local: LocalRegistration,
     memory: Memory,
-    url: String,
     now: Mutex<Trace>,
 }
 
 impl KnownRunner {
     /// As a predecessor has left it.
-    pub(crate) fn open(memory: Memory, url: &str, name: &str, odd: &Odd) -> KnownRunner {
-        let left: Option<Remembered> = state_file::read(&memory.file, odd);
-        let now = left.map(|left| left.heeded(url, name, memory.jobs_can_write)).unwrap_or_default();
-        KnownRunner { memory, url: url.to_owned(), now: Mutex::new(now) }
+    pub(crate) fn open(
+        memory: Memory,
+        local: LocalRegistration,
+        host: Host,
+        target: Target,
+        name: String,
+    ) -> KnownRunner {
+        let left: Option<Remembered> = state_file::read(&memory.file, local.dir.odd());
+        let heeded = |left: Remembered| left.heeded(&target.runner_url(&host), &name, memory.jobs_can_write);
+        let now = Mutex::new(left.map(heeded).unwrap_or_default());
+        KnownRunner { name, target, host, local, memory, now }
     }
 
     pub(super) fn get(&self) -> Trace {
@@ -50,14 +62,85 @@ impl KnownRunner {
     /// Here and on disk. Where that cannot be written, only this life knows; the job log tells of it.
     pub(super) async fn set(&self, trace: Trace) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = trace.clone();
-        let (file, url) = (self.memory.file.clone(), self.url.clone());
+        let (file, url) = (self.memory.file.clone(), self.target.runner_url(&self.host));
         let write = move || match trace {
             Trace::None => remove(&file).map(drop),
             Trace::Named | Trace::Enrolled | Trace::Made { .. } => {
                 state_file::write(&file, &Remembered { url, trace })
             }
         };
-        let _ = self.memory.disk.ask(write).take().await;
+        let _ = self.local.disk.ask(write).take().await;
+    }
+
+    /// Whether a registration for this URL is one for our target.
+    pub(super) fn is_for(&self, url: &str) -> bool {
+        self.target.same_as(&self.host, url)
+    }
+
+    /// As a list of jobs names it.
+    pub(super) fn listed(&self) -> Ours {
+        match self.get() {
+            Trace::Made { id, name } => Ours { id: Some(id), name },
+            Trace::None | Trace::Named | Trace::Enrolled => Ours { id: None, name: self.name.clone() },
+        }
+    }
+
+    /// It as GitHub has it now.
+    pub(super) async fn at_github(&self, client: &Client, deadline: Instant) -> Result<Runner, Unproven> {
+        match self.get() {
+            Trace::None | Trace::Named => Err(Unproven::Nobody),
+            Trace::Enrolled => self.find(client, deadline).await,
+            Trace::Made { id, name } => match client.runner(id, deadline).await? {
+                Some(runner) if runner.name == name => Ok(runner),
+                Some(runner) => Err(Unproven::Foreign(format!(
+                    "runner {id} is {} at GitHub, and ours is {name}: it is somebody else's",
+                    runner.name
+                ))),
+                None => Err(Unproven::Gone),
+            },
+        }
+    }
+
+    /// The id of our runner, which GitHub has just confirmed.
+    pub(super) async fn proven(&self, client: &Client, deadline: Instant) -> Result<u64, Unproven> {
+        self.at_github(client, deadline).await.map(|runner| runner.id)
+    }
+
+    /// The runner of our name, which `config.sh` has registered, unless another has taken its place since; its id is remembered.
+    async fn find(&self, client: &Client, deadline: Instant) -> Result<Runner, Unproven> {
+        let found = client.find_runner(&self.name, deadline).await?.ok_or(Unproven::Gone)?;
+        let registered = self.local.read().await.flatten().and_then(|file| file.id);
+        if let Some(id) = registered.filter(|id| *id != found.id) {
+            return Err(Unproven::Foreign(format!(
+                "{} is runner {} at GitHub, and .runner says {id}: it may be somebody else's",
+                found.name, found.id
+            )));
+        }
+        self.set(Trace::Made { id: found.id, name: found.name.clone() }).await;
+        Ok(found)
+    }
+
+    /// A registration that we do not remember is ours if GitHub has a runner of our name, and `.runner` means that one.
+    pub(super) async fn recognise(&self, client: &Client, file: &RunnerFile, deadline: Instant) {
+        if let Trace::Enrolled = self.get() {
+            return;
+        }
+        if let Err(Unproven::Nobody | Unproven::Gone) = self.at_github(client, deadline).await
+            && let Ok(Some(runner)) = client.find_runner(&self.name, deadline).await
+            && file.id == Some(runner.id)
+        {
+            self.set(Trace::Made { id: runner.id, name: runner.name }).await;
+        }
+    }
+
+    /// What GitHub thinks of it; `None` if it could not be asked.
+    pub(super) async fn status(&self, client: &Client) -> Option<RunnerStatus> {
+        match self.at_github(client, Instant::now() + LOOK_LIMIT).await {
+            Ok(runner) if runner.status == "online" => Some(RunnerStatus::Online),
+            Ok(_) => Some(RunnerStatus::Offline),
+            Err(Unproven::Gone) => Some(RunnerStatus::Unknown),
+            Err(Unproven::Nobody | Unproven::Foreign(_) | Unproven::Unasked(_)) => None,
+        }
     }
 }
 
@@ -88,55 +171,5 @@ impl fmt::Display for Unproven {
 impl From<ApiError> for Unproven {
     fn from(error: ApiError) -> Unproven {
         Unproven::Unasked(error)
-    }
-}
-
-impl Registrar {
-    /// Our runner as GitHub has it now.
-    pub(super) async fn ours(&self, client: &Client, deadline: Instant) -> Result<Runner, Unproven> {
-        match self.identity.get() {
-            Trace::None | Trace::Named => Err(Unproven::Nobody),
-            Trace::Enrolled => self.find(client, deadline).await,
-            Trace::Made { id, name } => match client.runner(id, deadline).await? {
-                Some(runner) if runner.name == name => Ok(runner),
-                Some(runner) => Err(Unproven::Foreign(format!(
-                    "runner {id} is {} at GitHub, and ours is {name}: it is somebody else's",
-                    runner.name
-                ))),
-                None => Err(Unproven::Gone),
-            },
-        }
-    }
-
-    /// The id of our runner, which GitHub has just confirmed.
-    pub(super) async fn proven(&self, client: &Client, deadline: Instant) -> Result<u64, Unproven> {
-        self.ours(client, deadline).await.map(|runner| runner.id)
-    }
-
-    /// The runner of our name, which `config.sh` has registered, unless another has taken its place since; its id is remembered.
-    async fn find(&self, client: &Client, deadline: Instant) -> Result<Runner, Unproven> {
-        let found = client.find_runner(&self.wish.name, deadline).await?.ok_or(Unproven::Gone)?;
-        let registered = self.local().await.flatten().and_then(|file| file.id);
-        if let Some(id) = registered.filter(|id| *id != found.id) {
-            return Err(Unproven::Foreign(format!(
-                "{} is runner {} at GitHub, and .runner says {id}: it may be somebody else's",
-                found.name, found.id
-            )));
-        }
-        self.identity.set(Trace::Made { id: found.id, name: found.name.clone() }).await;
-        Ok(found)
-    }
-
-    /// A registration that we do not remember is ours if GitHub has a runner of our name, and `.runner` means that one.
-    pub(super) async fn recognise(&self, client: &Client, file: &RunnerFile, deadline: Instant) {
-        if let Trace::Enrolled = self.identity.get() {
-            return;
-        }
-        if let Err(Unproven::Nobody | Unproven::Gone) = self.ours(client, deadline).await
-            && let Ok(Some(runner)) = client.find_runner(&self.wish.name, deadline).await
-            && file.id == Some(runner.id)
-        {
-            self.identity.set(Trace::Made { id: runner.id, name: runner.name }).await;
-        }
     }
 }

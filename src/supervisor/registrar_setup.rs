@@ -7,7 +7,9 @@ use crate::config::{Config, Credential, vars};
 use crate::domain::configure::Registration;
 use crate::domain::target::Target;
 use crate::github::{self, App, AppKey, Client, Code, Endpoint, Observe, Proxies, RetryPolicy, Roots};
-use crate::registration::{Access, Ground, JobListCache, KnownRunner, Memory, Registrar};
+use crate::registration::{
+    Access, ConfigScript, Ground, JobListCache, KnownRunner, LocalRegistration, Memory, Registrar,
+};
 use crate::sys::child::Launch;
 use crate::sys::runner_user;
 use crate::sys::stdio::OutputWriter;
@@ -45,14 +47,9 @@ pub(super) fn registrar(
         return Ok(None);
     };
     Ok(Some(Registrar {
-        dir: files.dir.clone(),
-        disk: files.disk.clone(),
-        script: script(launch),
-        outlets: outlets.clone(),
+        script: ConfigScript { launch: script(launch), outlets: outlets.clone() },
         wish: wish(config, target),
         just_in_time: config.registration.jit,
-        host: config.host.clone(),
-        target: target.clone(),
         access,
         identity: identity(config, target, launch, files),
         ground: ground(config, launch, files),
@@ -142,8 +139,9 @@ fn ground(config: &Config, launch: &Launch, files: &RunnerFiles) -> Ground {
 
 fn identity(config: &Config, target: &Target, launch: &Launch, files: &RunnerFiles) -> KnownRunner {
     let file = beside_the_job_log(config, ".registration");
-    let memory = Memory { file, disk: files.disk.clone(), jobs_can_write: launch.user.is_none() };
-    KnownRunner::open(memory, &target.runner_url(&config.host), &config.runner.name, files.dir.odd())
+    let memory = Memory { file, jobs_can_write: launch.user.is_none() };
+    let local = LocalRegistration { dir: files.dir.clone(), disk: files.disk.clone() };
+    KnownRunner::open(memory, local, config.host.clone(), target.clone(), config.runner.name.clone())
 }
 
 fn text(path: &Path) -> String {
