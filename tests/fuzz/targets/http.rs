@@ -41,6 +41,10 @@ pub(super) fn run(bytes: &[u8]) {
     let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap_or(bytes.len());
     let name = String::from_utf8_lossy(bytes.get(end + 2..).unwrap_or_default()).into_owned();
     let Some(request) = request(&bytes[..end]) else { return };
+    // What a job is called is shown as it is: who names it after a token has told it.
+    if contains(name.as_bytes(), TOKEN.as_bytes()) {
+        return;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     for token in [None, Some(TOKEN)] {
         let is_told = token.is_none() || is_authorized(&request);
