@@ -157,6 +157,8 @@ mod tests {
             let b = Budget::from_grace(Duration::from_secs(grace), deregisters, None).unwrap();
             let found = [b.drain, b.stopping, b.deregistration, b.wrap_up, b.sweep].map(|d| d.as_millis());
             assert_eq!(found, expected, "grace {grace} s, deregisters {deregisters}");
+            let update = b.update().as_millis();
+            assert_eq!(update, expected[0] + expected[1], "all that is there before the removal");
         }
     }
 
