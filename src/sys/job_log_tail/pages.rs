@@ -136,9 +136,16 @@ impl LogPages {
 
     /// A job that is over is let go with its last page, so that its room on the disk is free.
     pub(super) fn deleted(&mut self, name: &str) -> io::Result<()> {
-        let is_last = |job: &Job| job.closed && parts(name) == Some((&job.page.stem, job.page.number));
-        self.catch_up()?;
-        if self.job.as_ref().is_some_and(is_last) { self.over() } else { Ok(()) }
+        let is_told = self.job.as_ref().is_some_and(|job| job.closed);
+        // It was closed before, perhaps before it was watched.
+        self.closed(name)?;
+        let is_its = |job: &Job| parts(name) == Some((&job.page.stem, job.page.number));
+        if !self.job.as_ref().is_some_and(is_its) {
+            return Ok(());
+        }
+        self.over()?;
+        // Whatever was made meanwhile was taken for a step's.
+        if is_told { Ok(()) } else { self.look() }
     }
 
     /// Nothing more is written: what is there is read, and the job is over.
@@ -229,23 +236,4 @@ fn parts(name: &str) -> Option<(&str, u32)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_worker_s_names_are_pages() {
-        let guid = "0f8fad5b-d9cb-469f-a165-70867728950e";
-        let stem = format!("{guid}_{guid}");
-        assert_eq!(parts(&format!("{stem}_12.log")), Some((stem.as_str(), 12)));
-        for bad in [
-            "",
-            "_1.log",
-            &format!("{stem}.log"),
-            &format!("{stem}_1.txt"),
-            &format!("{stem}_x.log"),
-            &format!("{guid}_1.log"),
-        ] {
-            assert_eq!(parts(bad), None, "{bad}");
-        }
-    }
-}
+mod tests;
