@@ -493,7 +493,12 @@ fn now(prometheus: &Prometheus, dashboard: &Dashboard, panel: &Value) -> Vec<f64
         |expression: &&Expression| expression.panel.is_some() && expression.panel == panel["id"].as_u64();
     let all = dashboard.expressions();
     let present = all.iter().filter(is_its).filter(|expression| !expression.text.contains("$__range"));
-    let ask = |expression| Question { how: How::Instant, ..Question::of(expression, &LATELY) };
+    let ask = |expression: &Expression| {
+        let asked = Question::of(expression, &LATELY);
+        // A point stands at the beginning of its interval: asked is the newest that is over.
+        let text = asked.text.replace(&format!(" offset -{}", LATELY.interval), "");
+        Question { how: How::Instant, text, ..asked }
+    };
     present.flat_map(|expression| ask(expression).answers(prometheus)).collect()
 }
 
