@@ -81,12 +81,12 @@ impl Registrar {
         if anew {
             let says =
                 |e| format!("cannot delete the void registration in {}: {e}", local.dir.path().display());
-            local.forget().await.ok_or_else(|| local.hangs())?.map_err(|e| for_good(says(e)))?;
-        } else if let Some(file) = local.read().await.ok_or_else(|| local.hangs())? {
+            local.forget().await?.map_err(|e| for_good(says(e)))?;
+        } else if let Some(file) = local.read().await? {
             self.may_keep(&file)?;
             return Ok((self.keep(&file).await, None));
         } else {
-            local.clear().await.ok_or_else(|| local.hangs())?.map_err(|e| {
+            local.clear().await?.map_err(|e| {
                 for_good(format!(
                     "{} is no registration and cannot be deleted: {e}",
                     local.path(".runner").display()

@@ -1,4 +1,4 @@
-//! The registration in the runner's directory: read and deleted by the disk thread, whose answer may not come in time (`None`).
+//! The registration in the runner's directory: read and deleted by the disk thread; that it hangs is an answer too.
 
 use crate::domain::registration::RegistrationFault;
 use crate::sys::disk_thread::DiskThread;
@@ -18,22 +18,18 @@ pub(crate) struct LocalRegistration {
 
 impl LocalRegistration {
     /// What `.runner` says.
-    pub(super) async fn read(&self) -> Option<Option<RunnerFile>> {
-        let dir = self.dir.clone();
-        self.disk.ask(move || runner_file::read(&dir)).take().await
+    pub(super) async fn read(&self) -> Result<Option<RunnerFile>, RegistrationFault> {
+        self.ask(runner_file::read).await
     }
 
     /// Deletes its files.
-    pub(super) async fn forget(&self) -> Option<io::Result<()>> {
-        let dir = self.dir.clone();
-        self.disk.ask(move || runner_file::forget(&dir)).take().await
+    pub(super) async fn forget(&self) -> Result<io::Result<()>, RegistrationFault> {
+        self.ask(runner_file::forget).await
     }
 
     /// Deletes what stands in its place and is none: `config.sh` would wait for it, or take it for one.
-    pub(super) async fn clear(&self) -> Option<io::Result<()>> {
-        let dir = self.dir.clone();
-        let clear = move || if runner_file::is_configured(&dir) { runner_file::forget(&dir) } else { Ok(()) };
-        self.disk.ask(clear).take().await
+    pub(super) async fn clear(&self) -> Result<io::Result<()>, RegistrationFault> {
+        self.ask(|dir| if runner_file::is_configured(dir) { runner_file::forget(dir) } else { Ok(()) }).await
     }
 
     /// Where one of its files is.
@@ -41,9 +37,15 @@ impl LocalRegistration {
         self.dir.path().join(file)
     }
 
-    /// Why nothing is done where there is no answer.
-    pub(super) fn hangs(&self) -> RegistrationFault {
-        let says = format!("{} could not be read in time: its file system hangs", self.dir.path().display());
-        RegistrationFault { retry: true, says }
+    async fn ask<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Dir) -> T + Send + 'static,
+    ) -> Result<T, RegistrationFault> {
+        let dir = self.dir.clone();
+        self.disk.ask(move || look(&dir)).take().await.ok_or_else(|| {
+            let says =
+                format!("{} could not be read in time: its file system hangs", self.dir.path().display());
+            RegistrationFault { retry: true, says }
+        })
     }
 }

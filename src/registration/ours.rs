@@ -109,7 +109,7 @@ impl KnownRunner {
     /// The runner of our name, which `config.sh` has registered, unless another has taken its place since; its id is remembered.
     async fn find(&self, client: &Client, deadline: Instant) -> Result<Runner, Unproven> {
         let found = client.find_runner(&self.name, deadline).await?.ok_or(Unproven::Gone)?;
-        let registered = self.local.read().await.flatten().and_then(|file| file.id);
+        let registered = self.local.read().await.ok().flatten().and_then(|file| file.id);
         if let Some(id) = registered.filter(|id| *id != found.id) {
             return Err(Unproven::Foreign(format!(
                 "{} is runner {} at GitHub, and .runner says {id}: it may be somebody else's",

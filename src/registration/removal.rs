@@ -18,14 +18,19 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 /// By its id, which GitHub confirms, before `deadline`; `by_name` if a runner that may be ours may be.
 pub(super) async fn by_api(ours: &KnownRunner, client: &Client, by_name: bool, deadline: Instant) -> Removal {
     let local = ours.local.read().await;
-    let is_known = local.is_some();
-    let file = local.flatten();
-    if let Some(file) = file.as_ref().filter(|file| is_here(ours, file)) {
+    if let Ok(Some(file)) = &local
+        && is_here(ours, file)
+    {
         ours.recognise(client, file, deadline).await;
     }
     let found = match ours.get() {
-        Trace::None if !is_known => return Removal::LeftBehind(ours.local.hangs().says),
-        Trace::None => return file.map_or(Removal::NeverMade, |file| unproven(ours, &file)),
+        Trace::None => {
+            return match local {
+                Ok(Some(file)) => unproven(ours, &file),
+                Ok(None) => Removal::NeverMade,
+                Err(hangs) => Removal::LeftBehind(hangs.says),
+            };
+        }
         Trace::Named => match find_late(ours, client, deadline).await {
             // A name that may not be taken may be somebody else's.
             Ok(Some(_)) if !by_name => {
@@ -95,17 +100,19 @@ pub(super) async fn by_script(
     deadline: Instant,
 ) -> Removal {
     let name = &ours.name;
-    let Some(local) = ours.local.read().await else { return Removal::LeftBehind(ours.local.hangs().says) };
-    let Some(file) = local else {
-        return match ours.get() {
-            Trace::None => Removal::NeverMade,
-            Trace::Named => Removal::LeftBehind(format!(
+    let file = match (ours.local.read().await, ours.get()) {
+        (Ok(Some(file)), _) => file,
+        (Err(hangs), _) => return Removal::LeftBehind(hangs.says),
+        (Ok(None), Trace::None) => return Removal::NeverMade,
+        (Ok(None), Trace::Named) => {
+            return Removal::LeftBehind(format!(
                 "runner {name} may be registered: config.sh did not say, and a registration token cannot look"
-            )),
-            Trace::Enrolled | Trace::Made { .. } => {
-                Removal::LeftBehind(left(ours, &".runner is gone, and a registration token cannot look"))
-            }
-        };
+            ));
+        }
+        (Ok(None), Trace::Enrolled | Trace::Made { .. }) => {
+            let why = ".runner is gone, and a registration token cannot look";
+            return Removal::LeftBehind(left(ours, &why));
+        }
     };
     if !is_here(ours, &file) {
         return unproven(ours, &file);

@@ -172,7 +172,7 @@ impl OutputWriter {
 
     /// Waits until all has been written, at most `limit`. `false` if something is still waiting.
     pub fn flush(&self, limit: Duration) -> bool {
-        let busy = |queue: &mut Queue| queue.writing || !queue.chunks.is_empty();
+        let busy = |queue: &mut Queue| !queue.is_free();
         let waited = self.shared.emptied.wait_timeout_while(self.lock(), limit, busy);
         let (_queue, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         !timeout.timed_out()
@@ -198,6 +198,7 @@ impl OutputWriter {
 }
 
 impl Queue {
+    /// Nothing waits, and nobody writes.
     fn is_free(&self) -> bool {
         self.chunks.is_empty() && !self.writing
     }

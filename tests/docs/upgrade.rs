@@ -3,14 +3,14 @@
 //!
 //! The rows are those of 2.3.0's own references (`tests/corpus/upgrade`); today's references are what the code says.
 
+use crate::markdown::root;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// What is no longer as it was, each said in CHANGELOG.md.
 const CHANGED: [&str; 1] = ["`RUNNER_STATUS_CHECK_INTERVAL`"];
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    std::fs::read_to_string(root().join(path)).unwrap()
 }
 
 /// Name, and the two cells behind it.

@@ -76,15 +76,15 @@ pub(super) fn read<T: Ledger>(
 ) -> io::Result<FirstReading<T>> {
     let is_begun = beginning.offset > 0;
     let known = if is_begun { None } else { checkpoint::load(settings, paths, log, &beginning.totals) };
-    let known = known.unwrap_or_else(|| beginning.clone());
+    let &Checkpoint { offset, lines: lines_before, rows: rows_before, .. } =
+        known.as_ref().unwrap_or(&beginning);
     // Where a compaction will cut is only known from the number of rows; in a clean log that is the lines.
-    let few = |most| settings.fold_after(known.lines + most, T::RECENT).is_none();
-    let lines = known.lines + count_lines(log, known.offset, few)?;
+    let few = |most| settings.fold_after(lines_before + most, T::RECENT).is_none();
+    let lines = lines_before + count_lines(log, offset, few)?;
     let guess = if is_begun { lines } else { lines.saturating_sub(1) };
-    let rows_before = known.rows;
     let survey = match settings.fold_after(guess, T::RECENT) {
         Some(cut) => Scan::read(log, beginning, Some(cut))?,
-        None => Scan::read(log, known, None)?,
+        None => Scan::read(log, known.unwrap_or(beginning), None)?,
     };
     let is_long = survey.mark.is_none() && survey.rows - rows_before >= checkpoint::EVERY;
     let place = (is_long && !survey.unclean()).then(|| survey.place());
