@@ -121,8 +121,8 @@ impl<T: Ledger> JournalOf<T> {
         self.fold_after(self.rows).is_some()
     }
 
-    /// Folds the older rows into the snapshot if there are more than `max_records`; keeps the newest half, and what
-    /// the 50 newest jobs need if `max_records` allows.
+    /// Folds the older rows into the snapshot if there are more than `max_records`; keeps the newest half, and of what
+    /// the 50 newest jobs need as much as three quarters of `max_records`.
     ///
     /// # Errors
     /// `Compact`: the totals are as they were.

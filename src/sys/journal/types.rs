@@ -27,9 +27,10 @@ impl JournalSettings {
     /// How many of so many rows a compaction folds; `None` if it is not due. `recent`: jobs that are remembered with all they say.
     pub(super) fn fold_after(&self, rows: u64, recent: usize) -> Option<u64> {
         let max = (self.max_records as u64).max(1);
-        // Even if they are more than half: the recent jobs, of up to four rows each, and the open one's.
+        // Even if they are more than half: the recent jobs, of up to four rows each, and the open one's. But never all, or each
+        // row after them would be compacted.
         let recent = 4 * recent as u64 + 2;
-        let keep = (max / 2).max(recent.min(max));
+        let keep = (max / 2).max(recent.min(max - max / 4));
         (rows > max).then(|| rows - keep)
     }
 }
@@ -111,4 +112,26 @@ pub struct Compaction {
     pub folded: u64,
     /// Rows still in the log.
     pub kept: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compaction_keeps_what_is_shown_and_is_not_due_with_the_next_row() {
+        let kept = |max_records: usize| {
+            let settings = JournalSettings {
+                path: "jobs.log".into(),
+                max_records,
+                bounds: Bounds::with_duration(vec![10.0]),
+                streams: StreamRule::default(),
+                jobs: None,
+            };
+            let due = max_records as u64 + 1;
+            assert_eq!(settings.fold_after(due - 1, 50), None, "{max_records}");
+            settings.fold_after(due, 50).map(|folded| due - folded)
+        };
+        assert_eq!([1, 9, 100, 250, 300, 10_000].map(kept), [1, 7, 75, 188, 202, 5000].map(Some));
+    }
 }
