@@ -51,7 +51,7 @@ fn respell(target: &mut Value, from: &str, to: &str) {
     target["expr"] = json!(text);
 }
 
-const PLANTED: [Planted; 42] = [
+const PLANTED: [Planted; 44] = [
     ("model", "", |it| it["id"] = json!(7)),
     ("model", "", |it| it["uid"] = json!("runner-init-jobs")),
     ("model", "", |it| it["refresh"] = json!("5s")),
@@ -99,6 +99,8 @@ const PLANTED: [Planted; 42] = [
     ("colours", "/panels/9/fieldConfig/overrides/0/properties/0/value", |it| {
         it["fixedColor"] = json!("#0072B2");
     }),
+    ("contrast", "/panels/1/fieldConfig/defaults/thresholds/steps/2", |it| it["color"] = json!("#E69F00")),
+    ("contrast", "/panels/7/fieldConfig/defaults/mappings/0/options/4", |it| it["color"] = json!("#CC79A7")),
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/2", |it| it["value"] = json!(0)),
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/0", |it| it["color"] = json!("#009E73")),
     ("thresholds", "/panels/1/fieldConfig/defaults/thresholds/steps/1", |it| it["color"] = json!("#009E73")),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A lint and its name.
 pub(crate) type Lint = (&'static str, fn(&Dashboard) -> Vec<String>);
 
-pub(crate) const LINTS: [Lint; 14] = [
+pub(crate) const LINTS: [Lint; 15] = [
     ("model", model),
     ("variables", variables),
     ("annotations", annotations),
@@ -22,6 +22,7 @@ pub(crate) const LINTS: [Lint; 14] = [
     ("queries", queries),
     ("names", names),
     ("colours", colours),
+    ("contrast", contrast),
     ("thresholds", thresholds),
     ("legends", legends),
     ("units", units),
@@ -65,6 +66,19 @@ const RESULTS: [(&str, &str); 5] = [
     ("skipped", "#BBBBBB"),
     ("abandoned", "#CC79A7"),
 ];
+/// The same where text stands on it, and where it is the text's own: of its hue, as far from the other as WCAG 2 asks of text.
+const FILLS: [(&str, &str); 6] = [
+    (GREEN, "#007A59"),
+    ("#D55E00", "#B84F00"),
+    ("#E69F00", "#FFB84D"),
+    ("#56B4E9", "#8CCBF2"),
+    ("#CC79A7", "#A8447F"),
+    ("#888888", "#707070"),
+];
+const INKS: [(&str, &str); 1] = [("#D55E00", "#D66100")];
+const LEGIBLE: f64 = 4.5;
+/// What a panel of Grafana's dark theme, which it opens with, is painted with.
+const PANEL: &str = "#181B1F";
 
 fn model(board: &Dashboard) -> Vec<String> {
     let it = &board.json;
@@ -336,7 +350,8 @@ fn codes(board: &Dashboard, panel: Option<u64>) -> Vec<String> {
 }
 
 fn colours(board: &Dashboard) -> Vec<String> {
-    let palette: BTreeSet<_> = STATES.iter().chain(&RESULTS).map(|(_, colour)| *colour).collect();
+    let palette: BTreeSet<_> =
+        [&STATES[..], &RESULTS, &FILLS, &INKS].concat().into_iter().map(|(_, colour)| colour).collect();
     let mut faults = Vec::new();
     walk(&board.json, &mut |key, value| {
         let named = ["color", "fixedColor", "fill", "iconColor"].contains(&key) && value.is_string();
@@ -356,12 +371,87 @@ fn colours(board: &Dashboard) -> Vec<String> {
         let wrong = overrides.filter_map(|it| {
             let name = it["matcher"]["options"].as_str()?;
             let wanted = known.get(name)?;
-            (!it["properties"].to_string().contains(wanted))
+            let said = it["properties"].to_string();
+            (!shades(wanted).any(|shade| said.contains(shade)))
                 .then(|| format!("does not paint {name} {wanted}"))
         });
         wrong.collect()
     }));
     faults
+}
+
+/// A colour, and what stands for it beneath text and as text.
+fn shades(colour: &'static str) -> impl Iterator<Item = &'static str> {
+    let others = FILLS.iter().chain(&INKS).filter(move |(line, _)| *line == colour);
+    std::iter::once(colour).chain(others.map(|(_, other)| *other))
+}
+
+/// Text on a colour, and text of a colour, can be read.
+fn contrast(board: &Dashboard) -> Vec<String> {
+    each(board, |panel| {
+        let config = &panel["fieldConfig"];
+        let kind = text(&panel["type"]);
+        let is_solid = text(&panel["options"]["colorMode"]).starts_with("background");
+        // The first is painted with the colours, the second written in them.
+        let (mut fills, mut inks) = (Vec::new(), Vec::new());
+        match kind.as_str() {
+            "state-timeline" => fills.push(config),
+            "stat" if is_solid => fills.push(config),
+            "bargauge" if panel["options"]["valueMode"] == "text" => {}
+            "stat" | "bargauge" => inks.push(config),
+            "table" => {
+                for it in list(&config["overrides"]) {
+                    let said = it.to_string();
+                    fills.extend(said.contains("color-background").then_some(it));
+                    inks.extend(said.contains("color-text").then_some(it));
+                }
+            }
+            _ => {}
+        }
+        let mut faults = Vec::new();
+        let mut look = |places: &[&Value], ground: fn(&str) -> &'static str, what: &str| {
+            for place in places {
+                walk(place, &mut |key, value| {
+                    let colour = text(value);
+                    if ["color", "fixedColor"].contains(&key) && colour.starts_with('#') {
+                        let (one, other) = (luminance(&colour), luminance(ground(&colour)));
+                        let ratio = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                        if ratio < LEGIBLE {
+                            faults.push(format!("{what} {colour} has a contrast of {ratio:.1}"));
+                        }
+                    }
+                });
+            }
+        };
+        look(&fills, ink_on, "text on");
+        look(&inks, |_| PANEL, "text of");
+        faults
+    })
+}
+
+/// The colour of the text that Grafana puts on this one: dark where its brightness is above 180 of 255
+/// (`getTextColorForAlphaBackground` of @grafana/ui).
+fn ink_on(colour: &str) -> &'static str {
+    let [red, green, blue] = channels(colour);
+    let brightness = 0.299 * red + 0.587 * green + 0.114 * blue;
+    if brightness > 180.0 { "#202226" } else { "#F7F8FA" }
+}
+
+/// Relative luminance, 0 to 1 (WCAG 2).
+fn luminance(colour: &str) -> f64 {
+    let linear = channels(colour).map(|value| {
+        let value = value / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    });
+    0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+}
+
+/// Red, green and blue of `#RRGGBB`, 0 to 255.
+fn channels(colour: &str) -> [f64; 3] {
+    [1, 3, 5].map(|at| {
+        let value = colour.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        f64::from(value.expect("two digits"))
+    })
 }
 
 fn thresholds(board: &Dashboard) -> Vec<String> {
@@ -370,12 +460,13 @@ fn thresholds(board: &Dashboard) -> Vec<String> {
         let health = panel["type"] == "stat" || panel["type"] == "bargauge";
         let mut faults = Vec::new();
         // No data has the colour of the first step.
-        if health && base == GREEN {
+        if health && shades(GREEN).any(|green| base == green) {
             faults.push("paints no data green".to_owned());
         }
         let count = panel["type"] == "stat" && panel["fieldConfig"]["defaults"]["unit"] == "none";
-        let zero = json!({"color": GREEN, "value": 0});
-        if count && panel["fieldConfig"].to_string().contains(&zero.to_string()) {
+        let said = panel["fieldConfig"].to_string();
+        let zero = |green: &str| said.contains(&json!({"color": green, "value": 0}).to_string());
+        if count && shades(GREEN).any(zero) {
             faults.push("paints a count of 0 green".to_owned());
         }
         faults

@@ -92,6 +92,13 @@ function Header({ dashboard, variables, range, theme }: PageProps) {
             <span style={{ ...cell, minWidth: 90, justifyContent: 'space-between' }}>{v.shown} <Icon name="angle-down" /></span>
           </div>
         ))}
+        {(dashboard.annotations?.list ?? []).filter((it) => !it.hide && it.expr).map((it) => (
+          <div key={it.name} style={{ ...field, opacity: it.enable === false ? 0.6 : 1 }}>
+            <span style={{ ...cell, background: theme.colors.background.secondary }}>
+              <span style={{ color: theme.visualization.getColorByName(it.iconColor) }}>{it.enable === false ? '\u25B3' : '\u25B2'}</span> {it.name}
+            </span>
+          </div>
+        ))}
         <div style={{ flex: 1 }} />
         {(dashboard.links ?? []).map((link) => (
           <ToolbarButton key={link.title} icon={link.type === 'dashboards' ? 'apps' : 'external-link-alt'} variant="canvas" isOpen={link.asDropdown ? false : undefined}>{link.title}</ToolbarButton>
