@@ -19,7 +19,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::{DateTime, Utc};
@@ -76,7 +76,9 @@ impl Scrapes {
 
 /// The routes; `token` guards all but `/livez`, `names` all of them from pages of others.
 pub fn router(view: View, token: Option<Secret>, names: Option<middleware::Names>) -> Router {
-    let open = Router::new().route("/livez", get(livez)).with_state(view.clone());
+    // One count for each request, not one for each part.
+    let view = Arc::new(view);
+    let open = Router::new().route("/livez", get(livez)).with_state(Arc::clone(&view));
     let guarded = Router::new()
         .route("/", get(page::index))
         .route("/jobs/{id}", get(page::job))
@@ -99,12 +101,17 @@ pub fn guard(
     names: Option<middleware::Names>,
 ) -> Router {
     // Of what is not there, either: whoever has no token does not learn what is.
-    let guarded =
-        guarded.fallback(not_found).layer(from_fn_with_state(token.map(Arc::new), middleware::require_token));
-    open.merge(guarded)
+    open.merge(behind(token, guarded.fallback(not_found)))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024)))
-        .layer(from_fn_with_state(names, middleware::require_host))
-        .layer(from_fn(middleware::limits))
+        .layer(from_fn_with_state(names, middleware::admit))
+}
+
+/// These routes, and this token before them if one is set.
+pub fn behind(token: Option<Secret>, routes: Router) -> Router {
+    match token {
+        None => routes,
+        Some(token) => routes.layer(from_fn_with_state(Arc::new(token), middleware::require_token)),
+    }
 }
 
 async fn not_found() -> Response {
@@ -114,7 +121,7 @@ async fn not_found() -> Response {
 const VARY: (header::HeaderName, &str) = (header::VARY, "accept, accept-encoding");
 
 /// The page as it was drawn, without a copy. Who asks for gzip in more than the one word is served by the layer.
-async fn metrics(State(view): State<View>, request: HeaderMap) -> Response {
+async fn metrics(State(view): State<Arc<View>>, request: HeaderMap) -> Response {
     view.freshness.wait().await;
     view.scrapes.note();
     let reader = accept::reader(&request);
@@ -130,7 +137,7 @@ async fn metrics(State(view): State<View>, request: HeaderMap) -> Response {
     (text, Bytes::from_owner(view.exporter.page(reader))).into_response()
 }
 
-async fn livez(State(view): State<View>) -> Response {
+async fn livez(State(view): State<Arc<View>>) -> Response {
     let (reply, answer) = oneshot::channel();
     let turning = async { view.pulse.send(reply).await.is_ok() && answer.await.is_ok() };
     let ok = tokio::time::timeout(PULSE, turning).await.unwrap_or(false);
@@ -138,12 +145,12 @@ async fn livez(State(view): State<View>) -> Response {
     answer_with(&Verdict { ok, reason: reason.to_owned() })
 }
 
-async fn readyz(State(view): State<View>) -> Response {
+async fn readyz(State(view): State<Arc<View>>) -> Response {
     let verdict = readiness(&view.status.borrow());
     answer_with(&verdict)
 }
 
-async fn healthz(State(view): State<View>) -> Response {
+async fn healthz(State(view): State<Arc<View>>) -> Response {
     let verdict = health(&view.status.borrow(), (view.clock)());
     answer_with(&verdict)
 }

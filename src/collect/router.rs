@@ -8,13 +8,13 @@ use crate::http::accept;
 use crate::http::middleware::{self, Names};
 use crate::http::page::fleet::{FleetInput, RunnerLine, page};
 use crate::http::server::Caller;
-use crate::http::{guard, page as status_page};
+use crate::http::{behind, guard, page as status_page};
 use crate::telemetry::collector_log::{CollectorNotice, tell};
 use crate::telemetry::exporter::CONTENT_TYPE;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -73,11 +73,8 @@ pub(super) fn router(
         .route("/api/v1/sd", get(api::discovery))
         .route("/api/v1/openapi.json", get(api::openapi))
         .with_state(app.clone());
-    let rows = Router::new()
-        .route("/api/v1/rows", post(rows))
-        .with_state(app)
-        .layer(from_fn_with_state(write.map(Arc::new), middleware::require_token))
-        .layer(from_fn(middleware::headers));
+    let rows = Router::new().route("/api/v1/rows", post(rows)).with_state(app);
+    let rows = behind(write, rows).layer(from_fn(middleware::headers));
     rows.merge(guard(open, guarded, read, names))
 }
 

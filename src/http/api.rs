@@ -13,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -96,7 +96,7 @@ pub async fn openapi() -> Response {
 }
 
 /// `GET /api/v1/status`
-pub async fn status(State(view): State<View>) -> Response {
+pub async fn status(State(view): State<Arc<View>>) -> Response {
     let now = (view.clock)();
     let status = view.status.borrow().clone();
     let (ready, healthy) = (readiness(&status), health(&status, now));
@@ -140,7 +140,10 @@ pub struct JobsQuery {
 }
 
 /// The last finished jobs, newest first. 400 with the fault for a query that cannot be read.
-pub async fn jobs(State(view): State<View>, query: Result<Query<JobsQuery>, QueryRejection>) -> Response {
+pub async fn jobs(
+    State(view): State<Arc<View>>,
+    query: Result<Query<JobsQuery>, QueryRejection>,
+) -> Response {
     const EXPECTED: &str =
         "expected limit=1..50, status=success|failed|cancelled|skipped|abandoned, since=RFC 3339\n";
     let bad = || (StatusCode::BAD_REQUEST, EXPECTED).into_response();
@@ -217,7 +220,7 @@ struct StepBody<'a> {
 
 /// `GET /api/v1/jobs/{id}?started_at=`: one of the last jobs, and its steps. 404 if it is none of them.
 pub async fn job(
-    State(view): State<View>,
+    State(view): State<Arc<View>>,
     Path(id): Path<String>,
     query: Result<Query<JobQuery>, QueryRejection>,
 ) -> Response {

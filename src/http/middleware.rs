@@ -18,10 +18,10 @@ pub const MAX_TARGET: usize = 2048;
 /// Most bytes of all header names and values.
 pub const MAX_HEADERS: usize = 8 * 1024;
 
-/// Refuses what is too long with 414 or 431, and everything but GET and HEAD with 405; a body is never read.
-/// Whatever the answer: it is of this moment, and what it says it is.
-pub async fn limits(request: Request, next: Next) -> Response {
-    let mut response = match refusal(&request) {
+/// Refuses what is too long with 414 or 431, everything but GET and HEAD with 405, and a name that is not ours; a body is never
+/// read. Whatever the answer: it is of this moment, and what it says it is.
+pub async fn admit(State(names): State<Option<Names>>, request: Request, next: Next) -> Response {
+    let mut response = match refusal(&request).or_else(|| refused_host(&request, names.as_ref())) {
         Some(refusal) => refusal,
         None => next.run(request).await,
     };
@@ -64,14 +64,8 @@ fn refusal(request: &Request) -> Option<Response> {
     None
 }
 
-/// Lets a request pass that carries the token, or every request if none is set: as a bearer, or, as a browser sends it, as
-/// the password of any user.
-pub async fn require_token(
-    State(token): State<Option<Arc<Secret>>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let Some(token) = token else { return next.run(request).await };
+/// Lets a request pass that carries the token: as a bearer, or, as a browser sends it, as the password of any user.
+pub async fn require_token(State(token): State<Arc<Secret>>, request: Request, next: Next) -> Response {
     let mut offered = request.headers().get_all(header::AUTHORIZATION).iter();
     let offered = match (offered.next(), offered.next()) {
         (Some(_), Some(_)) => {
@@ -132,25 +126,25 @@ impl Names {
 
 /// Refuses a request without exactly one `Host`, as HTTP/1.1 demands, and, where names are given, one that a browser sends
 /// by another: the page it belongs to has had its own name rebound to our address, and would read the answer.
-pub async fn require_host(State(names): State<Option<Names>>, request: Request, next: Next) -> Response {
+fn refused_host(request: &Request, names: Option<&Names>) -> Option<Response> {
     const STRANGE: &str = "not a name of this runner: ask by address, or set METRICS_AUTH_TOKEN\n";
     let headers = request.headers();
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
-        (None, _) if request.version() < Version::HTTP_11 => return next.run(request).await,
+        (None, _) if request.version() < Version::HTTP_11 => return None,
         (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
         (None, _) | (Some(_), Some(_)) => None,
     };
     let Some(host) = host else {
-        return (StatusCode::BAD_REQUEST, "expected one Host header\n").into_response();
+        return Some((StatusCode::BAD_REQUEST, "expected one Host header\n").into_response());
     };
     // Every browser names its reader's language with everything it sends, whoever asks it to; a scraper has none.
     let is_browser = headers.contains_key(header::ACCEPT_LANGUAGE) || headers.contains_key(header::ORIGIN);
     match names {
         Some(names) if is_browser && !names.admit(host.host()) => {
-            (StatusCode::MISDIRECTED_REQUEST, STRANGE).into_response()
+            Some((StatusCode::MISDIRECTED_REQUEST, STRANGE).into_response())
         }
-        Some(_) | None => next.run(request).await,
+        Some(_) | None => None,
     }
 }
 

@@ -25,7 +25,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest::{SHA256, digest};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
@@ -61,7 +61,7 @@ pub struct PageInput<'a> {
 }
 
 /// `GET /`
-pub async fn index(extract::State(view): extract::State<View>) -> Response {
+pub async fn index(extract::State(view): extract::State<Arc<View>>) -> Response {
     static POLICY: LazyLock<HeaderValue> = LazyLock::new(policy);
     let status = view.status.borrow().clone();
     let seen = PageInput { identity: &view.identity, site: &view.site, status: &status };
@@ -70,7 +70,7 @@ pub async fn index(extract::State(view): extract::State<View>) -> Response {
 
 /// `GET /jobs/{id}?started_at=`: the page of one of the last jobs; 404 if it is none of them.
 pub(super) async fn job(
-    extract::State(view): extract::State<View>,
+    extract::State(view): extract::State<Arc<View>>,
     extract::Path(id): extract::Path<String>,
     query: Result<extract::Query<JobQuery>, QueryRejection>,
 ) -> Response {
