@@ -81,8 +81,8 @@ impl Wanted {
 pub struct JobLog {
     /// The beginning of a line whose end has not come yet.
     torn: Vec<u8>,
-    /// The page has been begun.
-    begun: bool,
+    /// Bytes of a byte order mark that the page has begun with so far; all of them where it goes on.
+    mark: usize,
     step: Step,
     header: Option<Header>,
     tools: Tools,
@@ -92,13 +92,12 @@ impl JobLog {
     /// A new page begins. The runner ends pages between lines: a torn line is that of a worker that was killed.
     pub fn turn(&mut self) {
         self.torn.clear();
-        self.begun = false;
+        self.mark = 0;
     }
 
     /// Takes the next bytes of the page; what they tell is added to `events`.
     pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<CacheEvent>) {
-        let bytes = if self.begun { bytes } else { bytes.strip_prefix(BOM).unwrap_or(bytes) };
-        self.begun = true;
+        let bytes = self.skip_mark(bytes);
         let mut start = 0;
         if !self.torn.is_empty() {
             let Some(end) = memchr(b'\n', bytes) else { return self.hold(bytes) };
@@ -125,6 +124,19 @@ impl JobLog {
             }
         }
         self.hold(&rest[start..]);
+    }
+
+    /// What follows the byte order mark, which may come in pieces, or the line where there is none.
+    fn skip_mark<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+        while let (Some(next), Some((first, rest))) = (BOM.get(self.mark), bytes.split_first()) {
+            if first != next {
+                self.hold(&BOM[..self.mark]);
+                self.mark = BOM.len();
+                break;
+            }
+            (self.mark, bytes) = (self.mark + 1, rest);
+        }
+        bytes
     }
 
     /// The job is over: what its last step has left open is decided.

@@ -160,6 +160,19 @@ fn read(pieces: &[&[u8]]) -> (Vec<CacheEvent>, usize) {
     (events, log.torn_capacity())
 }
 
+#[test]
+fn a_byte_order_mark_may_come_in_pieces() {
+    let timed = |text: &str| format!("2026-08-17T13:15:44.1234567Z {text}\n");
+    let asked =
+        ["npm http fetch GET 200 https://x 1ms (cache miss)", "added 2 packages in 1s", "##[group]Run x"];
+    let log = ["\u{feff}", SCRIPT, &asked.map(timed).concat()].concat();
+    let (whole, _) = read(&[log.as_bytes()]);
+    assert!(!whole.is_empty(), "the first line is read");
+    for cut in 1..5 {
+        assert_eq!(read(&log.as_bytes().chunks(cut).collect::<Vec<_>>()).0, whole, "{cut}");
+    }
+}
+
 proptest! {
     #[test]
     fn the_cuts_between_reads_never_matter(lines in prop::collection::vec(a_line(), 0..60), cut in 1_usize..90) {
