@@ -67,6 +67,13 @@ mod tests {
     }
 
     #[test]
+    fn a_log_is_one_by_its_name_and_nothing_is_done_up_to_the_limit() {
+        assert!(Log::is_named(b"Worker_1.log") && !Log::is_named(b"Worker_1.log.gz"));
+        let logs = [7, 3].map(|size| Log { name: b"Runner_1.log".to_vec(), size, modified: (0, 0) });
+        assert_eq!([9, 10, 11].map(|limit| is_exceeded(&logs, limit)), [true, false, false]);
+    }
+
+    #[test]
     fn the_oldest_go_first_and_no_more_than_must() {
         let names = ["Worker_1.log", "Runner_1.log", "Worker_2.log", "Runner_2.log", "Worker_3.log"];
         assert_eq!(gone(&names, 50, &[]), [""; 0]);
